@@ -1,0 +1,178 @@
+"""What a strategy is: a pure plan, this rank's shard of the model, and one training step over a mesh.
+
+A new file in ``strategies/`` that registers a class is found by itself: it appears on the command line, in the
+documentation and in the equality tests.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from strategies.errors import PlanError
+from strategies.models.spec import ModelSpec
+from strategies.plan import MeshShape, Placement, Plan, StepShape
+
+if TYPE_CHECKING:
+    from strategies.comm.mesh import Mesh
+    from strategies.models.checkpoint import WeightLoader
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of one step. Every rank holds the whole global batch and takes its own share of it.
+
+    ``ids`` int64 [batch, seq]; ``mask`` bool [batch, seq], True for a real token; ``targets`` int64 [batch] (class)
+    or [batch, seq] (next token), -100 where there is nothing to learn.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return self.ids.shape[0]
+
+    def span(self, begin: int, end: int) -> Batch:
+        return Batch(self.ids[begin:end], self.mask[begin:end], self.targets[begin:end])
+
+    def valid(self) -> int:
+        """Targets that count. Losses are divided by this number of the *global* batch, and reductions sum."""
+        return int((self.targets != IGNORED).sum())
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Sums over this rank's share of an evaluation batch: add them over batches and over ranks."""
+
+    loss_sum: float
+    correct: int
+    count: int
+
+
+class Strategy(ABC):
+    """One way to spread a training step over a mesh of ranks.
+
+    The life of an object: ``plan`` (a class method, pure, no MPI), ``build`` (this rank's module), then ``step`` and
+    ``evaluate`` as often as wanted, and ``export``. Optimizer, data, metering and files stay outside.
+    """
+
+    name: ClassVar[str]
+    axes: ClassVar[tuple[str, ...]]
+    """Mesh axes that may be larger than 1. A strategy with exactly one axis fills it with all ranks."""
+    default_micro_batches: ClassVar[int | Literal["stages"]] = 1
+    options: ClassVar[Mapping[str, Any]] = {}
+    """Options with their defaults: ``strategy.<key>=...`` on the command line."""
+
+    def __init__(self, plan: Plan, mesh: Mesh) -> None:
+        self.spec: ModelSpec = plan.model
+        self.shape: StepShape = plan.shape
+        self.made_by = plan
+        self.mesh = mesh
+        self.at: Placement = plan.placement[mesh.rank]
+
+    @classmethod
+    def mesh_for(cls, ranks: int, given: Mapping[str, int | None]) -> MeshShape:
+        """The mesh of ``ranks`` ranks. Pure strategies fill their axis; others take what is given.
+
+        Raises PlanError where an axis is given that the strategy does not have, or the product is not ``ranks``.
+        """
+        axes = {axis: size for axis, size in given.items() if size is not None}
+        for axis, size in axes.items():
+            if size != 1 and axis not in cls.axes:
+                raise PlanError(
+                    f"strategy={cls.name} does not split the {axis} axis, found mesh.{axis}={size}; use strategy=hybrid"
+                )
+        if len(cls.axes) == 1 and not axes.get(cls.axes[0]):
+            axes[cls.axes[0]] = ranks
+        shape = MeshShape(**axes)
+        if shape.size != ranks:
+            wanted = " x ".join(f"{axis} {size}" for axis, size in zip(shape.__dict__, shape.dims, strict=True))
+            raise PlanError(
+                f"the mesh {wanted} has {shape.size} ranks, but ranks={ranks}; their product must be equal"
+            )
+        return shape
+
+    @classmethod
+    def micro_batches(cls, given: int | None, mesh: MeshShape) -> int:
+        """Micro-batches per replica: as given, or what the strategy prefers (pipelines: two for each stage)."""
+        if given is not None:
+            return given
+        return 2 * mesh.pipeline if cls.default_micro_batches == "stages" else cls.default_micro_batches
+
+    @classmethod
+    @abstractmethod
+    def plan(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> Plan:
+        """Placement, memory and traffic. Pure; raises PlanError for what cannot run."""
+
+    @abstractmethod
+    def build(self, load: WeightLoader, dtype: torch.dtype) -> nn.Module:
+        """This rank's shard of the model, its weights read by slices; kept as ``self.module``."""
+
+    @abstractmethod
+    def step(self, batch: Batch) -> Tensor:
+        """Forward, backward and gradient synchronisation of the global ``batch``; no optimizer.
+
+        Returns this rank's contribution to the loss of the step, a float64 scalar: the loss is the sum over ranks.
+        Afterwards every local parameter's ``.grad`` is the gradient of that loss.
+        """
+
+    @abstractmethod
+    def evaluate(self, batch: Batch) -> Scores:
+        """Forward only. Sums over ranks count every sample once."""
+
+    @abstractmethod
+    def export(self, what: Literal["weights", "gradients"]) -> Iterator[tuple[str, Tensor]]:
+        """Full tensors by canonical name, on rank 0 only (other ranks take part and get nothing)."""
+
+
+_found: dict[str, type[Strategy]] = {}
+
+
+def register(strategy: type[Strategy]) -> type[Strategy]:
+    """Class decorator: make a strategy known under its ``name``."""
+    if strategy.name in _found and _found[strategy.name].__module__ != strategy.__module__:
+        raise ValueError(f"two strategies are named {strategy.name}: {_found[strategy.name]} and {strategy}")
+    _found[strategy.name] = strategy
+    return strategy
+
+
+def registered() -> dict[str, type[Strategy]]:
+    """Every strategy of the package by name; modules of ``strategies/`` are imported to find them."""
+    import strategies
+
+    for module in pkgutil.iter_modules(strategies.__path__):
+        if not module.ispkg:
+            importlib.import_module(f"strategies.{module.name}")
+    return dict(sorted(_found.items()))
+
+
+def get(name: str) -> type[Strategy]:
+    """The strategy of this name; PlanError with the near ones otherwise."""
+    known = registered()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise PlanError(f"unknown strategy {name}; known are {', '.join(known)}{hint}")
+    return known[name]
+
+
+def check_options(strategy: type[Strategy], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with the defaults filled in; PlanError names those that the strategy does not have."""
+    unknown = sorted(set(options) - set(strategy.options))
+    if unknown:
+        known = ", ".join(strategy.options) or "none"
+        raise PlanError(f"strategy={strategy.name} has no option {', '.join(unknown)}; its options are {known}")
+    return {**strategy.options, **options}
+
+

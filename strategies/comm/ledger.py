@@ -1,0 +1,90 @@
+"""What one rank did, and when: every MPI operation with its bytes, and the phases of each step.
+
+Times are CLOCK_MONOTONIC nanoseconds of this rank's host. The ledger only appends; sums and splits are made later
+from the entries, so a number in a record can always be traced to calls.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One operation or phase.
+
+    ``kind`` is ``comm`` for an MPI operation, ``wait`` for the main thread waiting for work of the communication
+    thread, ``phase`` for forward, backward and optimizer. ``match`` identifies the same operation on its other
+    ranks: the members of the group, and its number among the operations of that group (for a message: its sender,
+    receiver and tag instead). ``step`` is -1 outside the training steps.
+    """
+
+    step: int
+    kind: str
+    axis: str
+    op: str
+    phase: str
+    payload_bytes: int
+    wire_bytes: float
+    t0_ns: int
+    t1_ns: int
+    thread: str
+    match: tuple[int | str, ...]
+
+
+class Ledger:
+    """Entries of one rank, in order of completion."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.step = -1
+        self.phase = "setup"
+
+    def add(
+        self,
+        axis: str,
+        op: str,
+        payload_bytes: int,
+        wire_bytes: float,
+        t0_ns: int,
+        match: tuple[int | str, ...],
+        *,
+        kind: str = "comm",
+        phase: str | None = None,
+        thread: str = "main",
+    ) -> None:
+        """Append one operation that began at ``t0_ns`` and ends now."""
+        t1_ns = time.monotonic_ns()
+        self.entries.append(
+            Entry(
+                self.step, kind, axis, op, phase or self.phase, payload_bytes, wire_bytes, t0_ns, t1_ns, thread, match
+            )
+        )
+
+    @contextmanager
+    def during(self, phase: str, micro: int = -1) -> Iterator[None]:
+        """Name what happens inside: operations carry the phase, and the phase itself becomes an entry."""
+        outer, self.phase, t0_ns = self.phase, phase, time.monotonic_ns()
+        try:
+            yield
+        finally:
+            self.phase = outer
+            self.add("", phase, 0, 0.0, t0_ns, (micro,), kind="phase", phase=phase)
+
+    def payload_bytes(self, first_step: int = 0) -> Counter[str]:
+        """Payload by ``axis.op.phase`` over the steps from ``first_step`` on."""
+        return self._sum(first_step, wire=False)
+
+    def wire_bytes(self, first_step: int = 0) -> Counter[str]:
+        return self._sum(first_step, wire=True)
+
+    def _sum(self, first_step: int, wire: bool) -> Counter[str]:
+        sums: Counter[str] = Counter()
+        for entry in self.entries:
+            if entry.kind == "comm" and entry.step >= first_step and entry.payload_bytes:
+                key = f"{entry.axis}.{entry.op}.{entry.phase}"
+                sums[key] += entry.wire_bytes if wire else entry.payload_bytes  # type: ignore[assignment]
+        return sums

@@ -1,0 +1,1 @@
+"""One Transformer with switches, its checkpoints, and its description as plain numbers."""

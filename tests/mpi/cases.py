@@ -1,0 +1,170 @@
+"""Tiny models, batches, and what every strategy is compared with: one process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mpi4py import MPI
+
+from strategies.base import Batch, Strategy, check_options, registered
+from strategies.comm.ledger import Ledger
+from strategies.comm.mesh import Mesh
+from strategies.models.checkpoint import WeightLoader
+from strategies.models.spec import ModelSpec
+from strategies.plan import AXES, MeshShape, StepShape
+
+BERT = ModelSpec(
+    "bert-test", "bert", 37, 24, 4, 12, 12, 36, 16, False, "layer", "post", "learned", "gelu", "classifier",
+    labels=3, token_types=2,
+)  # fmt: skip
+GPT2 = ModelSpec(
+    "gpt2-test", "gpt2", 37, 24, 4, 12, 12, 36, 16, True, "layer", "pre", "learned", "gelu_tanh", "lm",
+    norm_eps=1e-5, tied=True,
+)  # fmt: skip
+LLAMA = ModelSpec(
+    "llama-test", "llama", 37, 48, 4, 24, 12, 36, 16, True, "rms", "pre", "rotary", "silu_gated", "lm",
+    norm_eps=1e-6, qkv_bias=False, out_bias=False, mlp_bias=False,
+)  # fmt: skip
+MODELS = {spec.family: spec for spec in (BERT, GPT2, LLAMA)}
+
+BATCH, SEQ, STEPS, LEARNING_RATE = 17, 8, 3, 0.5
+
+
+@dataclass(frozen=True)
+class Case:
+    """One configuration: a strategy on a mesh with its options and micro-batches."""
+
+    strategy: str
+    mesh: MeshShape
+    options: Mapping[str, Any]
+    micro_batches: int
+    wait: str = "spin"
+    progress: str = "thread"
+
+    def __str__(self) -> str:
+        axes = "".join(f"{axis[0]}{size}" for axis, size in zip(AXES, self.mesh.dims, strict=True) if size > 1)
+        rest = "-".join(f"{k}={v}" for k, v in self.options.items() if v is not None)
+        return f"{self.strategy}-{axes or 'one'}-m{self.micro_batches}-{self.wait}-{self.progress}-{rest}"
+
+
+def cases(ranks: int) -> list[Case]:
+    """Every registered strategy, on every mesh of ``ranks`` ranks that its axes allow, with its variants."""
+    found = []
+    for name, strategy in registered().items():
+        for mesh in meshes(ranks, strategy):
+            for options in variants(strategy, mesh):
+                filled = check_options(strategy, options)
+                found += [Case(name, mesh, filled, micros) for micros in (1, 3)]
+                found.append(Case(name, mesh, filled, 2, wait="poll", progress="inline"))
+    return found
+
+
+def meshes(ranks: int, strategy: type[Strategy]) -> list[MeshShape]:
+    if not strategy.axes:
+        return [MeshShape()] if ranks == 2 else []  # a single process needs no second world size
+    sizes = range(1, ranks + 1)
+    every = [
+        {"pipeline": p, "data": d, "sequence": s, "tensor": t} for p in sizes for d in sizes for s in sizes for t in sizes
+    ]
+    allowed = [
+        MeshShape(**axes)
+        for axes in every
+        if all(size == 1 or axis in strategy.axes for axis, size in axes.items())
+    ]
+    return [mesh for mesh in allowed if mesh.size == ranks]
+
+
+def variants(strategy: type[Strategy], mesh: MeshShape) -> list[dict[str, Any]]:
+    """Option sets worth a run of their own: both schedules, uneven stages and shares, small buckets."""
+    options: dict[str, Any] = {}
+    if "stages" in strategy.options and mesh.pipeline == 3:
+        options["stages"] = [2, 1, 1]
+    if "bucket_bytes" in strategy.options:
+        options["bucket_bytes"] = 4096
+    found = [options]
+    if "schedule" in strategy.options and mesh.pipeline > 1:
+        found.append({**options, "schedule": "gpipe"})
+    if "shares" in strategy.options and mesh.data > 1:
+        found.append({**options, "shares": [2, *[1] * (mesh.data - 1)]})
+    if "stages" in strategy.options and mesh.pipeline == 2:
+        found.append({**options, "stages": [3, 1]})
+    return found
+
+
+def make_batch(spec: ModelSpec, step: int) -> Batch:
+    """A batch with padding on the right, and targets that do not count."""
+    generator = torch.Generator().manual_seed(1000 + step)
+    ids = torch.randint(1, spec.vocab, (BATCH, SEQ), generator=generator)
+    lengths = torch.randint(2, SEQ + 1, (BATCH, 1), generator=generator)
+    mask = torch.arange(SEQ)[None, :] < lengths
+    ids = ids * mask
+    if spec.head == "classifier":
+        return Batch(ids, mask, torch.randint(0, spec.labels, (BATCH,), generator=generator))
+    targets = torch.full_like(ids, -100)
+    targets[:, :-1] = torch.where(mask[:, 1:], ids[:, 1:], -100)
+    return Batch(ids, mask, targets)
+
+
+@dataclass
+class Trained:
+    """What a few steps of SGD gave. Tensors are on rank 0 only."""
+
+    losses: list[float]
+    gradients: dict[str, torch.Tensor]
+    weights: dict[str, torch.Tensor]
+    measured: dict[str, int]
+    predicted: dict[str, int]
+
+
+def train(case: Case, spec: ModelSpec, comm: MPI.Comm, dtype: torch.dtype = torch.float64) -> Trained:
+    """Run ``STEPS`` steps; gradients are those of the last step, traffic is that of all of them."""
+    ledger = Ledger()
+    shape = StepShape(BATCH, SEQ, case.micro_batches, str(dtype).removeprefix("torch."), "sgd")
+    cls = registered()[case.strategy]
+    plan = cls.plan(spec, shape, case.mesh, case.options)
+    mesh = Mesh(comm, case.mesh, ledger, case.wait, case.progress)  # type: ignore[arg-type]
+    strategy = cls(plan, mesh)
+    with WeightLoader(spec, None, seed=1) as load:
+        module = strategy.build(load, dtype)
+    optimizer = torch.optim.SGD(module.parameters(), lr=LEARNING_RATE)
+    losses = []
+    for step in range(STEPS):
+        ledger.step = step
+        losses.append(float(comm.allreduce(float(strategy.step(make_batch(spec, step))))))
+        gradients = None
+        if step == STEPS - 1:
+            ledger.step = -1
+            gradients = dict(strategy.export("gradients"))
+        optimizer.step()
+    weights = dict(strategy.export("weights"))
+    strategy.close()
+    sums = comm.allreduce(ledger.payload_bytes(), op=MPI.SUM)
+    predicted = {volume.key: STEPS * volume.payload_bytes for volume in plan.volumes}
+    return Trained(losses, gradients or {}, weights, dict(sums), predicted)
+
+
+_references: dict[tuple[str, torch.dtype], Trained] = {}
+
+
+def reference(spec: ModelSpec, dtype: torch.dtype = torch.float64) -> Trained:
+    """The same steps on one process, in one micro-batch."""
+    key = (spec.name, dtype)
+    if key not in _references:
+        _references[key] = train(Case("single", MeshShape(), {}, 1), spec, MPI.COMM_SELF, dtype)
+    return _references[key]
+
+
+def worst_error(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> tuple[float, str]:
+    """The largest relative difference (Frobenius norms) of any tensor, and its name.
+
+    A tensor that is zero but for rounding (the gradient of a key bias is: softmax does not see a shift of all scores)
+    is measured against a millionth of the norm of all tensors together.
+    """
+    assert list(found) == list(expected)
+    floor = 1e-6 * float(torch.stack([tensor.norm() for tensor in expected.values()]).norm())
+    errors = {name: float((found[name] - e).norm()) / max(float(e.norm()), floor) for name, e in expected.items()}
+    name = max(errors, key=lambda key: errors[key])
+    return errors[name], name
