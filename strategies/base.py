@@ -64,7 +64,7 @@ class Strategy(ABC):
     """One way to spread a training step over a mesh of ranks.
 
     The life of an object: ``plan`` (a class method, pure, no MPI), ``build`` (this rank's module), then ``step`` and
-    ``evaluate`` as often as wanted, and ``export``. Optimizer, data, metering and files stay outside.
+    ``evaluate`` as often as wanted, ``export``, and ``close``. Optimizer, data, metering and files stay outside.
     """
 
     name: ClassVar[str]
@@ -73,6 +73,8 @@ class Strategy(ABC):
     default_micro_batches: ClassVar[int | Literal["stages"]] = 1
     options: ClassVar[Mapping[str, Any]] = {}
     """Options with their defaults: ``strategy.<key>=...`` on the command line."""
+    module: nn.Module
+    """This rank's part of the model, from ``build`` on."""
 
     def __init__(self, plan: Plan, mesh: Mesh) -> None:
         self.spec: ModelSpec = plan.model
@@ -134,6 +136,10 @@ class Strategy(ABC):
     @abstractmethod
     def export(self, what: Literal["weights", "gradients"]) -> Iterator[tuple[str, Tensor]]:
         """Full tensors by canonical name, on rank 0 only (other ranks take part and get nothing)."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End what runs beside the computation. Collective."""
 
 
 _found: dict[str, type[Strategy]] = {}

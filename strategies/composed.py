@@ -68,6 +68,8 @@ class NoSync:
 class Composed(Strategy):
     """A strategy made of a cut, a runner and a sync. Subclasses give ``volumes`` and the parts that differ."""
 
+    module: Transformer
+
     @classmethod
     @abstractmethod
     def volumes(
@@ -139,7 +141,6 @@ class Composed(Strategy):
                 yield parameter.name, whole
 
     def close(self) -> None:
-        """End the threads of the parts. Collective."""
         self.runner.close()
         self.sync.close()
 

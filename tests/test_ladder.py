@@ -1,0 +1,21 @@
+"""The ladder's rungs that need several ranks: tests/mpi under one mpirun for each world size."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests import mpirun
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_ladder(ranks: int) -> None:
+    """Every rank passes every test; three ranks make all shares uneven."""
+    # Outside of this suite's own testpaths, so that a plain pytest does not start it without MPI.
+    done = mpirun.run(ranks, "-m", "pytest", "-q", "-x", "--color=no", "-p", "no:cacheprovider", "tests/mpi")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    passed = {int(n) for n in re.findall(r"(\d+) passed", done.stdout)}
+    assert len(re.findall(r"\d+ passed", done.stdout)) == ranks, done.stdout[-2000:]
+    assert len(passed) == 1 and min(passed) > 50
+    assert "failed" not in done.stdout and "skipped" not in done.stdout
