@@ -1,0 +1,321 @@
+"""From what the ranks hand in to the record of a point: rank 0 only, when the run is over."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import states
+from bench.energy.session import summary
+from bench.record import checks, environment, writer
+from bench.record.statistics import median_interval
+from strategies.plan import Plan
+
+if TYPE_CHECKING:
+    from bench.energy.clock import ClockModel
+    from bench.worker import RankReport
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """When the run began and was ready to measure (rank 0's clock), and in civil time."""
+
+    begin_ns: int
+    ready_ns: int
+    started: datetime
+    finished: datetime
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The steps of all ranks on one axis, in seconds from the start of the run.
+
+    ``edges[i]`` are the boundaries of segment i: its start, then the moment at which the last rank ended each step.
+    """
+
+    edges: list[list[float]]
+    timed: list[bool]
+    first_step: list[int]
+
+    @classmethod
+    def of(cls, reports: Sequence[RankReport], to_common: states.ToCommon) -> Timeline:
+        segments = list(zip(*(report.history.segments for report in reports), strict=True))
+        edges = []
+        for same in segments:
+            start = max(to_common(r, s.start_ns) for r, s in enumerate(same))
+            ends = zip(*([to_common(r, t) for t in s.ends_ns] for r, s in enumerate(same)), strict=True)
+            edges.append([start, *(max(end) for end in ends)])
+        return cls(edges, [s[0].timed for s in segments], [s[0].first_step for s in segments])
+
+    @property
+    def windows(self) -> list[tuple[float, float]]:
+        return [(edge[0], edge[-1]) for edge, timed in zip(self.edges, self.timed, strict=True) if timed]
+
+    def durations(self, timed: bool) -> list[float]:
+        chosen = [edge for edge, is_timed in zip(self.edges, self.timed, strict=True) if is_timed == timed]
+        return [after - before for edge in chosen for before, after in zip(edge, edge[1:], strict=False)]
+
+    def timed_steps(self) -> list[int]:
+        return [
+            step
+            for edge, timed, first in zip(self.edges, self.timed, self.first_step, strict=True)
+            if timed
+            for step in range(first, first + len(edge) - 1)
+        ]
+
+
+def write(
+    config: Mapping[str, Any],
+    plan: Plan,
+    reports: Sequence[RankReport],
+    traces: Any,
+    clock: ClockModel,
+    facts: RunFacts,
+) -> str:
+    """Write result.json, power.parquet and events.parquet of the point; the record's status."""
+    folder = Path(config["paths"]["point"])
+
+    def to_common(rank: int, t_ns: int) -> float:
+        return (clock.to_common(rank, t_ns) - facts.begin_ns) / 1e9
+
+    timeline = Timeline.of(reports, to_common)
+    entries = {report.rank: report.entries for report in reports}
+    rank_states = states.rank_states(entries, to_common)
+    time_block = _time(config, timeline, rank_states, facts)
+    idle = [tuple(to_common(0, t) for t in span) for span in reports[0].idle_ns]
+    energy = summary(
+        traces,
+        clock=clock,
+        begin_ns=facts.begin_ns,
+        windows=timeline.windows,
+        idle_windows=idle,
+        intervals={r: states.clipped(s.main, timeline.windows) for r, s in rank_states.items()},
+        rank_host={report.rank: report.facts["processor"] for report in reports},
+        samples=time_block["samples"],
+        tokens=time_block["tokens"],
+        step_edges=timeline.edges,
+    )
+    cumulative = energy.pop("step_J")
+    record = {
+        "schema": "edgejoule.result/1",
+        "status": "ok",
+        "reason": None,
+        "point": _point(config, reports),
+        "plan": _plan(plan, reports),
+        "time": {**time_block, "clock": clock.summary()},
+        "energy": energy,
+        "traffic": _traffic(plan, reports, timeline.timed_steps()),
+        "memory": _memory(plan, reports),
+        "learning": _learning(config, reports, timeline, cumulative),
+        "checks": [],
+        "environment": _environment(config, reports, facts),
+    }
+    record["checks"] = _checks(config, record, reports)
+    record["status"], record["reason"] = checks.overall(record["checks"])
+    writer.write_power(folder / "power.parquet", traces)
+    writer.write_events(folder / "events.parquet", _event_rows(entries, to_common))
+    writer.write_json(folder / "result.json", record)
+    return str(record["status"])
+
+
+def point_block(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a point as its record names it; also used for points that did not finish."""
+    train, strategy = config["train"], dict(config["strategy"])
+    name = strategy.pop("name")
+    model = config["model"]
+    return {
+        "name": config["point"],
+        **{key: config[key] for key in ("study", "experiment", "repeat", "order", "hash")},
+        "strategy": name,
+        "options": strategy,
+        "ranks": config["ranks"],
+        "mesh": dict(config["mesh"]),
+        "model": model["name"],
+        "weights": "pretrained" if model["checkpoint"] else "random",
+        "checkpoint": Path(model["checkpoint"]).name if model["checkpoint"] else None,
+        "task": config["task"]["name"],
+        **{key: train[key] for key in ("batch", "micro_batches", "seq", "optimizer", "lr", "dtype")},
+        "cluster": config["cluster"]["name"],
+        "boards": sorted({host["board"] for host in config["cluster"]["hosts"]}),
+        "threads": config["threads"],
+        "seed": config["seed"],
+        "smoke": config["smoke"],
+    }
+
+
+def _point(config: Mapping[str, Any], reports: Sequence[RankReport]) -> dict[str, Any]:
+    return {**point_block(config), "threads": max(report.facts["threads"] for report in reports)}
+
+
+def _plan(plan: Plan, reports: Sequence[RankReport]) -> dict[str, Any]:
+    block = plan.to_dict()
+    for place, report in zip(block["placement"], reports, strict=True):
+        place["host"] = report.facts["host"]
+    drawn = sorted({name for report in reports for name in report.drawn})
+    if drawn:
+        block["notes"].append(f"not in the checkpoint, drawn at random: {', '.join(drawn)}")
+    return block
+
+
+def _time(
+    config: Mapping[str, Any],
+    timeline: Timeline,
+    rank_states: Mapping[int, states.RankStates],
+    facts: RunFacts,
+) -> dict[str, Any]:
+    windows, durations = timeline.windows, timeline.durations(timed=True)
+    window_s, steps = math.fsum(end - begin for begin, end in windows), len(durations)
+    samples = steps * config["train"]["batch"]
+    by_rank = [{"rank": rank, **states.totals(found, windows)} for rank, found in sorted(rank_states.items())]
+    share = 1 / (len(by_rank) * steps)
+    warm = timeline.durations(timed=False)
+    return {
+        "windows": [{"start_s": b, "end_s": e, "steps": n} for (b, e), n in zip(windows, _counts(timeline), strict=True)],
+        "window_s": window_s,
+        "steps": steps,
+        "samples": samples,
+        "tokens": samples * config["train"]["seq"],
+        "step_s": {**median_interval(durations), "values": durations},
+        "samples_per_s": samples / window_s,
+        "tokens_per_s": samples * config["train"]["seq"] / window_s,
+        "by_phase": {
+            key: share * math.fsum(rank[key] for rank in by_rank) for key in ("compute_s", "communicate_s", "wait_s")
+        },
+        "by_rank": by_rank,
+        "startup_s": (facts.ready_ns - facts.begin_ns) / 1e9,
+        "warmup": {"steps": len(warm), "step_s": warm},
+    }
+
+
+def _counts(timeline: Timeline) -> list[int]:
+    return [len(edge) - 1 for edge, timed in zip(timeline.edges, timeline.timed, strict=True) if timed]
+
+
+def _traffic(plan: Plan, reports: Sequence[RankReport], timed: Sequence[int]) -> dict[str, Any]:
+    """Bytes per optimizer step, summed over ranks; a step that moved other bytes than the rest is not averaged away."""
+    steps = set(timed)
+    payload: Counter[tuple[str, int]] = Counter()
+    wire: Counter[str] = Counter()
+    for report in reports:
+        for entry in report.entries:
+            if entry.kind == "comm" and entry.payload_bytes and entry.step in steps:
+                key = f"{entry.axis}.{entry.op}.{entry.phase}"
+                payload[key, entry.step] += entry.payload_bytes
+                wire[key] += entry.wire_bytes
+    theory = {volume.key: volume.payload_bytes for volume in plan.volumes}
+    keys = sorted({key for key, _ in payload} | set(theory))
+    by_step = {key: {payload[key, step] for step in steps} for key in keys}
+    return {
+        # A step that differs from the others is shown by its own number, so that the comparison with theory fails.
+        "payload_bytes": {key: _odd_one(sizes, theory.get(key, 0)) for key, sizes in by_step.items()},
+        "theory_bytes": {key: theory.get(key, 0) for key in keys},
+        "wire_bytes": {key: wire[key] / len(steps) for key in keys},
+    }
+
+
+def _odd_one(sizes: set[int], expected: int) -> int:
+    others = sorted(sizes - {expected})
+    return others[-1] if others else expected
+
+
+def _memory(plan: Plan, reports: Sequence[RankReport]) -> dict[str, Any]:
+    baseline = [report.memory["baseline_bytes"] for report in reports]
+    return {
+        "peak_bytes": [report.memory["peak_bytes"] for report in reports],
+        "predicted_bytes": [b + m.total_bytes for b, m in zip(baseline, plan.memory, strict=True)],
+        "baseline_bytes": baseline,
+    }
+
+
+def losses(reports: Sequence[RankReport]) -> list[float]:
+    """The loss of every step: each rank has its contribution."""
+    return [math.fsum(parts) for parts in zip(*(report.losses for report in reports), strict=True)]
+
+
+def _learning(
+    config: Mapping[str, Any], reports: Sequence[RankReport], timeline: Timeline, step_joules: Sequence[float] | None
+) -> dict[str, Any]:
+    """Loss by step with the training time and energy spent up to it (warm-up included, evaluations not)."""
+    loss, seconds, joules = losses(reports), [0.0], [0.0]
+    for edge in timeline.edges:
+        seconds.extend(seconds[-1] + after - edge[0] for after in edge[1:]) if False else None
+        for before, after in zip(edge, edge[1:], strict=False):
+            seconds.append(seconds[-1] + after - before)
+    for energy in step_joules or []:
+        joules.append(joules[-1] + energy)
+    evaluations = [
+        _evaluation(config, [report.history.evaluations[i] for report in reports], seconds, joules)
+        for i in range(len(reports[0].history.evaluations))
+    ]
+    first = evaluations[0] if evaluations and evaluations[0]["step"] == 0 else None
+    return {
+        "metric_name": _metric(config),
+        "initial": first,
+        "final": evaluations[-1] if evaluations else None,
+        "curve": {
+            "step": list(range(1, len(loss) + 1)),
+            "loss": loss,
+            "time_s": seconds[1:],
+            "energy_J": joules[1:] if step_joules is not None else None,
+        },
+        "evaluations": evaluations,
+    }
+
+
+def _metric(config: Mapping[str, Any]) -> str:
+    return "accuracy" if config["model"]["spec"]["head"] == "classifier" else "perplexity"
+
+
+def _evaluation(
+    config: Mapping[str, Any], parts: Sequence[Any], seconds: Sequence[float], joules: Sequence[float]
+) -> dict[str, Any]:
+    step, count = parts[0].step, sum(part.scores.count for part in parts)
+    loss = math.fsum(part.scores.loss_sum for part in parts) / count
+    correct = sum(part.scores.correct for part in parts)
+    return {
+        "step": step,
+        "time_s": seconds[step],
+        "energy_J": joules[step] if len(joules) > step else None,
+        "value": correct / count if _metric(config) == "accuracy" else math.exp(loss),
+        "loss": loss,
+        "n": count,
+    }
+
+
+def _environment(config: Mapping[str, Any], reports: Sequence[RankReport], facts: RunFacts) -> dict[str, Any]:
+    hosts = {}
+    for report in reports:
+        own = report.facts
+        hosts.setdefault(own["processor"], {**own["machine"], "host": own["host"], "board": own["board"]})
+    keep = ("rank", "host", "processor", "pid", "affinity", "threads")
+    return {
+        **environment.collect_code(),
+        "mpi": {"library": reports[0].facts["mpi"], "thread_level": reports[0].facts["thread_level"]},
+        "hosts": list(hosts.values()),
+        "ranks": [{key: report.facts[key] for key in keep} for report in reports],
+        "command": config.get("command"),
+        "started": facts.started.isoformat(timespec="seconds"),
+        "finished": facts.finished.isoformat(timespec="seconds"),
+    }
+
+
+def _event_rows(entries: Mapping[int, Sequence[Any]], to_common: states.ToCommon) -> list[dict[str, Any]]:
+    return [
+        {
+            "rank": rank,
+            **{k: getattr(e, k) for k in ("step", "kind", "axis", "op", "phase", "payload_bytes", "thread")},
+            "t0_s": to_common(rank, e.t0_ns),
+            "t1_s": to_common(rank, e.t1_ns),
+        }
+        for rank, own in entries.items()
+        for e in own
+    ]
+
+
+def _checks(config: Mapping[str, Any], record: Mapping[str, Any], reports: Sequence[RankReport]) -> list[dict[str, Any]]:
+    raise NotImplementedError

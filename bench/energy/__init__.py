@@ -1,0 +1,1 @@
+"""Joules of every host: channels, sources, the sampler process, clocks, integration, attribution."""

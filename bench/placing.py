@@ -1,0 +1,74 @@
+"""Where a rank finds itself, and how it settles there: host, cores, threads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from bench.energy.session import HostInfo
+    from mpi4py import MPI
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def host_of(config: Mapping[str, Any], rank: int) -> dict[str, Any]:
+    """The host of the inventory that ``rank`` was planned on: hosts are filled slot by slot in their order.
+
+    With more ranks than slots (``cluster.oversubscribe``) the rest goes round over the hosts.
+    """
+    hosts = config["cluster"]["hosts"]
+    seats = [host for host in hosts for _ in range(host["slots"])]
+    return dict(seats[rank % len(seats)])
+
+
+def settle(config: Mapping[str, Any], comm: MPI.Comm) -> dict[str, Any]:
+    """Set this rank's threads and say where it is.
+
+    Threads default to the host's cores shared by its slots: a slot is a part of the host whether or not it is used,
+    so one rank on a host of two slots gets half of it. torch alone would take one thread under Open MPI, because MKL
+    sees ``OMPI_COMM_WORLD_LOCAL_SIZE``.
+    """
+    from mpi4py import MPI
+
+    from bench.record.environment import collect_host
+
+    host = host_of(config, comm.Get_rank())
+    affinity = sorted(os.sched_getaffinity(0))
+    cores = os.cpu_count() or 1
+    wanted = host.get("threads") or config["threads"] or max(1, cores // host["slots"])
+    torch.set_num_threads(min(wanted, len(affinity)))
+    return {
+        "rank": comm.Get_rank(),
+        "host": host.get("name") or host["address"],
+        "processor": MPI.Get_processor_name(),
+        "board": host["board"],
+        "boot_id": BOOT_ID.read_text().strip() if BOOT_ID.exists() else "unknown",
+        "pid": os.getpid(),
+        "affinity": affinity,
+        "threads": torch.get_num_threads(),
+        "threads_planned": wanted,
+        "machine": collect_host(),
+        "mpi": MPI.Get_library_version().split("\n")[0].strip("\0 "),
+        "thread_level": MPI.Query_thread(),
+    }
+
+
+def host_info(facts: Mapping[str, Any]) -> HostInfo:
+    """The host as the energy session knows it. Boards emulated on one machine share its boot id, not its name."""
+    from bench.energy.session import HostInfo
+
+    return HostInfo(name=facts["processor"], boot_id=facts["boot_id"], board=facts["board"])
+
+
+def weights_hash(module: torch.nn.Module) -> str:
+    """SHA-1 over all local weights, to compare replicas."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    for parameter in module.parameters():
+        digest.update(parameter.detach().contiguous().view(-1).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Records of points: their schema, writer, checks and environment. Imports neither torch nor MPI."""

@@ -1,0 +1,34 @@
+"""The median and its interval: the summary that records and reports use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+CONFIDENCE = 0.95
+SMALLEST_N = 6
+
+
+def median_ranks(n: int, confidence: float = CONFIDENCE) -> tuple[int, int] | None:
+    """Ranks (from 0) of the order statistics that enclose the median with at least ``confidence``.
+
+    Exact and without an assumption about the distribution: the number of values below the median is binomial(n, 1/2)
+    (Le Boudec, Performance Evaluation of Computer and Communication Systems, theorem 2.1). None where even the whole
+    range does not reach the confidence: below six values for 95 %.
+    """
+    tail, best = 0.0, None
+    for lower in range(n // 2):
+        tail += math.comb(n, lower) / 2**n
+        if 1 - 2 * tail >= confidence:
+            best = (lower, n - 1 - lower)
+    return best
+
+
+def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> dict[str, Any]:
+    """``{median, ci_low, ci_high, n, confidence}``; the bounds are None where there are too few values."""
+    ordered = sorted(values)
+    ranks = median_ranks(len(ordered), confidence)
+    low, high = (None, None) if ranks is None else (ordered[ranks[0]], ordered[ranks[1]])
+    return {"median": median(ordered), "ci_low": low, "ci_high": high, "n": len(ordered), "confidence": confidence}

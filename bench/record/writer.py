@@ -1,0 +1,104 @@
+"""Files of a point: written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+EVENT_TYPES = {
+    "rank": pa.int32(),
+    "step": pa.int32(),
+    "kind": pa.string(),
+    "axis": pa.string(),
+    "op": pa.string(),
+    "phase": pa.string(),
+    "payload_bytes": pa.int64(),
+    "thread": pa.string(),
+    "t0_s": pa.float64(),
+    "t1_s": pa.float64(),
+}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` in one step: a reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write ``value`` as JSON. Raises ValueError, naming the key, for a number that JSON does not have."""
+    wrong = next(_not_finite(value, ""), None)
+    if wrong is not None:
+        raise ValueError(f"{path.name}: {wrong} is not a finite number")
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def _not_finite(value: Any, at: str) -> Iterable[Any]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield at
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _not_finite(inner, f"{at}.{key}" if at else str(key))
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _not_finite(inner, f"{at}[{index}]")
+
+
+def write_events(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Operations and phases of all ranks, times in seconds on the common axis."""
+    columns = {key: pa.array([row[key] for row in rows], kind) for key, kind in EVENT_TYPES.items()}
+    _write_table(path, pa.table(columns))
+
+
+def write_power(path: Path, traces: Sequence[Any], begin_ns: int) -> None:
+    """Raw readings of all hosts, one row for each channel and sample, in the host's own clock (ns).
+
+    The schema's metadata has the channels, with the scale that makes joules or watts of the raw integers, and
+    ``begin_ns``, the start of the run on rank 0's clock.
+    """
+    host, channel, before, after, raw = [], [], [], [], []
+    for trace in traces:
+        for column, described in enumerate(trace.channels):
+            host += [trace.host] * len(trace.raw)
+            channel += [described.id] * len(trace.raw)
+            before += trace.t_before_ns.tolist()
+            after += trace.t_after_ns.tolist()
+            raw += trace.raw[:, column].tolist()
+    table = pa.table(
+        {
+            "host": pa.array(host, pa.string()),
+            "channel": pa.array(channel, pa.string()),
+            "t_before_ns": pa.array(before, pa.int64()),
+            "t_after_ns": pa.array(after, pa.int64()),
+            "raw": pa.array(raw, pa.int64()),
+        }
+    )
+    described = [
+        {"host": t.host, "source": t.source, "kind": t.kind, "channels": [c.to_dict() for c in t.channels]} for t in traces
+    ]
+    meta = {"channels": json.dumps(described), "begin_ns": str(begin_ns)}
+    _write_table(path, table.replace_schema_metadata(meta))
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    partial = path.with_name(f".{path.name}")
+    pq.write_table(table, partial, compression="zstd")
+    partial.replace(path)

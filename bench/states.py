@@ -1,0 +1,123 @@
+"""What each rank was doing at any time: computing, communicating, or waiting for others.
+
+An operation that needs all ranks of a group can only begin to move data when the last of them has arrived: what comes
+before is waiting, the rest communication. A receive waits until its message was sent. Pure functions of the ledgers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from strategies.comm.ledger import Entry
+
+State = Literal["communicate", "wait"]
+COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
+
+
+class Interval(NamedTuple):
+    """A stretch of a rank's main thread, in seconds on the common axis, in which it did not compute."""
+
+    t0_s: float
+    t1_s: float
+    state: State
+
+
+class RankStates(NamedTuple):
+    """``main`` in order of time, without overlaps; ``beside`` is the work of the communication thread."""
+
+    main: list[Interval]
+    beside: list[Interval]
+
+
+ToCommon = Callable[[int, int], float]
+
+
+def rank_states(entries: Mapping[int, Sequence[Entry]], to_common: ToCommon) -> dict[int, RankStates]:
+    """States of every rank. ``to_common(rank, t_ns)`` gives seconds on the common axis."""
+    ready = _ready_times(entries, to_common)
+    return {rank: _states_of(rank, own, ready, to_common) for rank, own in entries.items()}
+
+
+def _key(entry: Entry) -> tuple[object, ...]:
+    # Numbers of collectives run through the whole life of a group; tags of messages start anew in each step.
+    return (entry.axis, *entry.match) if entry.op in COLLECTIVES else (entry.axis, entry.step, *entry.match)
+
+
+def _ready_times(entries: Mapping[int, Sequence[Entry]], to_common: ToCommon) -> dict[tuple[object, ...], float]:
+    """When data could begin to move: the last arrival of a collective, the sending of a message."""
+    ready: dict[tuple[object, ...], float] = {}
+    for rank, own in entries.items():
+        for entry in own:
+            if entry.kind == "comm" and (entry.op in COLLECTIVES or entry.op == "send"):
+                t0_s = to_common(rank, entry.t0_ns)
+                ready[_key(entry)] = max(ready.get(_key(entry), t0_s), t0_s)
+    return ready
+
+
+def _states_of(
+    rank: int, own: Sequence[Entry], ready: Mapping[tuple[object, ...], float], to_common: ToCommon
+) -> RankStates:
+    main: list[Interval] = []
+    beside: list[Interval] = []
+    drains: list[tuple[float, float]] = []
+    for entry in own:
+        t0_s, t1_s = to_common(rank, entry.t0_ns), to_common(rank, entry.t1_ns)
+        if entry.kind == "wait":
+            drains.append((t0_s, t1_s))
+        elif entry.kind == "comm":
+            begins = ready.get(_key(entry), t0_s) if entry.op in (*COLLECTIVES, "receive") else t0_s
+            (beside if entry.thread != "main" else main).extend(_split(t0_s, t1_s, begins))
+    for drain in drains:
+        main.extend(_drained(drain, beside))
+    return RankStates(sorted(main), sorted(beside))
+
+
+def _split(t0_s: float, t1_s: float, ready_s: float) -> list[Interval]:
+    turn = min(max(ready_s, t0_s), t1_s)
+    found = [Interval(t0_s, turn, "wait"), Interval(turn, t1_s, "communicate")]
+    return [interval for interval in found if interval.t1_s > interval.t0_s]
+
+
+def _drained(drain: tuple[float, float], beside: Sequence[Interval]) -> list[Interval]:
+    """The main thread waits for its communication thread: its state is what that thread is doing."""
+    t0_s, t1_s = drain
+    found, at = [], t0_s
+    for interval in sorted(beside):
+        begin, end = max(interval.t0_s, at), min(interval.t1_s, t1_s)
+        if end <= begin:
+            continue
+        if begin > at:  # between two buckets: handing over
+            found.append(Interval(at, begin, "communicate"))
+        found.append(Interval(begin, end, interval.state))
+        at = end
+    if at < t1_s:
+        found.append(Interval(at, t1_s, "communicate"))
+    return found
+
+
+def clipped(intervals: Sequence[Interval], windows: Sequence[tuple[float, float]]) -> list[Interval]:
+    """The parts of ``intervals`` inside ``windows``."""
+    return [
+        Interval(max(i.t0_s, begin), min(i.t1_s, end), i.state)
+        for begin, end in windows
+        for i in intervals
+        if min(i.t1_s, end) > max(i.t0_s, begin)
+    ]
+
+
+def totals(states: RankStates, windows: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """Seconds inside ``windows``: compute, communicate and wait add up to their length; ``overlapped_s`` is the
+    communication that ran beside the computation."""
+    main = clipped(states.main, windows)
+    spent = {state: sum(i.t1_s - i.t0_s for i in main if i.state == state) for state in ("communicate", "wait")}
+    length = sum(end - begin for begin, end in windows)
+    inside = sum(i.t1_s - i.t0_s for i in clipped(states.beside, windows))
+    covered = [(i.t0_s, i.t1_s) for i in main]
+    exposed = sum(i.t1_s - i.t0_s for i in clipped(states.beside, covered)) if states.beside else 0.0
+    return {
+        "compute_s": length - spent["communicate"] - spent["wait"],
+        "communicate_s": spent["communicate"],
+        "wait_s": spent["wait"],
+        "overlapped_s": inside - exposed,
+    }

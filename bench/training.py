@@ -1,0 +1,157 @@
+"""The training loop of one point: warm-up, timed windows of whole steps, evaluations between them.
+
+Every rank runs it in step with the others. Times are CLOCK_MONOTONIC nanoseconds of this rank's host; they are put on
+a common axis when the run is over.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from bench.tasks.base import Task
+from strategies.base import Scores, Strategy
+from strategies.comm.ledger import Ledger
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+EVALUATION_BATCH = 64
+STABLE_STEPS = 3
+
+
+@dataclass
+class Segment:
+    """Consecutive steps without a pause. ``ends_ns`` has the end of each step; ``timed`` is False for warm-up."""
+
+    timed: bool
+    first_step: int
+    start_ns: int
+    ends_ns: list[int] = field(default_factory=list)
+
+    @property
+    def steps(self) -> range:
+        return range(self.first_step, self.first_step + len(self.ends_ns))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Sums of this rank's share of the validation split after ``step`` steps."""
+
+    step: int
+    scores: Scores
+
+
+@dataclass
+class History:
+    """What one rank saw of the training."""
+
+    segments: list[Segment] = field(default_factory=list)
+    losses: list[Tensor] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    warmup_stable: bool = True
+
+    @property
+    def steps(self) -> int:
+        return len(self.losses)
+
+
+def make_optimizer(module: torch.nn.Module, train: Mapping[str, Any]) -> torch.optim.Optimizer:
+    """AdamW or SGD over the local parameters; weight decay spares biases and norms."""
+    matrices = [p for p in module.parameters() if p.ndim > 1]
+    vectors = [p for p in module.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": train["weight_decay"]}, {"params": vectors, "weight_decay": 0.0}]
+    groups = [group for group in groups if group["params"]]
+    if train["optimizer"] == "sgd":
+        return torch.optim.SGD(groups, lr=train["lr"])
+    return torch.optim.AdamW(groups, lr=train["lr"], fused=True)
+
+
+class Trainer:
+    """Runs the steps of one point on this rank."""
+
+    def __init__(
+        self, config: Mapping[str, Any], comm: MPI.Comm, strategy: Strategy, task: Task, ledger: Ledger
+    ) -> None:
+        self.config, self.comm, self.strategy, self.task, self.ledger = config, comm, strategy, task, ledger
+        self.optimizer = make_optimizer(strategy.module, config["train"])
+        self.history = History()
+
+    def run(self, window_s: float) -> History:
+        """Warm up, then train in timed windows: ``train.steps`` steps in all, or enough of them for ``window_s``."""
+        train = self.config["train"]
+        if train["eval_every"]:
+            self.evaluate()
+        step_s = self.warm_up()
+        if train["steps"] is not None:
+            left = train["steps"] - self.history.steps
+        else:
+            left = max(STABLE_STEPS, math.ceil(window_s / step_s))
+        every = train["eval_every"] or math.inf
+        while left > 0:
+            count = int(min(left, every - self.history.steps % every))
+            self.segment(count, timed=True)
+            left -= count
+            if train["eval_every"] and left > 0:
+                self.evaluate()
+        self.evaluate()
+        return self.history
+
+    def warm_up(self) -> float:
+        """Steps until the last three differ by less than ``warmup.tolerance``; the seconds of one step.
+
+        Rank 0 judges for all. Gives up after ``warmup.max_steps``, and the record says so.
+        """
+        warmup, steps = self.config["warmup"], self.config["train"]["steps"]
+        most = warmup["max_steps"] if steps is None else min(warmup["max_steps"], max(1, steps - 1))
+        segment = self._begin(timed=False)
+        stable = False
+        while len(segment.ends_ns) < most and not stable:
+            self._step(segment)
+            last = _durations_s(segment)[-STABLE_STEPS:]
+            flat = len(last) == STABLE_STEPS and max(last) - min(last) <= warmup["tolerance"] * median(last)
+            stable = self.comm.bcast(flat and len(segment.ends_ns) >= warmup["min_steps"])
+        self.history.warmup_stable = stable
+        return self.comm.bcast(median(_durations_s(segment)[-STABLE_STEPS:]))  # type: ignore[no-any-return]
+
+    def segment(self, count: int, timed: bool) -> None:
+        segment = self._begin(timed)
+        for _ in range(count):
+            self._step(segment)
+
+    def evaluate(self) -> None:
+        """Forward over the validation split, outside of every window."""
+        self.ledger.step = -1
+        limit = self.config["eval_samples"]
+        total = Scores(0.0, 0, 0)
+        for batch in self.task.validation(EVALUATION_BATCH, limit):
+            part = self.strategy.evaluate(batch)
+            total = Scores(total.loss_sum + part.loss_sum, total.correct + part.correct, total.count + part.count)
+        self.history.evaluations.append(Evaluation(self.history.steps, total))
+
+    def _begin(self, timed: bool) -> Segment:
+        self.ledger.step = -1
+        self.comm.Barrier()
+        segment = Segment(timed, self.history.steps, time.monotonic_ns())
+        self.history.segments.append(segment)
+        return segment
+
+    def _step(self, segment: Segment) -> None:
+        number = self.history.steps
+        self.ledger.step = number
+        self.history.losses.append(self.strategy.step(self.task.batch(number)))
+        with self.ledger.during("optimizer"):
+            self.optimizer.step()
+        segment.ends_ns.append(time.monotonic_ns())
+
+
+def _durations_s(segment: Segment) -> list[float]:
+    edges = [segment.start_ns, *segment.ends_ns]
+    return [(after - before) / 1e9 for before, after in zip(edges, edges[1:], strict=False)]

@@ -1,0 +1,171 @@
+"""What every rank runs: ``mpirun ... python -m mpi4py -m bench.worker config.json``.
+
+Rank 0 reads the resolved configuration and broadcasts it; no shared file system and no Hydra is needed. The way of a
+point: build the shard, start the power samplers, compare clocks, measure idle, warm up, train in timed windows,
+measure idle and clocks again, gather, and let rank 0 write the record.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UserError
+from strategies.errors import PlanError
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "cannot allocate memory")
+BAD_INPUT, FAILED, OOM = 2, 1, 3
+
+
+def main(argv: list[str]) -> int:
+    """Entry of each rank. Errors of the user's making are one line; the job ends on all ranks."""
+    from mpi4py import MPI
+
+    comm = MPI.COMM_WORLD
+    config, error = None, None
+    if comm.Get_rank() == 0:
+        try:
+            config = json.loads(Path(argv[0]).read_text())
+        except (OSError, ValueError, IndexError) as problem:
+            error = f"cannot read the point's configuration: {problem}"
+    config, error = comm.bcast((config, error))
+    if error is not None:
+        if comm.Get_rank() == 0:
+            print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    return run(config, comm)
+
+
+def run(config: Mapping[str, Any], comm: MPI.Comm) -> int:
+    """Run one point on this rank; the exit code. Rank 0 writes the record into ``config["paths"]["point"]``.
+
+    A rank that cannot go on ends the whole job: the others would wait for it.
+    """
+    try:
+        return _run(config, comm)
+    except (UserError, PlanError) as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        comm.Abort(BAD_INPUT)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(text in str(error).lower() for text in OUT_OF_MEMORY):
+            raise
+        print(f"error: out of memory on rank {comm.Get_rank()}: {error}", file=sys.stderr, flush=True)
+        comm.Abort(OOM)
+    return FAILED
+
+
+@dataclass(frozen=True)
+class RankReport:
+    """What a rank hands to rank 0 when the run is over."""
+
+    rank: int
+    facts: dict[str, Any]
+    history: Any
+    entries: list[Any]
+    losses: list[float]
+    memory: dict[str, int]
+    weights_hash: str
+    idle_ns: list[tuple[int, int]]
+    drawn: list[str]
+
+
+def _run(config: Mapping[str, Any], comm: MPI.Comm) -> int:
+    from bench import memory, placing
+    from bench.energy.clock import ClockModel, measure
+    from bench.energy.session import EnergySession
+    from bench.tasks.base import make_task
+    from bench.training import Trainer
+    from strategies.comm.ledger import Ledger
+
+    started = datetime.now(timezone.utc)
+    begin_ns = time.monotonic_ns()
+    facts = placing.settle(config, comm)
+    baseline = memory.resident_bytes()
+    task = make_task(dict(config))
+    ledger = Ledger()
+    strategy, drawn = _build(config, comm, ledger)
+    memory.reset_peak()
+
+    session = EnergySession(comm, dict(config["energy"]), dict(config["boards"]), placing.host_info(facts))
+    session.start()
+    try:
+        trainer = Trainer(config, comm, strategy, task, ledger)
+        before = measure(comm)
+        comm.Barrier()
+        ready_ns = time.monotonic_ns()
+        idle = [_idle(config["idle_s"], comm)]
+        history = trainer.run(max(config["window_s"], session.window_needed_s()))
+        idle.append(_idle(config["idle_s"], comm))
+        after = measure(comm)
+    finally:
+        session.stop()
+    traces = session.gather()
+    strategy.close()
+
+    report = RankReport(
+        rank=comm.Get_rank(),
+        facts=facts,
+        history=history,
+        entries=ledger.entries,
+        losses=[float(loss) for loss in history.losses],
+        memory={"peak_bytes": memory.peak_bytes(), "baseline_bytes": baseline},
+        weights_hash=placing.weights_hash(strategy.module),
+        idle_ns=idle,
+        drawn=drawn,
+    )
+    reports = comm.gather(report)
+    if reports is None:
+        return comm.bcast(None)  # type: ignore[no-any-return]
+    from bench import assemble
+
+    offsets = ClockModel.fit(before, after)
+    run_facts = assemble.RunFacts(begin_ns, ready_ns, started, datetime.now(timezone.utc))
+    status = assemble.write(config, strategy.made_by, reports, traces, offsets, run_facts)
+    return comm.bcast(0 if status == "ok" else FAILED)  # type: ignore[no-any-return]
+
+
+def _build(config: Mapping[str, Any], comm: MPI.Comm, ledger: Any) -> tuple[Any, list[str]]:
+    """This rank's strategy with its module loaded, and the names of weights that no checkpoint gave."""
+    import torch
+
+    from strategies.base import check_options, get
+    from strategies.comm.mesh import Mesh
+    from strategies.models.checkpoint import WeightLoader
+    from strategies.models.spec import ModelSpec
+    from strategies.plan import MeshShape, StepShape
+
+    train, options = config["train"], dict(config["strategy"])
+    cls = get(options.pop("name"))
+    spec = ModelSpec.from_dict(config["model"]["spec"])
+    shape = StepShape(train["batch"], train["seq"], train["micro_batches"], train["dtype"], train["optimizer"])
+    plan = cls.plan(spec, shape, MeshShape(**config["mesh"]), check_options(cls, options))
+    mesh = Mesh(comm, plan.mesh, ledger, config["comm"]["wait"], config["comm"]["progress"])
+    strategy = cls(plan, mesh)
+    checkpoint = config["model"]["checkpoint"]
+    with WeightLoader(spec, Path(checkpoint) if checkpoint else None, config["seed"]) as load:
+        strategy.build(load, getattr(torch, train["dtype"]))
+    return strategy, load.drawn
+
+
+def _idle(seconds: float, comm: MPI.Comm) -> tuple[int, int]:
+    """Let every rank sleep, after all have come to rest; the span of the sleep on this rank's clock."""
+    comm.Barrier()
+    time.sleep(min(0.2, seconds / 4))  # the barrier itself spins
+    begin = time.monotonic_ns()
+    time.sleep(seconds)
+    end = time.monotonic_ns()
+    comm.Barrier()
+    return begin, end
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
