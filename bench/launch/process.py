@@ -1,0 +1,103 @@
+"""Running mpirun to its end: time limit, log, and no process left behind.
+
+Ranks live in process groups of their own, so killing mpirun's group leaves them spinning. A job is ended by SIGTERM to
+mpirun, which ends its ranks; whatever then still carries the run's id in its environment is killed by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+RUN_ID = "BENCH_RUN_ID"
+GRACE_S = 10.0
+LOG_LINES = 40
+ERROR_WORDS = ("error:", "Error", "Exception", "not enough slots", "was unable", "signal", "Killed")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended. ``log_tail`` has its last lines."""
+
+    status: Literal["ended", "timeout", "interrupted"]
+    exit_code: int
+    log_tail: list[str]
+
+
+def run(command: Sequence[str], log: Path, timeout_s: float, run_id: str, cwd: Path, env: dict[str, str]) -> Outcome:
+    """Run ``command`` with its output in ``log``; ``env`` must carry ``BENCH_RUN_ID=run_id``.
+
+    Raises KeyboardInterrupt on, after the job has been ended.
+    """
+    status: Literal["ended", "timeout", "interrupted"] = "ended"
+    with log.open("wb") as output:
+        job = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd, env=env, start_new_session=True
+        )
+        try:
+            job.wait(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            status = "timeout"
+            _end(job)
+        except KeyboardInterrupt:
+            status = "interrupted"
+            _end(job)
+    sweep(run_id)
+    return Outcome(status, job.returncode, tail(log))
+
+
+def _end(job: subprocess.Popen[bytes]) -> None:
+    for _ in range(2):
+        job.send_signal(signal.SIGTERM)
+        try:
+            job.wait(timeout=GRACE_S)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+    job.kill()
+    job.wait()
+
+
+def sweep(run_id: str) -> int:
+    """Kill what is left of a run on this machine; the number of processes that were."""
+    left = survivors(run_id)
+    for pid in left:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    deadline = time.monotonic() + GRACE_S
+    while survivors(run_id) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return len(left)
+
+
+def survivors(run_id: str) -> list[int]:
+    """Processes that carry the run's id in their environment, ourselves excepted; zombies have none."""
+    mark, found = f"{RUN_ID}={run_id}".encode(), []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0") and int(folder.name) != os.getpid():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def tail(log: Path, lines: int = LOG_LINES) -> list[str]:
+    return log.read_text(errors="replace").splitlines()[-lines:]
+
+
+def telling_line(log_tail: Sequence[str]) -> str:
+    """The line of a log that says most about a failure: a rank's own error, else the last that is not decoration."""
+    own = [line for line in log_tail if any(word in line for word in ERROR_WORDS) and "Traceback" not in line]
+    named = [line for line in own if line.startswith("error:") or line.split(":")[0].endswith(("Error", "Exception"))]
+    plain = [line for line in log_tail if line.strip(" -*")]
+    chosen = (named or own or plain or ["no output"])[-1 if not named else 0]
+    return chosen.strip()[:300]
