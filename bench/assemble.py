@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -60,7 +61,7 @@ class Timeline:
 
     def durations(self, timed: bool) -> list[float]:
         chosen = [edge for edge, is_timed in zip(self.edges, self.timed, strict=True) if is_timed == timed]
-        return [after - before for edge in chosen for before, after in zip(edge, edge[1:], strict=False)]
+        return [after - before for edge in chosen for before, after in itertools.pairwise(edge)]
 
     def timed_steps(self) -> list[int]:
         return [
@@ -101,7 +102,7 @@ def write(
         tokens=time_block["tokens"],
     )
     joules = step_joules(traces, clock, facts.begin_ns, timeline.edges)
-    record = {
+    record: dict[str, Any] = {
         "schema": RESULT,
         "status": "ok",
         "reason": None,
@@ -160,9 +161,7 @@ def _time(
         "step_s": {**median_interval(durations), "values": durations},
         "samples_per_s": samples / window_s,
         "tokens_per_s": samples * config["train"]["seq"] / window_s,
-        "by_phase": {
-            key: share * math.fsum(rank[key] for rank in by_rank) for key in ("compute_s", "communicate_s", "wait_s")
-        },
+        "by_phase": {key: share * math.fsum(rank[key] for rank in by_rank) for key in ("compute_s", "communicate_s", "wait_s")},
         "by_rank": by_rank,
         "startup_s": (facts.ready_ns - facts.begin_ns) / 1e9,
         "warmup": {"steps": len(warm), "step_s": warm, "stable": reports[0].history.warmup_stable},
@@ -220,7 +219,7 @@ def _learning(
     """Loss by step with the training time and energy spent up to it (warm-up included, evaluations not)."""
     loss, seconds, joules = losses(reports), [0.0], [0.0]
     for edge in timeline.edges:
-        for before, after in zip(edge, edge[1:], strict=False):
+        for before, after in itertools.pairwise(edge):
             seconds.append(seconds[-1] + after - before)
     for step_J in step_joules or []:
         joules.append(joules[-1] + step_J)
@@ -264,7 +263,7 @@ def _evaluation(
 
 
 def _environment(config: Mapping[str, Any], reports: Sequence[RankReport], facts: RunFacts) -> dict[str, Any]:
-    hosts = {}
+    hosts: dict[str, Any] = {}
     for report in reports:
         own = report.facts
         hosts.setdefault(own["processor"], {**own["machine"], "host": own["host"], "board": own["board"]})

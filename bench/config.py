@@ -112,7 +112,9 @@ def _check_values(cfg: Mapping[str, Any]) -> None:
             raise UserError(f"{key}={cfg[key]} must be a positive number of seconds")
     for key, known in CHOICES.items():
         if cfg["comm"][key] not in known:
-            raise UserError(f"comm.{key}={cfg['comm'][key]} is unknown; use {' or '.join(known)}{near(str(cfg['comm'][key]), known)}")
+            raise UserError(
+                f"comm.{key}={cfg['comm'][key]} is unknown; use {' or '.join(known)}{near(str(cfg['comm'][key]), known)}"
+            )
     if not isinstance(cfg["repeats"], int) or cfg["repeats"] < 1:
         raise UserError(f"repeats={cfg['repeats']} must be a whole number of at least 1")
     if cfg["threads"] is not None and (not isinstance(cfg["threads"], int) or cfg["threads"] < 1):

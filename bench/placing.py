@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from bench.energy.session import HostInfo
     from mpi4py import MPI
+
+    from bench.energy.session import HostInfo
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

@@ -55,9 +55,7 @@ def _ready_times(entries: Mapping[int, Sequence[Entry]], to_common: ToCommon) ->
     return ready
 
 
-def _states_of(
-    rank: int, own: Sequence[Entry], ready: Mapping[tuple[object, ...], float], to_common: ToCommon
-) -> RankStates:
+def _states_of(rank: int, own: Sequence[Entry], ready: Mapping[tuple[object, ...], float], to_common: ToCommon) -> RankStates:
     main: list[Interval] = []
     beside: list[Interval] = []
     drains: list[tuple[float, float]] = []

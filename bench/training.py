@@ -6,6 +6,7 @@ a common axis when the run is over.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Mapping
@@ -77,9 +78,7 @@ def make_optimizer(module: torch.nn.Module, train: Mapping[str, Any]) -> torch.o
 class Trainer:
     """Runs the steps of one point on this rank."""
 
-    def __init__(
-        self, config: Mapping[str, Any], comm: MPI.Comm, strategy: Strategy, task: Task, ledger: Ledger
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any], comm: MPI.Comm, strategy: Strategy, task: Task, ledger: Ledger) -> None:
         self.config, self.comm, self.strategy, self.task, self.ledger = config, comm, strategy, task, ledger
         self.optimizer = make_optimizer(strategy.module, config["train"])
         self.history = History()
@@ -154,4 +153,4 @@ class Trainer:
 
 def _durations_s(segment: Segment) -> list[float]:
     edges = [segment.start_ns, *segment.ends_ns]
-    return [(after - before) / 1e9 for before, after in zip(edges, edges[1:], strict=False)]
+    return [(after - before) / 1e9 for before, after in itertools.pairwise(edges)]

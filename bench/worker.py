@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def run(config: Mapping[str, Any], comm: MPI.Comm) -> int:
+def run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
     """Run one point on this rank; 0 when its record is ok, else 1. Rank 0 writes it into ``config["paths"]["point"]``.
 
     A rank that cannot go on ends the whole job: the others would wait for it.
@@ -79,7 +79,7 @@ class RankReport:
     drawn: list[str]
 
 
-def _run(config: Mapping[str, Any], comm: MPI.Comm) -> int:
+def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
     from bench import memory, placing
     from bench.energy.clock import ClockModel, measure
     from bench.energy.session import EnergySession
@@ -123,7 +123,7 @@ def _run(config: Mapping[str, Any], comm: MPI.Comm) -> int:
         drawn=drawn,
     )
     reports = comm.gather(report)
-    if reports is None:
+    if reports is None or before is None or after is None or traces is None:
         return comm.bcast(None)  # type: ignore[no-any-return]
     from bench import assemble
 
@@ -133,7 +133,7 @@ def _run(config: Mapping[str, Any], comm: MPI.Comm) -> int:
     return comm.bcast(0 if status == "ok" else FAILED)  # type: ignore[no-any-return]
 
 
-def _build(config: Mapping[str, Any], comm: MPI.Comm, ledger: Any) -> tuple[Any, list[str]]:
+def _build(config: Mapping[str, Any], comm: MPI.Intracomm, ledger: Any) -> tuple[Any, list[str]]:
     """This rank's strategy with its module loaded, and the names of weights that no checkpoint gave."""
     import torch
 
@@ -156,7 +156,7 @@ def _build(config: Mapping[str, Any], comm: MPI.Comm, ledger: Any) -> tuple[Any,
     return strategy, load.drawn
 
 
-def _idle(seconds: float, comm: MPI.Comm) -> tuple[int, int]:
+def _idle(seconds: float, comm: MPI.Intracomm) -> tuple[int, int]:
     """Let every rank sleep, after all have come to rest; the span of the sleep on this rank's clock."""
     comm.Barrier()
     time.sleep(min(0.2, seconds / 4))  # the barrier itself spins

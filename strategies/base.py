@@ -100,9 +100,7 @@ class Strategy(ABC):
         shape = MeshShape(**axes)
         if shape.size != ranks:
             wanted = " x ".join(f"{axis} {size}" for axis, size in zip(shape.__dict__, shape.dims, strict=True))
-            raise PlanError(
-                f"the mesh {wanted} has {shape.size} ranks, but ranks={ranks}; their product must be equal"
-            )
+            raise PlanError(f"the mesh {wanted} has {shape.size} ranks, but ranks={ranks}; their product must be equal")
         return shape
 
     @classmethod
@@ -180,5 +178,3 @@ def check_options(strategy: type[Strategy], options: Mapping[str, Any]) -> dict[
         known = ", ".join(strategy.options) or "none"
         raise PlanError(f"strategy={strategy.name} has no option {', '.join(unknown)}; its options are {known}")
     return {**strategy.options, **options}
-
-

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from strategies.base import Batch, Scores, Strategy
-from strategies.comm.mesh import Mesh
 from strategies.models.checkpoint import WeightLoader, fill
 from strategies.models.layers import Cut, Whole
 from strategies.models.spec import ModelSpec, Parameter, parameters
@@ -72,9 +71,7 @@ class Composed(Strategy):
 
     @classmethod
     @abstractmethod
-    def volumes(
-        cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]
-    ) -> list[Volume]:
+    def volumes(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> list[Volume]:
         """Traffic of one step, from the formulas at the head of each strategy's file."""
 
     @classmethod
@@ -133,9 +130,9 @@ class Composed(Strategy):
     def export(self, what: Literal["weights", "gradients"]) -> Iterator[tuple[str, Tensor]]:
         own = dict(self.module.named_parameters())
         for number, parameter in enumerate(parameters(self.spec)):
-            local = own.get(parameter.name)
-            if local is not None:
-                local = local.detach() if what == "weights" else local.grad
+            held, local = own.get(parameter.name), None
+            if held is not None:
+                local = held.detach() if what == "weights" else held.grad
             whole = self._gather(parameter, local, number)
             if whole is not None:
                 yield parameter.name, whole

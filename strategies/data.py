@@ -11,6 +11,7 @@ the first and go out on the communication thread while backward still computes.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -125,7 +126,7 @@ class GradientSync:
                 return
             while self.sent < len(self.buckets) and not self.buckets[self.sent].missing:
                 flat = self.buckets[self.sent].flat
-                self.futures.append(self.thread.submit(lambda flat=flat: self.group.all_reduce_(flat, "backward")))
+                self.futures.append(self.thread.submit(functools.partial(self.group.all_reduce_, flat, "backward")))
                 self.sent += 1
 
         return hook
@@ -138,9 +139,7 @@ class Data(Composed):
     options: ClassVar[Mapping[str, Any]] = {"shares": None, "bucket_bytes": BUCKET_BYTES}
 
     @classmethod
-    def volumes(
-        cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]
-    ) -> list[Volume]:
+    def volumes(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> list[Volume]:
         placement = place(model, shape, mesh, None, options["shares"])
         return volumes(model, shape, mesh, placement, options["bucket_bytes"])
 

@@ -42,9 +42,7 @@ class Hybrid(Composed):
         return super().micro_batches(given, mesh) if given or mesh.pipeline > 1 else 1
 
     @classmethod
-    def volumes(
-        cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]
-    ) -> list[Volume]:
+    def volumes(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> list[Volume]:
         pipeline.check_schedule(options)
         placement = place(model, shape, mesh, options["stages"], options["shares"])
         return [

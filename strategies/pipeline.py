@@ -223,9 +223,7 @@ class Pipeline(Composed):
     options: ClassVar[Mapping[str, Any]] = {"stages": None, "schedule": "1f1b"}
 
     @classmethod
-    def volumes(
-        cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]
-    ) -> list[Volume]:
+    def volumes(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> list[Volume]:
         check_schedule(options)
         return volumes(model, shape, mesh, place(model, shape, mesh, options["stages"]))
 

@@ -23,7 +23,5 @@ class Single(Composed):
     axes: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def volumes(
-        cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]
-    ) -> list[Volume]:
+    def volumes(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> list[Volume]:
         return []

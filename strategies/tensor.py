@@ -83,9 +83,7 @@ class Tensors(Composed):
     axes: ClassVar[tuple[str, ...]] = ("tensor",)
 
     @classmethod
-    def volumes(
-        cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]
-    ) -> list[Volume]:
+    def volumes(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> list[Volume]:
         return volumes(model, shape, mesh, place(model, shape, mesh))
 
     def make_cut(self) -> Cut:

@@ -108,7 +108,8 @@ class Sampler:
 
         from bench.energy.channel import HostTrace
 
-        assert self._process is not None and self._process.stdout is not None
+        assert self._process is not None
+        assert self._process.stdout is not None
         self._tell("stop")
         end = json.loads(self._process.stdout.readline())
         data = np.frombuffer(self._process.stdout.read(8 * end["values"]), dtype=np.int64)
@@ -147,7 +148,8 @@ class Sampler:
             self._process = None
 
     def _tell(self, line: str) -> None:
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         self._process.stdin.write(line.encode() + b"\n")
         self._process.stdin.flush()
 

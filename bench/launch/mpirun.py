@@ -141,7 +141,9 @@ def find_mpirun(given: str | None = None) -> str:
 
 def launcher_for(program: str) -> Launcher:
     """The dialect of ``program``, from what it says of its version."""
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=own_environment())
+    done = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=own_environment()
+    )
     return dialect(program, done.stdout + done.stderr)
 
 

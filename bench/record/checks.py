@@ -26,7 +26,9 @@ def skipped(name: str, why: str) -> Check:
 
 def traffic(payload: Mapping[str, int], theory: Mapping[str, int]) -> Check:
     """Bytes of every step equal those of the plan, exactly."""
-    wrong = [f"{k}: {payload.get(k, 0)} not {theory.get(k, 0)}" for k in {**payload, **theory} if payload.get(k) != theory.get(k)]
+    wrong = [
+        f"{k}: {payload.get(k, 0)} not {theory.get(k, 0)}" for k in {**payload, **theory} if payload.get(k) != theory.get(k)
+    ]
     good = f"{sum(payload.values())} bytes per step in {len(payload)} kinds of operation, as planned"
     return finding("traffic equals theory", not wrong, "; ".join(sorted(wrong)) or good)
 

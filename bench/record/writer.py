@@ -6,7 +6,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
-def _not_finite(value: Any, at: str) -> Iterable[Any]:
+def _not_finite(value: Any, at: str) -> Iterator[str]:
     if isinstance(value, float) and not math.isfinite(value):
         yield at
     elif isinstance(value, Mapping):

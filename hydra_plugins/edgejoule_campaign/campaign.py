@@ -14,7 +14,6 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-
 TARGET = {"_target_": "hydra_plugins.edgejoule_campaign.campaign.CampaignLauncher"}
 ConfigStore.instance().store(group="hydra/launcher", name="campaign", node=TARGET, provider="edgejoule")
 

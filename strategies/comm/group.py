@@ -87,7 +87,7 @@ class Group:
         else:
             finish(nonblocking(send, receive), self.wait)
         self._calls += 1
-        match = (self.thread, self._calls, *self.members)
+        match: tuple[int | str, ...] = (self.thread, self._calls, *self.members)
         self.ledger.add(self.axis, op, payload, wire, t0, match, phase=phase, thread=self.thread)
 
     def send(self, tensor: Tensor, to: int, tag: int) -> Message:

@@ -59,9 +59,7 @@ class Ledger:
         """Append one operation that began at ``t0_ns`` and ends now."""
         t1_ns = time.monotonic_ns()
         self.entries.append(
-            Entry(
-                self.step, kind, axis, op, phase or self.phase, payload_bytes, wire_bytes, t0_ns, t1_ns, thread, match
-            )
+            Entry(self.step, kind, axis, op, phase or self.phase, payload_bytes, wire_bytes, t0_ns, t1_ns, thread, match)
         )
 
     @contextmanager

@@ -24,7 +24,7 @@ class Mesh:
 
     def __init__(
         self,
-        comm: MPI.Comm,
+        comm: MPI.Intracomm,
         shape: MeshShape,
         ledger: Ledger,
         wait: Wait = "spin",
@@ -38,10 +38,7 @@ class Mesh:
         self.coordinates = shape.coordinates(self.rank)
         self.world = Group(cart, "world", tuple(range(shape.size)), ledger, wait)
         self.groups = {
-            axis: Group(
-                cart.Sub([other == axis for other in AXES]), axis, self._members(axis), ledger, wait
-            )
-            for axis in AXES
+            axis: Group(cart.Sub([other == axis for other in AXES]), axis, self._members(axis), ledger, wait) for axis in AXES
         }
 
     def _members(self, axis: str) -> tuple[int, ...]:

@@ -146,9 +146,7 @@ def _block(spec: ModelSpec, layer: int) -> Iterator[Parameter]:
     yield from _linear(f"{at}.mlp.down", (spec.hidden, spec.ffn), layer, 1, "ffn", spec.mlp_bias)
 
 
-def _linear(
-    name: str, shape: tuple[int, int], layer: int, split: int, unit: Unit, bias: bool
-) -> Iterator[Parameter]:
+def _linear(name: str, shape: tuple[int, int], layer: int, split: int, unit: Unit, bias: bool) -> Iterator[Parameter]:
     yield Parameter(f"{name}.weight", shape, layer, split, unit)
     if bias:
         # A row-parallel bias is added once, after the all-reduce: it is not split.

@@ -66,14 +66,8 @@ def meshes(ranks: int, strategy: type[Strategy]) -> list[MeshShape]:
     if not strategy.axes:
         return [MeshShape()] if ranks == 2 else []  # a single process needs no second world size
     sizes = range(1, ranks + 1)
-    every = [
-        {"pipeline": p, "data": d, "sequence": s, "tensor": t} for p in sizes for d in sizes for s in sizes for t in sizes
-    ]
-    allowed = [
-        MeshShape(**axes)
-        for axes in every
-        if all(size == 1 or axis in strategy.axes for axis, size in axes.items())
-    ]
+    every = [{"pipeline": p, "data": d, "sequence": s, "tensor": t} for p in sizes for d in sizes for s in sizes for t in sizes]
+    allowed = [MeshShape(**axes) for axes in every if all(size == 1 or axis in strategy.axes for axis, size in axes.items())]
     return [mesh for mesh in allowed if mesh.size == ranks]
 
 

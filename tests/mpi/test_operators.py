@@ -81,10 +81,7 @@ def test_large_logits_do_not_overflow(comm: MPI.Comm) -> None:
 def test_mesh_groups_differ_along_one_axis(comm: MPI.Comm) -> None:
     """Every rank of a pipeline x tensor mesh meets the ranks that the coordinates say, in order."""
     size = comm.Get_size()
-    if size % 2:
-        shape = MeshShape(pipeline=size)
-    else:
-        shape = MeshShape(pipeline=2, tensor=size // 2)
+    shape = MeshShape(pipeline=size) if size % 2 else MeshShape(pipeline=2, tensor=size // 2)
     mesh = Mesh(comm, shape, Ledger())
     for axis, group in mesh.groups.items():
         assert group.comm.allgather(mesh.rank) == list(group.members)

@@ -121,7 +121,7 @@ def test_broken_checkpoints_are_refused_in_one_line(tmp_path: Path) -> None:
     reference("bert").save_pretrained(tmp_path, safe_serialization=True)
     file = tmp_path / "model.safetensors"
     file.write_bytes(file.read_bytes()[:5000])
-    with pytest.raises(PlanError, match="cannot be read .* fetch it again"), WeightLoader(BERT, tmp_path, 0):
+    with pytest.raises(PlanError, match=r"cannot be read .* fetch it again"), WeightLoader(BERT, tmp_path, 0):
         pass
 
 

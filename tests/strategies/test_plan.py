@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -39,8 +40,9 @@ def test_minilm_has_the_published_number_of_parameters() -> None:
 @given(st.integers(1, 200), st.integers(1, 12))
 def test_even_parts_cover_in_order_and_differ_by_one(total: int, parts: int) -> None:
     found = even(total, parts)
-    assert found[0][0] == 0 and found[-1][1] == total
-    assert all(a[1] == b[0] for a, b in zip(found, found[1:], strict=False))
+    assert found[0][0] == 0
+    assert found[-1][1] == total
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(found))
     sizes = [end - begin for begin, end in found]
     assert max(sizes) - min(sizes) <= 1
 
@@ -48,7 +50,8 @@ def test_even_parts_cover_in_order_and_differ_by_one(total: int, parts: int) -> 
 @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=6), st.integers(6, 200))
 def test_weighted_parts_cover_and_none_is_empty(weights: list[float], total: int) -> None:
     sizes = [end - begin for begin, end in weighted(total, weights)]
-    assert sum(sizes) == total and min(sizes) >= 1
+    assert sum(sizes) == total
+    assert min(sizes) >= 1
     for size, weight in zip(sizes, weights, strict=True):
         assert abs(size - total * weight / sum(weights)) <= max(1.0, len(weights))
 

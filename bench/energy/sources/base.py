@@ -44,6 +44,7 @@ class Source(ABC):
     def read(self) -> list[int]:
         """One raw integer for each channel. Raises OSError or ValueError when the source fails."""
 
+    @abstractmethod
     def close(self) -> None:
         """Give files back."""
 
@@ -83,7 +84,7 @@ def select(
             return known[wanted].open(root, board, opener), []
         except SourceUnavailable as why:
             raise UserError(f"energy={wanted} cannot be read: {why}") from None
-    left_out = []
+    left_out: list[dict[str, str]] = []
     for name, source in known.items():
         try:
             return source.open(root, board, opener), left_out

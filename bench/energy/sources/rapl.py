@@ -21,7 +21,7 @@ from bench.energy.sources.base import Opener, Source, SourceUnavailable, open_fo
 UPDATE_PERIOD_S = 1e-3
 LSB_UJ = 61.0
 ALLOW = (
-    "allow it for good with a udev rule (SUBSYSTEM==\"powercap\", RUN+=\"/bin/chmod -R a+r /sys%p\"), a tmpfiles.d line "
+    'allow it for good with a udev rule (SUBSYSTEM=="powercap", RUN+="/bin/chmod -R a+r /sys%p"), a tmpfiles.d line '
     "(z /sys/class/powercap/intel-rapl:*/energy_uj 0444), or the sysfsutils line "
     "(mode class/powercap/intel-rapl:0/energy_uj = 0444)"
 )
@@ -52,7 +52,8 @@ class Rapl(Source):
     @classmethod
     def open(cls, root: Path, board: Mapping[str, Any], opener: Opener = open_for_reading) -> Source:
         zones = find_zones(root)
-        files, channels, seen = [], [], dict[str, int]()
+        files: list[int] = []
+        channels: list[Channel] = []
         contains = _contains(zones)
         for zone in zones:
             try:
@@ -63,7 +64,6 @@ class Rapl(Source):
             except (OSError, ValueError) as error:
                 raise SourceUnavailable(f"{zone.folder}: {error}") from None
             files.append(file)
-            seen[zone.key] = len(channels)
             channels.append(
                 Channel(
                     id=zone.key,
@@ -132,5 +132,9 @@ def _without_mirrors(files: list[int], channels: list[Channel]) -> tuple[list[in
         for n, i in enumerate(packages):
             same = [j for j in packages[:n] if first[j] == first[i] and second[j] == second[i] and second[i] != first[i]]
             mirrors.update([i] if same else [])
-    keep = [i for i, c in enumerate(channels) if i not in mirrors and not any(c.id.startswith(f"{channels[m].id}/") for m in mirrors)]
+    keep = [
+        i
+        for i, c in enumerate(channels)
+        if i not in mirrors and not any(c.id.startswith(f"{channels[m].id}/") for m in mirrors)
+    ]
     return [files[i] for i in keep], tuple(channels[i] for i in keep)

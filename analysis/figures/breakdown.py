@@ -1,0 +1,67 @@
+"""Where time and energy go: computing, communicating, waiting."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.records import STATES, Study, points_frame
+from analysis.statistics import average
+from analysis.style import STATE_COLOURS, STATE_HATCHES, Drawn, drawing, new_figure
+
+
+def draw_time(study: Study) -> list[Drawn]:
+    """Seconds of a step, averaged over ranks: an average of costs, so the parts add up to the whole."""
+    frame = points_frame(study)
+    if frame.empty:
+        return []
+    caption = (
+        "Time of one optimizer step by what the ranks' main threads did, mean over ranks and repeats ({n}). Communication "
+        "that runs beside computation counts as computing: only what is exposed is shown."
+    )
+    return [_draw("time_breakdown", "Time by state", frame, "s", "Time per step (s)", caption)]
+
+
+def draw_energy(study: Study) -> list[Drawn]:
+    frame = points_frame(study)
+    frame = frame[(frame["kind"] != "none") & frame["compute_J"].notna()]
+    caption = (
+        "Energy of one sample by what the ranks did while it was used, {kind}, mean over repeats ({n}). A host's power is "
+        "shared equally between its ranks at any time; idle power is inside."
+    )
+    return [
+        _draw(f"energy_breakdown_{kind}", "Energy by state", rows, "J", f"Energy per sample (J), {kind}", caption, str(kind))
+        for kind, rows in frame.groupby("kind")
+    ]
+
+
+def _draw(name: str, title: str, frame: pd.DataFrame, unit: str, ylabel: str, caption: str, kind: str = "") -> Drawn:
+    rows = []
+    for label, group in frame.groupby("label", sort=False):
+        means = {state: average(group[f"{state}_{unit}"].tolist(), "cost") for state in STATES}
+        rows.append({"label": label, **{f"{s}_{unit}": v for s, v in means.items()}, "n": len(group)})
+    data = pd.DataFrame(rows)
+    with drawing():
+        figure, axes = new_figure()
+        bottom = [0.0] * len(data)
+        for state in STATES:
+            heights = data[f"{state}_{unit}"].tolist()
+            axes.bar(
+                data["label"],
+                heights,
+                bottom=bottom,
+                width=0.62,
+                label=state,
+                color=STATE_COLOURS[state],
+                hatch=STATE_HATCHES[state],
+                edgecolor="white" if state == "compute" else "#444444",
+                linewidth=0.4,
+            )
+            bottom = [b + h for b, h in zip(bottom, heights, strict=True)]
+        axes.set_ylabel(ylabel)
+        axes.grid(axis="x", visible=False)
+        if len(data) > 5:
+            axes.tick_params(axis="x", rotation=35)
+        figure.legend(loc="outside upper center", ncols=3)
+    counts = sorted(set(data["n"]))
+    n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+    return Drawn(name, title, caption.format(n=n, kind=kind), figure, data)

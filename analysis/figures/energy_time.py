@@ -1,0 +1,71 @@
+"""The headline: energy per sample against samples per second, with the configurations that nothing beats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.records import Study, points_frame
+from analysis.statistics import Summary, by_configuration, interval_note, pareto_front
+from analysis.style import Drawn, colour, drawing, marker, new_figure
+
+
+def draw(study: Study) -> list[Drawn]:
+    """One figure for measured energy and one for modelled: they are never put together."""
+    frame = points_frame(study)
+    frame = frame[frame["kind"] != "none"]
+    return [_draw(kind, group) for kind, group in frame.groupby("kind")]
+
+
+def _draw(kind: str, frame: pd.DataFrame) -> Drawn:
+    rate, cost = by_configuration(frame, "samples_per_s"), by_configuration(frame, "per_sample_J")
+    strategies = dict(zip(frame["label"], frame["strategy"], strict=True))
+    labels = list(rate)
+    front = [labels[i] for i in pareto_front([(rate[label].median, cost[label].median) for label in labels])]
+    with drawing():
+        figure, axes = new_figure()
+        for label in labels:
+            _configuration(axes, label, frame[frame["label"] == label], rate[label], cost[label], strategies[label])
+        _staircase(axes, [(rate[label].median, cost[label].median) for label in front])
+        axes.set_xlabel("Throughput (samples/s)")
+        axes.set_ylabel(f"Energy per sample (J), {kind}")
+        axes.margins(0.12)
+        axes.set_ylim(bottom=0)
+        axes.set_xlim(left=0)
+        figure.legend(loc="outside upper center", ncols=3)
+    data = frame[["label", "repeat", "samples_per_s", "per_sample_J", "edp_Js", "kind"]].copy()
+    data["on_pareto_front"] = data["label"].isin(front)
+    caption = (
+        f"Energy per sample against throughput; energy is {kind}. {_sentence(interval_note([s.n for s in rate.values()]))} "
+        f"Dashed: Pareto front ({', '.join(front)}). Lower right is better."
+    )
+    return Drawn(f"energy_time_{kind}", "Energy against time", caption, figure, data)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."
+
+
+def _configuration(axes: Axes, label: str, rows: pd.DataFrame, rate: Summary, cost: Summary, strategy: str) -> None:
+    style: dict[str, Any] = {"color": colour(strategy), "marker": marker(strategy), "linestyle": "none"}
+    axes.plot(rows["samples_per_s"], rows["per_sample_J"], **style, markersize=3.5, alpha=0.55, markeredgewidth=0)
+    if rate.low is not None and rate.high is not None and cost.low is not None and cost.high is not None:
+        axes.errorbar(
+            [rate.median],
+            [cost.median],
+            xerr=[[rate.median - rate.low], [rate.high - rate.median]],
+            yerr=[[cost.median - cost.low], [cost.high - cost.median]],
+            color=colour(strategy),
+            linewidth=0.8,
+            capsize=2,
+        )
+    axes.plot([rate.median], [cost.median], **style, markersize=7, markeredgecolor="white", markeredgewidth=0.6, label=label)
+
+
+def _staircase(axes: Axes, front: list[tuple[float, float]]) -> None:
+    """Steps through the front: to the left of a point its energy is what can be had at a lower rate."""
+    if len(front) > 1:
+        rates, costs = zip(*front, strict=True)
+        axes.step(rates, costs, where="pre", color="#666666", linestyle="--", linewidth=0.8, zorder=1)

@@ -1,0 +1,81 @@
+"""Peak memory of the ranks, beside the plan's prediction; configurations that did not fit are marked."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.records import Study, label_of
+from analysis.statistics import summarise
+from analysis.style import Drawn, colour, drawing, new_figure
+
+MIB = 2**20
+
+
+def draw(study: Study) -> list[Drawn]:
+    rows = []
+    for record in study.good:
+        memory, point = record["memory"], record["point"]
+        parts = zip(memory["peak_bytes"], memory["predicted_bytes"], memory["baseline_bytes"], strict=True)
+        for rank, (peak, predicted, baseline) in enumerate(parts):
+            rows.append(
+                {
+                    "label": label_of(point),
+                    "strategy": point["strategy"],
+                    "repeat": point["repeat"],
+                    "rank": rank,
+                    "peak_MiB": peak / MIB,
+                    "predicted_MiB": predicted / MIB,
+                    "baseline_MiB": baseline / MIB,
+                }
+            )
+    out_of_memory = sorted({label_of(r["point"]) for r in study.records if r["status"] == "oom"})
+    if not rows:
+        return []
+    data = pd.DataFrame(rows)
+    return [Drawn("peak_memory", "Peak memory of each rank", _caption(out_of_memory), _figure(data, out_of_memory), data)]
+
+
+def _caption(out_of_memory: list[str]) -> str:
+    text = (
+        "Largest resident memory of each rank's process (median over repeats), with the prediction as an outline: the "
+        "process before the model (hatched), and the plan's parameters, gradients, optimizer states and an estimate of the "
+        "activations. Temporary buffers of the libraries are not predicted."
+    )
+    return f"{text} Out of memory: {', '.join(out_of_memory)}." if out_of_memory else text
+
+
+def _figure(data: pd.DataFrame, out_of_memory: list[str]):  # type: ignore[no-untyped-def]
+    with drawing():
+        figure, axes = new_figure()
+        ticks, names, at = [], [], 0.0
+        for label, group in data.groupby("label", sort=False):
+            start = at
+            for rank, own in group.groupby("rank"):
+                strategy = own["strategy"].iloc[0]
+                peak, predicted, baseline = (
+                    summarise(own[key].tolist()).median for key in ("peak_MiB", "predicted_MiB", "baseline_MiB")
+                )
+                axes.bar(at, peak, width=0.8, color=colour(strategy), alpha=0.75)
+                axes.bar(at, baseline, width=0.8, color="none", hatch="////", edgecolor="white", linewidth=0)
+                axes.bar(at, predicted, width=0.8, fill=False, edgecolor="#000000", linewidth=1.0, linestyle="--")
+                axes.annotate(
+                    f"r{rank}", (at, 0), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=6.5, color="white"
+                )
+                at += 1
+            ticks.append((start + at - 1) / 2)
+            names.append(str(label))
+            at += 0.6
+        for label in out_of_memory:
+            axes.text(at, 0, "OOM", rotation=90, ha="center", va="bottom", fontweight="bold")
+            ticks.append(at)
+            names.append(label)
+            at += 1.6
+        axes.set_xticks(ticks, names, rotation=35 if len(names) > 5 else 0)
+        axes.set_ylabel("Peak memory of a rank (MiB)")
+        axes.grid(axis="x", visible=False)
+        handles = [
+            axes.bar(0, 0, color="#888888", label="measured peak"),
+            axes.bar(0, 0, fill=False, edgecolor="#000000", linestyle="--", label="predicted"),
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    return figure

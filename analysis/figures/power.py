@@ -1,0 +1,86 @@
+"""Power over time of one repeat of each strategy, with its idle and timed windows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from analysis.records import Study, label_of
+from analysis.style import Drawn, colour, drawing, new_figure
+
+BIN_S = 0.25
+
+
+def draw(study: Study) -> list[Drawn]:
+    """Mean power in bins of a quarter of a second, first repeat; nothing where no point has a trace."""
+    parts = []
+    for record in study.good:
+        path = Path(record["folder"]) / "power.parquet"
+        if record["point"]["repeat"] == 0 and path.exists():
+            parts.append(_binned(path, record))
+    if not parts:
+        return []
+    data = pd.concat(parts, ignore_index=True)
+    return [_figure(str(kind), rows) for kind, rows in data.groupby("kind")]
+
+
+def _binned(path: Path, record: dict[str, Any]) -> pd.DataFrame:
+    table = pq.read_table(path)
+    meta = table.schema.metadata
+    begin_ns, about = int(meta[b"begin_ns"]), json.loads(meta[b"channels"])
+    rows, total = table.to_pandas(), None
+    for host in about:
+        inside = {name for channel in host["channels"] for name in channel["contains"]}
+        for channel in (c for c in host["channels"] if c["id"] not in inside):
+            own = rows[(rows["host"] == host["host"]) & (rows["channel"] == channel["id"])]
+            seconds = (own["t_before_ns"].to_numpy() + own["t_after_ns"].to_numpy()) / 2e9 - begin_ns / 1e9
+            edges = np.arange(max(seconds[0], 0), seconds[-1], BIN_S)
+            power = _power(own["raw"].to_numpy(), seconds, edges, channel)
+            part = pd.Series(power, index=np.round(edges[:-1] - edges[0], 6))
+            total = part if total is None else total.add(part, fill_value=0)
+    assert total is not None
+    window = record["time"]["windows"]
+    about_point = {
+        "label": label_of(record["point"]),
+        "strategy": record["point"]["strategy"],
+        "kind": record["energy"]["kind"],
+    }
+    frame = pd.DataFrame({"time_s": total.index, "power_W": total.to_numpy()}).assign(**about_point)
+    offset = frame["time_s"].iloc[0] + edges[0]
+    return frame.assign(window_start_s=window[0]["start_s"] - offset, window_end_s=window[-1]["end_s"] - offset)
+
+
+def _power(raw: np.ndarray, seconds: np.ndarray, edges: np.ndarray, channel: dict[str, Any]) -> np.ndarray:  # type: ignore[type-arg]
+    if channel["kind"] == "power":
+        joules = np.concatenate([[0], np.cumsum((raw[1:] + raw[:-1]) / 2 * channel["scale"] * np.diff(seconds))])
+    else:
+        steps = np.diff(raw)
+        steps = np.where(steps < 0, steps + (channel["modulus"] or 0), steps)
+        joules = np.concatenate([[0], np.cumsum(steps * channel["scale"])])
+    return np.diff(np.interp(edges, seconds, joules)) / BIN_S + channel["baseline_W"]
+
+
+def _figure(kind: str, data: pd.DataFrame) -> Drawn:
+    labels = list(dict.fromkeys(data["label"]))
+    with drawing():
+        figure, panels = new_figure(
+            nrows=len(labels), sharex=True, sharey=True, figsize=(3.5, 0.6 + 0.75 * len(labels)), squeeze=False
+        )
+        for axes, label in zip(panels[:, 0], labels, strict=True):
+            rows = data[data["label"] == label]
+            axes.axvspan(rows["window_start_s"].iloc[0], rows["window_end_s"].iloc[0], color="#eeeeee", zorder=0)
+            axes.plot(rows["time_s"], rows["power_W"], color=colour(rows["strategy"].iloc[0]), linewidth=0.9)
+            axes.set_title(label, loc="left", pad=2)
+            axes.set_ylim(bottom=0)
+        panels[-1, 0].set_xlabel("Time since the first reading (s)")
+        figure.supylabel(f"Power of all hosts (W), {kind}", fontsize=8)
+    caption = (
+        f"Power of all hosts over one point of each configuration (first repeat, {kind}), mean of {BIN_S} s. Grey: the timed "
+        "window. Before it start-up, idle and warm-up; behind it evaluation and idle."
+    )
+    return Drawn(f"power_{kind}", "Power over time", caption, figure, data.drop(columns="kind"))

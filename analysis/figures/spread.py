@@ -1,0 +1,34 @@
+"""How steady the steps were: every step time of every repeat."""
+
+from __future__ import annotations
+
+import pandas as pd
+import seaborn as sns
+
+from analysis.records import Study, label_of
+from analysis.style import Drawn, colour, drawing, new_figure
+
+
+def draw(study: Study) -> list[Drawn]:
+    rows = [
+        {"label": label_of(r["point"]), "strategy": r["point"]["strategy"], "repeat": r["point"]["repeat"], "step_s": seconds}
+        for r in study.good
+        for seconds in r["time"]["step_s"]["values"]
+    ]
+    if not rows:
+        return []
+    data = pd.DataFrame(rows)
+    palette = {label: colour(strategy) for label, strategy in zip(data["label"], data["strategy"], strict=True)}
+    with drawing():
+        figure, axes = new_figure()
+        shared = {"data": data, "x": "label", "y": "step_s", "hue": "label", "palette": palette, "legend": False, "ax": axes}
+        sns.boxplot(**shared, fill=False, width=0.5, linewidth=0.8, showfliers=False, whis=(0, 100))
+        sns.stripplot(**shared, size=2.2, alpha=0.6, jitter=0.18)
+        axes.set_xlabel("")
+        axes.set_ylabel("Time of a step (s)")
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="x", visible=False)
+        if len(palette) > 5:
+            axes.tick_params(axis="x", rotation=35)
+    caption = "Every timed step of every repeat; boxes are quartiles, whiskers reach over all steps: nothing is dropped."
+    return [Drawn("step_times", "Spread of step times", caption, figure, data)]

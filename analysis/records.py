@@ -1,0 +1,110 @@
+"""A study as tables: one row for each point, and what could not be read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import UserError
+from bench.record.schema import load_record
+from bench.record.study import STUDY
+
+STATES = ("compute", "communicate", "wait")
+ORDER = ("single", "data", "sequence", "tensor", "pipeline", "hybrid")
+
+
+@dataclass(frozen=True)
+class Study:
+    """Records of one study in the order in which they ran. ``problems`` are lines about files that are no records."""
+
+    name: str
+    folder: Path
+    records: tuple[dict[str, Any], ...]
+    problems: tuple[str, ...]
+
+    @property
+    def good(self) -> list[dict[str, Any]]:
+        """Records whose numbers may be compared."""
+        return [record for record in self.records if record["status"] == "ok"]
+
+    @property
+    def smoke(self) -> bool:
+        return any(record["point"]["smoke"] for record in self.records)
+
+
+def load_study(folder: Path) -> Study:
+    """Read every point of a study. UserError for a folder that is not one, or that holds no record."""
+    marker = folder / "study.json"
+    try:
+        about = json.loads(marker.read_text())
+    except (OSError, ValueError):
+        raise UserError(f"{folder} is not a study (no readable study.json); give results/STUDY") from None
+    if about.get("schema") != STUDY:
+        raise UserError(f"{marker} has schema {about.get('schema')!r}, this version reads {STUDY!r}")
+    records, problems = [], []
+    for point in sorted(path for path in folder.iterdir() if path.is_dir()):
+        try:
+            records.append({**load_record(point / "result.json"), "folder": point})
+        except UserError as error:
+            problems.append(str(error))
+    if not records:
+        more = f": {problems[0]}" if problems else ""
+        raise UserError(f"{folder} holds no record yet{more}; run python -m bench study={folder.name} first")
+    records.sort(key=lambda record: (record["point"]["repeat"], record["point"]["order"]))
+    return Study(about["study"], folder, tuple(records), tuple(problems))
+
+
+def points_frame(study: Study) -> pd.DataFrame:
+    """One row for each good point: factors, times (s), energies (J), memory (MiB), metric."""
+    rows = [_row(record) for record in study.good]
+    columns = list(rows[0]) if rows else list(_EMPTY)
+    frame = pd.DataFrame(rows, columns=columns)
+    rank = {name: number for number, name in enumerate(ORDER)}
+    frame["_order"] = [rank.get(name, len(rank)) for name in frame["strategy"]]
+    return frame.sort_values(["kind", "_order", "label", "repeat"], kind="stable").drop(columns="_order").reset_index(drop=True)
+
+
+_EMPTY = (
+    *("label", "strategy", "ranks", "repeat", "hash", "kind", "samples_per_s", "step_s", "per_sample_J", "edp_Js"),
+    *("peak_MiB", "predicted_MiB", "metric", "metric_name", "smoke", "power_W"),
+    *(f"{state}_s" for state in STATES),
+    *(f"{state}_J" for state in STATES),
+)
+
+
+def label_of(point: dict[str, Any]) -> str:
+    """A configuration in words: its strategy, its mesh where the strategy does not say it, its ranks."""
+    if point["strategy"] == "hybrid":
+        mesh = "x".join(f"{axis[0]}{size}" for axis, size in point["mesh"].items() if size > 1)
+        return f"hybrid {mesh}"
+    return "single" if point["ranks"] == 1 else f"{point['strategy']} n={point['ranks']}"
+
+
+def _row(record: dict[str, Any]) -> dict[str, Any]:
+    point, time, energy = record["point"], record["time"], record["energy"]
+    final, phases = record["learning"]["final"], energy["by_phase"]
+    per_step = time["samples"] / time["steps"]
+    return {
+        "label": label_of(point),
+        "strategy": point["strategy"],
+        "ranks": point["ranks"],
+        "repeat": point["repeat"],
+        "hash": point["hash"],
+        "kind": energy["kind"],
+        "samples_per_s": time["samples_per_s"],
+        "step_s": time["step_s"]["median"],
+        "per_sample_J": energy["per_sample_J"],
+        "edp_Js": energy["edp_Js"],
+        "power_W": energy["mean_power_W"],
+        "peak_MiB": max(record["memory"]["peak_bytes"]) / 2**20,
+        "predicted_MiB": max(record["memory"]["predicted_bytes"]) / 2**20,
+        "metric": None if final is None else final["value"],
+        "metric_name": record["learning"]["metric_name"],
+        "smoke": point["smoke"],
+        **{f"{state}_s": time["by_phase"][f"{state}_s"] for state in STATES},
+        **{f"{state}_J": None if phases is None else phases[f"{state}_J"] / time["steps"] / per_step for state in STATES},
+    }
