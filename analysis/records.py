@@ -58,14 +58,23 @@ def load_study(folder: Path) -> Study:
     return Study(about["study"], folder, tuple(records), tuple(problems))
 
 
+def ordered(study: Study) -> list[dict[str, Any]]:
+    """Good records by strategy (the single process first), then by repeat: the order of every figure."""
+    return sorted(
+        study.good,
+        key=lambda record: (_place(record["point"]["strategy"]), label_of(record["point"]), record["point"]["repeat"]),
+    )
+
+
+def _place(strategy: str) -> int:
+    return ORDER.index(strategy) if strategy in ORDER else len(ORDER)
+
+
 def points_frame(study: Study) -> pd.DataFrame:
     """One row for each good point: factors, times (s), energies (J), memory (MiB), metric."""
-    rows = [_row(record) for record in study.good]
+    rows = [_row(record) for record in ordered(study)]
     columns = list(rows[0]) if rows else list(_EMPTY)
-    frame = pd.DataFrame(rows, columns=columns)
-    rank = {name: number for number, name in enumerate(ORDER)}
-    frame["_order"] = [rank.get(name, len(rank)) for name in frame["strategy"]]
-    return frame.sort_values(["kind", "_order", "label", "repeat"], kind="stable").drop(columns="_order").reset_index(drop=True)
+    return pd.DataFrame(rows, columns=columns).sort_values("kind", kind="stable").reset_index(drop=True)
 
 
 _EMPTY = (

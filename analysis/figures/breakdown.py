@@ -58,6 +58,7 @@ def _draw(name: str, title: str, frame: pd.DataFrame, unit: str, ylabel: str, ca
             )
             bottom = [b + h for b, h in zip(bottom, heights, strict=True)]
         axes.set_ylabel(ylabel)
+        axes.set_ylim(0, 1.08 * max(bottom))
         axes.grid(axis="x", visible=False)
         if len(data) > 5:
             axes.tick_params(axis="x", rotation=35)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.records import Study, label_of
+from analysis.records import Study, label_of, ordered
 from analysis.style import Drawn, colour, drawing, marker, new_figure
 
 SMOOTHED = 5
@@ -36,7 +36,7 @@ def _loss(kind: str, data: pd.DataFrame) -> Drawn:
 
 def draw_metric(study: Study) -> list[Drawn]:
     rows = []
-    for record in study.good:
+    for record in ordered(study):
         point = record["point"]
         for found in record["learning"]["evaluations"]:
             rows.append(
@@ -94,16 +94,10 @@ def draw_steps(study: Study) -> list[Drawn]:
     spread = float((table.max(axis=1) - table.min(axis=1)).max()) if table.shape[1] > 1 and len(table) else None
     with drawing():
         figure, axes = new_figure()
-        for label, strategy, rows in _lines(first):
-            axes.plot(
-                rows["step"],
-                rows["loss"],
-                color=colour(strategy),
-                marker=marker(strategy),
-                markersize=3,
-                linewidth=0.8,
-                label=label,
-            )
+        # Curves that coincide stay visible: open markers, the later ones smaller inside the earlier.
+        for size, (label, strategy, rows) in zip((8, 6, 4, 2.5, 2.5, 2.5), _lines(first), strict=False):
+            style = {"color": colour(strategy), "marker": marker(strategy), "markerfacecolor": "none", "markersize": size}
+            axes.plot(rows["step"], rows["loss"], **style, linewidth=0.7, markeredgewidth=0.8, label=label)
         axes.set_xlabel("Optimizer step")
         axes.set_ylabel("Training loss")
         _one_legend(figure, axes)
@@ -114,7 +108,7 @@ def draw_steps(study: Study) -> list[Drawn]:
 
 def _curves(study: Study) -> pd.DataFrame:
     parts = []
-    for record in study.good:
+    for record in ordered(study):
         point, curve = record["point"], record["learning"]["curve"]
         part = pd.DataFrame({"step": curve["step"], "loss": curve["loss"], "time_s": curve["time_s"]})
         part["energy_J"] = curve["energy_J"] if curve["energy_J"] is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.records import Study, label_of
+from analysis.records import Study, label_of, ordered
 from analysis.statistics import summarise
 from analysis.style import Drawn, colour, drawing, new_figure
 
@@ -13,7 +13,7 @@ MIB = 2**20
 
 def draw(study: Study) -> list[Drawn]:
     rows = []
-    for record in study.good:
+    for record in ordered(study):
         memory, point = record["memory"], record["point"]
         parts = zip(memory["peak_bytes"], memory["predicted_bytes"], memory["baseline_bytes"], strict=True)
         for rank, (peak, predicted, baseline) in enumerate(parts):
@@ -37,7 +37,7 @@ def draw(study: Study) -> list[Drawn]:
 
 def _caption(out_of_memory: list[str]) -> str:
     text = (
-        "Largest resident memory of each rank's process (median over repeats), with the prediction as an outline: the "
+        "Largest resident memory of each rank's process, one bar for each rank in their order (median over repeats), with the prediction as an outline: the "
         "process before the model (hatched), and the plan's parameters, gradients, optimizer states and an estimate of the "
         "activations. Temporary buffers of the libraries are not predicted."
     )
@@ -50,7 +50,7 @@ def _figure(data: pd.DataFrame, out_of_memory: list[str]):  # type: ignore[no-un
         ticks, names, at = [], [], 0.0
         for label, group in data.groupby("label", sort=False):
             start = at
-            for rank, own in group.groupby("rank"):
+            for _rank, own in group.groupby("rank"):
                 strategy = own["strategy"].iloc[0]
                 peak, predicted, baseline = (
                     summarise(own[key].tolist()).median for key in ("peak_MiB", "predicted_MiB", "baseline_MiB")
@@ -58,9 +58,6 @@ def _figure(data: pd.DataFrame, out_of_memory: list[str]):  # type: ignore[no-un
                 axes.bar(at, peak, width=0.8, color=colour(strategy), alpha=0.75)
                 axes.bar(at, baseline, width=0.8, color="none", hatch="////", edgecolor="white", linewidth=0)
                 axes.bar(at, predicted, width=0.8, fill=False, edgecolor="#000000", linewidth=1.0, linestyle="--")
-                axes.annotate(
-                    f"r{rank}", (at, 0), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=6.5, color="white"
-                )
                 at += 1
             ticks.append((start + at - 1) / 2)
             names.append(str(label))

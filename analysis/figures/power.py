@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from analysis.records import Study, label_of
+from analysis.records import Study, label_of, ordered
 from analysis.style import Drawn, colour, drawing, new_figure
 
 BIN_S = 0.25
@@ -19,7 +19,7 @@ BIN_S = 0.25
 def draw(study: Study) -> list[Drawn]:
     """Mean power in bins of a quarter of a second, first repeat; nothing where no point has a trace."""
     parts = []
-    for record in study.good:
+    for record in ordered(study):
         path = Path(record["folder"]) / "power.parquet"
         if record["point"]["repeat"] == 0 and path.exists():
             parts.append(_binned(path, record))
@@ -76,7 +76,7 @@ def _figure(kind: str, data: pd.DataFrame) -> Drawn:
             axes.axvspan(rows["window_start_s"].iloc[0], rows["window_end_s"].iloc[0], color="#eeeeee", zorder=0)
             axes.plot(rows["time_s"], rows["power_W"], color=colour(rows["strategy"].iloc[0]), linewidth=0.9)
             axes.set_title(label, loc="left", pad=2)
-            axes.set_ylim(bottom=0)
+        panels[0, 0].set_ylim(0, 1.1 * data["power_W"].max())
         panels[-1, 0].set_xlabel("Time since the first reading (s)")
         figure.supylabel(f"Power of all hosts (W), {kind}", fontsize=8)
     caption = (

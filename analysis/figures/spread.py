@@ -5,14 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import seaborn as sns
 
-from analysis.records import Study, label_of
+from analysis.records import Study, label_of, ordered
 from analysis.style import Drawn, colour, drawing, new_figure
 
 
 def draw(study: Study) -> list[Drawn]:
     rows = [
         {"label": label_of(r["point"]), "strategy": r["point"]["strategy"], "repeat": r["point"]["repeat"], "step_s": seconds}
-        for r in study.good
+        for r in ordered(study)
         for seconds in r["time"]["step_s"]["values"]
     ]
     if not rows:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.records import Study, label_of
+from analysis.records import Study, label_of, ordered
 from analysis.style import Drawn, drawing, new_figure
 
 
 def draw(study: Study) -> list[Drawn]:
     rows = []
-    for record in study.good:
+    for record in ordered(study):
         traffic, label = record["traffic"], label_of(record["point"])
         for key, theory in traffic["theory_bytes"].items():
             measured = traffic["payload_bytes"].get(key, 0)

@@ -131,7 +131,14 @@ class WeightLoader:
         self._where.update(dict.fromkeys(opened.keys(), opened))
 
     def read(self, parameter: Parameter, span: Span | None, dtype: torch.dtype) -> Tensor:
-        """The slice ``span`` of ``parameter`` along its split dimension (None: all of it)."""
+        """The slice ``span`` of ``parameter`` along its split dimension (None: all of it), contiguous.
+
+        A slice of columns comes as a view with the strides of the whole, and fused optimizers that walk through weights
+        and gradients side by side would mix up their elements.
+        """
+        return self._find(parameter, span, dtype).contiguous()
+
+    def _find(self, parameter: Parameter, span: Span | None, dtype: torch.dtype) -> Tensor:
         adapter, prefixes = ADAPTERS[self.spec.family]
         stored = adapter(parameter.name)
         if self.checkpoint is not None and stored is not None:
@@ -162,7 +169,7 @@ class WeightLoader:
         start = part * shape[fused]
         index[fused] = slice(start + index[fused].start, start + index[fused].stop)
         found: Tensor = source[tuple(index)]
-        return found.t().contiguous() if stored.transposed else found
+        return found.t() if stored.transposed else found
 
 
 def draw(parameter: Parameter, seed: int) -> Tensor:
