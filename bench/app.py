@@ -22,18 +22,20 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench import campaign, config
 from bench.errors import UserError
+from bench.launch.mpirun import find_mpirun
 from strategies.base import registered
 from strategies.errors import PlanError
 
 BAD_INPUT = 2
 INSIDE_MPI = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
 RESULTS = Path("results")
-SINGLE_RUN = ("-m", "--multirun")
+traceback_wanted = False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. 2 for what the user can mend, 1 where a point failed."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    global traceback_wanted
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     _register_strategies()
@@ -54,8 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 @hydra.main(config_path=str(config.CONF), config_name="config", version_base="1.3")
 def _hydra_main(cfg: DictConfig) -> None:
     """A single run (sweeps go to the campaign launcher)."""
-    hydra_config = HydraConfig.get()
-    code = run_points([cfg], hydra_config.runtime.choices.get("experiment"))
+    try:
+        code = run_points([cfg], HydraConfig.get().runtime.choices.get("experiment"))
+    except (UserError, PlanError) as error:
+        if traceback_wanted:
+            raise
+        # Here and not in main(): Hydra would print a line of its own about any exception of its task.
+        print(f"error: {error}", file=sys.stderr)
+        code = BAD_INPUT
     if code:
         raise SystemExit(code)
 
@@ -68,6 +76,7 @@ def run_points(composed: Sequence[DictConfig], experiment: str | None = None) ->
             experiment = cfg.hydra.runtime.choices.get("experiment")
         plain = to_plain(cfg)
         points.append(config.resolve(plain, experiment, RESULTS))
+        find_mpirun(plain["cluster"]["mpirun"])
         repeats.append(plain["repeats"])
     if composed[0].dry_run:
         from bench.dry_run import show

@@ -37,9 +37,9 @@ def draw(study: Study) -> list[Drawn]:
 
 def _caption(out_of_memory: list[str]) -> str:
     text = (
-        "Largest resident memory of each rank's process, one bar for each rank in their order (median over repeats), with the prediction as an outline: the "
-        "process before the model (hatched), and the plan's parameters, gradients, optimizer states and an estimate of the "
-        "activations. Temporary buffers of the libraries are not predicted."
+        "Largest resident memory of each rank's process, one bar for each rank in their order (median over repeats), with "
+        "the prediction as an outline: the process before the model (hatched), and the plan's parameters, gradients, "
+        "optimizer states and an estimate of the activations. Temporary buffers of the libraries are not predicted."
     )
     return f"{text} Out of memory: {', '.join(out_of_memory)}." if out_of_memory else text
 

