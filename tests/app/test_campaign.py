@@ -19,7 +19,7 @@ ROOT = PROJECT
 
 
 def bench(folder: Path, *words: str, worker: str = "tests.app.stand_in_worker") -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "bench", "model=gpt2-tiny", *words]
+    line = [sys.executable, "-m", "bench", *words, "model=gpt2-tiny"]
     env = mpirun.environment(EDGEJOULE_WORKER=worker)
     return subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, timeout=240)
 

@@ -153,7 +153,8 @@ def test_a_job_that_ends(tmp_path: Path) -> None:
 def test_a_job_that_hangs_and_its_stray_children_are_ended(tmp_path: Path) -> None:
     """The child leaves the process group and ignores SIGTERM, as ranks may: only its environment betrays it."""
     child = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
-    code = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}], start_new_session=True); time.sleep(600)"
+    parent = f"subprocess.Popen([sys.executable, '-c', {child!r}], start_new_session=True)"
+    code = f"import subprocess, sys, time; {parent}; time.sleep(600)"
     began = time.monotonic()
     status, _, log, run_id = start(code, 2, tmp_path)
     assert status == "timeout"

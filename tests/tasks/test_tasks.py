@@ -106,7 +106,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
 
 
 def test_weights_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="python -m bench.fetch"):
+    with pytest.raises(UserError, match=r"python -m bench\.fetch"):
         checkpoint_dir(PACKAGE, tmp_path)
     with pytest.raises(UserError, match="is no folder"):
         checkpoint_dir("bert-base", tmp_path)
