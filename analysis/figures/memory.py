@@ -63,10 +63,13 @@ def _figure(data: pd.DataFrame, out_of_memory: list[str]):  # type: ignore[no-un
             names.append(str(label))
             at += 0.6
         for label in out_of_memory:
-            axes.text(at, 0, "OOM", rotation=90, ha="center", va="bottom", fontweight="bold")
+            axes.text(
+                at, 0.02, "OOM", rotation=90, ha="center", va="bottom", transform=axes.get_xaxis_transform(), fontweight="bold"
+            )
             ticks.append(at)
             names.append(label)
             at += 1.6
+        axes.set_xlim(-0.8, at - 0.8)
         axes.set_xticks(ticks, names, rotation=35 if len(names) > 5 else 0)
         axes.set_ylabel("Peak memory of a rank (MiB)")
         axes.grid(axis="x", visible=False)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
 import pandas as pd
 import seaborn as sns
 
@@ -23,7 +27,8 @@ def draw(study: Study) -> list[Drawn]:
         figure, axes = new_figure()
         shared = {"data": data, "x": "label", "y": "step_s", "hue": "label", "palette": palette, "legend": False, "ax": axes}
         sns.boxplot(**shared, fill=False, width=0.5, linewidth=0.8, showfliers=False, whis=(0, 100))
-        sns.stripplot(**shared, size=2.2, alpha=0.6, jitter=0.18)
+        with _same_jitter():
+            sns.stripplot(**shared, size=2.2, alpha=0.6, jitter=0.18)
         axes.set_xlabel("")
         axes.set_ylabel("Time of a step (s)")
         axes.set_ylim(bottom=0)
@@ -32,3 +37,14 @@ def draw(study: Study) -> list[Drawn]:
             axes.tick_params(axis="x", rotation=35)
     caption = "Every timed step of every repeat; boxes are quartiles, whiskers reach over all steps: nothing is dropped."
     return [Drawn("step_times", "Spread of step times", caption, figure, data)]
+
+
+@contextlib.contextmanager
+def _same_jitter() -> Iterator[None]:
+    """seaborn draws the jitter from numpy's global generator: the same records must give the same figure."""
+    state = np.random.get_state()
+    np.random.seed(0)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)

@@ -1,0 +1,227 @@
+"""From records to figures and words: golden numbers, nothing claimed that the records do not say."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.__main__ import main
+from analysis.figures import FIGURES
+from analysis.records import load_study, points_frame
+from analysis.statistics import average, interval_note, pareto_front, summarise
+from analysis.style import close
+from analysis.words import answer
+from bench.errors import UserError
+from bench.record.writer import write_json
+from tests.records import make_record
+
+STRATEGIES = ("pipeline", "single", "tensor", "data")
+
+
+def write_study(folder: Path, records: list[dict[str, Any]]) -> Path:
+    write_json(folder / "study.json", {"schema": "edgejoule.study/1", "study": folder.name, "experiment": None})
+    for record in records:
+        write_json(folder / record["point"]["name"] / "result.json", record)
+    return folder
+
+
+def full(repeats: int = 3, **changes: Any) -> list[dict[str, Any]]:
+    return [make_record(strategy, repeat, **changes) for repeat in range(repeats) for strategy in STRATEGIES]
+
+
+def drawn(folder: Path) -> dict[str, Any]:
+    found = {figure.name: figure for draw in FIGURES for figure in draw(load_study(folder))}
+    for figure in found.values():
+        close(figure)
+    return found
+
+
+def test_averages_fit_the_quantity() -> None:
+    """Three runs of 10 s, 20 s and 30 s for 60 samples: 20 s on average, and 60/20 = 3 samples/s, not the mean of 6, 3, 2."""
+    assert average([10, 20, 30], "cost") == 20
+    assert average([6, 3, 2], "rate") == pytest.approx(3.0)
+    with pytest.raises(ValueError, match="must not be averaged"):
+        average([0.5, 2.0], "ratio")
+
+
+def test_summaries_have_no_interval_below_six() -> None:
+    few = summarise([3.0, 1.0, 2.0])
+    assert (few.median, few.low, few.high, few.smallest, few.largest, few.n) == (2.0, None, None, 1.0, 3.0, 3)
+    assert "too few for a 95 % interval" in interval_note([3, 3])
+    many = summarise([float(x) for x in range(1, 10)])
+    assert (many.median, many.low, many.high) == (5.0, 2.0, 8.0)
+    assert "exact binomial" in interval_note([9])
+
+
+@given(st.lists(st.tuples(st.integers(1, 8), st.integers(1, 8)), min_size=1, max_size=12))
+def test_the_pareto_front_against_its_definition(points: list[tuple[int, int]]) -> None:
+    front = set(pareto_front([(float(a), float(b)) for a, b in points]))
+    for i, (rate, cost) in enumerate(points):
+        better = [(r, c) for r, c in points if r >= rate and c <= cost and (r, c) != (rate, cost)]
+        assert (i in front) == (not better)
+
+
+def test_every_figure_is_drawn_from_a_full_study(tmp_path: Path) -> None:
+    figures = drawn(write_study(tmp_path / "full", full()))
+    assert set(figures) == {
+        "energy_time_modelled", "time_breakdown", "energy_breakdown_modelled", "peak_memory", "traffic",
+        "loss_energy_modelled", "accuracy_energy_modelled", "loss_step", "step_times",
+    }  # fmt: skip
+    data = figures["energy_time_modelled"].data
+    assert list(dict.fromkeys(data["label"])) == ["single", "data n=2", "tensor n=2", "pipeline n=2"]
+    assert set(data[data["on_pareto_front"]]["label"]) == {"tensor n=2"}
+    assert "modelled" in figures["energy_time_modelled"].caption
+    assert "too few for a 95 % interval" in figures["energy_time_modelled"].caption
+    assert "all are equal, to the byte" in figures["traffic"].caption
+    bars = figures["time_breakdown"].data.set_index("label")
+    record = make_record("data", 0)
+    repeats = [make_record("data", r)["time"]["by_phase"]["wait_s"] for r in range(3)]
+    assert bars.loc["data n=2", "wait_s"] == pytest.approx(sum(repeats) / 3)
+    joules = figures["energy_breakdown_modelled"].data.set_index("label").loc["data n=2"]
+    whole = [make_record("data", r)["energy"]["per_sample_J"] for r in range(3)]
+    assert joules[["compute_J", "communicate_J", "wait_J"]].sum() == pytest.approx(sum(whole) / 3)
+    assert record["energy"]["kind"] == "modelled"
+
+
+def test_six_repeats_have_intervals(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "six", full(6))
+    figure = drawn(folder)["energy_time_modelled"]
+    assert "95 % intervals by rank" in figure.caption
+    assert "(95 % interval" in answer(load_study(folder))[0]
+
+
+def test_measured_and_modelled_are_drawn_apart(tmp_path: Path) -> None:
+    records = full(2) + full(2, kind="measured")
+    figures = drawn(write_study(tmp_path / "mixed", records))
+    assert set(figures["energy_time_modelled"].data["kind"]) == {"modelled"}
+    assert set(figures["energy_time_measured"].data["kind"]) == {"measured"}
+
+
+def test_a_study_without_energy_still_has_times(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "none", full(1, kind="none"))
+    assert set(drawn(folder)) == {"time_breakdown", "peak_memory", "traffic", "loss_step", "step_times"}
+    assert answer(load_study(folder)) == ["single trained 22 samples/s. No energy was asked for."]
+
+
+def test_bad_points_stay_out_and_are_named(tmp_path: Path) -> None:
+    records = [make_record("single"), make_record("data", status="invalid", reason="power covers every host: gap")]
+    records.append(make_record("tensor", status="oom", reason="out of memory on rank 1"))
+    folder = write_study(tmp_path / "bad", records)
+    (folder / "half").mkdir()
+    (folder / "half" / "result.json").write_text('{"schema": "edgejoule.result/1", "sta')
+    study = load_study(folder)
+    assert list(points_frame(study)["label"]) == ["single"]
+    assert len(study.problems) == 1
+    assert "Out of memory: tensor n=2." in drawn(folder)["peak_memory"].caption
+    assert main(["report", str(folder), "--out", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "index.html").read_text()
+    for words in ("oom. out of memory on rank 1", "invalid. power covers every host: gap", "is not a whole record"):
+        assert words in page
+    assert main(["check", str(folder)]) == 1
+
+
+def test_words_say_what_the_numbers_say(tmp_path: Path) -> None:
+    sentences = answer(load_study(write_study(tmp_path / "s", full())))
+    single = [make_record("single", r)["energy"]["per_sample_J"] for r in range(3)]
+    data = [make_record("data", r)["energy"]["per_sample_J"] for r in range(3)]
+    ratio = sorted(data)[1] / sorted(single)[1]
+    assert sentences[0].startswith("single: 0.964 J per sample (modelled) at 21.6 samples/s (median of n = 3 repeats")
+    assert sentences[1].startswith(f"data n=2 used {ratio:.2f} x the energy per sample of single (modelled)")
+    assert "overlap" not in sentences[1]
+    assert "the ranges overlap, so a difference in energy is not shown" in sentences[3]
+
+
+def test_smoke_runs_are_stamped(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "smoke", full(1, smoke=True))
+    assert "smoke" in answer(load_study(folder))[-1]
+    assert main(["report", str(folder), "--out", str(tmp_path / "out")]) == 0
+    assert "Smoke runs:" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_the_report_and_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = write_study(tmp_path / "study", full()), tmp_path / "out"
+    assert main(["report", str(folder), "--out", str(out), "--format", "svg,pdf,png"]) == 0
+    printed = capsys.readouterr().out
+    assert f"report: {out / 'index.html'}" in printed
+    assert "pipeline n=2" in printed
+    page = (out / "index.html").read_text()
+    assert "<script" not in page
+    assert page.count("<figure") == page.count("data:image/svg+xml;base64,") == 9
+    assert "python -m bench study=test strategy=tensor ranks=2 model=minilm" in page
+    assert "rapl on localhost: no RAPL" in page
+    assert {path.suffix for path in (out / "figures").iterdir()} == {".svg", ".pdf", ".png"}
+    assert len(pd.read_csv(out / "data" / "energy_time_modelled.csv")) == 12
+    assert "\\toprule" in (out / "tables" / "headline.tex").read_text()
+    assert "data n=2" in (out / "report.md").read_text()
+
+
+def test_the_same_records_give_the_same_figures(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "study", full(1))
+    for name in ("a", "b"):
+        assert main(["report", str(folder), "--out", str(tmp_path / name), "--format", "svg,pdf"]) == 0
+    for figure in (tmp_path / "a" / "figures").iterdir():
+        assert figure.read_bytes() == (tmp_path / "b" / "figures" / figure.name).read_bytes(), figure.name
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: folder.mkdir(), "is not a study"),
+        (lambda folder: write_study(folder, []), "holds no record yet"),
+        (lambda folder: write_json(folder / "study.json", {"schema": "edgejoule.study/9"}), "this version reads"),
+    ],
+)
+def test_folders_that_are_no_study(make: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "x"
+    make(folder)
+    with pytest.raises(UserError, match=message):
+        load_study(folder)
+    assert main(["report", str(folder)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_needs_neither_torch_nor_mpi() -> None:
+    import sys
+
+    code = "import sys, analysis.__main__; print([m for m in ('torch', 'mpi4py', 'hydra') if m in sys.modules])"
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium to open the page in")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_overflows_in_a_browser(width: int, tmp_path: Path) -> None:
+    """A phone and a desktop: the page is not wider than the window, and every picture is loaded."""
+    folder, out = write_study(tmp_path / "study", full()), tmp_path / "out"
+    assert main(["report", str(folder), "--out", str(out)]) == 0
+    page = (out / "index.html").read_text()
+    # Headless windows have a least width; a frame of the wanted width inside one has not.
+    probe = (
+        f"<iframe id=f src=index.html style='width:{width}px;height:900px;border:0'></iframe><pre id=r></pre><script>"
+        "f.onload = () => setTimeout(() => { const d = f.contentDocument; r.textContent = JSON.stringify({"
+        "wide: d.documentElement.scrollWidth, seen: d.documentElement.clientWidth,"
+        "loaded: [...d.images].filter(i => i.complete && i.naturalWidth).length}) }, 500)</script>"
+    )
+    (out / "probe.html").write_text(probe)
+    line = [
+        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
+        "--disable-component-update", "--no-first-run", "--allow-file-access-from-files",
+        f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=8000", "--dump-dom", f"file://{out / 'probe.html'}",
+    ]  # fmt: skip
+    done = subprocess.run(line, capture_output=True, text=True, timeout=90)
+    found = json.loads(done.stdout.split('<pre id="r">')[1].split("</pre>")[0])
+    assert found["seen"] <= width
+    assert found["wide"] <= found["seen"]
+    assert found["loaded"] == page.count("<figure")
