@@ -2,74 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import states
 from bench.energy.session import step_joules, summary
-from bench.point_block import point_block
+from bench.learning import learning_block
 from bench.record import checks, environment, writer
+from bench.record.point import point_block
 from bench.record.schema import RESULT
 from bench.record.statistics import median_interval
+from bench.reports import RankReport, RunFacts, Timeline
 from strategies.plan import Plan
 
 if TYPE_CHECKING:
     from bench.energy.clock import ClockModel
-    from bench.worker import RankReport
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """When the run began and was ready to measure (rank 0's clock), and in civil time."""
-
-    begin_ns: int
-    ready_ns: int
-    started: datetime
-    finished: datetime
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """The steps of all ranks on one axis, in seconds from the start of the run.
-
-    ``edges[i]`` are the boundaries of segment i: its start, then the moment at which the last rank ended each step.
-    """
-
-    edges: list[list[float]]
-    timed: list[bool]
-    first_step: list[int]
-
-    @classmethod
-    def of(cls, reports: Sequence[RankReport], to_common: states.ToCommon) -> Timeline:
-        segments = list(zip(*(report.history.segments for report in reports), strict=True))
-        edges = []
-        for same in segments:
-            start = max(to_common(r, s.start_ns) for r, s in enumerate(same))
-            ends = zip(*([to_common(r, t) for t in s.ends_ns] for r, s in enumerate(same)), strict=True)
-            edges.append([start, *(max(end) for end in ends)])
-        return cls(edges, [s[0].timed for s in segments], [s[0].first_step for s in segments])
-
-    @property
-    def windows(self) -> list[tuple[float, float]]:
-        return [(edge[0], edge[-1]) for edge, timed in zip(self.edges, self.timed, strict=True) if timed]
-
-    def durations(self, timed: bool) -> list[float]:
-        chosen = [edge for edge, is_timed in zip(self.edges, self.timed, strict=True) if is_timed == timed]
-        return [after - before for edge in chosen for before, after in itertools.pairwise(edge)]
-
-    def timed_steps(self) -> list[int]:
-        return [
-            step
-            for edge, timed, first in zip(self.edges, self.timed, self.first_step, strict=True)
-            if timed
-            for step in range(first, first + len(edge) - 1)
-        ]
 
 
 def write(
@@ -112,7 +62,7 @@ def write(
         "energy": energy,
         "traffic": _traffic(plan, reports, timeline.timed_steps()),
         "memory": _memory(plan, reports),
-        "learning": _learning(config, reports, timeline, joules),
+        "learning": learning_block(config, reports, timeline, joules),
         "checks": [],
         "environment": _environment(config, reports, facts),
     }
@@ -205,60 +155,6 @@ def _memory(plan: Plan, reports: Sequence[RankReport]) -> dict[str, Any]:
         "peak_bytes": [report.memory["peak_bytes"] for report in reports],
         "predicted_bytes": [b + m.total_bytes for b, m in zip(baseline, plan.memory, strict=True)],
         "baseline_bytes": baseline,
-    }
-
-
-def losses(reports: Sequence[RankReport]) -> list[float]:
-    """The loss of every step: each rank has its contribution."""
-    return [math.fsum(parts) for parts in zip(*(report.losses for report in reports), strict=True)]
-
-
-def _learning(
-    config: Mapping[str, Any], reports: Sequence[RankReport], timeline: Timeline, step_joules: Sequence[float] | None
-) -> dict[str, Any]:
-    """Loss by step with the training time and energy spent up to it (warm-up included, evaluations not)."""
-    loss, seconds, joules = losses(reports), [0.0], [0.0]
-    for edge in timeline.edges:
-        for before, after in itertools.pairwise(edge):
-            seconds.append(seconds[-1] + after - before)
-    for step_J in step_joules or []:
-        joules.append(joules[-1] + step_J)
-    evaluations = [
-        _evaluation(config, [report.history.evaluations[i] for report in reports], seconds, joules)
-        for i in range(len(reports[0].history.evaluations))
-    ]
-    first = evaluations[0] if evaluations and evaluations[0]["step"] == 0 else None
-    return {
-        "metric_name": _metric(config),
-        "initial": first,
-        "final": evaluations[-1] if evaluations else None,
-        "curve": {
-            "step": list(range(1, len(loss) + 1)),
-            "loss": loss,
-            "time_s": seconds[1:],
-            "energy_J": joules[1:] if step_joules is not None else None,
-        },
-        "evaluations": evaluations,
-    }
-
-
-def _metric(config: Mapping[str, Any]) -> str:
-    return "accuracy" if config["model"]["spec"]["head"] == "classifier" else "perplexity"
-
-
-def _evaluation(
-    config: Mapping[str, Any], parts: Sequence[Any], seconds: Sequence[float], joules: Sequence[float]
-) -> dict[str, Any]:
-    step, count = parts[0].step, sum(part.scores.count for part in parts)
-    loss = math.fsum(part.scores.loss_sum for part in parts) / count
-    correct = sum(part.scores.correct for part in parts)
-    return {
-        "step": step,
-        "time_s": seconds[step],
-        "energy_J": joules[step] if len(joules) > step else None,
-        "value": correct / count if _metric(config) == "accuracy" else math.exp(loss),
-        "loss": loss,
-        "n": count,
     }
 
 

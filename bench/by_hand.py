@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from bench import app, config
+from bench import composing, config
 from bench.errors import UserError
 from bench.launch.point import write_files
 from bench.record.study import check_study, open_study
@@ -33,12 +33,12 @@ def run_inside_mpi(arguments: Sequence[str]) -> int:
             try:
                 point = _compose(arguments, comm.Get_size())
             except (UserError, PlanError, HydraException, OmegaConfBaseException) as problem:
-                error = app.one_line(problem)
+                error = composing.one_line(problem)
         error, point = comm.bcast((error, point))
         if error is not None:
             if comm.Get_rank() == 0:
                 print(f"error: {error}", file=sys.stderr, flush=True)
-            return app.BAD_INPUT
+            return composing.BAD_INPUT
         if point is None:  # a dry run, shown by rank 0
             return 0
         code = worker.run(point, comm)
@@ -57,17 +57,17 @@ def _compose(arguments: Sequence[str], size: int) -> dict[str, Any] | None:
         raise UserError(f"{flags[0]} needs its own mpirun; start python -m bench {shlex.join(arguments)} without mpirun")
     with initialize_config_dir(str(config.CONF), version_base="1.3"):
         cfg = compose("config", overrides=list(arguments), return_hydra_config=True)
-    plain = app.to_plain(cfg)
+    plain = composing.to_plain(cfg)
     if not any(word.startswith("ranks=") for word in arguments) and plain["strategy"]["name"] != "single":
         plain["ranks"] = size
     experiment = cfg.hydra.runtime.choices.get("experiment")
-    point = config.resolve(plain, experiment, app.RESULTS, ranks=size)
+    point = config.resolve(plain, experiment, composing.RESULTS, ranks=size)
     if plain["dry_run"]:
         from bench.dry_run import show
 
         show([point], started_by_hand=True)
         return None
-    study = app.RESULTS / point["study"]
+    study = composing.RESULTS / point["study"]
     check_study(study, experiment)
     open_study(study, point["study"], experiment)
     point = {**point, "run_id": "by-hand", "command": f"mpirun -n {size} python -m bench {shlex.join(arguments)}"}

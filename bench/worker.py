@@ -11,12 +11,12 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
+from bench.reports import RankReport, RunFacts
 from strategies.errors import PlanError
 
 if TYPE_CHECKING:
@@ -62,21 +62,6 @@ def run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
         print(f"error: out of memory on rank {comm.Get_rank()}: {error}", file=sys.stderr, flush=True)
         comm.Abort(OOM)
     return FAILED
-
-
-@dataclass(frozen=True)
-class RankReport:
-    """What a rank hands to rank 0 when the run is over."""
-
-    rank: int
-    facts: dict[str, Any]
-    history: Any
-    entries: list[Any]
-    losses: list[float]
-    memory: dict[str, int]
-    weights_hash: str
-    idle_ns: list[tuple[int, int]]
-    drawn: list[str]
 
 
 def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
@@ -128,7 +113,7 @@ def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
     from bench import assemble
 
     offsets = ClockModel.fit(before, after)
-    run_facts = assemble.RunFacts(begin_ns, ready_ns, started, datetime.now(timezone.utc))
+    run_facts = RunFacts(begin_ns, ready_ns, started, datetime.now(timezone.utc))
     status = assemble.write(config, strategy.made_by, reports, traces, offsets, run_facts)
     return comm.bcast(0 if status == "ok" else FAILED)  # type: ignore[no-any-return]
 

@@ -17,8 +17,8 @@ import yaml
 from bench.launch.hosts import Host
 from bench.launch.mpirun import Job, Launcher, find_mpirun, launcher_for, own_environment
 from bench.launch.process import RUN_ID, Outcome, run, telling_line
-from bench.point_block import point_block
 from bench.record import environment
+from bench.record.point import point_block
 from bench.record.schema import RESULT, load_record
 from bench.record.writer import write_json, write_text
 

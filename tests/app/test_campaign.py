@@ -138,14 +138,14 @@ def test_points_are_blocked_by_repeat_and_shuffled_by_seed() -> None:
 def test_the_name_of_a_point_is_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hydra import compose, initialize_config_dir
 
-    from bench import app, config
+    from bench import composing, config
 
     def named(*overrides: str) -> str:
         with initialize_config_dir(str(config.CONF), version_base="1.3"):
-            plain = app.to_plain(compose("config", overrides=["model=gpt2-tiny", *overrides]))
+            plain = composing.to_plain(compose("config", overrides=["model=gpt2-tiny", *overrides]))
         return str(resolve(plain, None, tmp_path)["point"])
 
-    app._register_strategies()
+    composing.register_strategies()
     base = named()
     assert base == named("timeout_s=5", "repeats=4")
     assert len({base, named("train.lr=0.1"), named("threads=1"), named("seed=1"), named("comm.wait=poll")}) == 5

@@ -1,0 +1,70 @@
+"""Around Hydra's composition: strategies as options, plain values, and its complaints in one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from bench import config
+from strategies.base import registered
+
+BAD_INPUT = 2
+RESULTS = Path("results")
+
+
+def to_plain(cfg: DictConfig) -> dict[str, Any]:
+    """The composed configuration as plain values; a value that is missing is an error that names it."""
+    without = {key: cfg._get_node(key) for key in cfg if key != "hydra"}
+    plain = OmegaConf.to_container(OmegaConf.create(without), resolve=True, throw_on_missing=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def register_strategies() -> None:
+    """Every registered strategy is an option of the group, with or without a file in conf/strategy."""
+    for name, strategy in registered().items():
+        node: Mapping[str, Any] = {"name": name, **strategy.options}
+        ConfigStore.instance().store(group="strategy", name=name, node=dict(node), provider="strategies")
+
+
+def one_line(error: BaseException) -> str:
+    """What Hydra or OmegaConf complains of, in one line with the near names."""
+    text = str(error)
+    option = re.search(r"Could not find '([\w/]+)/([^'/]+)'", text)
+    if option:
+        group, name = option[1], option[2]
+        known = sorted(re.findall(r"^\t(\S+)$", text, re.MULTILINE)) or known_options(group)
+        return f"unknown {group} {name}; known are {', '.join(known)}{config.near(name, known)}"
+    key = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text)
+    if key:
+        known = known_keys()
+        return f"unknown key {key[1]}{config.near(key[1], known)}; all keys: python -m bench --help"
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())[:300]
+
+
+def known_options(group: str) -> list[str]:
+    return sorted(path.stem for path in (config.CONF / group).glob("*.yaml"))
+
+
+def known_keys() -> list[str]:
+    """Dotted keys of the configuration file and its groups' defaults."""
+    top = OmegaConf.to_container(OmegaConf.load(config.CONF / "config.yaml"))
+    assert isinstance(top, dict)
+    keys = list(_dotted({k: v for k, v in top.items() if k not in ("defaults", "hydra")}, ""))
+    for strategy in registered().values():
+        keys += [f"strategy.{name}" for name in strategy.options]
+    return [*keys, "model.checkpoint", "cluster.hostfile", "cluster.oversubscribe", "energy.source"]
+
+
+def _dotted(values: Mapping[Any, Any], prefix: str) -> list[str]:
+    found = []
+    for key, value in values.items():
+        found.append(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            found += _dotted(value, f"{prefix}{key}.")
+    return found
