@@ -33,7 +33,7 @@ def write(
     """Write result.json, power.parquet and events.parquet of the point; the record's status."""
     folder = Path(config["paths"]["point"])
 
-    def to_common(rank: int, t_ns: int) -> float:
+    def to_common(rank: int, t_ns: float) -> float:
         return (clock.to_common(rank, t_ns) - facts.begin_ns) / 1e9
 
     timeline = Timeline.of(reports, to_common)
@@ -69,7 +69,7 @@ def write(
     record["checks"] = _checks(config, record, reports)
     record["status"], record["reason"] = checks.overall(record["checks"])
     if traces:
-        writer.write_power(folder / "power.parquet", traces, facts.begin_ns)
+        writer.write_power(folder / "power.parquet", traces, to_common)
     writer.write_events(folder / "events.parquet", _event_rows(entries, to_common))
     writer.write_json(folder / "result.json", record)
     return str(record["status"])

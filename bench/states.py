@@ -30,7 +30,7 @@ class RankStates(NamedTuple):
     beside: list[Interval]
 
 
-ToCommon = Callable[[int, int], float]
+ToCommon = Callable[[int, float], float]
 
 
 def rank_states(entries: Mapping[int, Sequence[Entry]], to_common: ToCommon) -> dict[int, RankStates]:

@@ -95,9 +95,10 @@ def draw_steps(study: Study) -> list[Drawn]:
     with drawing():
         figure, axes = new_figure()
         # Curves that coincide stay visible: open markers, the later ones smaller inside the earlier.
+        sparse = max(1, first["step"].max() // 25)
         for size, (label, strategy, rows) in zip((8, 6, 4, 2.5, 2.5, 2.5), _lines(first), strict=False):
             style = {"color": colour(strategy), "marker": marker(strategy), "markerfacecolor": "none", "markersize": size}
-            axes.plot(rows["step"], rows["loss"], **style, linewidth=0.7, markeredgewidth=0.8, label=label)
+            axes.plot(rows["step"], rows["loss"], **style, markevery=sparse, linewidth=0.7, markeredgewidth=0.8, label=label)
         axes.set_xlabel("Optimizer step")
         axes.set_ylabel("Training loss")
         _one_legend(figure, axes)

@@ -32,27 +32,23 @@ def draw(study: Study) -> list[Drawn]:
 def _binned(path: Path, record: dict[str, Any]) -> pd.DataFrame:
     table = pq.read_table(path)
     meta = table.schema.metadata
-    begin_ns, about = int(meta[b"begin_ns"]), json.loads(meta[b"channels"])
-    rows, total = table.to_pandas(), None
+    about, rows = json.loads(meta[b"channels"]), table.to_pandas()
+    edges = np.arange(max(rows.groupby("host")["t_s"].min().max(), 0), rows.groupby("host")["t_s"].max().min(), BIN_S)
+    total = np.zeros(len(edges) - 1)
     for host in about:
         inside = {name for channel in host["channels"] for name in channel["contains"]}
         for channel in (c for c in host["channels"] if c["id"] not in inside):
             own = rows[(rows["host"] == host["host"]) & (rows["channel"] == channel["id"])]
-            seconds = (own["t_before_ns"].to_numpy() + own["t_after_ns"].to_numpy()) / 2e9 - begin_ns / 1e9
-            edges = np.arange(max(seconds[0], 0), seconds[-1], BIN_S)
-            power = _power(own["raw"].to_numpy(), seconds, edges, channel)
-            part = pd.Series(power, index=np.round(edges[:-1] - edges[0], 6))
-            total = part if total is None else total.add(part, fill_value=0)
-    assert total is not None
-    window = record["time"]["windows"]
+            total += _power(own["raw"].to_numpy(), own["t_s"].to_numpy(), edges, channel)
     about_point = {
         "label": label_of(record["point"]),
         "strategy": record["point"]["strategy"],
         "kind": record["energy"]["kind"],
     }
-    frame = pd.DataFrame({"time_s": total.index, "power_W": total.to_numpy()}).assign(**about_point)
-    offset = frame["time_s"].iloc[0] + edges[0]
-    return frame.assign(window_start_s=window[0]["start_s"] - offset, window_end_s=window[-1]["end_s"] - offset)
+    frame = pd.DataFrame({"time_s": edges[:-1] - edges[0], "power_W": total}).assign(**about_point)
+    since_begin = edges[:-1]
+    timed = [(since_begin >= window["start_s"]) & (since_begin < window["end_s"]) for window in record["time"]["windows"]]
+    return frame.assign(timed=np.any(np.stack(timed), axis=0))
 
 
 def _power(raw: np.ndarray, seconds: np.ndarray, edges: np.ndarray, channel: dict[str, Any]) -> np.ndarray:  # type: ignore[type-arg]
@@ -73,7 +69,8 @@ def _figure(kind: str, data: pd.DataFrame) -> Drawn:
         )
         for axes, label in zip(panels[:, 0], labels, strict=True):
             rows = data[data["label"] == label]
-            axes.axvspan(rows["window_start_s"].iloc[0], rows["window_end_s"].iloc[0], color="#eeeeee", zorder=0)
+            top = 1.1 * data["power_W"].max()
+            axes.fill_between(rows["time_s"], 0, top, where=rows["timed"], color="#e8e8e8", linewidth=0, zorder=0)
             axes.plot(rows["time_s"], rows["power_W"], color=colour(rows["strategy"].iloc[0]), linewidth=0.9)
             axes.set_title(label, loc="left", pad=2)
         panels[0, 0].set_ylim(0, 1.1 * data["power_W"].max())
@@ -81,6 +78,6 @@ def _figure(kind: str, data: pd.DataFrame) -> Drawn:
         figure.supylabel(f"Power of all hosts (W), {kind}", fontsize=8)
     caption = (
         f"Power of all hosts over one point of each configuration (first repeat, {kind}), mean of {BIN_S} s. Grey: the timed "
-        "window. Before it start-up, idle and warm-up; behind it evaluation and idle."
+        "windows. Before them start-up, idle and warm-up; between and behind them evaluation, and idle at the end."
     )
     return Drawn(f"power_{kind}", "Power over time", caption, figure, data.drop(columns="kind"))

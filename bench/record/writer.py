@@ -6,7 +6,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,34 +68,31 @@ def write_events(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     _write_table(path, pa.table(columns))
 
 
-def write_power(path: Path, traces: Sequence[Any], begin_ns: int) -> None:
-    """Raw readings of all hosts, one row for each channel and sample, in the host's own clock (ns).
+def write_power(path: Path, traces: Sequence[Any], to_common_s: Callable[[int, float], float]) -> None:
+    """Raw readings of all hosts, one row for each channel and sample.
 
-    The schema's metadata has the channels, with the scale that makes joules or watts of the raw integers, and
-    ``begin_ns``, the start of the run on rank 0's clock.
+    ``t_before_ns`` and ``t_after_ns`` are the host's own clock; ``t_s`` is the middle on the common axis, in seconds from
+    the start of the run (``to_common_s(rank, ns)``). The schema's metadata has the channels, with the scale that makes
+    joules or watts of the raw integers.
     """
-    host, channel, before, after, raw = [], [], [], [], []
+    parts = []
     for trace in traces:
+        middle = (trace.t_before_ns + trace.t_after_ns) / 2
+        common = [to_common_s(trace.rank, t_ns) for t_ns in middle.tolist()]
         for column, described in enumerate(trace.channels):
-            host += [trace.host] * len(trace.raw)
-            channel += [described.id] * len(trace.raw)
-            before += trace.t_before_ns.tolist()
-            after += trace.t_after_ns.tolist()
-            raw += trace.raw[:, column].tolist()
-    table = pa.table(
-        {
-            "host": pa.array(host, pa.string()),
-            "channel": pa.array(channel, pa.string()),
-            "t_before_ns": pa.array(before, pa.int64()),
-            "t_after_ns": pa.array(after, pa.int64()),
-            "raw": pa.array(raw, pa.int64()),
-        }
-    )
+            rows = {
+                "host": pa.array([trace.host] * len(common), pa.string()),
+                "channel": pa.array([described.id] * len(common), pa.string()),
+                "t_before_ns": pa.array(trace.t_before_ns, pa.int64()),
+                "t_after_ns": pa.array(trace.t_after_ns, pa.int64()),
+                "t_s": pa.array(common, pa.float64()),
+                "raw": pa.array(trace.raw[:, column], pa.int64()),
+            }
+            parts.append(pa.table(rows))
     described = [
         {"host": t.host, "source": t.source, "kind": t.kind, "channels": [c.to_dict() for c in t.channels]} for t in traces
     ]
-    meta = {"channels": json.dumps(described), "begin_ns": str(begin_ns)}
-    _write_table(path, table.replace_schema_metadata(meta))
+    _write_table(path, pa.concat_tables(parts).replace_schema_metadata({"channels": json.dumps(described)}))
 
 
 def _write_table(path: Path, table: pa.Table) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -19,8 +20,9 @@ from analysis.records import load_study, points_frame
 from analysis.statistics import average, interval_note, pareto_front, summarise
 from analysis.style import close
 from analysis.words import answer
+from bench.energy.channel import Channel, HostTrace
 from bench.errors import UserError
-from bench.record.writer import write_json
+from bench.record.writer import write_json, write_power
 from tests.records import make_record
 
 STRATEGIES = ("pipeline", "single", "tensor", "data")
@@ -186,6 +188,27 @@ def test_folders_that_are_no_study(make: Any, message: str, tmp_path: Path, caps
         load_study(folder)
     assert main(["report", str(folder)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_power_of_two_hosts_is_on_one_axis(tmp_path: Path) -> None:
+    """Hosts whose clocks differ by an hour: 10 W and, after 5 s, 20 W on one, always 5 W on the other."""
+    folder = write_study(tmp_path / "study", [make_record("data")])
+    (point,) = (path for path in folder.iterdir() if path.is_dir())
+    t_ns = np.arange(0, 30_000_000_001, 100_000_000, dtype=np.int64)
+    joules = np.where(t_ns < 5e9, 10 * t_ns / 1e9, 50 + 20 * (t_ns / 1e9 - 5))
+    channel = Channel("c", "counter", 1e-6, "test")
+    near = HostTrace(
+        "a", "1", "x", "rapl", "measured", 0.1, (channel,), t_ns, t_ns, (joules * 1e6).astype(np.int64).reshape(-1, 1)
+    )
+    later = t_ns + 3600 * 10**9
+    flat = (5 * t_ns // 1000).reshape(-1, 1)
+    far = HostTrace("b", "2", "x", "rapl", "measured", 0.1, (channel,), later, later, flat, rank=1)
+    write_power(point / "power.parquet", [near, far], lambda rank, ns: (ns - rank * 3600e9) / 1e9)
+    data = drawn(folder)["power_modelled"].data
+    assert data[data["time_s"] < 4.7]["power_W"].tolist() == pytest.approx([15.0] * 19, abs=1e-3)
+    assert data[data["time_s"] > 5.3]["power_W"].min() == pytest.approx(25.0, abs=1e-3)
+    window = make_record("data")["time"]["windows"][0]
+    assert data[data["timed"]]["time_s"].min() == pytest.approx(window["start_s"], abs=0.25)
 
 
 def test_needs_neither_torch_nor_mpi() -> None:

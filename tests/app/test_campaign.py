@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,25 @@ def test_one_point_with_its_files(tmp_path: Path) -> None:
     assert "samples/s" in done.stdout
     assert "(modelled)" in done.stdout
     assert "left about" in done.stdout.splitlines()[0]
+
+
+def test_ctrl_c_ends_the_job_and_is_recorded(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "bench", "-m", "strategy=single", f"seed={HANG},0", "model=gpt2-tiny", "study=stopped"]
+    env = mpirun.environment(EDGEJOULE_WORKER="tests.app.stand_in_worker")
+    process = subprocess.Popen(line, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    logs: list[Path] = []
+    while not any("hangs" in log.read_text() for log in logs) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        logs = list(tmp_path.glob("results/stopped/*/mpirun.log"))
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted" in output.splitlines()[-1]
+    assert "Traceback" not in errors
+    (folder,) = (path.parent for path in logs if "hangs" in path.read_text())
+    assert json.loads((folder / "result.json").read_text())["status"] == "interrupted"
+    assert survivors(json.loads((folder / "config.json").read_text())["run_id"]) == []
 
 
 def test_by_hand_under_somebodys_mpirun(tmp_path: Path) -> None:
