@@ -60,8 +60,12 @@ case "${1:-}" in
         setup
         allow_root
         "$VENV/bin/python" -m bench.fetch
-        "$VENV/bin/python" -m bench experiment=quickstart
+        status=0
+        "$VENV/bin/python" -m bench experiment=quickstart || status=$?
+        if [ "$status" -gt 1 ]; then exit "$status"; fi
+        # A point that failed is named in the report, and in the exit code.
         "$VENV/bin/python" -m analysis report results/quickstart --out report
+        exit "$status"
         ;;
     setup) setup ;;
     test)

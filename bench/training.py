@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 EVALUATION_BATCH = 64
 STABLE_STEPS = 3
+MARGIN = 1.01  # the common window begins when the last rank does, a little after rank 0's own
 
 
 @dataclass
@@ -89,19 +90,33 @@ class Trainer:
         if train["eval_every"]:
             self.evaluate()
         step_s = self.warm_up()
-        if train["steps"] is not None:
-            left = train["steps"] - self.history.steps
-        else:
+        if train["steps"] is None:
             left = max(STABLE_STEPS, math.ceil(window_s / step_s))
+        else:
+            left = train["steps"] - self.history.steps
         every = train["eval_every"] or math.inf
         while left > 0:
             count = int(min(left, every - self.history.steps % every))
-            self.segment(count, timed=True)
+            segment = self._begin(timed=True)
+            self._steps(segment, count)
             left -= count
+            if train["steps"] is None and left == 0:
+                self._extend(segment, window_s)
             if train["eval_every"] and left > 0:
                 self.evaluate()
         self.evaluate()
         return self.history
+
+    def _extend(self, segment: Segment, window_s: float) -> None:
+        """More steps in the same window where they turned out faster than the warm-up promised; rank 0 judges."""
+        while True:
+            timed = [found for found in self.history.segments if found.timed]
+            spent_s = sum(found.ends_ns[-1] - found.start_ns for found in timed) / 1e9
+            steps = sum(len(found.ends_ns) for found in timed)
+            more = self.comm.bcast(math.ceil((MARGIN * window_s - spent_s) / (spent_s / steps)))
+            if more <= 0:
+                return
+            self._steps(segment, more)
 
     def warm_up(self) -> float:
         """Steps until the last three differ by less than ``warmup.tolerance``; the seconds of one step.
@@ -120,8 +135,7 @@ class Trainer:
         self.history.warmup_stable = stable
         return self.comm.bcast(median(_durations_s(segment)[-STABLE_STEPS:]))  # type: ignore[no-any-return]
 
-    def segment(self, count: int, timed: bool) -> None:
-        segment = self._begin(timed)
+    def _steps(self, segment: Segment, count: int) -> None:
         for _ in range(count):
             self._step(segment)
 

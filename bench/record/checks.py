@@ -61,7 +61,7 @@ def window_length(window_s: float, wanted_s: float, smoke: bool, fixed_steps: bo
     detail = f"{window_s:.1f} s, {wanted_s:.1f} s wanted"
     if smoke:
         return finding("window is long enough", False, f"smoke run: {detail}", "warned")
-    return finding("window is long enough", window_s >= 0.95 * wanted_s, detail, "warned" if fixed_steps else "failed")
+    return finding("window is long enough", window_s >= wanted_s, detail, "warned" if fixed_steps else "failed")
 
 
 def power_samples(samples: Sequence[int], smoke: bool) -> Check:
