@@ -47,9 +47,9 @@ def interval_note(counts: Sequence[int]) -> str:
     if least < SMALLEST_N:
         return (
             f"{n} repeats: too few for a 95 % interval of the median (six are needed), so every repeat is drawn; "
-            "the large marker is their median"
+            "the open marker is their median"
         )
-    return f"medians of {n} repeats with 95 % intervals by rank (exact binomial); small markers are the repeats"
+    return f"medians of {n} repeats with 95 % intervals by rank (exact binomial); filled markers are the repeats"
 
 
 def by_configuration(frame: pd.DataFrame, column: str) -> dict[str, Summary]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.energy.board import load_board
+from bench.energy.sources.base import registered
 from bench.errors import UserError
 from bench.fetch import WEIGHTS_FILE, check_sha256, checkpoint_dir
 from bench.launch.hosts import check_slots, read_inventory
@@ -121,6 +122,14 @@ def _check_values(cfg: Mapping[str, Any]) -> None:
         raise UserError(f"threads={cfg['threads']} must be null or a whole number of at least 1")
     if not str(cfg["study"]) or "/" in str(cfg["study"]) or str(cfg["study"]).startswith("."):
         raise UserError(f"study={cfg['study']} must be a plain folder name")
+    samples = cfg["eval_samples"]
+    if samples is not None and (not isinstance(samples, int) or samples < 1):
+        raise UserError(f"eval_samples={samples} must be null or a whole number of at least 1")
+    if not isinstance(cfg["idle_s"], (int, float)) or cfg["idle_s"] < 0:
+        raise UserError(f"idle_s={cfg['idle_s']} must be a number of seconds")
+    source, sources = cfg["energy"]["source"], ("auto", "none", *registered())
+    if source not in sources:
+        raise UserError(f"unknown energy.source {source}; known are {', '.join(sources)}{near(str(source), sources)}")
     steps = cfg["train"]["steps"]
     if steps is not None and (not isinstance(steps, int) or steps < 2):
         raise UserError(f"train.steps={steps} must be null or at least 2 (one to warm up, one to time)")

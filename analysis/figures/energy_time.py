@@ -28,17 +28,17 @@ def _draw(kind: str, frame: pd.DataFrame) -> Drawn:
         figure, axes = new_figure()
         for label in labels:
             _configuration(axes, label, frame[frame["label"] == label], rate[label], cost[label], strategies[label])
-        _staircase(axes, [(rate[label].median, cost[label].median) for label in front])
         axes.set_xlabel("Throughput (samples/s)")
         axes.set_ylabel(f"Energy per sample (J), {kind}")
         axes.set_xlim(0, 1.12 * frame["samples_per_s"].max())
         axes.set_ylim(0, 1.15 * frame["per_sample_J"].max())
+        _staircase(axes, [(rate[label].median, cost[label].median) for label in front])
         figure.legend(loc="outside upper center", ncols=3)
     data = frame[["label", "repeat", "samples_per_s", "per_sample_J", "edp_Js", "kind"]].copy()
     data["on_pareto_front"] = data["label"].isin(front)
     caption = (
         f"Energy per sample against throughput; energy is {kind}. {_sentence(interval_note([s.n for s in rate.values()]))} "
-        f"Dashed: Pareto front ({', '.join(front)}). Lower right is better."
+        f"What lies above and left of the dashed line is beaten in both; nothing beats {', '.join(front)}."
     )
     return Drawn(f"energy_time_{kind}", "Energy against time", caption, figure, data)
 
@@ -49,7 +49,7 @@ def _sentence(text: str) -> str:
 
 def _configuration(axes: Axes, label: str, rows: pd.DataFrame, rate: Summary, cost: Summary, strategy: str) -> None:
     style: dict[str, Any] = {"color": colour(strategy), "marker": marker(strategy), "linestyle": "none"}
-    axes.plot(rows["samples_per_s"], rows["per_sample_J"], **style, markersize=3.5, alpha=0.55, markeredgewidth=0)
+    axes.plot(rows["samples_per_s"], rows["per_sample_J"], **style, markersize=3, markeredgewidth=0, zorder=3)
     if rate.low is not None and rate.high is not None and cost.low is not None and cost.high is not None:
         axes.errorbar(
             [rate.median],
@@ -60,11 +60,14 @@ def _configuration(axes: Axes, label: str, rows: pd.DataFrame, rate: Summary, co
             linewidth=0.8,
             capsize=2,
         )
-    axes.plot([rate.median], [cost.median], **style, markersize=7, markeredgecolor="white", markeredgewidth=0.6, label=label)
+    # The median is an open marker around its repeats, which lie close together on a quiet machine.
+    open_marker: dict[str, Any] = {"markerfacecolor": "none", "markersize": 9, "markeredgewidth": 1.1}
+    axes.plot([rate.median], [cost.median], **style, **open_marker, label=label)
 
 
 def _staircase(axes: Axes, front: list[tuple[float, float]]) -> None:
-    """Steps through the front: to the left of a point its energy is what can be had at a lower rate."""
-    if len(front) > 1:
-        rates, costs = zip(*front, strict=True)
-        axes.step(rates, costs, where="pre", color="#666666", linestyle="--", linewidth=0.8, zorder=1)
+    """The border of what is beaten: along a point's energy up to its rate, then up to the energy of the next."""
+    steps = sorted(front)
+    rates = [0.0, *(rate for rate, _ in steps for _ in range(2))]
+    costs = [cost for _, cost in steps for _ in range(2)]
+    axes.plot(rates, [*costs, axes.get_ylim()[1]], color="#666666", linestyle="--", linewidth=0.8, zorder=1)

@@ -67,6 +67,8 @@ CASES = [
     ),
     ("cluster.hostfile=/no/hosts", "hostfile /no/hosts cannot be read (No such file or directory); give cluster.hostfile=PATH"),
     ("cluster.board=pi", "unknown board pi; known are jetson-orin-nano, raspberry-pi-4, x86-mini-pc"),
+    ("eval_samples=0", "eval_samples=0 must be null or a whole number of at least 1"),
+    ("energy.source=rappl", "unknown energy.source rappl; known are auto, none, rapl, modelled; did you mean rapl?"),
     ("energy=wattmeter", "unknown energy wattmeter; known are auto, modelled, none, rapl"),
 ]
 
@@ -141,3 +143,23 @@ def test_as_a_process(tmp_path: Path) -> None:
 
 def test_dry_run_writes_nothing(command, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
     assert command("strategy=tensor dry_run=true") == (0, "", [])
+
+
+def test_the_quickstart_is_twelve_points_in_blocks(tmp_path: Path) -> None:
+    """Four strategies, three interleaved repeats, with the mpirun line and the predicted bytes of each."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "experiment=quickstart", "dry_run=true"],
+        cwd=tmp_path,
+        env=mpirun.environment(PYTHONPATH=str(PROJECT)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    points = [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert [name.split("-r")[-1][0] for name in points] == list("000011112222")
+    for block in (points[0:4], points[4:8], points[8:12]):
+        assert {name.split("-")[0] for name in block} == {"single", "data", "tensor", "pipeline"}
+    assert done.stdout.count("-m mpi4py -m bench.worker") == 4
+    assert "data.all_reduce.backward" in done.stdout
+    assert "180,529,168" in done.stdout
+    assert list(tmp_path.iterdir()) == []
