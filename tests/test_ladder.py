@@ -13,7 +13,7 @@ from tests import mpirun
 def test_ladder(ranks: int) -> None:
     """Every rank passes every test; three ranks make all shares uneven."""
     # Outside of this suite's own testpaths, so that a plain pytest does not start it without MPI.
-    done = mpirun.run(ranks, "-m", "pytest", "-x", "--color=no", "-p", "no:cacheprovider", "tests/mpi")
+    done = mpirun.run(ranks, "pytest", "-x", "--color=no", "-p", "no:cacheprovider", "tests/mpi")
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     passed = {int(n) for n in re.findall(r"(\d+) passed", done.stdout)}
     assert len(re.findall(r"\d+ passed", done.stdout)) == ranks, done.stdout[-2000:]

@@ -13,6 +13,7 @@ import pytest
 
 from bench import campaign
 from bench.config import PROJECT, resolve
+from bench.launch.mpirun import find_mpirun
 from bench.launch.process import survivors
 from tests import mpirun
 from tests.app.stand_in_worker import CRASH, HANG, MEMORY
@@ -91,7 +92,7 @@ def test_ctrl_c_ends_the_job_and_is_recorded(tmp_path: Path) -> None:
 def test_by_hand_under_somebodys_mpirun(tmp_path: Path) -> None:
     """The real worker on two ranks, rank 0 composing; the record stands where a launched one would."""
     line = [
-        *(mpirun.mpirun(), "-n", "2", "--hostfile", str(ROOT / "hostfiles/local"), "--bind-to", "none", sys.executable),
+        *(find_mpirun(), "-n", "2", "--hostfile", str(ROOT / "hostfiles/local"), "--bind-to", "none", sys.executable),
         *("-m", "bench", "strategy=tensor", "model=gpt2-tiny", "task=lm", "smoke=true", "train.batch=8", "train.seq=16"),
     ]
     done = subprocess.run(line, cwd=tmp_path, env=mpirun.environment(), capture_output=True, text=True, timeout=240)
@@ -102,7 +103,7 @@ def test_by_hand_under_somebodys_mpirun(tmp_path: Path) -> None:
 
 
 def test_by_hand_bad_input_is_one_line_of_ours(tmp_path: Path) -> None:
-    line = [mpirun.mpirun(), "-n", "2", "--oversubscribe", sys.executable, "-m", "bench", "strategy=single"]
+    line = [find_mpirun(), "-n", "2", "--oversubscribe", sys.executable, "-m", "bench", "strategy=single"]
     done = subprocess.run(line, cwd=tmp_path, env=mpirun.environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     ours = [text for text in done.stderr.splitlines() if text.startswith("error:")]
