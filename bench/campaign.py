@@ -20,6 +20,7 @@ from bench.record.schema import load_record
 from bench.record.study import check_study, finished, open_study
 
 Config = dict[str, Any]
+LOG_LINES = 12
 
 
 def expand(points: Sequence[Config], repeats: Sequence[int], results: Path, seed: int) -> list[Config]:
@@ -91,10 +92,19 @@ def run(points: Sequence[Config], repeats: Sequence[int], results: Path, seed: i
         record = launch(point)
         progress.ended(number, point, headline(record), time.monotonic() - started)
         statuses.append(record["status"])
+        show_log(record, folder)
         if record["status"] == "interrupted":
             return summary(statuses, len(todo), results, folders, 130)
     good = all(status in ("ok", "oom") for status in statuses)
     return summary(statuses, len(todo), results, folders, 0 if good else 1)
+
+
+def show_log(record: Mapping[str, Any], folder: Path) -> None:
+    """The last lines of a point that did not finish, and where the rest is."""
+    if record.get("log_tail"):
+        for line in record["log_tail"][-LOG_LINES:]:
+            print(f"    | {line}")
+        print(f"    whole log: {folder / 'mpirun.log'}", flush=True)
 
 
 def summary(statuses: Sequence[str], total: int, results: Path, folders: set[tuple[str, str | None]], code: int) -> int:

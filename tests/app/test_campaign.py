@@ -41,6 +41,9 @@ def test_failures_stay_alone_and_are_run_again(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     last = done.stdout.splitlines()[-1]
     assert last.startswith("5 of 5 points: ")
+    assert "    | ValueError: the stand-in crashes" in done.stdout
+    assert "    | the stand-in hangs" in done.stdout
+    assert done.stdout.count("mpirun.log") == 3
     assert all(count in last for count in ("2 ok", "1 failed", "1 timeout", "1 oom"))
     records = [json.loads(p.read_text()) for p in (tmp_path / "results/mixed").glob("*/result.json")]
     by_seed = {r["point"]["seed"]: r for r in records}
