@@ -21,6 +21,8 @@ from strategies.plan import Plan
 if TYPE_CHECKING:
     from bench.energy.clock import ClockModel
 
+STATES = ("parameters_bytes", "gradients_bytes", "optimizer_bytes")
+
 
 def write(
     config: Mapping[str, Any],
@@ -155,6 +157,8 @@ def _memory(plan: Plan, reports: Sequence[RankReport]) -> dict[str, Any]:
         "peak_bytes": [report.memory["peak_bytes"] for report in reports],
         "predicted_bytes": [b + m.total_bytes for b, m in zip(baseline, plan.memory, strict=True)],
         "baseline_bytes": baseline,
+        "states": [{key: report.memory[key] for key in STATES} for report in reports],
+        "activations_bytes": [report.memory["activations_bytes"] for report in reports],
     }
 
 
@@ -193,10 +197,11 @@ def _checks(config: Mapping[str, Any], record: Mapping[str, Any], reports: Seque
     hashes: dict[str, list[str]] = {}
     for at, report in zip(record["plan"]["placement"], reports, strict=True):
         place = at["coordinates"]
-        hashes.setdefault(f"stage {place['pipeline']} part {place['tensor']}", []).append(report.weights_hash)
+        hashes.setdefault(f"stage {at['stage'][0]} part {place['tensor']}", []).append(report.weights_hash)
     hosts = energy["by_host"]
     return [
         checks.traffic(record["traffic"]["payload_bytes"], record["traffic"]["theory_bytes"]),
+        checks.memory_states(record["memory"]["states"], record["plan"]["memory"]),
         checks.loss_finite(record["learning"]["curve"]["loss"]),
         checks.replicas_equal(hashes),
         checks.energy_quality(energy["kind"], energy["coverage"]["missing"], {h["host"]: h["quality"] for h in hosts}),

@@ -15,18 +15,21 @@ from bench.errors import UserError
 from bench.fetch import WEIGHTS_FILE, check_sha256, checkpoint_dir
 from bench.launch.hosts import check_slots, read_inventory
 from strategies.base import check_options, get
+from strategies.comm import ALGORITHMS
 from strategies.models.spec import ModelSpec
+from strategies.partition import either
 from strategies.plan import MeshShape, Plan, StepShape
 
 PROJECT = Path(__file__).resolve().parents[1]
 CONF = PROJECT / "conf"
 MEANINGFUL = (
-    *("strategy", "ranks", "mesh", "model", "task", "train", "comm", "threads", "window_s", "idle_s", "warmup"),
+    *("strategy", "ranks", "mesh", "model", "task", "train", "comm", "device", "threads", "window_s", "idle_s", "warmup"),
     *("eval_samples", "seed", "smoke", "cluster", "energy", "boards"),
 )
 SMOKE = {"window_s": 2.0, "idle_s": 0.5, "eval_samples": 64}
 POSITIVE = ("window_s", "timeout_s")
-CHOICES = {"wait": ("spin", "poll"), "progress": ("thread", "inline")}
+CHOICES = {"wait": ("spin", "poll"), "progress": ("thread", "inline"), "all_reduce": ALGORITHMS}
+DEVICES = ("cpu", "cuda")
 
 
 def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks: int | None = None) -> dict[str, Any]:
@@ -40,7 +43,8 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
     options = check_options(strategy, options)
     wanted = _ranks(cfg, strategy.name, ranks)
     mesh = strategy.mesh_for(wanted, cfg["mesh"])
-    _check_values(cfg)
+    comm = {**cfg["comm"], "progress": cfg["comm"]["progress"] or strategy.default_progress}
+    _check_values({**cfg, "comm": comm})
     hosts = read_inventory(_from_project(cfg["cluster"]["hostfile"]), cfg["cluster"]["board"])
     check_slots(wanted, hosts, cfg["cluster"]["name"], cfg["cluster"]["oversubscribe"])
     train = {**cfg["train"], "micro_batches": strategy.micro_batches(cfg["train"]["micro_batches"], mesh)}
@@ -56,7 +60,8 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
         "model": _model(cfg),
         "task": dict(cfg["task"]),
         "train": train,
-        **{key: cfg[key] for key in ("comm", "threads", "window_s", "idle_s", "warmup", "eval_samples", "seed", "smoke")},
+        "comm": comm,
+        **{key: cfg[key] for key in ("device", "threads", "window_s", "idle_s", "warmup", "eval_samples", "seed", "smoke")},
         "cluster": {**cfg["cluster"], "hosts": [host.to_dict() for host in hosts]},
         "boards": {name: load_board(name, CONF / "board") for name in sorted({host.board for host in hosts})},
         "energy": dict(cfg["energy"]),
@@ -83,9 +88,8 @@ def plan_of(config: Mapping[str, Any]) -> Plan:
     """The strategy's plan of a point. Raises PlanError for what cannot run."""
     options, train = dict(config["strategy"]), config["train"]
     strategy = get(options.pop("name"))
-    shape = StepShape(train["batch"], train["seq"], train["micro_batches"], train["dtype"], train["optimizer"])
     spec = ModelSpec.from_dict(config["model"]["spec"])
-    return strategy.plan(spec, shape, MeshShape(**config["mesh"]), options)
+    return strategy.plan(spec, StepShape.of(train), MeshShape(**config["mesh"]), options)
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -114,8 +118,10 @@ def _check_values(cfg: Mapping[str, Any]) -> None:
     for key, known in CHOICES.items():
         if cfg["comm"][key] not in known:
             raise UserError(
-                f"comm.{key}={cfg['comm'][key]} is unknown; use {' or '.join(known)}{near(str(cfg['comm'][key]), known)}"
+                f"comm.{key}={cfg['comm'][key]} is unknown; use {either(known)}{near(str(cfg['comm'][key]), known)}"
             )
+    if cfg["device"] not in DEVICES:
+        raise UserError(f"device={cfg['device']} is unknown; use {' or '.join(DEVICES)}")
     if not isinstance(cfg["repeats"], int) or cfg["repeats"] < 1:
         raise UserError(f"repeats={cfg['repeats']} must be a whole number of at least 1")
     if cfg["threads"] is not None and (not isinstance(cfg["threads"], int) or cfg["threads"] < 1):

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bench.config import plan_of
 from bench.launch.point import job_of
+from strategies.placement import Placement
 from strategies.plan import AXES, Plan
 
 MIB = 2**20
@@ -51,13 +52,21 @@ def _ranks(plan: Plan) -> Table:
         )
         table.add_row(
             str(at.rank),
-            f"{at.layers[0]}-{at.layers[1] - 1}",
-            f"{at.samples[0]}-{at.samples[1] - 1}",
+            ", ".join(f"{begin}-{end - 1}" for begin, end in at.layers),
+            _samples(at),
             "+".join(map(str, at.micro_samples)),
             f"{at.tensor[0] + 1} of {at.tensor[1]}",
             *(f"{size / MIB:.1f}" for size in sizes),
         )
     return table
+
+
+def _samples(at: Placement) -> str:
+    """Samples and, where they are split, tokens: ``0-15`` or ``0-31 tokens 0-15, 48-63``."""
+    shown = f"{at.micros[0][0]}-{at.micros[-1][1] - 1}" if at.member[1] == 1 else f"{sum(at.micro_samples)} shared"
+    if at.coordinates["sequence"] or at.tokens[0][0] or len(at.tokens) > 1:
+        shown += " tokens " + ", ".join(f"{begin}-{end - 1}" for begin, end in at.tokens)
+    return shown
 
 
 def _traffic(plan: Plan) -> Table:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bench.errors import UserError
+
 if TYPE_CHECKING:
     from mpi4py import MPI
 
@@ -53,11 +55,26 @@ def settle(config: Mapping[str, Any], comm: MPI.Comm) -> dict[str, Any]:
         "pid": os.getpid(),
         "affinity": affinity,
         "threads": torch.get_num_threads(),
+        "device": device_of(config, comm),
         "threads_planned": wanted,
         "machine": collect_host(),
         "mpi": MPI.Get_library_version().split("\n")[0].strip("\0 "),
         "thread_level": MPI.Query_thread(),
     }
+
+
+def device_of(config: Mapping[str, Any], comm: MPI.Comm) -> str:
+    """``cpu``, or the GPU of this rank: the ranks of a host go round over its GPUs. Raises UserError where there is none."""
+    if config["device"] == "cpu":
+        return "cpu"
+    from mpi4py import MPI
+
+    if not torch.cuda.is_available():
+        raise UserError(f"device=cuda, but torch {torch.__version__} finds no GPU on this host; use device=cpu")
+    local = comm.Split_type(MPI.COMM_TYPE_SHARED).Get_rank()
+    device = local % torch.cuda.device_count()
+    torch.cuda.set_device(device)
+    return f"cuda:{device}"
 
 
 def host_info(facts: Mapping[str, Any]) -> HostInfo:
@@ -71,5 +88,5 @@ def weights_hash(module: torch.nn.Module) -> str:
     """SHA-1 over all local weights, to compare replicas."""
     digest = hashlib.sha1(usedforsecurity=False)
     for parameter in module.parameters():
-        digest.update(parameter.detach().contiguous().view(-1).numpy().tobytes())
+        digest.update(parameter.detach().cpu().contiguous().view(-1).numpy().tobytes())
     return digest.hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from bench.memory import ActivationMeter
 from bench.tasks.base import Task
 from strategies.base import Scores, Strategy
 from strategies.comm.ledger import Ledger
@@ -59,16 +60,17 @@ class History:
     losses: list[Tensor] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
     warmup_stable: bool = True
+    activations_bytes: int = 0
 
     @property
     def steps(self) -> int:
         return len(self.losses)
 
 
-def make_optimizer(module: torch.nn.Module, train: Mapping[str, Any]) -> torch.optim.Optimizer:
-    """AdamW or SGD over the local parameters; weight decay spares biases and norms."""
-    matrices = [p for p in module.parameters() if p.ndim > 1]
-    vectors = [p for p in module.parameters() if p.ndim <= 1]
+def make_optimizer(trainable: Sequence[tuple[torch.nn.Parameter, bool]], train: Mapping[str, Any]) -> torch.optim.Optimizer:
+    """AdamW or SGD over what the strategy trains here; weight decay spares biases and norms."""
+    matrices = [parameter for parameter, matrix in trainable if matrix]
+    vectors = [parameter for parameter, matrix in trainable if not matrix]
     groups = [{"params": matrices, "weight_decay": train["weight_decay"]}, {"params": vectors, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
     if train["optimizer"] == "sgd":
@@ -81,7 +83,7 @@ class Trainer:
 
     def __init__(self, config: Mapping[str, Any], comm: MPI.Comm, strategy: Strategy, task: Task, ledger: Ledger) -> None:
         self.config, self.comm, self.strategy, self.task, self.ledger = config, comm, strategy, task, ledger
-        self.optimizer = make_optimizer(strategy.module, config["train"])
+        self.optimizer = make_optimizer(strategy.trainable(), config["train"])
         self.history = History()
 
     def run(self, window_s: float) -> History:
@@ -128,7 +130,12 @@ class Trainer:
         segment = self._begin(timed=False)
         stable = False
         while len(segment.ends_ns) < most and not stable:
-            self._step(segment)
+            if segment.ends_ns:
+                self._step(segment)
+            else:
+                with ActivationMeter(self.strategy.module) as meter:
+                    self._step(segment)
+                self.history.activations_bytes = meter.peak_bytes
             last = _durations_s(segment)[-STABLE_STEPS:]
             flat = len(last) == STABLE_STEPS and max(last) - min(last) <= warmup["tolerance"] * median(last)
             stable = self.comm.bcast(flat and len(segment.ends_ns) >= warmup["min_steps"])
@@ -162,6 +169,9 @@ class Trainer:
         self.history.losses.append(self.strategy.step(self.task.batch(number)))
         with self.ledger.during("optimizer"):
             self.optimizer.step()
+            self.strategy.updated()
+        if self.config["device"] == "cuda":
+            torch.cuda.synchronize()
         segment.ends_ns.append(time.monotonic_ns())
 
 

@@ -77,7 +77,7 @@ def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
     baseline = memory.resident_bytes()
     task = make_task(dict(config))
     ledger = Ledger()
-    strategy, drawn = _build(config, comm, ledger)
+    strategy, drawn = _build(config, comm, ledger, facts["device"])
     memory.reset_peak()
 
     session = EnergySession(comm, dict(config["energy"]), dict(config["boards"]), placing.host_info(facts))
@@ -102,7 +102,12 @@ def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
         history=history,
         entries=ledger.entries,
         losses=[float(loss) for loss in history.losses],
-        memory={"peak_bytes": memory.peak_bytes(), "baseline_bytes": baseline},
+        memory={
+            "peak_bytes": memory.peak_bytes(),
+            "baseline_bytes": baseline,
+            **memory.states(strategy.trainable(), trainer.optimizer, strategy.module),
+            "activations_bytes": history.activations_bytes,
+        },
         weights_hash=placing.weights_hash(strategy.module),
         idle_ns=idle,
         drawn=drawn,
@@ -118,7 +123,7 @@ def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
     return comm.bcast(0 if status == "ok" else FAILED)  # type: ignore[no-any-return]
 
 
-def _build(config: Mapping[str, Any], comm: MPI.Intracomm, ledger: Any) -> tuple[Any, list[str]]:
+def _build(config: Mapping[str, Any], comm: MPI.Intracomm, ledger: Any, device: str) -> tuple[Any, list[str]]:
     """This rank's strategy with its module loaded, and the names of weights that no checkpoint gave."""
     import torch
 
@@ -131,13 +136,13 @@ def _build(config: Mapping[str, Any], comm: MPI.Intracomm, ledger: Any) -> tuple
     train, options = config["train"], dict(config["strategy"])
     cls = get(options.pop("name"))
     spec = ModelSpec.from_dict(config["model"]["spec"])
-    shape = StepShape(train["batch"], train["seq"], train["micro_batches"], train["dtype"], train["optimizer"])
-    plan = cls.plan(spec, shape, MeshShape(**config["mesh"]), check_options(cls, options))
-    mesh = Mesh(comm, plan.mesh, ledger, config["comm"]["wait"], config["comm"]["progress"])
+    plan = cls.plan(spec, StepShape.of(train), MeshShape(**config["mesh"]), check_options(cls, options))
+    how = config["comm"]
+    mesh = Mesh(comm, plan.mesh, ledger, how["wait"], how["progress"], how["all_reduce"])
     strategy = cls(plan, mesh)
     checkpoint = config["model"]["checkpoint"]
     with WeightLoader(spec, Path(checkpoint) if checkpoint else None, config["seed"]) as load:
-        strategy.build(load, getattr(torch, train["dtype"]))
+        strategy.build(load, getattr(torch, train["dtype"]), device)
     return strategy, load.drawn
 
 

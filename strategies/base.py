@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from strategies.errors import PlanError
 from strategies.models.spec import ModelSpec
-from strategies.plan import MeshShape, Placement, Plan, StepShape
+from strategies.placement import Placement
+from strategies.plan import MeshShape, Plan, StepShape
 
 if TYPE_CHECKING:
     from strategies.comm.mesh import Mesh
@@ -46,6 +47,9 @@ class Batch:
     def span(self, begin: int, end: int) -> Batch:
         return Batch(self.ids[begin:end], self.mask[begin:end], self.targets[begin:end])
 
+    def to(self, device: torch.device) -> Batch:
+        return self if device.type == "cpu" else Batch(*(x.to(device) for x in (self.ids, self.mask, self.targets)))
+
     def valid(self) -> int:
         """Targets that count. Losses are divided by this number of the *global* batch, and reductions sum."""
         return int((self.targets != IGNORED).sum())
@@ -63,14 +67,17 @@ class Scores:
 class Strategy(ABC):
     """One way to spread a training step over a mesh of ranks.
 
-    The life of an object: ``plan`` (a class method, pure, no MPI), ``build`` (this rank's module), then ``step`` and
-    ``evaluate`` as often as wanted, ``export``, and ``close``. Optimizer, data, metering and files stay outside.
+    The life of an object: ``plan`` (a class method, pure, no MPI), ``build`` (this rank's module); then as often as wanted
+    ``step``, an optimizer over ``trainable``, ``updated``, and ``evaluate``; ``export``, and ``close``. Optimizer, data,
+    metering and files stay outside.
     """
 
     name: ClassVar[str]
     axes: ClassVar[tuple[str, ...]]
     """Mesh axes that may be larger than 1. A strategy with exactly one axis fills it with all ranks."""
     default_micro_batches: ClassVar[int | Literal["stages"]] = 1
+    default_progress: ClassVar[str] = "inline"
+    """``comm.progress`` where it is not given: ``thread`` pays where communication can hide behind computation."""
     options: ClassVar[Mapping[str, Any]] = {}
     """Options with their defaults: ``strategy.<key>=...`` on the command line."""
     module: nn.Module
@@ -116,24 +123,35 @@ class Strategy(ABC):
         """Placement, memory and traffic. Pure; raises PlanError for what cannot run."""
 
     @abstractmethod
-    def build(self, load: WeightLoader, dtype: torch.dtype) -> nn.Module:
-        """This rank's shard of the model, its weights read by slices; kept as ``self.module``."""
+    def build(self, load: WeightLoader, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
+        """This rank's shard of the model, its weights read by slices; kept as ``self.module``. Collective."""
 
     @abstractmethod
     def step(self, batch: Batch) -> Tensor:
         """Forward, backward and gradient synchronisation of the global ``batch``; no optimizer.
 
-        Returns this rank's contribution to the loss of the step, a float64 scalar: the loss is the sum over ranks.
-        Afterwards every local parameter's ``.grad`` is the gradient of that loss.
+        Returns this rank's contribution to the loss of the step, a float64 scalar on the CPU: the loss is the sum over
+        ranks. Afterwards the ``.grad`` of everything ``trainable`` is the gradient of that loss.
         """
+
+    def trainable(self) -> list[tuple[nn.Parameter, bool]]:
+        """What this rank's optimizer updates, and whether it is (part of) a matrix, which weight decay applies to."""
+        return [(parameter, parameter.ndim > 1) for parameter in self.module.parameters()]
+
+    def updated(self) -> None:  # noqa: B027 - most strategies have nothing to do
+        """To be called after each step of the optimizer: makes the weights whole where it updated only a part."""
 
     @abstractmethod
     def evaluate(self, batch: Batch) -> Scores:
         """Forward only. Sums over ranks count every sample once."""
 
     @abstractmethod
-    def export(self, what: Literal["weights", "gradients"]) -> Iterator[tuple[str, Tensor]]:
-        """Full tensors by canonical name, on rank 0 only (other ranks take part and get nothing)."""
+    def export(self, what: Literal["weights", "gradients"] | Mapping[nn.Parameter, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Full tensors by canonical name, on rank 0 only (other ranks take part and get nothing).
+
+        Instead of weights or gradients, any tensors of the shapes of ``trainable`` can be given, such as the states of an
+        optimizer.
+        """
 
     @abstractmethod
     def close(self) -> None:

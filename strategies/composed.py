@@ -1,87 +1,62 @@
-"""The step that all synchronous strategies share, put together from three exchangeable parts.
+"""The step that all synchronous strategies share, put together from four exchangeable parts.
 
-    the global batch -> this replica's samples -> micro-batches
-        cut     how layers split over the tensor axis talk        (tensor.py, or nothing)
-        runner  carries micro-batches through the stages          (pipeline.py, or one process)
-        sync    adds the gradients of the replicas up             (data.py, or nothing)
+    the global batch -> this replica's samples -> micro-batches -> this rank's tokens
+        cut        how layers split over the tensor axis talk         parts/cut.py, or nothing
+        spread     how tokens split over the sequence axis meet       parts/ring.py, parts/ulysses.py, or nothing
+        runner     carries micro-batches through the stages           parts/stages.py, or parts/runner.py
+        gradients  adds up what ranks with the same weights found     parts/gradients.py
 
-A strategy says which parts it brings; a hybrid brings several. The loss is divided by the number of valid targets of
-the global batch before backward, and every reduction is a sum: so uneven replicas, accumulation and pipelining give
-the same gradients as one process.
+A strategy names its axes and options; the mesh decides which parts it brings. The loss is divided by the number of valid
+targets of the global batch before backward, and every reduction is a sum: so uneven shares, accumulation and pipelining
+give the same gradients as one process.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Protocol
+from contextlib import nullcontext
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from strategies.base import Batch, Scores, Strategy
+from strategies.comm.progress import Pump
+from strategies.errors import PlanError
+from strategies.memory import memory
 from strategies.models.checkpoint import WeightLoader, fill
-from strategies.models.layers import Cut, Whole
+from strategies.models.layers import Cut, Spread, Whole
 from strategies.models.spec import ModelSpec, Parameter, parameters
-from strategies.models.transformer import Transformer
+from strategies.models.transformer import Micro, Transformer
 from strategies.partition import even
-from strategies.plan import MeshShape, Plan, StepShape, Volume, memory, merge, place
-from strategies.runner import LocalRunner, Runner
+from strategies.parts import cut, gradients, spread, stages
+from strategies.parts.runner import LocalRunner
+from strategies.placement import Placement, place
+from strategies.plan import MeshShape, Plan, StepShape, Volume, merge
+from strategies.schedules import check as check_schedule
+from strategies.schedules import live_micro_batches
 
-
-class Sync(Protocol):
-    """Makes the gradients of a step whole."""
-
-    def begin(self) -> None:
-        """Before the first forward: there are no gradients yet."""
-
-    def arm(self) -> None:
-        """Before the last backward: gradients that appear from now on are final."""
-
-    def finish(self) -> None:
-        """After the last backward: returns when all gradients are whole."""
-
-    def close(self) -> None:
-        """End what runs beside the computation."""
-
-
-class NoSync:
-    """Gradients are whole as they are."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-
-    def begin(self) -> None:
-        self.module.zero_grad(set_to_none=True)
-
-    def arm(self) -> None:
-        pass
-
-    def finish(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
+DATA_OPTIONS: Mapping[str, Any] = {"shares": None}
+TENSOR_OPTIONS: Mapping[str, Any] = {"tensor_shares": None, "norms": "replicated"}
+OPTIONS: Mapping[str, Any] = {
+    **DATA_OPTIONS,
+    **gradients.OPTIONS,
+    **TENSOR_OPTIONS,
+    **spread.OPTIONS,
+    **stages.OPTIONS,
+}
 
 
 class Composed(Strategy):
-    """A strategy made of a cut, a runner and a sync. Subclasses give ``volumes`` and the parts that differ."""
+    """A strategy made of a cut, a spread, a runner and a gradient sync. Subclasses name their axes and options."""
 
     module: Transformer
 
     @classmethod
-    @abstractmethod
-    def volumes(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> list[Volume]:
-        """Traffic of one step, from the formulas at the head of each strategy's file."""
-
-    @classmethod
-    def live(cls, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> dict[int, int]:
-        """Micro-batches whose activations are kept at once, by stage."""
-        return {0: 1}
-
-    @classmethod
     def plan(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> Plan:
-        placement = place(model, shape, mesh, options.get("stages"), options.get("shares"))
+        given = {**OPTIONS, **options}
+        _check(given, mesh, shape)
+        placement = place(model, shape, mesh, given)
         return Plan(
             strategy=cls.name,
             model=model,
@@ -89,80 +64,106 @@ class Composed(Strategy):
             mesh=mesh,
             options=dict(options),
             placement=placement,
-            memory=memory(model, shape, placement, cls.live(shape, mesh, options)),
-            volumes=tuple(merge(cls.volumes(model, shape, mesh, options))),
+            memory=memory(
+                model,
+                shape,
+                placement,
+                _live(placement, shape, given),
+                gradients.updated_elements(model, shape, placement, given),
+            ),
+            volumes=tuple(merge(_volumes(model, shape, placement, given))),
             notes=("activations are an estimate",),
         )
 
-    def make_cut(self) -> Cut:
-        return Whole()
-
-    def make_runner(self) -> Runner:
-        return LocalRunner(self.module, self.mesh.ledger)
-
-    def make_sync(self) -> Sync:
-        return NoSync(self.module)
-
-    def build(self, load: WeightLoader, dtype: torch.dtype) -> nn.Module:
+    def build(self, load: WeightLoader, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
+        self.device, given = torch.device(device), {**OPTIONS, **self.made_by.options}
         with torch.device("meta"):
-            module = Transformer(self.spec, self.at, self.make_cut()).to(dtype)
-        self.module = module.to_empty(device="cpu")
-        fill(self.module, [(p, self.at.shard(p, self.spec)) for p in self._held()], load)
-        self.runner, self.sync = self.make_runner(), self.make_sync()
+            recompute = self.shape.recompute == "blocks"
+            module = Transformer(self.spec, self.at, self._cut(), self._spread(), recompute).to(dtype)
+        self.module = module.to_empty(device=self.device)
+        fill(
+            self.module, [(p, self.at.shard(p, self.spec)) for p in parameters(self.spec) if self.at.holds(p, self.spec)], load
+        )
+        placement = self.made_by.placement
+        self.runner: LocalRunner | stages.StageRunner
+        if self.at.stage[1] > 1:
+            self.runner = stages.StageRunner(self.module, self.mesh.stages, self.at, placement, given)
+        else:
+            self.runner = LocalRunner(self.module, self.mesh.ledger)
+        planned = gradients.plan_buckets(self.spec, self.shape, self.at, placement, given["bucket_bytes"])
+        self.gradients = gradients.GradientSync.of(self.module, self.mesh, planned, given)
+        talks = self.at.stage[1] > 1 or self.mesh.shape.sequence > 1
+        self.pump = Pump(self.mesh.stages) if talks and self.mesh.progress == "thread" else None
         return self.module
 
     def step(self, batch: Batch) -> Tensor:
         count = batch.valid()
-        micros = self._micros(batch.span(*self.at.samples), self.shape.micro_batches)
-        self.sync.begin()
-        loss = self.runner.train(micros, count, self.sync.arm)
-        with self.mesh.ledger.during("backward"):
-            self.sync.finish()
+        micros = [self._micro(batch, *span) for span in self.at.micros]
+        self.gradients.begin(len(micros))
+        with self.pump or nullcontext():
+            loss = self.runner.train(micros, count)
+        with self.mesh.ledger.during("backward", op="gradients"):
+            self.gradients.finish()
         return loss if self._reports() else torch.zeros_like(loss)
 
+    def trainable(self) -> list[tuple[nn.Parameter, bool]]:
+        return self.gradients.trainable()
+
+    def updated(self) -> None:
+        self.gradients.updated()
+
     def evaluate(self, batch: Batch) -> Scores:
-        mine = batch.span(*even(len(batch), self.mesh.shape.data)[self.at.coordinates["data"]])
-        if not len(mine):
+        begin, end = even(len(batch), self.at.replica[1])[self.at.replica[0]]
+        if begin == end:
             return Scores(0.0, 0, 0)
-        scores = self.runner.evaluate(self._micros(mine, min(self.shape.micro_batches, len(mine))))
+        spans = self.at.spans(len(batch), min(self.shape.micro_batches, end - begin))
+        micros = [self._micro(batch, *span) for span in spans]
+        if isinstance(self.runner, LocalRunner):
+            scores = self.runner.evaluate(micros)
+        else:
+            scores = self.runner.evaluate(micros, len(batch))
         return scores if self._reports() else Scores(0.0, 0, 0)
 
-    def export(self, what: Literal["weights", "gradients"]) -> Iterator[tuple[str, Tensor]]:
-        own = dict(self.module.named_parameters())
+    def export(self, what: Literal["weights", "gradients"] | Mapping[nn.Parameter, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        if what == "weights":
+            own = {name: p.detach() for name, p in self.module.named_parameters()}
+        else:
+            own = self.gradients.whole(self.gradients.gradients() if what == "gradients" else what)
         for number, parameter in enumerate(parameters(self.spec)):
-            held, local = own.get(parameter.name), None
-            if held is not None:
-                local = held.detach() if what == "weights" else held.grad
-            whole = self._gather(parameter, local, number)
+            whole = self._gather(parameter, own.get(parameter.name), number)
             if whole is not None:
                 yield parameter.name, whole
 
     def close(self) -> None:
-        self.runner.close()
-        self.sync.close()
+        self.gradients.close()
+        if self.pump is not None:
+            self.pump.close()
 
-    def _held(self) -> Iterator[Parameter]:
-        return (p for p in parameters(self.spec) if self.at.holds(p, self.spec))
+    def _cut(self) -> Cut:
+        return Whole() if self.mesh.shape.tensor == 1 else cut.cut_of(self.at, self.made_by.placement, self.mesh)
+
+    def _spread(self) -> Spread:
+        if self.mesh.shape.sequence == 1:
+            return Whole()
+        return spread.spread_of(self.made_by.placement, self.mesh, {**OPTIONS, **self.made_by.options})
+
+    def _micro(self, batch: Batch, begin: int, end: int) -> Micro:
+        return Micro.of(batch.span(begin, end).to(self.device), self.at)
 
     def _reports(self) -> bool:
-        """Whether this rank's loss and scores count: one rank of each replica, on the last stage."""
+        """Whether this rank's loss and scores count: the last stage, one tensor rank, and of a classifier, whose
+        sequence ranks all compute the same loss, one of these."""
         at = self.at.coordinates
-        return self.at.last and at["tensor"] == 0 and at["sequence"] == 0
-
-    @staticmethod
-    def _micros(batch: Batch, number: int) -> list[Batch]:
-        return [batch.span(*span) for span in even(len(batch), number)]
+        return self.at.last and at["tensor"] == 0 and (at["sequence"] == 0 or self.spec.head == "lm")
 
     def _gather(self, parameter: Parameter, local: Tensor | None, tag: int) -> Tensor | None:
-        """The whole tensor on rank 0, from the shards of the first replica's first holder."""
+        """The whole tensor on rank 0, from the first rank that holds each piece."""
         first: dict[int, int] = {}
         for at in self.made_by.placement:
-            home = at.coordinates["data"] == 0 and at.coordinates["sequence"] == 0
-            if home and at.holds(parameter, self.spec):
-                first.setdefault(at.tensor[0], at.rank)
-        owners = [first[index] for index in sorted(first)]
-        if self.made_by.placement[owners[0]].shard(parameter, self.spec) is None:
-            owners = owners[:1]
+            if at.holds(parameter, self.spec):
+                piece = at.shard(parameter, self.spec)
+                first.setdefault(piece[0] if piece else 0, at.rank)
+        owners = [first[begin] for begin in sorted(first)]
         if self.mesh.rank in owners and self.mesh.rank != 0:
             assert local is not None
             self.mesh.world.send(local.contiguous(), 0, tag).finish()
@@ -178,5 +179,37 @@ class Composed(Strategy):
         shape, span = list(parameter.shape), self.made_by.placement[owner].shard(parameter, self.spec)
         if span is not None and parameter.split is not None:
             shape[parameter.split] = span[1] - span[0]
-        dtype = next(self.module.parameters()).dtype
-        return self.mesh.world.receive(torch.empty(shape, dtype=dtype), owner, tag).finish()
+        like = next(self.module.parameters())
+        return self.mesh.world.receive(like.new_empty(shape), owner, tag).finish()
+
+
+def _check(options: Mapping[str, Any], mesh: MeshShape, shape: StepShape) -> None:
+    """Options whose values are names or small numbers. Raises PlanError."""
+    stages_count = len(options["groups"]) if options["groups"] else mesh.pipeline
+    if stages_count > 1:
+        check_schedule(options["schedule"], stages_count, shape.micro_batches, options["virtual_stages"])
+    spread.check(options)
+    if options["zero"] not in (0, 1):
+        raise PlanError(f"strategy.zero={options['zero']} is not supported; use 0 or 1 (optimizer states are shared)")
+    if options["wire"] is not None and options["wire"] not in gradients.WIRE:
+        raise PlanError(f"strategy.wire={options['wire']} is unknown; use null, {' or '.join(gradients.WIRE)}")
+    if not isinstance(options["bucket_bytes"], int) or options["bucket_bytes"] < 1:
+        raise PlanError(f"strategy.bucket_bytes={options['bucket_bytes']} must be a positive number of bytes")
+
+
+def _volumes(
+    spec: ModelSpec, shape: StepShape, placement: tuple[Placement, ...], options: Mapping[str, Any]
+) -> Iterator[Volume]:
+    yield from gradients.volumes(spec, shape, placement, options)
+    yield from cut.volumes(spec, shape, placement)
+    yield from spread.volumes(spec, shape, placement, options)
+    yield from stages.volumes(spec, shape, placement)
+
+
+def _live(placement: tuple[Placement, ...], shape: StepShape, options: Mapping[str, Any]) -> dict[int, int]:
+    """Micro-batches that each stage keeps at once."""
+    if placement[0].stage[1] == 1:
+        return {0: 1}
+    return {
+        at.stage[0]: live_micro_batches(options["schedule"], *at.stage, shape.micro_batches, len(at.layers)) for at in placement
+    }

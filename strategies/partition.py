@@ -47,7 +47,7 @@ def divisors(number: int) -> list[int]:
     return [n for n in range(1, number + 1) if number % n == 0]
 
 
-def either(values: Sequence[int]) -> str:
+def either(values: Sequence[object]) -> str:
     """``1, 2, 3 or 6``: values for a message that says what would work."""
     words = [str(value) for value in values]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

@@ -33,6 +33,17 @@ def traffic(payload: Mapping[str, int], theory: Mapping[str, int]) -> Check:
     return finding("traffic equals theory", not wrong, "; ".join(sorted(wrong)) or good)
 
 
+def memory_states(found: Sequence[Mapping[str, int]], planned: Sequence[Mapping[str, int]]) -> Check:
+    """Parameters, gradients and optimizer states of every rank are within 10 % of the plan."""
+    off = [
+        f"rank {rank} {key.removesuffix('_bytes')} {own[key]} bytes, planned {plan[key]}"
+        for rank, (own, plan) in enumerate(zip(found, planned, strict=True))
+        for key in own
+        if abs(own[key] - plan[key]) > 0.1 * plan[key]
+    ]
+    return finding("memory", not off, "; ".join(off) or "parameters, gradients and optimizer states as planned, within 10 %")
+
+
 def loss_finite(losses: Sequence[float]) -> Check:
     bad = [step for step, loss in enumerate(losses, 1) if not math.isfinite(loss)]
     return finding("loss is finite", not bad, f"not finite at step {bad[0]}" if bad else f"{len(losses)} steps")

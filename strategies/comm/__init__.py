@@ -2,3 +2,7 @@
 
 Every byte of a training step passes through this package, so that the ledger sees it.
 """
+
+from strategies.comm.algorithms import ALGORITHMS
+
+__all__ = ["ALGORITHMS"]

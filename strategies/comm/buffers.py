@@ -1,7 +1,9 @@
 """Torch tensors as MPI buffers, by a strict table of dtypes.
 
 mpi4py accepts a bfloat16 tensor through DLPack and silently sums its *bytes*; a transposed matrix is sent in memory
-order. Both are refused here: only contiguous CPU tensors of a dtype that MPI can add are handed over.
+order. Both are refused here: only contiguous CPU tensors of a dtype that MPI can add are handed over. Two kinds of
+tensor are helped: 16-bit floats may be *moved* (``moved=True``, never reduced), and tensors on a GPU go through pinned
+host memory (``to_host``, ``from_host``).
 """
 
 from __future__ import annotations
@@ -11,6 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from strategies.partition import Span
+
+SIXTEEN_BITS = (torch.float16, torch.bfloat16)
 
 
 @cache
@@ -26,13 +32,17 @@ def _datatypes() -> dict[torch.dtype, Any]:
     }
 
 
-def as_mpi(tensor: Tensor) -> list[Any]:
+def as_mpi(tensor: Tensor, moved: bool = False) -> list[Any]:
     """The tensor's own memory as an MPI buffer specification, without a copy.
 
-    Raises TypeError for a dtype that MPI cannot add (bfloat16, float16, bool, ...) and ValueError for a tensor that
-    is not contiguous or not on the CPU.
+    Raises TypeError for a dtype that MPI cannot add (bfloat16, float16, bool, ...) unless a 16-bit float is only
+    ``moved``, and ValueError for a tensor that is not contiguous or not on the CPU.
     """
+    from mpi4py import MPI
+
     datatype = _datatypes().get(tensor.dtype)
+    if datatype is None and moved and tensor.dtype in SIXTEEN_BITS:
+        datatype = MPI.UINT16_T
     if datatype is None:
         known = ", ".join(str(dtype) for dtype in _datatypes())
         raise TypeError(f"MPI cannot reduce {tensor.dtype}; cast to one of {known} first")
@@ -40,11 +50,34 @@ def as_mpi(tensor: Tensor) -> list[Any]:
         raise ValueError(f"MPI needs a tensor on the CPU, found {tensor.device}; stage it in host memory first")
     if not tensor.is_contiguous():
         raise ValueError(f"MPI needs a contiguous tensor, found strides {tensor.stride()} for {tuple(tensor.shape)}")
-    from mpi4py import MPI
-
     view = MPI.buffer.fromaddress(tensor.data_ptr(), tensor.numel() * tensor.element_size())
     return [view, datatype]
 
 
+def parts_as_mpi(tensor: Tensor, spans: list[Span], moved: bool = False) -> list[Any]:
+    """A flat tensor as consecutive parts of different sizes, one for each rank."""
+    view, datatype = as_mpi(tensor, moved)
+    return [view, [end - begin for begin, end in spans], [begin for begin, _ in spans], datatype]
+
+
 def nbytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
+
+
+def to_host(tensor: Tensor) -> Tensor:
+    """The tensor itself on the CPU; of one on a GPU a copy in pinned memory, complete when this returns."""
+    if tensor.device.type == "cpu":
+        return tensor
+    return host_like(tensor).copy_(tensor)
+
+
+def host_like(tensor: Tensor) -> Tensor:
+    """Room for the values of ``tensor`` that MPI can write to: itself on the CPU, else pinned memory."""
+    if tensor.device.type == "cpu":
+        return tensor
+    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+
+
+def from_host(host: Tensor, tensor: Tensor) -> Tensor:
+    """Put what arrived in ``host`` where it belongs; nothing to do where it is ``tensor`` itself."""
+    return tensor if host is tensor else tensor.copy_(host, non_blocking=True)

@@ -1,25 +1,31 @@
 """Communication inside the graph: each operator with its adjoint.
 
-Tensors are replicated (every rank holds the same values) or partial (the value is the sum over ranks). Let x be
-replicated and y partial, n ranks.
+Tensors are replicated (every rank holds the same values), partial (the value is the sum over ranks) or split (each
+rank holds its part). n ranks.
 
-| operator   | forward                | adjoint (backward)      | bytes (payload per rank) |
-|------------|------------------------|-------------------------|--------------------------|
-| copy_in    | x -> x on each rank    | sum of the gradients    | backward: the gradient   |
-| reduce_out | y -> sum of y          | the gradient, unchanged | forward: y               |
+| operator       | forward                            | adjoint (backward)                 | payload per rank         |
+|----------------|------------------------------------|------------------------------------|--------------------------|
+| copy_in        | replicated x as it is              | sum of the gradients (all-reduce)  | backward: the gradient   |
+| reduce_out     | sum of partial y (all-reduce)      | the gradient, unchanged            | forward: y               |
+| gather_tokens  | all parts of split x (all-gather)  | own part of the sum (reduce-sc.)   | x; backward: the whole   |
+| scatter_tokens | own part of the sum (reduce-sc.)   | all parts (all-gather)             | y; backward: own part    |
+| exchange       | part i to rank i (all-to-all)      | the way back (all-to-all)          | all parts, both ways     |
+| share          | replicated w as it is              | 1/n of the gradient                | none                     |
 
-They are Megatron-LM's f and g (Shoeybi et al., arXiv 1909.08053, section 3). A transposed pair: the adjoint of
-"copy to all" is "sum over all", and the other way round.
+The first two are Megatron-LM's f and g (Shoeybi et al., arXiv 1909.08053, section 3), the next two its sequence
+parallelism (Korthikanti et al., arXiv 2205.05198). Adjoints are transposes: that of "copy to all" is "sum over all".
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from strategies.comm.group import Group
+from strategies.partition import Span
 
 
 class _CopyIn(torch.autograd.Function):
@@ -51,6 +57,88 @@ def copy_in(x: Tensor, group: Group) -> Tensor:
 def reduce_out(y: Tensor, group: Group) -> Tensor:
     """Add up the partial ``y`` of all ranks; the result is replicated."""
     return _ReduceOut.apply(y, group)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _gather(x: Tensor, parts: Sequence[Span], group: Group) -> Tensor:
+    """Own tokens of [B, t, H] to all tokens, in order."""
+    batch, _, hidden = x.shape
+    flat = x.new_empty(batch * parts[-1][1] * hidden)
+    blocks = [(batch * hidden * begin, batch * hidden * end) for begin, end in parts]
+    flat[slice(*blocks[group.rank])] = x.reshape(-1)
+    group.all_gather_(flat, blocks)
+    return torch.cat([flat[b:e].view(batch, -1, hidden) for b, e in blocks], dim=1)
+
+
+def _scatter(y: Tensor, parts: Sequence[Span], group: Group) -> Tensor:
+    """The sum of [B, S, H] over the ranks, of which each gets its own tokens."""
+    batch, _, hidden = y.shape
+    flat = torch.cat([y[:, b:e].reshape(-1) for b, e in parts])
+    blocks = [(batch * hidden * begin, batch * hidden * end) for begin, end in parts]
+    return group.reduce_scatter(flat, blocks).view(batch, -1, hidden)
+
+
+class _GatherTokens(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, parts: Sequence[Span], group: Group) -> Tensor:
+        ctx.parts, ctx.group = parts, group
+        return _gather(x, parts, group)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return _scatter(gradient, ctx.parts, ctx.group), None, None
+
+
+class _ScatterTokens(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, parts: Sequence[Span], group: Group) -> Tensor:
+        ctx.parts, ctx.group = parts, group
+        return _scatter(y, parts, group)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return _gather(gradient, ctx.parts, ctx.group), None, None
+
+
+def gather_tokens(x: Tensor, parts: Sequence[Span], group: Group) -> Tensor:
+    """[B, own tokens, H] of each rank to [B, S, H] on all; ``parts`` are the tokens of each rank."""
+    return _GatherTokens.apply(x, parts, group)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def scatter_tokens(y: Tensor, parts: Sequence[Span], group: Group) -> Tensor:
+    """Partial [B, S, H] added up, and cut: [B, own tokens, H]."""
+    return _ScatterTokens.apply(y, parts, group)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Exchange(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, group: Group, shapes: Sequence[Sequence[int]], *parts: Tensor) -> tuple[Tensor, ...]:
+        ctx.group, ctx.shapes = group, [part.shape for part in parts]
+        return tuple(group.all_to_all(parts, shapes))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        return None, None, *ctx.group.all_to_all(gradients, ctx.shapes)
+
+
+def exchange(parts: Sequence[Tensor], shapes: Sequence[Sequence[int]], group: Group) -> tuple[Tensor, ...]:
+    """Part i goes to rank i; the parts that came from all ranks, of these ``shapes``."""
+    return _Exchange.apply(group, shapes, *parts)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Share(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, w: Tensor, ranks: int) -> Tensor:
+        ctx.ranks = ranks
+        return w.view_as(w)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return gradient / ctx.ranks, None
+
+
+def share(w: Tensor, ranks: int) -> Tensor:
+    """A weight that ``ranks`` ranks use in the same computation: each has its n-th of the gradient, so that they add up."""
+    return _Share.apply(w, ranks)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _SplitCrossEntropy(torch.autograd.Function):

@@ -1,24 +1,24 @@
-"""The ranks along one mesh axis: their communicator, its operations, and the counting of every byte.
+"""A group of ranks: their communicator, its operations, and the counting of every byte (``plan.wire_bytes`` has the table).
 
-| operation  | payload (what a rank hands to MPI) | wire (sent per rank, bandwidth-optimal) |
-|------------|------------------------------------|-----------------------------------------|
-| all_reduce | the buffer                         | 2 (n-1)/n of it                         |
-| all_gather | the rank's own part                | (n-1) times it                          |
-| send       | the message, counted by its sender | the message                             |
+Collectives are MPI's own; ``algorithm`` replaces that of all-reduce (``algorithms.py``).
 """
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
-from strategies.comm.buffers import as_mpi, nbytes
+from strategies.comm.algorithms import ALL_REDUCE
+from strategies.comm.buffers import as_mpi, from_host, host_like, nbytes, parts_as_mpi, to_host
 from strategies.comm.ledger import Ledger
 from strategies.comm.waiting import Wait, finish
-from strategies.plan import all_reduce_wire
+from strategies.partition import Span, spans
+from strategies.plan import wire_bytes
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -34,86 +34,161 @@ class Group:
         members: tuple[int, ...],
         ledger: Ledger,
         wait: Wait = "spin",
+        algorithm: str = "mpi",
         thread: str = "main",
     ) -> None:
-        self.comm, self.axis, self.members, self.ledger, self.wait, self.thread = (
-            comm,
-            axis,
-            members,
-            ledger,
-            wait,
-            thread,
-        )
+        self.comm, self.axis, self.members, self.ledger = comm, axis, members, ledger
+        self.wait, self.algorithm, self.thread = wait, algorithm, thread
         self.size, self.rank = comm.Get_size(), comm.Get_rank()
         self._calls = 0
 
     def for_thread(self) -> Group:
         """The same ranks on a duplicated communicator, for use by one communication thread. Collective."""
-        return Group(self.comm.Dup(), self.axis, self.members, self.ledger, self.wait, "comm")
+        return Group(self.comm.Dup(), self.axis, self.members, self.ledger, self.wait, self.algorithm, "comm")
 
     def all_reduce(self, tensor: Tensor, phase: str | None = None) -> Tensor:
         """The sum over the group as a new tensor; ``tensor`` stays as it is."""
         if self.size == 1:
             return tensor
+        if self.algorithm != "mpi":
+            total = tensor.clone()
+            self.all_reduce_(total, phase)
+            return total
         total = torch.empty_like(tensor)
-        self._collect("all_reduce", as_mpi(tensor), as_mpi(total), nbytes(tensor), phase)
-        return total
+        host, summed = to_host(tensor), host_like(total)
+        self._collect("all_reduce", as_mpi(host), as_mpi(summed), nbytes(tensor), phase)
+        return from_host(summed, total)
 
     def all_reduce_(self, tensor: Tensor, phase: str | None = None) -> None:
         """Replace ``tensor`` by the sum over the group."""
-        if self.size > 1:
-            from mpi4py import MPI
+        if self.size == 1:
+            return
+        from mpi4py import MPI
 
-            self._collect("all_reduce", MPI.IN_PLACE, as_mpi(tensor), nbytes(tensor), phase)
+        host = to_host(tensor)
+        if self.algorithm == "mpi":
+            self._collect("all_reduce", MPI.IN_PLACE, as_mpi(host), nbytes(tensor), phase)
+        else:
+            run = ALL_REDUCE[self.algorithm]
+            self._counted("all_reduce", lambda: run(self.comm, host, self.wait), nbytes(tensor), phase)
+        from_host(host, tensor)
 
     def all_gather(self, tensor: Tensor, phase: str | None = None) -> Tensor:
         """[size, *tensor.shape]: the tensors of all ranks, which must have the same shape."""
         gathered = tensor.new_empty((self.size, *tensor.shape))
         if self.size == 1:
             gathered[0] = tensor
-        else:
-            self._collect("all_gather", as_mpi(tensor), as_mpi(gathered), nbytes(tensor), phase)
-        return gathered
+            return gathered
+        host, all_of_it = to_host(tensor), host_like(gathered)
+        self._collect("all_gather", as_mpi(host), as_mpi(all_of_it), nbytes(tensor), phase)
+        return from_host(all_of_it, gathered)
 
-    def _collect(self, op: str, send: Any, receive: Any, payload: int, phase: str | None) -> None:
+    def all_gather_(self, flat: Tensor, parts: list[Span], phase: str | None = None) -> None:
+        """Fill the 1-d ``flat``, of which each rank has its own part, with those of all. 16-bit floats may be moved."""
+        if self.size == 1:
+            return
+        from mpi4py import MPI
+
+        begin, end = parts[self.rank]
+        host = to_host(flat)
+        payload = (end - begin) * flat.element_size()
+        self._collect("all_gather_v", MPI.IN_PLACE, parts_as_mpi(host, parts, moved=True), payload, phase)
+        from_host(host, flat)
+
+    def reduce_scatter(self, flat: Tensor, parts: list[Span], phase: str | None = None) -> Tensor:
+        """This rank's part of the sum of the 1-d ``flat`` over the group.
+
+        Reduce_scatter with counts: Open MPI's Reduce_scatter_block reduces to one rank and scatters, 1.5 times the bytes.
+        """
+        begin, end = parts[self.rank]
+        if self.size == 1:
+            return flat[begin:end].clone()
+        own = flat.new_empty(end - begin)
+        host, summed = to_host(flat), host_like(own)
+        counts = [stop - start for start, stop in parts]
+        self._collect("reduce_scatter", as_mpi(host), as_mpi(summed), nbytes(flat), phase, counts)
+        return from_host(summed, own)
+
+    def reduce_scatter_(self, flat: Tensor, parts: list[Span], phase: str | None = None) -> None:
+        """Put the sum over the group into this rank's part of the 1-d ``flat``; the rest is left in disorder."""
+        if self.size == 1:
+            return
+        from mpi4py import MPI
+
+        host, (begin, end) = to_host(flat), parts[self.rank]
+        counts = [stop - start for start, stop in parts]
+        self._collect("reduce_scatter", MPI.IN_PLACE, as_mpi(host), nbytes(flat), phase, counts)
+        if begin:
+            host[begin:end] = host[: end - begin]  # in place, MPI leaves the result in front
+        from_host(host, flat)
+
+    def all_to_all(self, parts: Sequence[Tensor], shapes: Sequence[Sequence[int]], phase: str | None = None) -> list[Tensor]:
+        """Part i goes to rank i; the parts that came from all ranks, of these ``shapes``. 16-bit floats may be moved."""
+        if self.size == 1:
+            return [parts[0].clone()]
+        sent = torch.cat([part.reshape(-1) for part in parts])
+        sizes = [math.prod(shape) for shape in shapes]
+        received = sent.new_empty(sum(sizes))
+        host, arrived = to_host(sent), host_like(received)
+        send = parts_as_mpi(host, spans([part.numel() for part in parts]), moved=True)
+        self._collect("all_to_all", send, parts_as_mpi(arrived, spans(sizes), moved=True), nbytes(sent), phase)
+        return [part.view(*shape) for part, shape in zip(from_host(arrived, received).split(sizes), shapes, strict=True)]
+
+    def _collect(self, op: str, send: Any, receive: Any, payload: int, phase: str | None, *more: Any) -> None:
+        comm = self.comm
         blocking, nonblocking = {
-            "all_reduce": (self.comm.Allreduce, self.comm.Iallreduce),
-            "all_gather": (self.comm.Allgather, self.comm.Iallgather),
+            "all_reduce": (comm.Allreduce, comm.Iallreduce),
+            "all_gather": (comm.Allgather, comm.Iallgather),
+            "all_gather_v": (comm.Allgatherv, comm.Iallgatherv),
+            "reduce_scatter": (comm.Reduce_scatter, comm.Ireduce_scatter),
+            "all_to_all": (comm.Alltoallv, comm.Ialltoallv),
         }[op]
-        wire = all_reduce_wire(payload, self.size) if op == "all_reduce" else float((self.size - 1) * payload)
-        t0 = time.monotonic_ns()
         if self.wait == "spin":
-            blocking(send, receive)
+            self._counted(op, lambda: blocking(send, receive, *more), payload, phase)
         else:
-            finish(nonblocking(send, receive), self.wait)
+            self._counted(op, lambda: finish(nonblocking(send, receive, *more), self.wait), payload, phase)
+
+    def _counted(self, op: str, call: Callable[[], object], payload: int, phase: str | None) -> None:
+        t0 = time.monotonic_ns()
+        call()
+        op = op.removesuffix("_v")
         self._calls += 1
         match: tuple[int | str, ...] = (self.thread, self._calls, *self.members)
+        wire = wire_bytes(op, payload, self.size)
         self.ledger.add(self.axis, op, payload, wire, t0, match, phase=phase, thread=self.thread)
 
     def send(self, tensor: Tensor, to: int, tag: int) -> Message:
         """Begin to send to group rank ``to``. The message keeps the tensor alive until it is waited for."""
-        t0, payload = time.monotonic_ns(), nbytes(tensor)
-        request = self.comm.Isend(as_mpi(tensor), dest=to, tag=tag)
-        self.ledger.add(self.axis, "send", payload, float(payload), t0, (self.members[self.rank], self.members[to], tag))
-        return Message(self, request, tensor, "send", (self.members[self.rank], self.members[to], tag))
+        t0, payload, host = time.monotonic_ns(), nbytes(tensor), to_host(tensor)
+        request = self.comm.Isend(as_mpi(host), dest=to, tag=tag)
+        match = (self.members[self.rank], self.members[to], tag)
+        self.ledger.add(self.axis, "send", payload, float(payload), t0, match)
+        return Message(self, request, host, host, "send", match)
 
     def receive(self, tensor: Tensor, source: int, tag: int) -> Message:
         """Begin to receive into ``tensor`` from group rank ``source``."""
-        request = self.comm.Irecv(as_mpi(tensor), source=source, tag=tag)
-        return Message(self, request, tensor, "receive", (self.members[source], self.members[self.rank], tag))
+        host = host_like(tensor)
+        request = self.comm.Irecv(as_mpi(host), source=source, tag=tag)
+        return Message(self, request, host, tensor, "receive", (self.members[source], self.members[self.rank], tag))
 
 
 class Message:
     """A message under way. ``finish`` returns its tensor when the buffer may be used."""
 
     def __init__(
-        self, group: Group, request: Any, tensor: Tensor, op: Literal["send", "receive"], match: tuple[int, int, int]
+        self,
+        group: Group,
+        request: Any,
+        host: Tensor,
+        tensor: Tensor,
+        op: Literal["send", "receive"],
+        match: tuple[int, int, int],
     ) -> None:
-        self.group, self.request, self.tensor, self.op, self.match = group, request, tensor, op, match
+        self.group, self.request, self.host, self.tensor, self.op, self.match = group, request, host, tensor, op, match
 
     def finish(self) -> Tensor:
         t0 = time.monotonic_ns()
         finish(self.request, self.group.wait)
         op = "receive" if self.op == "receive" else "send_wait"
         self.group.ledger.add(self.group.axis, op, 0, 0.0, t0, self.match)
-        return self.tensor
+        return from_host(self.host, self.tensor)

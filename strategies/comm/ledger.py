@@ -63,14 +63,17 @@ class Ledger:
         )
 
     @contextmanager
-    def during(self, phase: str, micro: int = -1) -> Iterator[None]:
-        """Name what happens inside: operations carry the phase, and the phase itself becomes an entry."""
+    def during(self, phase: str, micro: int = -1, chunk: int = 0, op: str | None = None) -> Iterator[None]:
+        """Name what happens inside: operations carry the phase, and the phase itself becomes an entry.
+
+        ``op`` is the entry's own name (an action of a pipeline, such as ``F3``); by default that of the phase.
+        """
         outer, self.phase, t0_ns = self.phase, phase, time.monotonic_ns()
         try:
             yield
         finally:
             self.phase = outer
-            self.add("", phase, 0, 0.0, t0_ns, (micro,), kind="phase", phase=phase)
+            self.add("", op or phase, 0, 0.0, t0_ns, (micro, chunk), kind="phase", phase=phase)
 
     def payload_bytes(self, first_step: int = 0) -> Counter[str]:
         """Payload by ``axis.op.phase`` over the steps from ``first_step`` on."""

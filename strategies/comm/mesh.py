@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from strategies.comm.group import Group
 from strategies.comm.ledger import Ledger
@@ -18,8 +18,9 @@ class Mesh:
     """This rank's place in a mesh and the groups it belongs to.
 
     ``groups[axis]`` holds the ranks that differ from this one only along ``axis``, ordered by their coordinate.
-    World ranks are the plan's ranks: the Cartesian communicator is made without reordering. ``wait`` and
-    ``progress`` say how all of its operations wait, and whether they advance beside the computation.
+    ``stages`` is for the messages of pipelines, between any two ranks. World ranks are the plan's ranks: the Cartesian
+    communicator is made without reordering. ``wait``, ``progress`` and ``algorithm`` say how all operations wait, whether
+    they advance beside the computation, and which all-reduce they use.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Mesh:
         ledger: Ledger,
         wait: Wait = "spin",
         progress: Progress = "thread",
+        algorithm: str = "mpi",
     ) -> None:
         if comm.Get_size() != shape.size:
             raise ValueError(f"the mesh {shape.dims} needs {shape.size} ranks, the communicator has {comm.Get_size()}")
@@ -36,9 +38,11 @@ class Mesh:
         cart = comm.Create_cart(shape.dims, periods=[False] * len(AXES), reorder=False)
         self.rank = cart.Get_rank()
         self.coordinates = shape.coordinates(self.rank)
-        self.world = Group(cart, "world", tuple(range(shape.size)), ledger, wait)
+        everyone, self._how = tuple(range(shape.size)), (ledger, wait, algorithm)
+        self.world = Group(cart, "world", everyone, *self._how)
+        self.stages = Group(cart, "pipeline", everyone, *self._how)
         self.groups = {
-            axis: Group(cart.Sub([other == axis for other in AXES]), axis, self._members(axis), ledger, wait) for axis in AXES
+            axis: Group(cart.Sub([other == axis for other in AXES]), axis, self._members(axis), *self._how) for axis in AXES
         }
 
     def _members(self, axis: str) -> tuple[int, ...]:
@@ -46,13 +50,11 @@ class Mesh:
         ranks = ((rank, self.shape.coordinates(rank)) for rank in range(self.shape.size))
         return tuple(rank for rank, at in ranks if all(at[other] == value for other, value in same.items()))
 
-    def pair(self, axis: str, name: str) -> Group | None:
-        """The first and the last rank along ``axis`` as a group of two; None for the ranks between. Collective."""
-        group, last = self.groups[axis], self.shape.dims[AXES.index(axis)] - 1
-        ends = group.rank in (0, last) and last > 0
-        from mpi4py import MPI
+    def among(self, ranks: tuple[int, ...], name: str) -> Group:
+        """These world ranks as a group, called ``name`` in the ledger. Collective over them only.
 
-        comm = group.comm.Split(0 if ends else MPI.UNDEFINED, group.rank)
-        if not ends:
-            return None
-        return Group(comm, name, (group.members[0], group.members[last]), self.ledger, group.wait)
+        Ranks that belong to several such groups must make them in the same order.
+        """
+        world: Any = self.world.comm
+        comm = world.Create_group(world.Get_group().Incl(ranks))
+        return Group(comm, name, ranks, *self._how)

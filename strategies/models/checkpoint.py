@@ -131,12 +131,13 @@ class WeightLoader:
         self._where.update(dict.fromkeys(opened.keys(), opened))
 
     def read(self, parameter: Parameter, span: Span | None, dtype: torch.dtype) -> Tensor:
-        """The slice ``span`` of ``parameter`` along its split dimension (None: all of it), contiguous.
+        """The slice ``span`` of ``parameter`` along its split dimension (None: all of it), contiguous, in memory of its own.
 
         A slice of columns comes as a view with the strides of the whole, and fused optimizers that walk through weights
-        and gradients side by side would mix up their elements.
+        and gradients side by side would mix up their elements. A slice of rows would keep the whole in memory.
         """
-        return self._find(parameter, span, dtype).contiguous()
+        found = self._find(parameter, span, dtype).contiguous()
+        return found if found.untyped_storage().nbytes() == found.nbytes else found.clone()
 
     def _find(self, parameter: Parameter, span: Span | None, dtype: torch.dtype) -> Tensor:
         adapter, prefixes = ADAPTERS[self.spec.family]

@@ -1,30 +1,72 @@
 """Layers of the Transformer. Sizes are those of the local shard: a layer does not know how it was cut.
 
-Shapes: B batch, S sequence, H hidden, N local heads, D head width, F local MLP columns.
+Shapes: B batch, S local tokens, T tokens of the stream between blocks (S, unless the tensor group splits them), H hidden,
+N local heads, K local key/value heads, D head width, F local MLP columns.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from strategies.models.spec import ModelSpec
+from strategies.models.spec import ModelSpec, Unit
+from strategies.partition import Span
 
 
 class Cut(Protocol):
-    """How the layers that tensor parallelism cuts talk to their other parts (see ``strategies/tensor.py``)."""
+    """How the layers that tensor parallelism cuts talk to their other parts (see ``strategies/parts/cut.py``)."""
 
-    def copy_in(self, x: Tensor) -> Tensor: ...
-    def reduce_out(self, y: Tensor) -> Tensor: ...
-    def embed(self, ids: Tensor, weight: Tensor) -> Tensor: ...
-    def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor: ...
+    def copy_in(self, x: Tensor) -> Tensor:
+        """The stream [B, T, H] as every part needs it, [B, S, H]."""
+
+    def reduce_out(self, y: Tensor) -> Tensor:
+        """Partial results [B, S, H] added up, as the stream has them: [B, T, H]."""
+
+    def embed(self, ids: Tensor, weight: Tensor) -> Tensor:
+        """Rows of a token table that is cut: ids [B, S] to [B, T, H]."""
+
+    def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Sum over tokens, from logits [tokens, local vocabulary]."""
+
+    def own(self, x: Tensor) -> Tensor:
+        """[..., S] to the tokens of the stream, [..., T]."""
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Sums [B, H] over the tokens of the stream to those over all S."""
+
+
+class Spread(Protocol):
+    """How the tokens of a sample that sequence parallelism spreads meet (``strategies/parts/ring.py``, ``ulysses.py``)."""
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
+        """q [B, N, S, D], k and v [B, K, S, D] of the local tokens to [B, N, S, D]: attention over all tokens."""
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Sums [B, H] over the local tokens to those over all."""
+
+    def once(self, weight: Tensor) -> Tensor:
+        """A weight used in the same way on every rank, whose gradient must be counted once."""
+
+
+class Context(NamedTuple):
+    """What attention needs beside q, k and v.
+
+    ``keys`` bool [B, all tokens], True for keys to attend to, or None for all; ``turns`` are cosines and sines
+    [S, D/2] of rotary positions; ``kv`` is the local key/value head of each local query head, or None when they pair up.
+    """
+
+    causal: bool
+    keys: Tensor | None
+    turns: tuple[Tensor, Tensor] | None
+    kv: Sequence[int] | None
 
 
 class Whole:
-    """The layers are not cut: nothing to talk about."""
+    """Nothing is cut or spread: nothing to talk about."""
 
     def copy_in(self, x: Tensor) -> Tensor:
         return x
@@ -37,6 +79,21 @@ class Whole:
 
     def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(logits, targets, reduction="sum")  # -100 is torch's own "ignore"
+
+    def own(self, x: Tensor) -> Tensor:
+        return x
+
+    def pool(self, x: Tensor) -> Tensor:
+        return x
+
+    def once(self, weight: Tensor) -> Tensor:
+        return weight
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
+        if context.kv is not None:
+            k, v = k[:, context.kv], v[:, context.kv]
+        mask = None if context.keys is None else context.keys[:, None, None, :]
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=context.causal)
 
 
 class Norm(nn.Module):
@@ -55,8 +112,50 @@ class Norm(nn.Module):
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
 
+class Postponed:
+    """Weight gradients of linear layers put off: backward computes input gradients only, ``take`` gives the rest.
+
+    A zero-bubble pipeline sends the input gradient on at once and fills its bubbles with the weights' share.
+    """
+
+    def __init__(self) -> None:
+        self._work: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def add(self, weight: Tensor, x: Tensor, gradient: Tensor) -> None:
+        self._work.append((weight, x, gradient))
+
+    def take(self) -> list[tuple[Tensor, Tensor, Tensor]]:
+        work, self._work = self._work, []
+        return work
+
+    @staticmethod
+    def compute(work: Sequence[tuple[Tensor, Tensor, Tensor]]) -> None:
+        """Add the gradients to ``.grad``, through autograd, so that hooks on the parameters see them."""
+        for weight, x, gradient in work:
+            found = gradient.flatten(0, -2).t() @ x.flatten(0, -2)
+            torch.autograd.backward(weight, found)
+
+
+class _PostponedLinear(torch.autograd.Function):
+    """The weight comes with its layer, not as an input: the graph must not know it, or its hooks would run twice."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bias: Tensor | None, layer: Linear, postponed: Postponed) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.weight, ctx.biased, ctx.postponed = layer.weight, bias is not None, postponed
+        return F.linear(x, layer.weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None]:  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        ctx.postponed.add(ctx.weight, x, gradient)
+        return gradient @ ctx.weight, gradient.flatten(0, -2).sum(0) if ctx.biased else None, None, None
+
+
 class Linear(nn.Module):
     """y = x W^T + b with W [rows, columns]. ``after`` adds the bias only when the partial products are summed."""
+
+    postponed: Postponed | None = None
 
     def __init__(self, rows: int, columns: int, bias: bool) -> None:
         super().__init__()
@@ -64,63 +163,69 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.empty(rows)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+        return self._product(x, self.bias)
 
     def after(self, x: Tensor, cut: Cut) -> Tensor:
         """Row-parallel form: the bias belongs to the sum, not to each of its parts."""
         if isinstance(cut, Whole):
             return self(x)  # type: ignore[no-any-return]
-        y = cut.reduce_out(F.linear(x, self.weight))
+        y = cut.reduce_out(self._product(x, None))
         return y if self.bias is None else y + self.bias
 
+    def _product(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        if self.postponed is None or not torch.is_grad_enabled():
+            return F.linear(x, self.weight, bias)
+        return _PostponedLinear.apply(x, bias, self, self.postponed)  # type: ignore[no-any-return, no-untyped-call]
 
-def rotate(x: Tensor, theta: float) -> Tensor:
-    """Rotary position embedding of [B, N, S, D], halves rotated against each other (Hugging Face's layout).
 
-    Su et al., arXiv 2104.09864: the pair (i, i + D/2) at position p turns by p theta^(-2i/D).
+def turns(positions: Tensor, width: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [S, width/2] of rotary embedding: pair i at position p turns by p theta^(-2i/width).
+
+    Su et al., arXiv 2104.09864. Angles are computed in float64: float32 loses them at long positions.
     """
-    half = x.shape[-1] // 2
-    frequency = theta ** (-torch.arange(half, dtype=torch.float64, device=x.device) / half)
-    angle = torch.arange(x.shape[-2], dtype=torch.float64, device=x.device)[:, None] * frequency
-    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    left, right = x[..., :half], x[..., half:]
+    half = width // 2
+    frequency = theta ** (-torch.arange(half, dtype=torch.float64, device=positions.device) / half)
+    angle = positions.to(torch.float64)[:, None] * frequency
+    return angle.cos().to(dtype), angle.sin().to(dtype)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position embedding of [B, N, S, D]: element i is paired with i + D/2 (Hugging Face's layout)."""
+    left, right = x.chunk(2, dim=-1)
     return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1)
 
 
 class Attention(nn.Module):
     """Multi-head attention with separate q, k, v; fewer key/value heads than query heads are shared in groups."""
 
-    def __init__(self, spec: ModelSpec, parts: int, cut: Cut) -> None:
+    def __init__(self, spec: ModelSpec, units: dict[Unit, Span], cut: Cut, spread: Spread) -> None:
         super().__init__()
-        self.spec, self.cut = spec, cut
-        width, kv_width = spec.hidden // parts, spec.kv_heads * spec.head_dim // parts
-        self.q = Linear(width, spec.hidden, spec.qkv_bias)
-        self.k = Linear(kv_width, spec.hidden, spec.qkv_bias)
-        self.v = Linear(kv_width, spec.hidden, spec.qkv_bias)
-        self.o = Linear(spec.hidden, width, spec.out_bias)
+        self.width, self.cut, self.spread = spec.head_dim, cut, spread
+        rows, kv_rows = (spec.head_dim * (units[unit][1] - units[unit][0]) for unit in ("heads", "kv_heads"))  # type: ignore[index]
+        self.q = Linear(rows, spec.hidden, spec.qkv_bias)
+        self.k = Linear(kv_rows, spec.hidden, spec.qkv_bias)
+        self.v = Linear(kv_rows, spec.hidden, spec.qkv_bias)
+        self.o = Linear(spec.hidden, rows, spec.out_bias)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """x [B, S, H]; mask bool [B, 1, 1, S], True for keys to attend to, or None for all."""
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """x [B, T, H] to the same shape."""
         x = self.cut.copy_in(x)
         q, k, v = (self._heads(linear(x)) for linear in (self.q, self.k, self.v))
-        if self.spec.positions == "rotary":
-            q, k = rotate(q, self.spec.rope_theta), rotate(k, self.spec.rope_theta)
-        if q.shape[1] != k.shape[1]:
-            k, v = (t.repeat_interleave(q.shape[1] // t.shape[1], dim=1) for t in (k, v))
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=self.spec.causal)
+        if context.turns is not None:
+            q, k = rotate(q, *context.turns), rotate(k, *context.turns)
+        y = self.spread.attend(q, k, v, context)
         return self.o.after(y.transpose(1, 2).flatten(2), self.cut)
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (-1, self.spec.head_dim)).transpose(1, 2)
+        return x.unflatten(-1, (-1, self.width)).transpose(1, 2)
 
 
 class MLP(nn.Module):
     """Two matrices with a GELU between them, or three with a SiLU gate."""
 
-    def __init__(self, spec: ModelSpec, parts: int, cut: Cut) -> None:
+    def __init__(self, spec: ModelSpec, columns: int, cut: Cut) -> None:
         super().__init__()
         self.kind, self.cut = spec.mlp, cut
-        columns = spec.ffn // parts
         if self.kind == "silu_gated":
             self.gate = Linear(columns, spec.hidden, spec.mlp_bias)
         self.up = Linear(columns, spec.hidden, spec.mlp_bias)
@@ -137,15 +242,16 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Attention and MLP with residual connections; the norms before (GPT, Llama) or after them (BERT)."""
 
-    def __init__(self, spec: ModelSpec, parts: int, cut: Cut) -> None:
+    def __init__(self, spec: ModelSpec, units: dict[Unit, Span], cut: Cut, spread: Spread) -> None:
         super().__init__()
         self.pre = spec.norm_place == "pre"
-        self.attn_norm, self.attn = Norm(spec), Attention(spec, parts, cut)
-        self.mlp_norm, self.mlp = Norm(spec), MLP(spec, parts, cut)
+        columns = units["ffn"][1] - units["ffn"][0]
+        self.attn_norm, self.attn = Norm(spec), Attention(spec, units, cut, spread)
+        self.mlp_norm, self.mlp = Norm(spec), MLP(spec, columns, cut)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, context: Context) -> Tensor:
         if self.pre:
-            x = x + self.attn(self.attn_norm(x), mask)
+            x = x + self.attn(self.attn_norm(x), context)
             return x + self.mlp(self.mlp_norm(x))  # type: ignore[no-any-return]
-        x = self.attn_norm(x + self.attn(x, mask))
+        x = self.attn_norm(x + self.attn(x, context))
         return self.mlp_norm(x + self.mlp(x))  # type: ignore[no-any-return]

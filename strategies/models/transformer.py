@@ -1,21 +1,57 @@
 """One Transformer for the BERT, GPT-2 and Llama families, of which a rank builds only its part.
 
 The forward is a plain loop over the blocks that are here; embedding and head are optional ends. So the same module
-is the whole model, a pipeline stage, a tensor shard, or a shard of a stage. Blocks keep their global numbers, and
-parameters their canonical names (``spec.parameters``), wherever they are.
+is the whole model, a pipeline stage (or several virtual ones), a tensor shard, or a shard of a stage. Blocks keep their
+global numbers, and parameters their canonical names (``spec.parameters``), wherever they are.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from strategies.base import IGNORED, Batch
-from strategies.models.layers import Block, Cut, Norm, Whole
+from strategies.models.layers import Block, Context, Cut, Norm, Spread, Whole, turns
 from strategies.models.spec import ModelSpec
-from strategies.partition import even
-from strategies.plan import Placement
+from strategies.placement import Placement
+
+
+@dataclass(frozen=True)
+class Micro:
+    """One micro-batch as this rank sees it: b of its samples, with the s tokens of each that it holds.
+
+    ``ids``, ``mask`` [b, s]; ``targets`` [b] or [b, s]; ``positions`` int64 [s] in the whole sample. ``keys`` bool [b, S]
+    is the mask of all S tokens, ``lengths`` [b] the real tokens of each whole sample.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    targets: Tensor
+    positions: Tensor
+    keys: Tensor
+    lengths: Tensor
+
+    def __len__(self) -> int:
+        return self.ids.shape[0]
+
+    def valid(self) -> int:
+        """Targets here that count."""
+        return int((self.targets != IGNORED).sum())
+
+    @classmethod
+    def of(cls, batch: Batch, at: Placement) -> Micro:
+        """The tokens of ``batch`` that ``at`` holds."""
+        lengths = batch.mask.sum(1)
+        if at.local_tokens == batch.ids.shape[1]:
+            positions = torch.arange(at.local_tokens, device=batch.ids.device)
+            return cls(batch.ids, batch.mask, batch.targets, positions, batch.mask, lengths)
+        positions = torch.cat([torch.arange(*span, device=batch.ids.device) for span in at.tokens])
+        targets = batch.targets if batch.targets.ndim == 1 else batch.targets[:, positions]
+        return cls(batch.ids[:, positions], batch.mask[:, positions], targets, positions, batch.mask, lengths)
 
 
 class Table(nn.Module):
@@ -37,10 +73,11 @@ class Embedding(nn.Module):
         self.types = Table(spec.token_types, spec.hidden) if spec.token_types else None
         self.norm = Norm(spec) if spec.norm_place == "post" else None
 
-    def forward(self, ids: Tensor) -> Tensor:
-        x = self.cut.embed(ids, self.tokens.weight)
+    def forward(self, micro: Micro) -> Tensor:
+        """[b, stream, H]."""
+        x = self.cut.embed(micro.ids, self.tokens.weight)
         if self.positions is not None:
-            x = x + self.positions.weight[: ids.shape[1]]
+            x = x + F.embedding(self.cut.own(micro.positions), self.positions.weight)
         if self.types is not None:
             x = x + self.types.weight[0]  # one sequence per sample: every token is of the first type
         return x if self.norm is None else self.norm(x)
@@ -58,60 +95,75 @@ class Head(nn.Module):
 class Transformer(nn.Module):
     """The part of a model that one rank holds.
 
-    ``forward`` maps token ids [B, S] (first stage) or hidden states [B, S, H] to hidden states; ``loss_sum`` and
-    ``logits`` belong to the last stage.
+    ``forward`` maps the tokens of a micro-batch (first stage) or hidden states [b, stream, H] to hidden states;
+    ``loss_sum`` and ``logits`` belong to the last stage. ``cut`` and ``spread`` say how its layers talk to other ranks.
     """
 
-    def __init__(self, spec: ModelSpec, at: Placement, cut: Cut | None = None) -> None:
+    def __init__(
+        self, spec: ModelSpec, at: Placement, cut: Cut | None = None, spread: Spread | None = None, recompute: bool = False
+    ) -> None:
         super().__init__()
-        self.spec, self.cut = spec, cut or Whole()
-        parts = at.tensor[1]
-        begin, end = even(spec.vocab, parts)[at.tensor[0]]
-        self.embed = Embedding(spec, end - begin, self.cut) if at.first else None
-        self.blocks = nn.ModuleDict({str(i): Block(spec, parts, self.cut) for i in range(*at.layers)})
+        self.spec, self.at, self.recompute = spec, at, recompute
+        self.cut, self.spread = cut or Whole(), spread or Whole()
+        units = dict(at.units)
+        rows = units["vocab"][1] - units["vocab"][0]
+        self.embed = Embedding(spec, rows, self.cut) if at.first else None
+        numbers = [layer for span in at.layers for layer in range(*span)]
+        self.blocks = nn.ModuleDict({str(i): Block(spec, units, self.cut, self.spread) for i in numbers})
         self.norm = Norm(spec) if at.last and spec.norm_place == "pre" else None
         self.head = None
         if at.last and not (spec.head == "lm" and spec.tied):
-            self.head = Head(spec, spec.labels if spec.head == "classifier" else end - begin)
+            self.head = Head(spec, spec.labels if spec.head == "classifier" else rows)
         elif at.last and not at.first:
             # A tied head on another stage than the embedding holds a copy of the token table.
             self.embed = nn.Module()  # type: ignore[assignment]
-            self.embed.tokens = Table(end - begin, spec.hidden)  # type: ignore[union-attr]
-        self.first = at.first
+            self.embed.tokens = Table(rows, spec.hidden)  # type: ignore[union-attr]
+        kv = at.kv_of_heads(spec)
+        self._kv = None if kv == list(range(len(kv))) else kv
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: ids int64 [B, S] on the first stage, else [B, S, H]; mask bool [B, S]. Padding stands on the right.
+    def forward(self, x: Tensor | None, micro: Micro, chunk: int = 0) -> Tensor:
+        """x: hidden states of the stage before, None on the first. ``chunk`` numbers the virtual stages of this rank.
 
-        A causal model needs no mask: a real token never looks to its right, where the padding is.
+        Padding stands on the right, so a causal model needs no mask: a real token never looks to its right.
         """
-        attend = None if self.spec.causal else mask[:, None, None, :]
-        if self.first:
-            x = self.embed(x)  # type: ignore[misc]
-        for block in self.blocks.values():
-            x = block(x, attend)
-        return x if self.norm is None else self.norm(x)
+        if x is None:
+            x = self.embed(micro)  # type: ignore[misc]
+        context = self._context(micro, x.dtype)
+        for layer in range(*self.at.layers[chunk]):
+            block = self.blocks[str(layer)]
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(block, x, context, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = block(x, context)
+        ends = self.norm is not None and chunk == len(self.at.layers) - 1
+        return self.norm(x) if ends else x  # type: ignore[misc, return-value]
 
-    def logits(self, x: Tensor, mask: Tensor) -> Tensor:
-        """[B, labels] for a classifier; [B, S, local vocabulary] for a language model."""
+    def _context(self, micro: Micro, dtype: torch.dtype) -> Context:
+        spec = self.spec
+        angles = turns(micro.positions, spec.head_dim, spec.rope_theta, dtype) if spec.positions == "rotary" else None
+        return Context(spec.causal, None if spec.causal else micro.keys, angles, self._kv)
+
+    def logits(self, x: Tensor, micro: Micro) -> Tensor:
+        """[b, labels] for a classifier; [b, s, local vocabulary] for a language model."""
         if self.spec.head == "classifier":
-            real = mask.unsqueeze(-1).to(x.dtype)
-            mean = (x * real).sum(1) / real.sum(1).clamp(min=1)
-            return F.linear(mean, self.head.weight, self.head.bias)  # type: ignore[union-attr]
+            total = self.spread.pool(self.cut.pool((x * self.cut.own(micro.mask).unsqueeze(-1)).sum(1)))
+            mean = total / micro.lengths.clamp(min=1).unsqueeze(-1)
+            return F.linear(mean, self.spread.once(self.head.weight), self.spread.once(self.head.bias))  # type: ignore[union-attr, arg-type]
         weight = self.embed.tokens.weight if self.head is None else self.head.weight  # type: ignore[union-attr]
         return F.linear(self.cut.copy_in(x), weight)
 
-    def loss_sum(self, x: Tensor, batch: Batch) -> Tensor:
-        """Cross entropy summed over the valid targets of ``batch`` (divide by the global number of them)."""
-        logits = self.logits(x, batch.mask)
+    def loss_sum(self, x: Tensor, micro: Micro) -> Tensor:
+        """Cross entropy summed over the valid targets here (divide by the global number of them)."""
+        logits = self.logits(x, micro)
         if self.spec.head == "classifier":
-            return F.cross_entropy(logits, batch.targets, reduction="sum", ignore_index=IGNORED)
-        return self.cut.cross_entropy(logits.flatten(0, 1), batch.targets.flatten())
+            return F.cross_entropy(logits, micro.targets, reduction="sum", ignore_index=IGNORED)
+        return self.cut.cross_entropy(logits.flatten(0, 1), micro.targets.flatten())
 
     @torch.no_grad()
-    def scores(self, x: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def scores(self, x: Tensor, micro: Micro) -> tuple[Tensor, Tensor]:
         """Summed loss and number of right answers; of a language model only the loss (right answers 0)."""
         if self.spec.head == "lm":
-            return self.loss_sum(x, batch), torch.zeros((), dtype=torch.int64)
-        logits = self.logits(x, batch.mask)
-        loss = F.cross_entropy(logits, batch.targets, reduction="sum", ignore_index=IGNORED)
-        return loss, (logits.argmax(-1) == batch.targets).sum()
+            return self.loss_sum(x, micro), torch.zeros((), dtype=torch.int64)
+        logits = self.logits(x, micro)
+        loss = F.cross_entropy(logits, micro.targets, reduction="sum", ignore_index=IGNORED)
+        return loss, (logits.argmax(-1) == micro.targets).sum()

@@ -1,8 +1,11 @@
-"""Pipeline schedules: generators of small actions, interpreted by ``strategies.pipeline``, simulated without MPI."""
+"""Pipeline schedules: generators of small actions, interpreted by ``parts/stages.py``, simulated without MPI."""
 
 from strategies.schedules.actions import (
+    COMPUTE,
     Action,
     Backward,
+    BackwardInput,
+    BackwardWeight,
     Forward,
     ReceiveActivation,
     ReceiveGradient,
@@ -10,19 +13,24 @@ from strategies.schedules.actions import (
     SendGradient,
     text,
 )
-from strategies.schedules.orders import ORDERS, actions, compute_order, live_micro_batches
+from strategies.schedules.orders import ORDERS, actions, check, compute_order, forward_actions, live_micro_batches
 
 __all__ = [
+    "COMPUTE",
     "ORDERS",
     "Action",
     "Backward",
+    "BackwardInput",
+    "BackwardWeight",
     "Forward",
     "ReceiveActivation",
     "ReceiveGradient",
     "SendActivation",
     "SendGradient",
     "actions",
+    "check",
     "compute_order",
+    "forward_actions",
     "live_micro_batches",
     "text",
 ]

@@ -1,4 +1,4 @@
-"""The vocabulary of schedules. Each action is about one micro-batch on one stage."""
+"""The vocabulary of schedules. Each action is about one micro-batch on one (virtual) stage."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Action:
+    """``chunk`` numbers the virtual stages of a rank; it is 0 where there is one."""
+
     micro: int
+    chunk: int = 0
     letter: ClassVar[str] = "?"
 
     def __str__(self) -> str:
-        return f"{self.letter}{self.micro}"
+        return f"{self.letter}{self.micro}" + (f".{self.chunk}" if self.chunk else "")
 
 
 class Forward(Action):
@@ -26,6 +29,18 @@ class Backward(Action):
     """Compute the gradients of the stage's weights and of its input; frees what forward kept."""
 
     letter = "B"
+
+
+class BackwardInput(Action):
+    """Compute the gradient of the stage's input alone, so that the stage before can go on."""
+
+    letter = "I"
+
+
+class BackwardWeight(Action):
+    """Compute the gradients of the weights that ``BackwardInput`` left out; frees what forward kept."""
+
+    letter = "W"
 
 
 class ReceiveActivation(Action):
@@ -52,6 +67,9 @@ class SendGradient(Action):
     letter = "sg"
 
 
+COMPUTE = (Forward, Backward, BackwardInput, BackwardWeight)
+
+
 def text(actions: Iterable[Action], communication: bool = False) -> str:
-    """``F0 F1 B0 F2 B1 B2``: one line for one stage."""
-    return " ".join(str(a) for a in actions if communication or isinstance(a, (Forward, Backward)))
+    """``F0 F1 B0 F2 B1 B2``: one line for one stage; ``F0.1`` is micro-batch 0 of its second virtual stage."""
+    return " ".join(str(a) for a in actions if communication or isinstance(a, COMPUTE))

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strategies.schedules.actions import (
+    COMPUTE,
     Action,
     Backward,
+    BackwardInput,
     Forward,
     ReceiveActivation,
     ReceiveGradient,
     SendActivation,
     SendGradient,
 )
-
-SENT_BY = {ReceiveActivation: (SendActivation, -1), ReceiveGradient: (SendGradient, +1)}
 
 
 class Deadlock(Exception):
@@ -44,20 +44,29 @@ class Timeline:
         return 1 - sum(self.busy_s) / (len(self.busy_s) * self.duration_s)
 
 
+def sender(action: Action, stage: int, stages: int) -> tuple[type[Action], int, int, int]:
+    """The send that a receive waits for: its kind, stage, micro-batch and virtual stage."""
+    if isinstance(action, ReceiveActivation):
+        return SendActivation, (stage - 1) % stages, action.micro, action.chunk - (stage == 0)
+    return SendGradient, (stage + 1) % stages, action.micro, action.chunk + (stage == stages - 1)
+
+
 def simulate(
     schedule: Sequence[Sequence[Action]],
     forward_s: Sequence[float],
     backward_s: Sequence[float],
     message_s: float = 0.0,
+    weight_share: float = 0.5,
 ) -> Timeline:
     """Play the actions of all stages. Sends do not wait; a receive ends ``message_s`` after its send.
 
-    ``forward_s`` and ``backward_s`` are the stages' times for one micro-batch. Raises Deadlock, naming the stages that
-    wait and for what.
+    ``forward_s`` and ``backward_s`` are the times of one micro-batch on each (virtual) stage of a rank;
+    ``weight_share`` is the part of backward that computes weight gradients, where a schedule splits it. Raises Deadlock,
+    naming the stages that wait and for what.
     """
     stages = len(schedule)
     at, clock, busy = [0] * stages, [0.0] * stages, [0.0] * stages
-    sent: dict[tuple[type[Action], int, int], float] = {}
+    sent: dict[tuple[type[Action], int, int, int], float] = {}
     intervals: list[Interval] = []
     moved = True
     while moved:
@@ -65,16 +74,15 @@ def simulate(
         for stage, todo in enumerate(schedule):
             while at[stage] < len(todo):
                 action = todo[at[stage]]
-                if type(action) in SENT_BY:
-                    kind, step = SENT_BY[type(action)]
-                    arrival = sent.get((kind, stage + step, action.micro))
+                if isinstance(action, (ReceiveActivation, ReceiveGradient)):
+                    arrival = sent.get(sender(action, stage, stages))
                     if arrival is None:
                         break
                     clock[stage] = max(clock[stage], arrival + message_s)
                 elif isinstance(action, (SendActivation, SendGradient)):
-                    sent[type(action), stage, action.micro] = clock[stage]
-                elif isinstance(action, (Forward, Backward)):
-                    seconds = (forward_s if isinstance(action, Forward) else backward_s)[stage]
+                    sent[type(action), stage, action.micro, action.chunk] = clock[stage]
+                elif isinstance(action, COMPUTE):
+                    seconds = _seconds(action, forward_s[stage], backward_s[stage], weight_share)
                     intervals.append(Interval(stage, action, clock[stage], clock[stage] + seconds))
                     clock[stage] += seconds
                     busy[stage] += seconds
@@ -84,3 +92,11 @@ def simulate(
     if stuck:
         raise Deadlock("; ".join(stuck))
     return Timeline(tuple(intervals), max(clock), tuple(busy))
+
+
+def _seconds(action: Action, forward_s: float, backward_s: float, weight_share: float) -> float:
+    if isinstance(action, Forward):
+        return forward_s
+    if isinstance(action, Backward):
+        return backward_s
+    return backward_s * ((1 - weight_share) if isinstance(action, BackwardInput) else weight_share)

@@ -16,7 +16,10 @@ from tests import mpirun
 RANDOM = "model.checkpoint=null"
 
 CASES = [
-    ("strategy=pipelin", "unknown strategy pipelin; known are data, hybrid, pipeline, single, tensor; did you mean pipeline?"),
+    (
+        "strategy=pipelin",
+        "unknown strategy pipelin; known are data, hybrid, pipeline, sequence, single, tensor; did you mean pipeline?",
+    ),
     ("model=minilmm", "unknown model minilmm; known are gpt2-small, gpt2-tiny, llama-tiny, minilm; did you mean minilm?"),
     ("task=review", "unknown task review; known are lm, reviews, synthetic; did you mean reviews?"),
     ("experiment=quickstar", "unknown experiment quickstar; known are learn, quickstart; did you mean quickstart?"),
@@ -36,7 +39,8 @@ CASES = [
     ),
     (
         "strategy=tensor ranks=5 cluster.oversubscribe=true",
-        "tensor=5 does not divide the 12 attention heads of minilm; use 1, 2, 3, 4, 6 or 12",
+        "tensor=5 does not divide the 12 attention heads of minilm; use 1, 2, 3, 4, 6 or 12, or give uneven "
+        "strategy.tensor_shares=[...]",
     ),
     (
         "strategy=pipeline ranks=4 cluster.oversubscribe=true",
@@ -53,6 +57,22 @@ CASES = [
     ),
     ("ranks=0", "ranks=0 must be a whole number of at least 1"),
     ("comm.wait=sleep", "comm.wait=sleep is unknown; use spin or poll"),
+    (
+        "train.dtype=bfloat16",
+        "train.dtype=bfloat16 is not supported: MPI has no bfloat16 and would sum its bytes; use float32, and "
+        "strategy.wire=bfloat16 to send gradients in 16 bits",
+    ),
+    ("train.recompute=all", "train.recompute=all is unknown; use none or blocks"),
+    ("comm.all_reduce=rign", "comm.all_reduce=rign is unknown; use mpi, ring or recursive_doubling; did you mean ring?"),
+    ("device=gpu", "device=gpu is unknown; use cpu or cuda"),
+    (
+        "strategy=sequence ranks=2 train.seq=1",
+        "train.seq=1 is too short for 2 sequence ranks; use train.seq >= 2",
+    ),
+    (
+        "strategy=pipeline strategy.schedule=interleaved strategy.virtual_stages=3 train.micro_batches=3",
+        "strategy.schedule=interleaved needs micro-batches in multiples of the 2 stages, found 3; use train.micro_batches=4",
+    ),
     ("train.optimizer=adam", "train.optimizer=adam is unknown; use sgd or adamw"),
     ("window_s=-1", "window_s=-1 must be a positive number of seconds"),
     ("task=lm", "model minilm is not causal and cannot learn next tokens; use a classification task"),
@@ -137,7 +157,10 @@ def test_as_a_process(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "error: unknown strategy dta; known are data, hybrid, pipeline, single, tensor; did you mean data?\n"
+    assert (
+        done.stderr
+        == "error: unknown strategy dta; known are data, hybrid, pipeline, sequence, single, tensor; did you mean data?\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -160,6 +183,6 @@ def test_the_quickstart_is_twelve_points_in_blocks(tmp_path: Path) -> None:
     for block in (points[0:4], points[4:8], points[8:12]):
         assert {name.split("-")[0] for name in block} == {"single", "data", "tensor", "pipeline"}
     assert done.stdout.count("-m mpi4py -m bench.worker") == 4
-    assert "data.all_reduce.backward" in done.stdout
+    assert "gradients.all_reduce.backward" in done.stdout
     assert "180,529,168" in done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -29,6 +29,8 @@ LLAMA = ModelSpec(
     norm_eps=1e-6, qkv_bias=False, out_bias=False, mlp_bias=False,
 )  # fmt: skip
 MODELS = {spec.family: spec for spec in (BERT, GPT2, LLAMA)}
+# Fewer key/value heads than ranks: every rank holds the same one.
+MODELS["multi-query"] = replace(LLAMA, name="multi-query-test", kv_heads=1)
 
 BATCH, SEQ, STEPS, LEARNING_RATE = 17, 8, 3, 0.5
 
@@ -43,11 +45,15 @@ class Case:
     micro_batches: int
     wait: str = "spin"
     progress: str = "thread"
+    recompute: str = "none"
+    algorithm: str = "mpi"
 
     def __str__(self) -> str:
         axes = "".join(f"{axis[0]}{size}" for axis, size in zip(AXES, self.mesh.dims, strict=True) if size > 1)
-        rest = "-".join(f"{k}={v}" for k, v in self.options.items() if v is not None)
-        return f"{self.strategy}-{axes or 'one'}-m{self.micro_batches}-{self.wait}-{self.progress}-{rest}"
+        defaults = registered()[self.strategy].options
+        rest = "".join(f"-{k}={v}" for k, v in self.options.items() if v != defaults[k])
+        how = f"{self.wait}-{self.progress}-{self.algorithm}" + ("-recompute" if self.recompute == "blocks" else "")
+        return f"{self.strategy}-{axes or 'one'}-m{self.micro_batches}-{how}{rest}"
 
 
 def cases(ranks: int) -> list[Case]:
@@ -55,10 +61,16 @@ def cases(ranks: int) -> list[Case]:
     found = []
     for name, strategy in registered().items():
         for mesh in meshes(ranks, strategy):
-            for options in variants(strategy, mesh):
-                filled = check_options(strategy, options)
-                found += [Case(name, mesh, filled, micros) for micros in (1, 3)]
-                found.append(Case(name, mesh, filled, 2, wait="poll", progress="inline"))
+            plain, *others = variants(strategy, mesh)
+            filled = check_options(strategy, plain)
+            micros = strategy.micro_batches(None, mesh)
+            found += [Case(name, mesh, filled, 1), Case(name, mesh, filled, 3)]
+            found.append(Case(name, mesh, filled, 2, wait="poll", progress="inline"))
+            found.append(Case(name, mesh, filled, micros, recompute="blocks", algorithm="ring", progress="inline"))
+            for number, options in enumerate(others):
+                progress = ("thread", "inline")[number % 2]
+                count = 2 * mesh.pipeline if options.get("schedule") == "interleaved" else 3
+                found.append(Case(name, mesh, check_options(strategy, options), count, progress=progress))
     return found
 
 
@@ -72,19 +84,42 @@ def meshes(ranks: int, strategy: type[Strategy]) -> list[MeshShape]:
 
 
 def variants(strategy: type[Strategy], mesh: MeshShape) -> list[dict[str, Any]]:
-    """Option sets worth a run of their own: both schedules, uneven stages and shares, small buckets."""
-    options: dict[str, Any] = {}
-    if "stages" in strategy.options and mesh.pipeline == 3:
-        options["stages"] = [2, 1, 1]
-    if "bucket_bytes" in strategy.options:
-        options["bucket_bytes"] = 4096
-    found = [options]
-    if "schedule" in strategy.options and mesh.pipeline > 1:
-        found.append({**options, "schedule": "gpipe"})
-    if "shares" in strategy.options and mesh.data > 1:
-        found.append({**options, "shares": [2, *[1] * (mesh.data - 1)]})
-    if "stages" in strategy.options and mesh.pipeline == 2:
-        found.append({**options, "stages": [3, 1]})
+    """The plain options, and one set for every other way of working that the mesh allows: schedules, uneven shares of
+    everything, ZeRO, kinds of attention, split streams."""
+    has, base = strategy.options, dict[str, Any]()
+    if "stages" in has and mesh.pipeline == 3:
+        base["stages"] = [2, 1, 1]
+    if "bucket_bytes" in has:
+        base["bucket_bytes"] = 4096
+    found = [base]
+
+    def add(**options: Any) -> None:
+        if all(name in has for name in options):
+            found.append({**base, **options})
+
+    uneven = lambda count: [2, *[1] * (count - 1)]  # noqa: E731
+    if mesh.pipeline > 1:
+        add(schedule="gpipe")
+        add(schedule="zero_bubble")
+        if mesh.pipeline == 2:
+            add(schedule="interleaved", virtual_stages=2)
+            add(stages=[3, 1])
+        else:
+            rest = [1] * (mesh.pipeline - 2)
+            add(groups=[2, *rest], stages=[4 - len(rest), *rest], group_shares=[[2, 1], *[[1]] * len(rest)])
+    if mesh.data > 1:
+        add(shares=uneven(mesh.data))
+    if mesh.sequence > 1:
+        add(attention="ulysses")
+        add(sequence_shares=uneven(mesh.sequence))
+        add(attention="ulysses", sequence_shares=uneven(mesh.sequence))
+    if mesh.tensor > 1:
+        add(norms="split")
+        add(tensor_shares=uneven(mesh.tensor))
+    if mesh.data * mesh.sequence > 1:
+        add(zero=1)
+    if mesh.data * mesh.sequence > 1 and mesh.tensor * mesh.pipeline > 1:
+        add(zero=1, norms="split")
     return found
 
 
@@ -116,14 +151,14 @@ class Trained:
 def train(case: Case, spec: ModelSpec, comm: MPI.Comm, dtype: torch.dtype = torch.float64) -> Trained:
     """Run ``STEPS`` steps; gradients are those of the last step, traffic is that of all of them."""
     ledger = Ledger()
-    shape = StepShape(BATCH, SEQ, case.micro_batches, str(dtype).removeprefix("torch."), "sgd")
+    shape = StepShape(BATCH, SEQ, case.micro_batches, str(dtype).removeprefix("torch."), "sgd", case.recompute)
     cls = registered()[case.strategy]
     plan = cls.plan(spec, shape, case.mesh, case.options)
-    mesh = Mesh(comm, case.mesh, ledger, case.wait, case.progress)  # type: ignore[arg-type]
+    mesh = Mesh(comm, case.mesh, ledger, case.wait, case.progress, case.algorithm)  # type: ignore[arg-type]
     strategy = cls(plan, mesh)
     with WeightLoader(spec, None, seed=1) as load:
-        module = strategy.build(load, dtype)
-    optimizer = torch.optim.SGD(module.parameters(), lr=LEARNING_RATE)
+        strategy.build(load, dtype)
+    optimizer = torch.optim.SGD([parameter for parameter, _ in strategy.trainable()], lr=LEARNING_RATE)
     losses = []
     for step in range(STEPS):
         ledger.step = step
@@ -132,7 +167,10 @@ def train(case: Case, spec: ModelSpec, comm: MPI.Comm, dtype: torch.dtype = torc
         if step == STEPS - 1:
             ledger.step = -1
             gradients = dict(strategy.export("gradients"))
+        ledger.step = step
         optimizer.step()
+        strategy.updated()
+    ledger.step = -1
     weights = dict(strategy.export("weights"))
     strategy.close()
     sums = comm.allreduce(ledger.payload_bytes(), op=MPI.SUM)

@@ -38,17 +38,18 @@ def save_checkpoint(folder: Path) -> None:
 
 
 def losses(case: Case, comm: MPI.Intracomm, checkpoint: Path) -> list[float]:
-    shape = StepShape(17, 8, case.micro_batches)
+    shape = StepShape(17, 8, case.micro_batches, recompute=case.recompute)
     cls = registered()[case.strategy]
     strategy = cls(cls.plan(BERT, shape, case.mesh, case.options), Mesh(comm, case.mesh, Ledger(), case.wait, case.progress))  # type: ignore[arg-type]
     with WeightLoader(BERT, checkpoint, seed=1) as load:
         module = strategy.build(load, torch.float32)
     assert all(parameter.is_contiguous() for parameter in module.parameters())
-    optimizer = make_optimizer(module, TRAIN)
+    optimizer = make_optimizer(strategy.trainable(), TRAIN)
     found = []
     for step in range(STEPS):
         found.append(comm.allreduce(float(strategy.step(make_batch(BERT, step % 2)))))
         optimizer.step()
+        strategy.updated()
     scores = comm.allgather(strategy.evaluate(make_batch(BERT, 0)))
     assert sum(part.count for part in scores) == 17
     strategy.close()

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from strategies.base import Batch
 from strategies.errors import PlanError
 from strategies.models.checkpoint import WeightLoader, fill
 from strategies.models.spec import ModelSpec, parameters
-from strategies.models.transformer import Transformer
-from strategies.plan import MeshShape, Placement, StepShape, place
+from strategies.models.transformer import Micro, Transformer
+from strategies.placement import Placement, place
+from strategies.plan import MeshShape, StepShape
 
 transformers = pytest.importorskip("transformers", reason="the reference implementation is not installed")
 
@@ -72,8 +74,9 @@ def test_equals_the_reference_implementation(spec: ModelSpec, tmp_path: Path) ->
     with torch.no_grad():
         output = model(input_ids=ids, attention_mask=mask.long())
         expected = output.last_hidden_state if spec.family == "bert" else output.logits
-        hidden = module(ids, mask)
-        found = hidden if spec.family == "bert" else module.logits(hidden, mask)
+        micro = Micro.of(Batch(ids, mask, torch.zeros(4, dtype=torch.int64)), whole(spec))
+        hidden = module(None, micro)
+        found = hidden if spec.family == "bert" else module.logits(hidden, micro)
     # The reference computes its rotary angles in fp32, whatever the model's precision.
     tolerance = 1e-6 if spec.positions == "rotary" else 1e-10
     torch.testing.assert_close(found[mask], expected[mask], rtol=0, atol=tolerance)

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from strategies.base import check_options, get, registered
 from strategies.errors import PlanError
+from strategies.memory import memory
 from strategies.models.spec import ModelSpec, parameter_count, parameters
 from strategies.partition import even, weighted
-from strategies.plan import MeshShape, StepShape, memory, place
+from strategies.placement import place, summed_over
+from strategies.plan import MeshShape, StepShape
 
 MINILM = ModelSpec(
     "minilm", "bert", 30522, 384, 6, 12, 12, 1536, 512, False, "layer", "post", "learned", "gelu", "classifier",
@@ -70,7 +72,7 @@ def test_every_element_is_held_once_by_each_replica(mesh: MeshShape, spec: Model
             copies = mesh.tensor if parameter.split is None else 1
             assert sum(sizes) == copies * parameter.size
     for at in found:
-        assert sum(at.micro_samples) == at.samples[1] - at.samples[0]
+        assert sum(at.micro_samples) == 32 // mesh.data
 
 
 def test_ranks_are_numbered_with_the_tensor_axis_fastest() -> None:
@@ -81,7 +83,7 @@ def test_ranks_are_numbered_with_the_tensor_axis_fastest() -> None:
 
 def test_data_traffic_is_the_gradients() -> None:
     (volume,) = plan_of("data", MINILM, MeshShape(data=2)).volumes
-    assert (volume.key, volume.payload_bytes) == ("data.all_reduce.backward", 2 * 4 * parameter_count(MINILM))
+    assert (volume.key, volume.payload_bytes) == ("gradients.all_reduce.backward", 2 * 4 * parameter_count(MINILM))
     assert volume.wire_bytes == volume.payload_bytes  # 2 (n-1)/n is 1 for two ranks
 
 
@@ -100,6 +102,87 @@ def test_pipeline_traffic_does_not_depend_on_micro_batches() -> None:
         assert found == {"pipeline.send.forward": 32 * 64 * 384 * 4, "pipeline.send.backward": 32 * 64 * 384 * 4}
 
 
+def test_sequence_traffic_of_both_kinds() -> None:
+    """Per rank, layer and step (MHA): ring 2 B s h (n-1)/n forward and 4 backward; Ulysses 4 B s h (n-1)/n^2 each way
+    on the wire (arXiv 2309.14509, section 3.2)."""
+    n, layers, bsh = 4, 6, 32 * 64 * 384 * 4
+    ring = {v.key: v for v in plan_of("sequence", MINILM, MeshShape(sequence=n)).volumes}
+    assert ring["sequence.send.forward"].wire_bytes == layers * n * 2 * bsh * (n - 1) / n
+    assert ring["sequence.send.backward"].wire_bytes == layers * n * 4 * bsh * (n - 1) / n
+    ulysses = {v.key: v for v in plan_of("sequence", MINILM, MeshShape(sequence=n), attention="ulysses").volumes}
+    for phase in ("forward", "backward"):
+        assert ulysses[f"sequence.all_to_all.{phase}"].wire_bytes == layers * n * 4 * bsh * (n - 1) / n**2
+    gradients = 4 * parameter_count(MINILM) * n
+    assert ring["gradients.all_reduce.backward"].payload_bytes == gradients
+
+
+def test_zero_sends_what_the_all_reduce_sends() -> None:
+    """Reduce-scatter and all-gather together are an all-reduce on the wire (arXiv 1910.02054, section 7)."""
+    plain = plan_of("data", MINILM, MeshShape(data=4)).volumes
+    zero = plan_of("data", MINILM, MeshShape(data=4), zero=1)
+    assert sum(v.wire_bytes for v in zero.volumes) == pytest.approx(sum(v.wire_bytes for v in plain))
+    whole = plan_of("data", MINILM, MeshShape(data=4)).memory[0].optimizer_bytes
+    assert sum(m.optimizer_bytes for m in zero.memory) == whole
+
+
+def test_sixteen_bits_on_the_wire_are_half() -> None:
+    plain = sum(v.wire_bytes for v in plan_of("data", MINILM, MeshShape(data=4)).volumes)
+    half = sum(v.wire_bytes for v in plan_of("data", MINILM, MeshShape(data=4), wire="bfloat16").volumes)
+    assert half == pytest.approx(plain / 2)
+
+
+def test_a_causal_ring_shares_the_work() -> None:
+    """Scores below the diagonal that each rank computes: equal for the balanced blocks, 7 to 1 for consecutive ones."""
+
+    def pairs(at: Any) -> int:
+        return sum(token + 1 for begin, end in at.tokens for token in range(begin, end))
+
+    balanced = place(TINY_LLAMA, STEP, MeshShape(sequence=4), {"attention": "ring"})
+    assert len({pairs(at) for at in balanced}) == 1
+    assert sorted(t for at in balanced for span in at.tokens for t in range(*span)) == list(range(64))
+    consecutive = [pairs(at) for at in place(TINY_LLAMA, STEP, MeshShape(sequence=4), {"attention": "ulysses"})]
+    assert max(consecutive) > 6 * min(consecutive)
+
+
+def test_gradients_are_summed_over_those_that_have_a_part() -> None:
+    """Of a mesh pipeline 2 x data 2 x tensor 2, by kind of parameter."""
+    spec = replace(TINY_LLAMA, kv_heads=1, tied=True)
+    by_name = {p.name: p for p in parameters(spec)}
+
+    def ranks(name: str, norms: str) -> tuple[int, ...]:
+        found = place(spec, STEP, MeshShape(pipeline=2, data=2, tensor=2), {"norms": norms})
+        return summed_over(by_name[name], found[0], found, spec)
+
+    assert ranks("blocks.0.attn.q.weight", "replicated") == (0, 2)  # my replicas
+    assert ranks("blocks.0.attn_norm.weight", "replicated") == (0, 2)  # tensor ranks compute the same
+    assert ranks("blocks.0.attn_norm.weight", "split") == (0, 1, 2, 3)  # tensor ranks see different tokens
+    assert ranks("blocks.0.attn.k.weight", "replicated") == (0, 1, 2, 3)  # tensor ranks share the one k head
+    assert ranks("embed.tokens.weight", "replicated") == (0, 2, 4, 6)  # both ends of the pipeline
+
+
+def test_uneven_tensor_shares_keep_query_heads_with_their_key_head() -> None:
+    first, second = place(replace(TINY_LLAMA, kv_heads=4), STEP, MeshShape(tensor=2), {"tensor_shares": [3, 1]})
+    assert (first.units["kv_heads"], first.units["heads"], first.units["ffn"]) == ((0, 3), (0, 6), (0, 72))
+    assert (second.units["kv_heads"], second.units["heads"], second.units["vocab"]) == ((3, 4), (6, 8), (192, 256))
+    shared = place(replace(TINY_LLAMA, kv_heads=2), STEP, MeshShape(tensor=4), {"tensor_shares": [3, 1, 1, 1]})
+    assert [at.units["heads"] for at in shared] == [(0, 3), (3, 4), (4, 6), (6, 8)]
+    assert [at.units["kv_heads"] for at in shared] == [(0, 1), (0, 1), (1, 2), (1, 2)]
+
+
+def test_ranks_of_a_stage_share_its_micro_batches() -> None:
+    """Asteroid's hybrid pipeline: two boards at stage 0, 3 to 1, one at stage 1."""
+    found = place(MINILM, STEP, MeshShape(pipeline=3), {"groups": [2, 1], "group_shares": [[3, 1], [1]]})
+    assert [at.stage for at in found] == [(0, 2), (0, 2), (1, 2)]
+    assert [at.micro_samples for at in found] == [(6,) * 4, (2,) * 4, (8,) * 4]
+    assert [at.layers for at in found] == [((0, 3),), ((0, 3),), ((3, 6),)]
+
+
+def test_recomputation_keeps_block_inputs_only() -> None:
+    kept, again = (plan_of("single", MINILM, MeshShape(), replace(STEP, recompute=how)).memory[0] for how in ("none", "blocks"))
+    assert again.activations_bytes < kept.activations_bytes / 3
+    assert again.parameters_bytes == kept.parameters_bytes
+
+
 def test_memory_is_exact_for_states() -> None:
     whole = parameter_count(MINILM) * 4
     (single,) = memory(MINILM, STEP, place(MINILM, STEP, MeshShape()))
@@ -115,11 +198,55 @@ REFUSED: list[tuple[str, MeshShape, ModelSpec, StepShape, dict[str, Any], str]] 
     ("pipeline", MeshShape(pipeline=2), MINILM, STEP, {"stages": [4, 1]},
      "strategy.stages=[4, 1] must be 2 positive numbers of layers that sum to the 6 layers of minilm"),
     ("pipeline", MeshShape(pipeline=2), MINILM, STEP, {"schedule": "2f2b"},
-     "strategy.schedule=2f2b is unknown; use gpipe or 1f1b"),
+     "strategy.schedule=2f2b is unknown; use gpipe, 1f1b, interleaved or zero_bubble"),
     ("tensor", MeshShape(tensor=5), MINILM, STEP, {},
-     "tensor=5 does not divide the 12 attention heads of minilm; use 1, 2, 3, 4, 6 or 12"),
-    ("tensor", MeshShape(tensor=4), TINY_LLAMA, STEP, {},
-     "tensor=4 does not divide the 2 key/value heads of llama-tiny; use 1 or 2"),
+     "tensor=5 does not divide the 12 attention heads of minilm; use 1, 2, 3, 4, 6 or 12, "
+     "or give uneven strategy.tensor_shares=[...]"),
+    ("tensor", MeshShape(tensor=3), replace(TINY_LLAMA, hidden=60, heads=6, ffn=90), STEP, {},
+     "tensor=3 does not fit the 2 key/value heads of llama-tiny; use 1, 2 or 6, "
+     "or give uneven strategy.tensor_shares=[...]"),
+    ("tensor", MeshShape(tensor=3), TINY_LLAMA, STEP, {"tensor_shares": [1, 1, 1]},
+     "tensor=3 cannot share the 2 key/value heads of llama-tiny; use 1, 2, 4 or 8"),
+    ("tensor", MeshShape(tensor=2), TINY_LLAMA, STEP, {"tensor_shares": [1, 0]},
+     "strategy.tensor_shares=[1, 0] must have a positive number for each of the 2 tensor ranks"),
+    ("tensor", MeshShape(tensor=2), TINY_LLAMA, STEP, {"norms": "cut"},
+     "strategy.norms=cut is unknown; use replicated or split"),
+    ("tensor", MeshShape(tensor=4), TINY_LLAMA, replace(STEP, seq=3), {"norms": "split"},
+     "strategy.norms=split cannot share 3 tokens of a sample between tensor=4 ranks"),
+    ("sequence", MeshShape(sequence=4), MINILM, replace(STEP, seq=3), {},
+     "train.seq=3 is too short for 4 sequence ranks; use train.seq >= 4"),
+    ("sequence", MeshShape(sequence=4), TINY_LLAMA, replace(STEP, seq=7), {},
+     "train.seq=7 is too short for 4 sequence ranks (a causal ring gives each an early and a late block); "
+     "use train.seq >= 8"),
+    ("sequence", MeshShape(sequence=2), MINILM, STEP, {"attention": "flash"},
+     "strategy.attention=flash is unknown; use ring or ulysses"),
+    ("sequence", MeshShape(sequence=2), MINILM, STEP, {"sequence_shares": [1]},
+     "strategy.sequence_shares=[1] must have one number for each of the 2 sequence ranks"),
+    ("sequence", MeshShape(sequence=16), MINILM, STEP, {"attention": "ulysses"},
+     "strategy.attention=ulysses needs a head for each of the 16 sequence ranks, minilm has 12 on a tensor rank; "
+     "use fewer sequence ranks or strategy.attention=ring"),
+    ("pipeline", MeshShape(pipeline=2), MINILM, replace(STEP, micro_batches=3),
+     {"schedule": "interleaved", "virtual_stages": 3},
+     "strategy.schedule=interleaved needs micro-batches in multiples of the 2 stages, found 3; "
+     "use train.micro_batches=4"),
+    ("pipeline", MeshShape(pipeline=2), MINILM, STEP, {"schedule": "interleaved"},
+     "pipeline=2 x virtual_stages=2 does not divide the 6 layers of minilm; use 1, 2, 3 or 6, "
+     "or give the layers of each virtual stage as strategy.stages=[...]"),
+    ("pipeline", MeshShape(pipeline=2), MINILM, STEP, {"schedule": "interleaved", "virtual_stages": 1},
+     "strategy.virtual_stages=1 must be at least 2 with strategy.schedule=interleaved"),
+    ("pipeline", MeshShape(pipeline=3), MINILM, STEP, {"groups": [2, 2]},
+     "strategy.groups=[2, 2] must be positive numbers of ranks, one for each stage, that sum to the "
+     "3 ranks of the pipeline axis"),
+    ("pipeline", MeshShape(pipeline=3), MINILM, STEP, {"groups": [2, 1], "group_shares": [[3, 1, 1], [1]]},
+     "strategy.group_shares=[[3, 1, 1], [1]] must have a list for each of the 2 stages, with one number for "
+     "each of its ranks (strategy.groups=[2, 1])"),
+    ("pipeline", MeshShape(pipeline=4), MINILM, replace(STEP, batch=8), {"groups": [3, 1]},
+     "micro-batches of 2 samples cannot be shared by the 3 ranks of a stage; "
+     "use fewer train.micro_batches or a larger train.batch"),
+    ("data", MeshShape(data=2), MINILM, STEP, {"zero": 3},
+     "strategy.zero=3 is not supported; use 0 or 1 (optimizer states are shared)"),
+    ("data", MeshShape(data=2), MINILM, STEP, {"wire": "int8"},
+     "strategy.wire=int8 is unknown; use null, float16 or bfloat16"),
     ("data", MeshShape(data=2), MINILM, StepShape(4, 64, 4), {},
      "train.batch=4 is smaller than 2 replicas x 4 micro-batches; use train.batch >= 8 or fewer train.micro_batches"),
     ("data", MeshShape(data=2), MINILM, STEP, {"shares": [1, 2, 3]},
@@ -153,12 +280,12 @@ def test_meshes_from_ranks() -> None:
 def test_unknown_names_are_refused_with_the_near_ones() -> None:
     with pytest.raises(PlanError, match="did you mean pipeline"):
         get("pipelin")
-    with pytest.raises(PlanError, match="has no option stage; its options are stages, schedule"):
+    with pytest.raises(PlanError, match="has no option stage; its options are stages, schedule, virtual_stages"):
         check_options(get("pipeline"), {"stage": 1})
 
 
 def test_registered_strategies() -> None:
-    assert {"single", "data", "tensor", "pipeline", "hybrid"} <= set(registered())
+    assert {"single", "data", "sequence", "tensor", "pipeline", "hybrid"} <= set(registered())
 
 
 def test_planning_does_not_start_mpi() -> None:

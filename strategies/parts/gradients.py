@@ -1,0 +1,320 @@
+"""Gradients of the ranks that hold the same weights are added up, bucket by bucket, while backward still computes.
+
+Each parameter has a set of ranks over which its gradient is summed (``placement.summed_over``). Most share one set: the
+replicas of this shard. Others have their own: a token table on both ends of a pipeline, norms where the stream is split,
+key/value heads that several tensor ranks hold. Buckets of the common set go out as they get ready, from the last layer to
+the first; the rest follow in an order that all ranks agree on, so that no two ranks wait for each other.
+
+    all-reduce   P e bytes a rank                                   every rank updates everything
+    ZeRO-1       reduce-scatter P e, all-gather P e / n             each updates 1/n, and holds 1/n of the optimizer states
+                 (Rajbhandari et al., arXiv 1910.02054)
+    16-bit wire  all-to-all P 2, all-gather P 2 / n (not in ZeRO)   parts are added up in the weights' own dtype
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from strategies.comm.group import Group
+from strategies.comm.mesh import Mesh
+from strategies.comm.progress import CommThread, Progress
+from strategies.models.spec import ModelSpec, Parameter, parameters
+from strategies.partition import Span, even, spans
+from strategies.placement import Placement, summed_over
+from strategies.plan import StepShape, Volume, volume
+
+BUCKET_BYTES = 4 * 2**20
+AXIS = "gradients"
+OPTIONS: Mapping[str, Any] = {"bucket_bytes": BUCKET_BYTES, "zero": 0, "wire": None}
+WIRE = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+Ranks = tuple[int, ...]
+
+
+def cut_into_buckets(sizes_bytes: Sequence[int], bucket_bytes: int) -> list[list[int]]:
+    """Indices of consecutive tensors, cut so that a bucket closes once it holds ``bucket_bytes`` or more."""
+    found: list[list[int]] = [[]]
+    held = 0
+    for index, size in enumerate(sizes_bytes):
+        if held >= bucket_bytes:
+            found.append([])
+            held = 0
+        found[-1].append(index)
+        held += size
+    return found
+
+
+@dataclass(frozen=True)
+class BucketPlan:
+    """Parameters whose gradients travel together over ``ranks``; ``sizes`` are their elements on this rank."""
+
+    ranks: Ranks
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+
+
+def plan_buckets(
+    spec: ModelSpec, shape: StepShape, at: Placement, placement: Sequence[Placement], bucket_bytes: int
+) -> tuple[list[BucketPlan], list[BucketPlan]]:
+    """The buckets of one rank: those of the common set in the order of backward, and the others in the global order.
+
+    The common set is that of most parameters. Gradients that nobody else has a part of are in no bucket.
+    """
+    by_ranks: dict[Ranks, list[Parameter]] = {}
+    for parameter in parameters(spec):
+        if at.holds(parameter, spec):
+            by_ranks.setdefault(summed_over(parameter, at, placement, spec), []).append(parameter)
+    common = _common(at, placement)
+
+    def buckets(ranks: Ranks) -> Iterator[BucketPlan]:
+        own = by_ranks[ranks][::-1]
+        sizes = [at.local_size(p, spec) for p in own]
+        for indices in cut_into_buckets([size * shape.element_bytes for size in sizes], bucket_bytes):
+            yield BucketPlan(ranks, tuple(own[i].name for i in indices), tuple(sizes[i] for i in indices))
+
+    main = list(buckets(common)) if len(common) > 1 and common in by_ranks else []
+    return main, [bucket for ranks in sorted(by_ranks) if ranks != common and len(ranks) > 1 for bucket in buckets(ranks)]
+
+
+def _common(at: Placement, placement: Sequence[Placement]) -> Ranks:
+    """The replicas of this rank: the same stage and the same tensor shard."""
+    return tuple(other.rank for other in placement if (other.stage, other.tensor) == (at.stage, at.tensor))
+
+
+def volumes(spec: ModelSpec, shape: StepShape, placement: Sequence[Placement], options: Mapping[str, Any]) -> Iterator[Volume]:
+    """What every bucket of every rank sends."""
+    for at in placement:
+        main, rest = plan_buckets(spec, shape, at, placement, options["bucket_bytes"])
+        for bucket in (*main, *rest):
+            yield from _bucket_volumes(bucket, at.rank, shape.element_bytes, options)
+
+
+def _bucket_volumes(bucket: BucketPlan, rank: int, element: int, options: Mapping[str, Any]) -> Iterator[Volume]:
+    ranks, total = len(bucket.ranks), sum(bucket.sizes)
+    begin, end = even(total, ranks)[bucket.ranks.index(rank)]
+    if options["wire"]:
+        yield volume(AXIS, "all_to_all", "backward", 1, 2 * total, ranks)
+        if not options["zero"]:
+            yield volume(AXIS, "all_gather", "backward", 1, 2 * (end - begin), ranks)
+    elif options["zero"]:
+        yield volume(AXIS, "reduce_scatter", "backward", 1, element * total, ranks)
+    else:
+        yield volume(AXIS, "all_reduce", "backward", 1, element * total, ranks)
+    if options["zero"]:
+        yield volume(AXIS, "all_gather", "optimizer", 1, element * (end - begin), ranks)
+
+
+def updated_elements(
+    spec: ModelSpec, shape: StepShape, placement: Sequence[Placement], options: Mapping[str, Any]
+) -> dict[int, int]:
+    """Parameters that the optimizer of each rank updates: all that it holds, or under ZeRO its share of every bucket."""
+    found = {}
+    for at in placement:
+        held = sum(at.local_size(p, spec) for p in parameters(spec))
+        main, rest = plan_buckets(spec, shape, at, placement, options["bucket_bytes"])
+        for bucket in (*main, *rest) if options["zero"] else ():
+            begin, end = even(sum(bucket.sizes), len(bucket.ranks))[bucket.ranks.index(at.rank)]
+            held -= sum(bucket.sizes) - (end - begin)
+        found[at.rank] = held
+    return found
+
+
+@dataclass
+class Bucket:
+    """Gradients of some parameters in one flat buffer: ``.grad`` of each is a view of it, so nothing is copied.
+
+    ``parts`` are the ranks' shares of the buffer; under ZeRO ``weights`` is the flat buffer that the parameters are views
+    of, and ``shards`` what this rank's optimizer updates of it, with the gradient of each.
+    """
+
+    members: list[nn.Parameter]
+    group: Group
+    flat: Tensor
+    parts: list[Span]
+    missing: int = 0
+    weights: Tensor | None = None
+    shards: list[tuple[nn.Parameter, bool]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, members: list[nn.Parameter], group: Group, zero: bool) -> Bucket:
+        flat = torch.zeros(sum(p.numel() for p in members), dtype=members[0].dtype, device=members[0].device)
+        bucket = cls(members, group, flat, even(flat.numel(), group.size))
+        for parameter, (begin, end) in bucket.places():
+            parameter.grad = flat[begin:end].view_as(parameter)
+        if zero:
+            bucket._share_weights()
+        return bucket
+
+    def places(self) -> Iterator[tuple[nn.Parameter, Span]]:
+        yield from zip(self.members, spans([p.numel() for p in self.members]), strict=True)
+
+    def _share_weights(self) -> None:
+        """Weights become views of one buffer; runs of matrices and of vectors in this rank's part become shards."""
+        begin, end = self.parts[self.group.rank]
+        self.weights = torch.cat([p.detach().reshape(-1) for p in self.members])
+        runs: list[tuple[int, int, bool]] = []
+        for parameter, (first, last) in self.places():
+            parameter.data = self.weights[first:last].view_as(parameter)
+            start, stop, matrix = max(first, begin), min(last, end), parameter.ndim > 1
+            if start >= stop:
+                continue
+            if runs and runs[-1][1:] == (start, matrix):
+                start = runs.pop()[0]
+            runs.append((start, stop, matrix))
+        for start, stop, matrix in runs:
+            shard = nn.Parameter(self.weights[start:stop])
+            shard.grad = self.flat[start:stop]
+            self.shards.append((shard, matrix))
+
+    def reduce(self, group: Group, wire: torch.dtype | None) -> None:
+        """Add up the gradients over the group: all of them, or under ZeRO this rank's share."""
+        if wire is not None:
+            self._sum_in_16_bits(group, wire)
+        elif self.weights is not None:
+            group.reduce_scatter_(self.flat, self.parts, "backward")
+        else:
+            group.all_reduce_(self.flat, "backward")
+
+    def _sum_in_16_bits(self, group: Group, wire: torch.dtype) -> None:
+        """Each rank adds up its share, sent in 16 bits, in full precision; the sums come back in 16 bits."""
+        begin, end = self.parts[group.rank]
+        sent = self.flat.to(wire)
+        arrived = group.all_to_all([sent[b:e] for b, e in self.parts], [(end - begin,)] * group.size, "backward")
+        summed = torch.stack(arrived).to(self.flat.dtype).sum(0)
+        if self.weights is not None:
+            self.flat[begin:end] = summed
+            return
+        sent[begin:end] = summed.to(wire)
+        group.all_gather_(sent, self.parts, "backward")
+        self.flat.copy_(sent)
+
+    def gathered(self, shards: Sequence[Tensor]) -> Tensor:
+        """The flat tensor of which every rank has the values of its ``shards``. Collective."""
+        whole = torch.zeros_like(self.flat)
+        if shards:
+            whole[slice(*self.parts[self.group.rank])] = torch.cat([shard.reshape(-1) for shard in shards])
+        self.group.all_gather_(whole, self.parts)
+        return whole
+
+
+class GradientSync:
+    """Makes the gradients of a step whole; under ZeRO also the weights after the optimizer.
+
+    ``progress=thread`` sends a bucket as soon as its last gradient is final, while backward goes on; ``inline`` sends
+    all of them after backward. Raises RuntimeError when a parameter got no gradient: other ranks would wait for ever.
+    """
+
+    def __init__(
+        self, module: nn.Module, buckets: Sequence[Bucket], late: Sequence[Bucket], wire: str | None, progress: Progress
+    ):
+        self.module, self.main, self.late = module, list(buckets), list(late)
+        self.wire = None if wire is None else WIRE[wire]
+        self.buckets = [*self.main, *self.late]
+        held = {id(p) for bucket in self.buckets for p in bucket.members}
+        self.alone = [p for p in module.parameters() if id(p) not in held]
+        self.thread = CommThread() if progress == "thread" and self.buckets else None
+        self.groups: dict[Ranks, Group] = {}
+        for bucket in self.buckets:
+            ranks = bucket.group.members
+            if ranks not in self.groups:
+                self.groups[ranks] = bucket.group.for_thread() if self.thread else bucket.group
+        self.sent, self.futures = 0, list[Future[None]]()
+        for bucket in self.buckets:
+            for parameter in bucket.members:
+                parameter.register_post_accumulate_grad_hook(self._ready(bucket))
+
+    @classmethod
+    def of(
+        cls,
+        module: nn.Module,
+        mesh: Mesh,
+        planned: tuple[Sequence[BucketPlan], Sequence[BucketPlan]],
+        options: Mapping[str, Any],
+    ) -> GradientSync:
+        """The sync of ``module`` by its planned buckets. Collective: groups are made in the order of the plan."""
+        own, groups = dict(module.named_parameters()), dict[Ranks, Group]()
+        for bucket in sorted((bucket for buckets in planned for bucket in buckets), key=lambda bucket: bucket.ranks):
+            if bucket.ranks not in groups:
+                groups[bucket.ranks] = mesh.among(bucket.ranks, AXIS)
+        zero = bool(options["zero"])
+        main, late = ([Bucket.of([own[n] for n in b.names], groups[b.ranks], zero) for b in buckets] for buckets in planned)
+        return cls(module, main, late, options["wire"], mesh.progress)
+
+    def begin(self, micros: int) -> None:
+        """Before the first forward of a step whose ``micros`` backwards each add to every gradient."""
+        self.sent, self.futures = 0, []
+        for bucket in self.buckets:
+            bucket.flat.zero_()
+            bucket.missing = len(bucket.members) * micros
+        for parameter in self.alone:
+            parameter.grad = None
+
+    def finish(self) -> None:
+        """After the last backward: returns when all gradients are whole."""
+        late = sum(bucket.missing for bucket in self.buckets)
+        if late:
+            raise RuntimeError(f"{late} gradients are missing in this step; their sum over the ranks would never end")
+        if self.thread is None:
+            for bucket in self.buckets:
+                bucket.reduce(bucket.group, self.wire)
+            return
+        for bucket in self.late:
+            self._send(bucket)
+        t0 = time.monotonic_ns()
+        for future in self.futures:
+            future.result()
+        if self.buckets:
+            self.buckets[0].group.ledger.add(AXIS, "drain", 0, 0.0, t0, (), kind="wait")
+
+    def updated(self) -> None:
+        """After the optimizer: under ZeRO every rank gets the weights that the others have updated."""
+        for bucket in self.buckets:
+            if bucket.weights is not None:
+                bucket.group.all_gather_(bucket.weights, bucket.parts, "optimizer")
+
+    def trainable(self) -> list[tuple[nn.Parameter, bool]]:
+        """What this rank's optimizer updates, and whether it is (of) a matrix."""
+        sharded = {id(p) for bucket in self.buckets if bucket.weights is not None for p in bucket.members}
+        whole = [(p, p.ndim > 1) for p in self.module.parameters() if id(p) not in sharded]
+        return whole + [shard for bucket in self.buckets for shard in bucket.shards]
+
+    def gradients(self) -> dict[nn.Parameter, Tensor]:
+        """The gradients of what is ``trainable``."""
+        return {p: p.grad for p, _ in self.trainable() if p.grad is not None}
+
+    def whole(self, values: Mapping[nn.Parameter, Tensor]) -> dict[str, Tensor]:
+        """Tensors of the shapes of ``trainable`` to those of the local parameters, by name. Collective under ZeRO."""
+        found = {name: values[p] for name, p in self.module.named_parameters() if p in values}
+        names = {id(p): name for name, p in self.module.named_parameters()}
+        for bucket in self.buckets:
+            if bucket.weights is not None:
+                whole = bucket.gathered([values[shard] for shard, _ in bucket.shards])
+                found.update({names[id(p)]: whole[b:e].view_as(p) for p, (b, e) in bucket.places()})
+        return found
+
+    def close(self) -> None:
+        if self.thread is not None:
+            self.thread.close()
+
+    def _send(self, bucket: Bucket) -> None:
+        assert self.thread is not None
+        group = self.groups[bucket.group.members]
+        self.futures.append(self.thread.submit(functools.partial(bucket.reduce, group, self.wire)))
+
+    def _ready(self, bucket: Bucket) -> Callable[[Tensor], None]:
+        def hook(_: Tensor) -> None:
+            bucket.missing -= 1
+            if self.thread is None:
+                return
+            while self.sent < len(self.main) and not self.main[self.sent].missing:
+                self._send(self.main[self.sent])
+                self.sent += 1
+
+        return hook

@@ -1,0 +1,30 @@
+"""Sequence parallelism: every rank holds the whole model and a share of the tokens of every sample; they meet in attention.
+
+    rank 0: tokens 0..31  -> q k v -+  ring:    k, v travel round, n-1 messages a layer          -> y of own tokens
+                                    |  ulysses: all tokens of some heads, two all-to-alls        -> loss of own tokens
+    rank 1: tokens 32..63 -> q k v -+                                                            -> gradients summed
+
+Sent per rank, layer and step, with g = key/value heads / heads (arXiv 2310.01889, 2309.14509):
+ring 2 g B s h (n-1)/n e forward, twice that backward; Ulysses (2+2g) B s h (n-1)/n^2 e forward, and the same backward.
+The gradients of all parameters are summed as in data parallelism (P e bytes, 2 (n-1)/n of it on a ring).
+
+A causal ring gives each rank an early and a late block of tokens, so that all have the same work. Options:
+``attention=ring|ulysses``, ``sequence_shares=[3,1]`` for boards of different speed, and those of the gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from strategies.base import register
+from strategies.composed import Composed
+from strategies.parts import gradients, spread
+
+
+@register
+class Sequence(Composed):
+    name: ClassVar[str] = "sequence"
+    axes: ClassVar[tuple[str, ...]] = ("sequence",)
+    default_progress: ClassVar[str] = "thread"
+    options: ClassVar[Mapping[str, Any]] = {**spread.OPTIONS, **gradients.OPTIONS}
