@@ -40,19 +40,22 @@ def memory(
 def activation_bytes(spec: ModelSpec, shape: StepShape, at: Placement, live: int = 1) -> int:
     """Estimated bytes that ``live`` micro-batches keep for their backward on this rank.
 
-    Per token and layer the graph keeps vectors of ``hidden`` (the inputs of both norms, and of attention and MLP), of
-    the local heads (q, k, v as computed, and the attention output) and of the local MLP columns (before and after the
-    activation; gate and product too when gated). With recomputation it keeps the input of each block, and all of one.
-    A language model's head keeps its logits twice: as they are and as log-probabilities.
+    Per token and layer the graph keeps vectors of ``hidden`` (the inputs of both norms, and of attention and MLP; an RMS
+    norm's result before its weight too), of the local heads (q, k, v as attention gets them, its output, and q and k
+    before they were rotated) and of the local MLP columns (before and after the activation; gate and product too when
+    gated). With recomputation it keeps the input of each block, and all of one. A language model's head keeps its logits
+    twice: as they are and as log-probabilities.
     """
     micro = max(at.micro_samples) * shape.element_bytes
     tokens, stream = micro * at.local_tokens, micro * at.stream_tokens
     heads = (at.units["heads"][1] - at.units["heads"][0]) * spec.head_dim
     kv = (at.units["kv_heads"][1] - at.units["kv_heads"][0]) * spec.head_dim
     columns = at.units["ffn"][1] - at.units["ffn"][0]
-    own = stream * 2 * spec.hidden + tokens * (
-        2 * spec.hidden + 2 * heads + 2 * kv + (4 if spec.mlp == "silu_gated" else 2) * columns
-    )
+    attention = 2 * heads + 2 * (heads if spec.kv_heads < spec.heads else kv)
+    if spec.positions == "rotary":
+        attention += heads + kv
+    norms = (4 if spec.norm == "rms" else 2) * spec.hidden
+    own = stream * norms + tokens * (2 * spec.hidden + attention + (4 if spec.mlp == "silu_gated" else 2) * columns)
     # Several virtual stages share the layers of a rank: each forward in flight keeps one of them.
     layers = live * at.layer_count / len(at.layers)
     total = layers * own if shape.recompute == "none" else layers * stream * spec.hidden + own
