@@ -26,11 +26,12 @@ COLOURS = {
     "tensor": "#D55E00",
     "pipeline": "#009E73",
     "hybrid": "#CC79A7",
+    "server": "#E69F00",
 }
-MARKERS = {"single": "s", "data": "o", "sequence": "v", "tensor": "^", "pipeline": "D", "hybrid": "P"}
+MARKERS = {"single": "s", "data": "o", "sequence": "v", "tensor": "^", "pipeline": "D", "hybrid": "P", "server": "*"}
 STATE_COLOURS = {"compute": "#0072B2", "communicate": "#E69F00", "wait": "#BBBBBB"}
 STATE_HATCHES = {"compute": "", "communicate": "////", "wait": "...."}
-OTHER_COLOUR, OTHER_MARKER = "#CC79A7", "X"
+OTHER_COLOUR, OTHER_MARKER = "#888888", "X"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from bench.record.point import point_block
 from bench.record.schema import RESULT
 from bench.record.statistics import median_interval
 from bench.reports import RankReport, RunFacts, Timeline
+from bench.schedule import schedule_block
 from strategies.plan import Plan
 
 if TYPE_CHECKING:
@@ -54,13 +55,14 @@ def write(
         tokens=time_block["tokens"],
     )
     joules = step_joules(traces, clock, facts.begin_ns, timeline.edges)
+    schedule = schedule_block(plan, reports, timeline, to_common)
     record: dict[str, Any] = {
         "schema": RESULT,
         "status": "ok",
         "reason": None,
         "point": _point(config, reports),
         "plan": _plan(plan, reports),
-        "time": {**time_block, "clock": clock.summary()},
+        "time": {**time_block, **({} if schedule is None else {"schedule": schedule}), "clock": clock.summary()},
         "energy": energy,
         "traffic": _traffic(plan, reports, timeline.timed_steps()),
         "memory": _memory(plan, reports),

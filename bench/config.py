@@ -14,7 +14,9 @@ from bench.energy.sources.base import registered
 from bench.errors import UserError
 from bench.fetch import WEIGHTS_FILE, check_sha256, checkpoint_dir
 from bench.launch.hosts import check_slots, read_inventory
+from bench.record.study import finished
 from strategies.base import check_options, get
+from strategies.checkpoints import Checkpoint, check_target
 from strategies.comm import ALGORITHMS
 from strategies.models.spec import ModelSpec
 from strategies.partition import either
@@ -28,7 +30,7 @@ MEANINGFUL = (
 )
 SMOKE = {"window_s": 2.0, "idle_s": 0.5, "eval_samples": 64}
 POSITIVE = ("window_s", "timeout_s")
-CHOICES = {"wait": ("spin", "poll"), "progress": ("thread", "inline"), "all_reduce": ALGORITHMS}
+CHOICES = {"wait": ("spin", "poll"), "progress": ("thread", "inline"), "all_reduce": ALGORITHMS, "cuda": ("staged", "aware")}
 DEVICES = ("cpu", "cuda")
 
 
@@ -47,7 +49,11 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
     _check_values({**cfg, "comm": comm})
     hosts = read_inventory(_from_project(cfg["cluster"]["hostfile"]), cfg["cluster"]["board"])
     check_slots(wanted, hosts, cfg["cluster"]["name"], cfg["cluster"]["oversubscribe"])
-    train = {**cfg["train"], "micro_batches": strategy.micro_batches(cfg["train"]["micro_batches"], mesh)}
+    train = {
+        **cfg["train"],
+        "micro_batches": strategy.micro_batches(cfg["train"]["micro_batches"], mesh),
+        **{key: _absolute(cfg["train"][key]) for key in ("save", "resume")},
+    }
     config: dict[str, Any] = {
         "schema": "edgejoule.config/1",
         "study": str(cfg["study"]),
@@ -70,8 +76,10 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
     if config["smoke"]:
         config.update({key: min(value, config[key] or value) for key, value in SMOKE.items()})
     plan_of(config)
-    config["hash"] = _hash(config)
-    return named(config, results, 0)
+    config["hash"] = _hash(config, _resumed(config))
+    point = named(config, results, 0)
+    _check_save(point, by_hand=ranks is not None)
+    return point
 
 
 def named(config: Mapping[str, Any], results: Path, repeat: int) -> dict[str, Any]:
@@ -165,9 +173,46 @@ def _from_project(path: str) -> Path:
     return found if found.is_absolute() or found.exists() else PROJECT / found
 
 
-def _hash(config: Mapping[str, Any]) -> str:
-    """Eight digits of what matters for the result. A checkpoint counts by its name and hash, not by where it lies."""
+def _absolute(folder: Any) -> str | None:
+    """A folder given from the working directory; ranks work in another."""
+    return None if folder is None else str(Path(str(folder)).expanduser().absolute())
+
+
+def _resumed(config: Mapping[str, Any]) -> Checkpoint | None:
+    """The checkpoint that the point goes on from. Raises PlanError or UserError where it cannot."""
+    train = config["train"]
+    if train["resume"] is None:
+        return None
+    found = Checkpoint.read(Path(train["resume"]))
+    found.check(ModelSpec.from_dict(config["model"]["spec"]), train["dtype"], train["optimizer"])
+    if train["steps"] is not None and train["steps"] < found.steps + 2:
+        raise UserError(
+            f"train.steps={train['steps']} counts the {found.steps} steps of {found.folder} too; use null or at least "
+            f"{found.steps + 2} (one to warm up, one to time)"
+        )
+    return found
+
+
+def _check_save(point: Mapping[str, Any], by_hand: bool) -> None:
+    """Raise PlanError where no checkpoint can be saved, and UserError where none would be: a campaign skips finished points."""
+    folder, save = point["paths"]["point"], point["train"]["save"]
+    if save is None:
+        return
+    check_target(Path(save))
+    if not by_hand and not Path(save).exists() and finished(Path(folder)):
+        raise UserError(
+            f"{folder} is finished and would not run again, so {save} would not be saved; choose another study= or move that "
+            "folder away"
+        )
+
+
+def _hash(config: Mapping[str, Any], resumed: Checkpoint | None) -> str:
+    """Eight digits of what matters for the result. Weights count by name and hash and a resumed checkpoint by what it holds,
+    not by where they lie."""
     chosen = {key: config[key] for key in MEANINGFUL}
+    chosen["train"] = {key: value for key, value in config["train"].items() if key not in ("save", "resume")}
+    if resumed is not None:
+        chosen["train"]["resume"] = resumed.digest
     checkpoint = config["model"]["checkpoint"]
     chosen["model"] = {**config["model"], "checkpoint": Path(checkpoint).name if checkpoint else None}
     return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]

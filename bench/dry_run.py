@@ -1,9 +1,10 @@
-"""What would run: the points in their order, and for each configuration its plan and its command."""
+"""What would run: the points in their order, and for each configuration its plan, its schedule and its command."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,15 +13,19 @@ from rich.table import Table
 
 from bench.config import plan_of
 from bench.launch.point import job_of
+from bench.schedule import stage_actions
 from strategies.placement import Placement
 from strategies.plan import AXES, Plan
+from strategies.schedules import Action, text
+from strategies.schedules.simulate import simulate
 
 MIB = 2**20
+LONGEST_LINE = 140
 
 
 def show(points: Sequence[Mapping[str, Any]], started_by_hand: bool = False) -> int:
-    """Print the matrix, and placement, memory, traffic and mpirun line of every configuration. Writes no file."""
-    console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 140)
+    """Print the matrix, and placement, memory, traffic, schedule and mpirun line of every configuration. Writes no file."""
+    console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else LONGEST_LINE)
     configurations = {point["hash"]: point for point in reversed(points)}
     console.print(f"{len(points)} points of {len(configurations)} configurations, in this order:")
     for point in points:
@@ -31,6 +36,9 @@ def show(points: Sequence[Mapping[str, Any]], started_by_hand: bool = False) -> 
         console.print(f"\n[bold]{point['strategy']['name']}[/bold] on {point['ranks']} ranks: {mesh}", highlight=False)
         console.print(_ranks(plan))
         console.print(_traffic(plan))
+        todo = stage_actions(plan)
+        if todo:
+            console.print(_schedule(plan.options["schedule"], todo))
         if not started_by_hand:
             launcher, job = job_of(point)
             console.print(shlex.join(launcher.command(job)), markup=False)
@@ -77,4 +85,21 @@ def _traffic(plan: Plan) -> Table:
         table.add_row(volume.key, str(volume.calls), f"{volume.payload_bytes:,}", f"{volume.wire_bytes:,.0f}")
     if not plan.volumes:
         table.add_row("none", "0", "0", "0")
+    return table
+
+
+def _schedule(name: str, todo: Sequence[Sequence[Action]]) -> Table:
+    """The order of computation on each stage, and the bubble that it would have on equal stages."""
+    bubble = simulate(todo, [1.0] * len(todo), [2.0] * len(todo), weight_share=0.5).bubble
+    table = Table(
+        title=f"Schedule {name}: bubble {100 * bubble:.1f} % if stages are equal, backward is 2 x forward, messages are free",
+        caption="F forward, B backward of a micro-batch; I and W: its input and weight gradients apart (taken as equal)",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("stage", justify="right")
+    table.add_column("order of computation")
+    frame = len("│ stage │  │")
+    for stage, order in enumerate(todo):
+        table.add_row(str(stage), textwrap.shorten(text(order), LONGEST_LINE - frame, placeholder=" ..."))
     return table

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from bench.errors import UserError
+from strategies.comm.cuda import why_not_aware
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -71,6 +72,9 @@ def device_of(config: Mapping[str, Any], comm: MPI.Comm) -> str:
 
     if not torch.cuda.is_available():
         raise UserError(f"device=cuda, but torch {torch.__version__} finds no GPU on this host; use device=cpu")
+    why_not = why_not_aware(comm) if config["comm"]["cuda"] == "aware" else None
+    if why_not is not None:
+        raise UserError(f"comm.cuda=aware cannot be used: {why_not}; use comm.cuda=staged")
     local = comm.Split_type(MPI.COMM_TYPE_SHARED).Get_rank()
     device = local % torch.cuda.device_count()
     torch.cuda.set_device(device)

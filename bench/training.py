@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from torch import Tensor
 from bench.memory import ActivationMeter
 from bench.tasks.base import Task
 from strategies.base import Scores, Strategy
+from strategies.checkpoints import resume
 from strategies.comm.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -54,17 +56,19 @@ class Evaluation:
 
 @dataclass
 class History:
-    """What one rank saw of the training."""
+    """What one rank saw of the training, which began at ``first_step``: the steps done before, where it was resumed."""
 
     segments: list[Segment] = field(default_factory=list)
     losses: list[Tensor] = field(default_factory=list)
+    first_step: int = 0
     evaluations: list[Evaluation] = field(default_factory=list)
     warmup_stable: bool = True
     activations_bytes: int = 0
 
     @property
     def steps(self) -> int:
-        return len(self.losses)
+        """Steps done in all, with those before ``first_step``."""
+        return self.first_step + len(self.losses)
 
 
 def make_optimizer(trainable: Sequence[tuple[torch.nn.Parameter, bool]], train: Mapping[str, Any]) -> torch.optim.Optimizer:
@@ -79,12 +83,13 @@ def make_optimizer(trainable: Sequence[tuple[torch.nn.Parameter, bool]], train: 
 
 
 class Trainer:
-    """Runs the steps of one point on this rank."""
+    """Runs the steps of one point on this rank, from the beginning or from the checkpoint ``train.resume``."""
 
     def __init__(self, config: Mapping[str, Any], comm: MPI.Comm, strategy: Strategy, task: Task, ledger: Ledger) -> None:
         self.config, self.comm, self.strategy, self.task, self.ledger = config, comm, strategy, task, ledger
         self.optimizer = make_optimizer(strategy.trainable(), config["train"])
-        self.history = History()
+        folder = config["train"]["resume"]
+        self.history = History(first_step=resume(strategy, self.optimizer, Path(folder)) if folder else 0)
 
     def run(self, window_s: float) -> History:
         """Warm up, then train in timed windows: ``train.steps`` steps in all, or enough of them for ``window_s``."""
@@ -126,7 +131,7 @@ class Trainer:
         Rank 0 judges for all. Gives up after ``warmup.max_steps``, and the record says so.
         """
         warmup, steps = self.config["warmup"], self.config["train"]["steps"]
-        most = warmup["max_steps"] if steps is None else min(warmup["max_steps"], max(1, steps - 1))
+        most = warmup["max_steps"] if steps is None else min(warmup["max_steps"], max(1, steps - self.history.steps - 1))
         segment = self._begin(timed=False)
         stable = False
         while len(segment.ends_ns) < most and not stable:

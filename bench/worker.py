@@ -1,8 +1,8 @@
 """What every rank runs: ``mpirun ... python -m mpi4py -m bench.worker config.json``.
 
 Rank 0 reads the resolved configuration and broadcasts it; no shared file system and no Hydra is needed. The way of a
-point: build the shard, start the power samplers, compare clocks, measure idle, warm up, train in timed windows,
-measure idle and clocks again, gather, and let rank 0 write the record.
+point: build the shard (and resume a checkpoint), start the power samplers, compare clocks, measure idle, warm up, train
+in timed windows, measure idle and clocks again, save a checkpoint, gather, and let rank 0 write the record.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
     from bench.energy.session import EnergySession
     from bench.tasks.base import make_task
     from bench.training import Trainer
+    from strategies import checkpoints
     from strategies.comm.ledger import Ledger
 
     started, begin_ns = datetime.now(timezone.utc), time.monotonic_ns()
@@ -78,12 +79,12 @@ def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
     task = make_task(dict(config))
     ledger = Ledger()
     strategy, drawn = _build(config, comm, ledger, facts["device"])
+    trainer = Trainer(config, comm, strategy, task, ledger)
     memory.reset_peak()
 
     session = EnergySession(comm, dict(config["energy"]), dict(config["boards"]), placing.host_info(facts))
     session.start()
     try:
-        trainer = Trainer(config, comm, strategy, task, ledger)
         before = measure(comm, facts["boot_id"])
         comm.Barrier()
         ready_ns = time.monotonic_ns()
@@ -94,6 +95,14 @@ def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
     finally:
         session.stop()
     traces = session.gather()
+    held = {
+        "peak_bytes": memory.peak_bytes(),
+        "baseline_bytes": baseline,
+        **memory.states(strategy.trainable(), trainer.optimizer, strategy.module),
+        "activations_bytes": history.activations_bytes,
+    }
+    if config["train"]["save"]:  # gathers whole tensors on rank 0, so the memory of training is read before
+        checkpoints.save(strategy, trainer.optimizer, history.steps, Path(config["train"]["save"]), comm)
     strategy.close()
 
     report = RankReport(
@@ -102,15 +111,10 @@ def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
         history=history,
         entries=ledger.entries,
         losses=[float(loss) for loss in history.losses],
-        memory={
-            "peak_bytes": memory.peak_bytes(),
-            "baseline_bytes": baseline,
-            **memory.states(strategy.trainable(), trainer.optimizer, strategy.module),
-            "activations_bytes": history.activations_bytes,
-        },
+        memory=held,
         weights_hash=placing.weights_hash(strategy.module),
         idle_ns=idle,
-        drawn=drawn,
+        drawn=[] if config["train"]["resume"] else drawn,
     )
     reports = comm.gather(report)
     if reports is None or before is None or after is None or traces is None:
@@ -138,7 +142,7 @@ def _build(config: Mapping[str, Any], comm: MPI.Intracomm, ledger: Any, device: 
     spec = ModelSpec.from_dict(config["model"]["spec"])
     plan = cls.plan(spec, StepShape.of(train), MeshShape(**config["mesh"]), check_options(cls, options))
     how = config["comm"]
-    mesh = Mesh(comm, plan.mesh, ledger, how["wait"], how["progress"], how["all_reduce"])
+    mesh = Mesh(comm, plan.mesh, ledger, how["wait"], how["progress"], how["all_reduce"], how["cuda"])
     strategy = cls(plan, mesh)
     checkpoint = config["model"]["checkpoint"]
     with WeightLoader(spec, Path(checkpoint) if checkpoint else None, config["seed"]) as load:

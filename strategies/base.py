@@ -138,6 +138,14 @@ class Strategy(ABC):
         """What this rank's optimizer updates, and whether it is (part of) a matrix, which weight decay applies to."""
         return [(parameter, parameter.ndim > 1) for parameter in self.module.parameters()]
 
+    def sharded(self, values: Mapping[str, Tensor]) -> dict[nn.Parameter, Tensor]:
+        """Tensors of the shapes of this rank's parameters, by name, as tensors of the shapes of what is ``trainable``.
+
+        Each has memory of its own if those of ``values`` have. With ``export``, which goes the other way, states of an
+        optimizer pass from one strategy to another.
+        """
+        return {parameter: values[name] for name, parameter in self.module.named_parameters()}
+
     def updated(self) -> None:  # noqa: B027 - most strategies have nothing to do
         """To be called after each step of the optimizer: makes the weights whole where it updated only a part."""
 

@@ -71,9 +71,24 @@ class Composed(Strategy):
                 _live(placement, shape, given),
                 gradients.updated_elements(model, shape, placement, given),
             ),
-            volumes=tuple(merge(_volumes(model, shape, placement, given))),
+            volumes=tuple(merge(cls.volumes(model, shape, placement, given))),
             notes=("activations are an estimate",),
         )
+
+    @classmethod
+    def volumes(
+        cls, spec: ModelSpec, shape: StepShape, placement: tuple[Placement, ...], options: Mapping[str, Any]
+    ) -> Iterator[Volume]:
+        """Traffic of every rank in one step: the sum of the parts'."""
+        yield from gradients.volumes(spec, shape, placement, options)
+        yield from cut.volumes(spec, shape, placement)
+        yield from spread.volumes(spec, shape, placement, options)
+        yield from stages.volumes(spec, shape, placement)
+
+    def make_gradients(self) -> gradients.GradientSync:
+        """How gradients are added up. Collective."""
+        given = {**OPTIONS, **self.made_by.options}
+        return gradients.GradientSync.of(self.module, self.mesh, self.shape, self.made_by.placement, given)
 
     def build(self, load: WeightLoader, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
         self.device, given = torch.device(device), {**OPTIONS, **self.made_by.options}
@@ -90,8 +105,7 @@ class Composed(Strategy):
             self.runner = stages.StageRunner(self.module, self.mesh.stages, self.at, placement, given)
         else:
             self.runner = LocalRunner(self.module, self.mesh.ledger)
-        planned = gradients.plan_buckets(self.spec, self.shape, self.at, placement, given["bucket_bytes"])
-        self.gradients = gradients.GradientSync.of(self.module, self.mesh, planned, given)
+        self.gradients = self.make_gradients()
         talks = self.at.stage[1] > 1 or self.mesh.shape.sequence > 1
         self.pump = Pump(self.mesh.stages) if talks and self.mesh.progress == "thread" else None
         return self.module
@@ -103,11 +117,14 @@ class Composed(Strategy):
         with self.pump or nullcontext():
             loss = self.runner.train(micros, count)
         with self.mesh.ledger.during("backward", op="gradients"):
-            self.gradients.finish()
+            self.gradients.finish(batch)
         return loss if self._reports() else torch.zeros_like(loss)
 
     def trainable(self) -> list[tuple[nn.Parameter, bool]]:
         return self.gradients.trainable()
+
+    def sharded(self, values: Mapping[str, Tensor]) -> dict[nn.Parameter, Tensor]:
+        return self.gradients.sharded(values)
 
     def updated(self) -> None:
         self.gradients.updated()
@@ -195,15 +212,6 @@ def _check(options: Mapping[str, Any], mesh: MeshShape, shape: StepShape) -> Non
         raise PlanError(f"strategy.wire={options['wire']} is unknown; use null, {' or '.join(gradients.WIRE)}")
     if not isinstance(options["bucket_bytes"], int) or options["bucket_bytes"] < 1:
         raise PlanError(f"strategy.bucket_bytes={options['bucket_bytes']} must be a positive number of bytes")
-
-
-def _volumes(
-    spec: ModelSpec, shape: StepShape, placement: tuple[Placement, ...], options: Mapping[str, Any]
-) -> Iterator[Volume]:
-    yield from gradients.volumes(spec, shape, placement, options)
-    yield from cut.volumes(spec, shape, placement)
-    yield from spread.volumes(spec, shape, placement, options)
-    yield from stages.volumes(spec, shape, placement)
 
 
 def _live(placement: tuple[Placement, ...], shape: StepShape, options: Mapping[str, Any]) -> dict[int, int]:

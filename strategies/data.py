@@ -9,7 +9,8 @@ sends 2 (n-1)/n of it (Li et al., PyTorch Distributed, arXiv 2006.15704). Bucket
 the first and go out on the communication thread while backward still computes.
 
 Options: ``shares=[3,1]`` gives faster boards more samples; ``zero=1`` shares the optimizer's states (the same bytes);
-``wire=bfloat16`` or ``float16`` halves the bytes; ``bucket_bytes`` sets the size of a message. See ``parts/gradients.py``.
+``wire=bfloat16`` or ``float16`` halves the bytes; ``token_table=auto|dense|rows`` sends the gradient of the token table as
+the rows that were looked up where that is less; ``bucket_bytes`` sets the size of a message. See ``parts/gradients.py``.
 """
 
 from __future__ import annotations

@@ -28,4 +28,4 @@ class Pipeline(Composed):
     name: ClassVar[str] = "pipeline"
     axes: ClassVar[tuple[str, ...]] = ("pipeline",)
     default_micro_batches: ClassVar[int | Literal["stages"]] = "stages"
-    options: ClassVar[Mapping[str, Any]] = {**stages.OPTIONS, "bucket_bytes": gradients.BUCKET_BYTES}
+    options: ClassVar[Mapping[str, Any]] = {**stages.OPTIONS, "bucket_bytes": gradients.BUCKET_BYTES, "token_table": "auto"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.launch.hosts import Host
@@ -26,15 +27,20 @@ def environment(**extra: str) -> dict[str, str]:
     }
 
 
-def run(ranks: int, module: str, *arguments: str, timeout_s: float = 300, **extra: str) -> subprocess.CompletedProcess[str]:
-    """``python -m mpi4py -m MODULE ARGUMENTS`` on ``ranks`` ranks of this machine, as the suite itself starts jobs."""
+def run(
+    ranks: int, module: str, *arguments: str, timeout_s: float = 300, prefix: Sequence[str] = (), **extra: str
+) -> subprocess.CompletedProcess[str]:
+    """``python -m mpi4py -m MODULE ARGUMENTS`` on ``ranks`` ranks of this machine, as the suite itself starts jobs.
+
+    ``prefix`` goes before mpirun, ``extra`` into its environment.
+    """
     launcher, here = launcher_for(find_mpirun()), [Host("localhost", 1)]
     with tempfile.TemporaryDirectory() as folder:
         hostfile = Path(folder) / "hostfile"
         hostfile.write_text(launcher.hostfile(here))
         job = Job(ranks, here, hostfile, module, arguments, oversubscribe=True, root=os.geteuid() == 0)
         return subprocess.run(
-            launcher.command(job),
+            [*prefix, *launcher.command(job)],
             cwd=ROOT,
             env=environment(**extra),
             stdin=subprocess.DEVNULL,

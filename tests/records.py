@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bench.record.statistics import median_interval
+from strategies.schedules import actions, text
+from strategies.schedules.simulate import simulate
 
 SPEED = {"single": 22.0, "data": 38.0, "tensor": 42.0, "pipeline": 30.0, "hybrid": 35.0}
 WATTS = {"single": 20.8, "data": 27.4, "tensor": 27.5, "pipeline": 27.3, "hybrid": 27.4}
@@ -18,8 +20,12 @@ def make_record(
     kind: str = "modelled",
     smoke: bool = False,
     steps: int = 12,
+    schedule: bool = False,
 ) -> dict[str, Any]:
-    """One point; repeats differ by a few per cent. Points that did not finish have no numbers."""
+    """One point; repeats differ by a few per cent. Points that did not finish have no numbers.
+
+    With ``schedule`` it carries that of an interleaved pipeline: two stages, two virtual ones each, two micro-batches.
+    """
     ranks = 1 if strategy == "single" else 2
     axis = strategy if strategy in ("data", "tensor", "pipeline") else "data"
     mesh = {**dict.fromkeys(("pipeline", "data", "sequence", "tensor"), 1), axis: ranks}
@@ -40,6 +46,8 @@ def make_record(
     }  # fmt: skip
     if status in ("ok", "invalid"):
         record |= _numbers(strategy, ranks, repeat, kind, steps, mesh)
+        if schedule:
+            record["time"]["schedule"] = _schedule(late_s=0.01 * (1 + repeat))
     return record
 
 
@@ -97,3 +105,21 @@ def _numbers(strategy: str, ranks: int, repeat: int, kind: str, steps: int, mesh
             "evaluations": [final],
         },
     }  # fmt: skip
+
+
+def _schedule(late_s: float) -> dict[str, Any]:
+    """Forwards of 0.05 s, backwards of 0.1 s; measured, each message takes ``late_s``."""
+    todo = [list(actions("interleaved", stage, 2, 2, 2)) for stage in range(2)]
+    played = {
+        "predicted": simulate(todo, [0.05] * 2, [0.1] * 2),
+        "measured": simulate(todo, [0.05] * 2, [0.1] * 2, message_s=late_s),
+    }
+    sides = {
+        side: {
+            "duration_s": found.duration_s,
+            "bubble": found.bubble,
+            "intervals": [[i.stage, str(i.action), i.start_s, i.end_s] for i in found.intervals],
+        }
+        for side, found in played.items()
+    }
+    return {"name": "interleaved", "step": 7, "text": [text(stage) for stage in todo], **sides}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
 
 from tests import mpirun
 
@@ -21,3 +22,12 @@ def test_ladder(ranks: int) -> None:
     assert min(passed) > 50
     assert "failed" not in done.stdout
     assert "skipped" not in done.stdout
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: host staging and the GPU's attention are not tested")
+def test_equality_on_a_gpu() -> None:
+    """Three ranks share one GPU, through pinned host memory."""
+    target = "tests/mpi/test_equality.py"
+    done = mpirun.run(3, "pytest", "-x", "--color=no", "-p", "no:cacheprovider", target, EDGEJOULE_TEST_DEVICE="cuda")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    assert len(re.findall(r"\d+ passed", done.stdout)) == 3

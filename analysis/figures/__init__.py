@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from analysis.figures import breakdown, energy_time, learning, memory, power, spread, traffic
+from analysis.figures import breakdown, energy_time, learning, memory, power, schedule, spread, traffic
 from analysis.records import Study
 from analysis.style import Drawn
 
@@ -19,4 +19,5 @@ FIGURES: tuple[Callable[[Study], list[Drawn]], ...] = (
     learning.draw_steps,
     spread.draw,
     power.draw,
+    schedule.draw,
 )

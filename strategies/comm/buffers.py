@@ -32,11 +32,11 @@ def _datatypes() -> dict[torch.dtype, Any]:
     }
 
 
-def as_mpi(tensor: Tensor, moved: bool = False) -> list[Any]:
+def as_mpi(tensor: Tensor, moved: bool = False, aware: bool = False) -> list[Any]:
     """The tensor's own memory as an MPI buffer specification, without a copy.
 
     Raises TypeError for a dtype that MPI cannot add (bfloat16, float16, bool, ...) unless a 16-bit float is only
-    ``moved``, and ValueError for a tensor that is not contiguous or not on the CPU.
+    ``moved``, and ValueError for a tensor that is not contiguous, or on a GPU and MPI is not ``aware`` of it.
     """
     from mpi4py import MPI
 
@@ -46,7 +46,7 @@ def as_mpi(tensor: Tensor, moved: bool = False) -> list[Any]:
     if datatype is None:
         known = ", ".join(str(dtype) for dtype in _datatypes())
         raise TypeError(f"MPI cannot reduce {tensor.dtype}; cast to one of {known} first")
-    if tensor.device.type != "cpu":
+    if tensor.device.type != "cpu" and not aware:
         raise ValueError(f"MPI needs a tensor on the CPU, found {tensor.device}; stage it in host memory first")
     if not tensor.is_contiguous():
         raise ValueError(f"MPI needs a contiguous tensor, found strides {tensor.stride()} for {tuple(tensor.shape)}")
@@ -54,9 +54,9 @@ def as_mpi(tensor: Tensor, moved: bool = False) -> list[Any]:
     return [view, datatype]
 
 
-def parts_as_mpi(tensor: Tensor, spans: list[Span], moved: bool = False) -> list[Any]:
+def parts_as_mpi(tensor: Tensor, spans: list[Span], moved: bool = False, aware: bool = False) -> list[Any]:
     """A flat tensor as consecutive parts of different sizes, one for each rank."""
-    view, datatype = as_mpi(tensor, moved)
+    view, datatype = as_mpi(tensor, moved, aware)
     return [view, [end - begin for begin, end in spans], [begin for begin, _ in spans], datatype]
 
 
@@ -64,16 +64,22 @@ def nbytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def to_host(tensor: Tensor) -> Tensor:
-    """The tensor itself on the CPU; of one on a GPU a copy in pinned memory, complete when this returns."""
+def to_host(tensor: Tensor, aware: bool) -> Tensor:
+    """What MPI reads: the tensor itself where it can, else a copy in pinned memory; complete when this returns."""
     if tensor.device.type == "cpu":
         return tensor
-    return host_like(tensor).copy_(tensor)
+    if aware:
+        torch.cuda.current_stream(tensor.device).synchronize()
+        return tensor
+    return host_like(tensor, aware).copy_(tensor)
 
 
-def host_like(tensor: Tensor) -> Tensor:
-    """Room for the values of ``tensor`` that MPI can write to: itself on the CPU, else pinned memory."""
+def host_like(tensor: Tensor, aware: bool) -> Tensor:
+    """Room that MPI writes to: the tensor itself where it can, else pinned memory of its shape."""
     if tensor.device.type == "cpu":
+        return tensor
+    if aware:
+        torch.cuda.current_stream(tensor.device).synchronize()
         return tensor
     return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
 

@@ -35,16 +35,18 @@ class Group:
         ledger: Ledger,
         wait: Wait = "spin",
         algorithm: str = "mpi",
+        aware: bool = False,
         thread: str = "main",
     ) -> None:
         self.comm, self.axis, self.members, self.ledger = comm, axis, members, ledger
-        self.wait, self.algorithm, self.thread = wait, algorithm, thread
+        self.wait, self.algorithm, self.aware, self.thread = wait, algorithm, aware, thread
         self.size, self.rank = comm.Get_size(), comm.Get_rank()
         self._calls = 0
 
     def for_thread(self) -> Group:
         """The same ranks on a duplicated communicator, for use by one communication thread. Collective."""
-        return Group(self.comm.Dup(), self.axis, self.members, self.ledger, self.wait, self.algorithm, "comm")
+        how = (self.wait, self.algorithm, self.aware)
+        return Group(self.comm.Dup(), self.axis, self.members, self.ledger, *how, thread="comm")
 
     def all_reduce(self, tensor: Tensor, phase: str | None = None) -> Tensor:
         """The sum over the group as a new tensor; ``tensor`` stays as it is."""
@@ -55,8 +57,8 @@ class Group:
             self.all_reduce_(total, phase)
             return total
         total = torch.empty_like(tensor)
-        host, summed = to_host(tensor), host_like(total)
-        self._collect("all_reduce", as_mpi(host), as_mpi(summed), nbytes(tensor), phase)
+        host, summed = to_host(tensor, self.aware), host_like(total, self.aware)
+        self._collect("all_reduce", self._buffer(host), self._buffer(summed), nbytes(tensor), phase)
         return from_host(summed, total)
 
     def all_reduce_(self, tensor: Tensor, phase: str | None = None) -> None:
@@ -65,9 +67,9 @@ class Group:
             return
         from mpi4py import MPI
 
-        host = to_host(tensor)
+        host = to_host(tensor, self.aware)
         if self.algorithm == "mpi":
-            self._collect("all_reduce", MPI.IN_PLACE, as_mpi(host), nbytes(tensor), phase)
+            self._collect("all_reduce", MPI.IN_PLACE, self._buffer(host), nbytes(tensor), phase)
         else:
             run = ALL_REDUCE[self.algorithm]
             self._counted("all_reduce", lambda: run(self.comm, host, self.wait), nbytes(tensor), phase)
@@ -79,8 +81,8 @@ class Group:
         if self.size == 1:
             gathered[0] = tensor
             return gathered
-        host, all_of_it = to_host(tensor), host_like(gathered)
-        self._collect("all_gather", as_mpi(host), as_mpi(all_of_it), nbytes(tensor), phase)
+        host, all_of_it = to_host(tensor, self.aware), host_like(gathered, self.aware)
+        self._collect("all_gather", self._buffer(host), self._buffer(all_of_it), nbytes(tensor), phase)
         return from_host(all_of_it, gathered)
 
     def all_gather_(self, flat: Tensor, parts: list[Span], phase: str | None = None) -> None:
@@ -90,9 +92,9 @@ class Group:
         from mpi4py import MPI
 
         begin, end = parts[self.rank]
-        host = to_host(flat)
+        host = to_host(flat, self.aware)
         payload = (end - begin) * flat.element_size()
-        self._collect("all_gather_v", MPI.IN_PLACE, parts_as_mpi(host, parts, moved=True), payload, phase)
+        self._collect("all_gather_v", MPI.IN_PLACE, parts_as_mpi(host, parts, moved=True, aware=self.aware), payload, phase)
         from_host(host, flat)
 
     def reduce_scatter(self, flat: Tensor, parts: list[Span], phase: str | None = None) -> Tensor:
@@ -104,9 +106,9 @@ class Group:
         if self.size == 1:
             return flat[begin:end].clone()
         own = flat.new_empty(end - begin)
-        host, summed = to_host(flat), host_like(own)
+        host, summed = to_host(flat, self.aware), host_like(own, self.aware)
         counts = [stop - start for start, stop in parts]
-        self._collect("reduce_scatter", as_mpi(host), as_mpi(summed), nbytes(flat), phase, counts)
+        self._collect("reduce_scatter", self._buffer(host), self._buffer(summed), nbytes(flat), phase, counts)
         return from_host(summed, own)
 
     def reduce_scatter_(self, flat: Tensor, parts: list[Span], phase: str | None = None) -> None:
@@ -115,9 +117,9 @@ class Group:
             return
         from mpi4py import MPI
 
-        host, (begin, end) = to_host(flat), parts[self.rank]
+        host, (begin, end) = to_host(flat, self.aware), parts[self.rank]
         counts = [stop - start for start, stop in parts]
-        self._collect("reduce_scatter", MPI.IN_PLACE, as_mpi(host), nbytes(flat), phase, counts)
+        self._collect("reduce_scatter", MPI.IN_PLACE, self._buffer(host), nbytes(flat), phase, counts)
         if begin:
             host[begin:end] = host[: end - begin]  # in place, MPI leaves the result in front
         from_host(host, flat)
@@ -129,10 +131,15 @@ class Group:
         sent = torch.cat([part.reshape(-1) for part in parts])
         sizes = [math.prod(shape) for shape in shapes]
         received = sent.new_empty(sum(sizes))
-        host, arrived = to_host(sent), host_like(received)
-        send = parts_as_mpi(host, spans([part.numel() for part in parts]), moved=True)
-        self._collect("all_to_all", send, parts_as_mpi(arrived, spans(sizes), moved=True), nbytes(sent), phase)
+        host, arrived = to_host(sent, self.aware), host_like(received, self.aware)
+        send = parts_as_mpi(host, spans([part.numel() for part in parts]), moved=True, aware=self.aware)
+        self._collect(
+            "all_to_all", send, parts_as_mpi(arrived, spans(sizes), moved=True, aware=self.aware), nbytes(sent), phase
+        )
         return [part.view(*shape) for part, shape in zip(from_host(arrived, received).split(sizes), shapes, strict=True)]
+
+    def _buffer(self, tensor: Tensor) -> list[Any]:
+        return as_mpi(tensor, aware=self.aware)
 
     def _collect(self, op: str, send: Any, receive: Any, payload: int, phase: str | None, *more: Any) -> None:
         comm = self.comm
@@ -150,6 +157,9 @@ class Group:
 
     def _counted(self, op: str, call: Callable[[], object], payload: int, phase: str | None) -> None:
         t0 = time.monotonic_ns()
+        if self.thread != "main":
+            # Spinning beside the computation would take its core: sleep until all have come, then let MPI do it.
+            finish(self.comm.Ibarrier(), "poll")
         call()
         op = op.removesuffix("_v")
         self._calls += 1
@@ -159,16 +169,16 @@ class Group:
 
     def send(self, tensor: Tensor, to: int, tag: int) -> Message:
         """Begin to send to group rank ``to``. The message keeps the tensor alive until it is waited for."""
-        t0, payload, host = time.monotonic_ns(), nbytes(tensor), to_host(tensor)
-        request = self.comm.Isend(as_mpi(host), dest=to, tag=tag)
+        t0, payload, host = time.monotonic_ns(), nbytes(tensor), to_host(tensor, self.aware)
+        request = self.comm.Isend(self._buffer(host), dest=to, tag=tag)
         match = (self.members[self.rank], self.members[to], tag)
         self.ledger.add(self.axis, "send", payload, float(payload), t0, match)
         return Message(self, request, host, host, "send", match)
 
     def receive(self, tensor: Tensor, source: int, tag: int) -> Message:
         """Begin to receive into ``tensor`` from group rank ``source``."""
-        host = host_like(tensor)
-        request = self.comm.Irecv(as_mpi(host), source=source, tag=tag)
+        host = host_like(tensor, self.aware)
+        request = self.comm.Irecv(self._buffer(host), source=source, tag=tag)
         return Message(self, request, host, tensor, "receive", (self.members[source], self.members[self.rank], tag))
 
 

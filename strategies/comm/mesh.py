@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from strategies.comm.cuda import Cuda
 from strategies.comm.group import Group
 from strategies.comm.ledger import Ledger
 from strategies.comm.progress import Progress
@@ -19,8 +20,8 @@ class Mesh:
 
     ``groups[axis]`` holds the ranks that differ from this one only along ``axis``, ordered by their coordinate.
     ``stages`` is for the messages of pipelines, between any two ranks. World ranks are the plan's ranks: the Cartesian
-    communicator is made without reordering. ``wait``, ``progress`` and ``algorithm`` say how all operations wait, whether
-    they advance beside the computation, and which all-reduce they use.
+    communicator is made without reordering. ``wait``, ``progress``, ``algorithm`` and ``cuda`` say how all operations wait,
+    whether they advance beside the computation, which all-reduce they use, and whether MPI gets buffers on a GPU.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Mesh:
         wait: Wait = "spin",
         progress: Progress = "thread",
         algorithm: str = "mpi",
+        cuda: Cuda = "staged",
     ) -> None:
         if comm.Get_size() != shape.size:
             raise ValueError(f"the mesh {shape.dims} needs {shape.size} ranks, the communicator has {comm.Get_size()}")
@@ -38,7 +40,7 @@ class Mesh:
         cart = comm.Create_cart(shape.dims, periods=[False] * len(AXES), reorder=False)
         self.rank = cart.Get_rank()
         self.coordinates = shape.coordinates(self.rank)
-        everyone, self._how = tuple(range(shape.size)), (ledger, wait, algorithm)
+        everyone, self._how = tuple(range(shape.size)), (ledger, wait, algorithm, cuda == "aware")
         self.world = Group(cart, "world", everyone, *self._how)
         self.stages = Group(cart, "pipeline", everyone, *self._how)
         self.groups = {

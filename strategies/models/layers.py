@@ -52,6 +52,12 @@ class Spread(Protocol):
         """A weight used in the same way on every rank, whose gradient must be counted once."""
 
 
+class Rows(Protocol):
+    """Looks tokens up, and takes care of the table's gradient itself (``strategies/parts/rows.py``)."""
+
+    def look_up(self, ids: Tensor) -> Tensor: ...
+
+
 class Context(NamedTuple):
     """What attention needs beside q, k and v.
 

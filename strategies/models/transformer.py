@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from strategies.base import IGNORED, Batch
-from strategies.models.layers import Block, Context, Cut, Norm, Spread, Whole, turns
+from strategies.models.layers import Block, Context, Cut, Norm, Rows, Spread, Whole, turns
 from strategies.models.spec import ModelSpec
 from strategies.placement import Placement
 
@@ -65,6 +65,8 @@ class Table(nn.Module):
 class Embedding(nn.Module):
     """Token, position and type vectors added up, then the embedding norm where the family has one."""
 
+    rows: Rows | None = None
+
     def __init__(self, spec: ModelSpec, rows: int, cut: Cut) -> None:
         super().__init__()
         self.cut = cut
@@ -75,7 +77,10 @@ class Embedding(nn.Module):
 
     def forward(self, micro: Micro) -> Tensor:
         """[b, stream, H]."""
-        x = self.cut.embed(micro.ids, self.tokens.weight)
+        if self.rows is not None and torch.is_grad_enabled():
+            x = self.rows.look_up(micro.ids)
+        else:
+            x = self.cut.embed(micro.ids, self.tokens.weight)
         if self.positions is not None:
             x = x + F.embedding(self.cut.own(micro.positions), self.positions.weight)
         if self.types is not None:

@@ -8,6 +8,7 @@ the first; the rest follow in an order that all ranks agree on, so that no two r
     all-reduce   P e bytes a rank                                   every rank updates everything
     ZeRO-1       reduce-scatter P e, all-gather P e / n             each updates 1/n, and holds 1/n of the optimizer states
                  (Rajbhandari et al., arXiv 1910.02054)
+    token table  as rows where that is less (``rows.py``)
     16-bit wire  all-to-all P 2, all-gather P 2 / n (not in ZeRO)   parts are added up in the weights' own dtype
 """
 
@@ -23,17 +24,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from strategies.base import Batch
 from strategies.comm.group import Group
 from strategies.comm.mesh import Mesh
 from strategies.comm.progress import CommThread, Progress
 from strategies.models.spec import ModelSpec, Parameter, parameters
+from strategies.models.transformer import Transformer
 from strategies.partition import Span, even, spans
+from strategies.parts.rows import TABLE, TokenRows, holders, row_volumes, sends_rows
 from strategies.placement import Placement, summed_over
 from strategies.plan import StepShape, Volume, volume
 
 BUCKET_BYTES = 4 * 2**20
 AXIS = "gradients"
-OPTIONS: Mapping[str, Any] = {"bucket_bytes": BUCKET_BYTES, "zero": 0, "wire": None}
+OPTIONS: Mapping[str, Any] = {"bucket_bytes": BUCKET_BYTES, "zero": 0, "wire": None, "token_table": "auto"}
 WIRE = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 Ranks = tuple[int, ...]
 
@@ -61,22 +65,23 @@ class BucketPlan:
 
 
 def plan_buckets(
-    spec: ModelSpec, shape: StepShape, at: Placement, placement: Sequence[Placement], bucket_bytes: int
+    spec: ModelSpec, shape: StepShape, at: Placement, placement: Sequence[Placement], options: Mapping[str, Any]
 ) -> tuple[list[BucketPlan], list[BucketPlan]]:
     """The buckets of one rank: those of the common set in the order of backward, and the others in the global order.
 
     The common set is that of most parameters. Gradients that nobody else has a part of are in no bucket.
     """
     by_ranks: dict[Ranks, list[Parameter]] = {}
+    elsewhere = TABLE if sends_rows(spec, shape, placement, options) else None
     for parameter in parameters(spec):
-        if at.holds(parameter, spec):
+        if at.holds(parameter, spec) and parameter.name != elsewhere:
             by_ranks.setdefault(summed_over(parameter, at, placement, spec), []).append(parameter)
     common = _common(at, placement)
 
     def buckets(ranks: Ranks) -> Iterator[BucketPlan]:
         own = by_ranks[ranks][::-1]
         sizes = [at.local_size(p, spec) for p in own]
-        for indices in cut_into_buckets([size * shape.element_bytes for size in sizes], bucket_bytes):
+        for indices in cut_into_buckets([size * shape.element_bytes for size in sizes], options["bucket_bytes"]):
             yield BucketPlan(ranks, tuple(own[i].name for i in indices), tuple(sizes[i] for i in indices))
 
     main = list(buckets(common)) if len(common) > 1 and common in by_ranks else []
@@ -89,9 +94,11 @@ def _common(at: Placement, placement: Sequence[Placement]) -> Ranks:
 
 
 def volumes(spec: ModelSpec, shape: StepShape, placement: Sequence[Placement], options: Mapping[str, Any]) -> Iterator[Volume]:
-    """What every bucket of every rank sends."""
+    """What every bucket of every rank sends, and the rows of the token table."""
+    if sends_rows(spec, shape, placement, options):
+        yield from row_volumes(spec, shape, placement, 2 if options["wire"] else shape.element_bytes)
     for at in placement:
-        main, rest = plan_buckets(spec, shape, at, placement, options["bucket_bytes"])
+        main, rest = plan_buckets(spec, shape, at, placement, options)
         for bucket in (*main, *rest):
             yield from _bucket_volumes(bucket, at.rank, shape.element_bytes, options)
 
@@ -118,7 +125,7 @@ def updated_elements(
     found = {}
     for at in placement:
         held = sum(at.local_size(p, spec) for p in parameters(spec))
-        main, rest = plan_buckets(spec, shape, at, placement, options["bucket_bytes"])
+        main, rest = plan_buckets(spec, shape, at, placement, options)
         for bucket in (*main, *rest) if options["zero"] else ():
             begin, end = even(sum(bucket.sizes), len(bucket.ranks))[bucket.ranks.index(at.rank)]
             held -= sum(bucket.sizes) - (end - begin)
@@ -203,6 +210,12 @@ class Bucket:
         self.group.all_gather_(whole, self.parts)
         return whole
 
+    def cut(self, members: Sequence[Tensor]) -> list[Tensor]:
+        """What belongs to each of ``shards`` of the values of the ``members``, in memory of its own."""
+        begin, end = self.parts[self.group.rank]
+        own = torch.cat([member.reshape(-1) for member in members])[begin:end]
+        return [part.clone() for part in own.split([shard.numel() for shard, _ in self.shards])]
+
 
 class GradientSync:
     """Makes the gradients of a step whole; under ZeRO also the weights after the optimizer.
@@ -212,12 +225,20 @@ class GradientSync:
     """
 
     def __init__(
-        self, module: nn.Module, buckets: Sequence[Bucket], late: Sequence[Bucket], wire: str | None, progress: Progress
-    ):
+        self,
+        module: nn.Module,
+        buckets: Sequence[Bucket],
+        late: Sequence[Bucket],
+        wire: torch.dtype | None,
+        progress: Progress,
+        rows: TokenRows | None = None,
+    ) -> None:
         self.module, self.main, self.late = module, list(buckets), list(late)
-        self.wire = None if wire is None else WIRE[wire]
+        self.wire, self.rows = wire, rows
         self.buckets = [*self.main, *self.late]
         held = {id(p) for bucket in self.buckets for p in bucket.members}
+        if rows is not None:
+            held.add(id(rows.table))
         self.alone = [p for p in module.parameters() if id(p) not in held]
         self.thread = CommThread() if progress == "thread" and self.buckets else None
         self.groups: dict[Ranks, Group] = {}
@@ -233,19 +254,29 @@ class GradientSync:
     @classmethod
     def of(
         cls,
-        module: nn.Module,
+        module: Transformer,
         mesh: Mesh,
-        planned: tuple[Sequence[BucketPlan], Sequence[BucketPlan]],
+        shape: StepShape,
+        placement: Sequence[Placement],
         options: Mapping[str, Any],
     ) -> GradientSync:
-        """The sync of ``module`` by its planned buckets. Collective: groups are made in the order of the plan."""
+        """The sync of ``module`` as planned. Collective: all ranks make their groups in one order."""
+        spec, at = module.spec, module.at
+        planned = plan_buckets(spec, shape, at, placement, options)
         own, groups = dict(module.named_parameters()), dict[Ranks, Group]()
-        for bucket in sorted((bucket for buckets in planned for bucket in buckets), key=lambda bucket: bucket.ranks):
-            if bucket.ranks not in groups:
-                groups[bucket.ranks] = mesh.among(bucket.ranks, AXIS)
-        zero = bool(options["zero"])
+        looks_up = sends_rows(spec, shape, placement, options) and at.first
+        wanted = {bucket.ranks for buckets in planned for bucket in buckets}
+        if looks_up:
+            wanted.add(tuple(other.rank for other in holders(placement)))
+        for ranks in sorted(wanted):
+            groups[ranks] = mesh.among(ranks, AXIS)
+        zero, wire = bool(options["zero"]), WIRE[options["wire"]] if options["wire"] else None
         main, late = ([Bucket.of([own[n] for n in b.names], groups[b.ranks], zero) for b in buckets] for buckets in planned)
-        return cls(module, main, late, options["wire"], mesh.progress)
+        rows = None
+        if looks_up and module.embed is not None:
+            group = groups[tuple(other.rank for other in holders(placement))]
+            rows = module.embed.rows = TokenRows(module.embed.tokens.weight, group, placement, wire)
+        return cls(module, main, late, wire, mesh.progress, rows)
 
     def begin(self, micros: int) -> None:
         """Before the first forward of a step whose ``micros`` backwards each add to every gradient."""
@@ -255,18 +286,24 @@ class GradientSync:
             bucket.missing = len(bucket.members) * micros
         for parameter in self.alone:
             parameter.grad = None
+        if self.rows is not None:
+            self.rows.begin()
 
-    def finish(self) -> None:
-        """After the last backward: returns when all gradients are whole."""
+    def finish(self, batch: Batch) -> None:
+        """After the last backward of the global ``batch``: returns when all gradients are whole."""
         late = sum(bucket.missing for bucket in self.buckets)
         if late:
             raise RuntimeError(f"{late} gradients are missing in this step; their sum over the ranks would never end")
         if self.thread is None:
             for bucket in self.buckets:
                 bucket.reduce(bucket.group, self.wire)
+        else:
+            for bucket in self.late:
+                self._send(bucket)
+        if self.rows is not None:
+            self.rows.finish(batch)
+        if self.thread is None:
             return
-        for bucket in self.late:
-            self._send(bucket)
         t0 = time.monotonic_ns()
         for future in self.futures:
             future.result()
@@ -297,6 +334,17 @@ class GradientSync:
             if bucket.weights is not None:
                 whole = bucket.gathered([values[shard] for shard, _ in bucket.shards])
                 found.update({names[id(p)]: whole[b:e].view_as(p) for p, (b, e) in bucket.places()})
+        return found
+
+    def sharded(self, values: Mapping[str, Tensor]) -> dict[nn.Parameter, Tensor]:
+        """The inverse of ``whole``: tensors of the shapes of the local parameters, by name, to those of ``trainable``."""
+        shared = [bucket for bucket in self.buckets if bucket.weights is not None]
+        names = {id(p): name for name, p in self.module.named_parameters()}
+        elsewhere = {id(p) for bucket in shared for p in bucket.members}
+        found = {p: values[name] for name, p in self.module.named_parameters() if id(p) not in elsewhere}
+        for bucket in shared:
+            parts = bucket.cut([values[names[id(p)]] for p in bucket.members])
+            found.update(zip((shard for shard, _ in bucket.shards), parts, strict=True))
         return found
 
     def close(self) -> None:

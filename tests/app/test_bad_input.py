@@ -11,14 +11,16 @@ import pytest
 from bench import app
 from bench.config import PROJECT
 from bench.fetch import PACKAGE, WEIGHTS_FILE, checkpoint_dir
+from strategies.models.spec import ModelSpec
 from tests import mpirun
+from tests.checkpoint_files import make_checkpoint
 
 RANDOM = "model.checkpoint=null"
 
 CASES = [
     (
         "strategy=pipelin",
-        "unknown strategy pipelin; known are data, hybrid, pipeline, sequence, single, tensor; did you mean pipeline?",
+        "unknown strategy pipelin; known are data, hybrid, pipeline, sequence, server, single, tensor; did you mean pipeline?",
     ),
     ("model=minilmm", "unknown model minilmm; known are gpt2-small, gpt2-tiny, llama-tiny, minilm; did you mean minilm?"),
     ("task=review", "unknown task review; known are lm, reviews, synthetic; did you mean reviews?"),
@@ -116,6 +118,75 @@ def test_one_line_and_nothing_written(line: str, message: str, command) -> None:
     assert command(line) == (2, f"error: {message}\n", [])
 
 
+TINY = ModelSpec(
+    "gpt2-tiny", "gpt2", 257, 128, 4, 4, 4, 512, 256, True, "layer", "pre", "learned", "gelu_tanh", "lm",
+    norm_eps=1e-5, tied=True,
+)  # fmt: skip
+LANGUAGE = "model=gpt2-tiny task=lm train.resume={saved}"
+RESUME_CASES = [
+    (
+        f"{LANGUAGE}/none",
+        "{saved}/none is no checkpoint (training.json: No such file or directory); give a folder that train.save wrote",
+    ),
+    (
+        LANGUAGE.replace("lm", "synthetic"),
+        "checkpoint {saved} is of another model: head is lm there and classifier here; choose the model and task that it was "
+        "saved with",
+    ),
+    (
+        f"{LANGUAGE} train.dtype=float64",
+        "checkpoint {saved} was saved with train.dtype=float32, found float64; use train.dtype=float32",
+    ),
+    (
+        f"{LANGUAGE} train.optimizer=sgd",
+        "checkpoint {saved} was saved with train.optimizer=adamw, found sgd; use train.optimizer=adamw",
+    ),
+    (
+        f"{LANGUAGE} train.steps=7",
+        "train.steps=7 counts the 6 steps of {saved} too; use null or at least 8 (one to warm up, one to time)",
+    ),
+    (
+        f"{LANGUAGE} train.save={{saved}}/deep/er",
+        "no checkpoint can be saved as {saved}/deep/er: {saved}/deep is no folder; make it, or give another train.save",
+    ),
+    (
+        f"{LANGUAGE} train.save={{saved}}/..",
+        "{saved}/.. exists and is not only a checkpoint (found saved); give another train.save",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), RESUME_CASES, ids=[line for line, _ in RESUME_CASES])
+def test_resuming_what_does_not_fit(line: str, message: str, tmp_path_factory: pytest.TempPathFactory, command) -> None:  # type: ignore[no-untyped-def]
+    saved = tmp_path_factory.mktemp("checkpoints") / "saved"
+    make_checkpoint(saved, TINY, steps=6)
+    assert command(line.format(saved=saved)) == (2, f"error: {message.format(saved=saved)}\n", [])
+
+
+def test_incomplete_checkpoints(tmp_path_factory: pytest.TempPathFactory, command) -> None:  # type: ignore[no-untyped-def]
+    saved = tmp_path_factory.mktemp("checkpoints") / "saved"
+    line, states = LANGUAGE.format(saved=saved), saved / "optimizer.safetensors"
+
+    def message() -> str:
+        code, error, files = command(line)
+        assert (code, error.count("\n"), files) == (2, 1, [])
+        return error
+
+    make_checkpoint(saved, TINY)
+    states.write_bytes(states.read_bytes()[:100_000])
+    assert message().startswith(f"error: checkpoint file {states} cannot be read (Error while deserializing header")
+    states.write_bytes((saved / "model.safetensors").read_bytes())
+    assert message() == (
+        f"error: checkpoint {saved} is incomplete: optimizer.safetensors has no exp_avg/blocks.0.attn.k.bias; save it again\n"
+    )
+    states.unlink()
+    assert message().startswith(f"error: checkpoint file {states} cannot be read (No such file or directory")
+    (saved / "training.json").write_text('{"schema": "edgejoule.checkpoint/0"}')
+    assert "has schema 'edgejoule.checkpoint/0', this version reads 'edgejoule.checkpoint/1'; use the version" in message()
+    (saved / "training.json").write_text('{"schema"')
+    assert message().startswith(f"error: {saved / 'training.json'} is not whole (")
+
+
 def test_a_sweep_is_checked_before_its_first_point(command) -> None:  # type: ignore[no-untyped-def]
     code, error, files = command("-m strategy=single,tensor ranks=2,5 cluster.oversubscribe=true")
     assert (code, files) == (2, [])
@@ -157,10 +228,8 @@ def test_as_a_process(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert (
-        done.stderr
-        == "error: unknown strategy dta; known are data, hybrid, pipeline, sequence, single, tensor; did you mean data?\n"
-    )
+    known = "data, hybrid, pipeline, sequence, server, single, tensor"
+    assert done.stderr == f"error: unknown strategy dta; known are {known}; did you mean data?\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -168,8 +237,8 @@ def test_dry_run_writes_nothing(command, capsys: pytest.CaptureFixture[str]) -> 
     assert command("strategy=tensor dry_run=true") == (0, "", [])
 
 
-def test_the_quickstart_is_twelve_points_in_blocks(tmp_path: Path) -> None:
-    """Four strategies, three interleaved repeats, with the mpirun line and the predicted bytes of each."""
+def test_the_quickstart_is_fifteen_points_in_blocks(tmp_path: Path) -> None:
+    """Five strategies, three interleaved repeats, with the mpirun line and the predicted bytes of each."""
     done = subprocess.run(
         [sys.executable, "-m", "bench", "experiment=quickstart", "dry_run=true"],
         cwd=tmp_path,
@@ -179,10 +248,10 @@ def test_the_quickstart_is_twelve_points_in_blocks(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     points = [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")]
-    assert [name.split("-r")[-1][0] for name in points] == list("000011112222")
-    for block in (points[0:4], points[4:8], points[8:12]):
-        assert {name.split("-")[0] for name in block} == {"single", "data", "tensor", "pipeline"}
-    assert done.stdout.count("-m mpi4py -m bench.worker") == 4
+    assert [name.split("-r")[-1][0] for name in points] == list("000001111122222")
+    for block in (points[0:5], points[5:10], points[10:15]):
+        assert {name.split("-")[0] for name in block} == {"single", "data", "sequence", "tensor", "pipeline"}
+    assert done.stdout.count("-m mpi4py -m bench.worker") == 5
     assert "gradients.all_reduce.backward" in done.stdout
-    assert "180,529,168" in done.stdout
+    assert "86,765,584" in done.stdout
     assert list(tmp_path.iterdir()) == []

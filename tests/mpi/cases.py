@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +33,8 @@ MODELS = {spec.family: spec for spec in (BERT, GPT2, LLAMA)}
 # Fewer key/value heads than ranks: every rank holds the same one.
 MODELS["multi-query"] = replace(LLAMA, name="multi-query-test", kv_heads=1)
 
+# tests/test_ladder.py runs all of this on a GPU too, where there is one.
+DEVICE = os.environ.get("EDGEJOULE_TEST_DEVICE", "cpu")
 BATCH, SEQ, STEPS, LEARNING_RATE = 17, 8, 3, 0.5
 
 
@@ -109,6 +112,8 @@ def variants(strategy: type[Strategy], mesh: MeshShape) -> list[dict[str, Any]]:
             add(groups=[2, *rest], stages=[4 - len(rest), *rest], group_shares=[[2, 1], *[[1]] * len(rest)])
     if mesh.data > 1:
         add(shares=uneven(mesh.data))
+    if (mesh.data * mesh.sequence > 1 or mesh.pipeline > 2) and mesh.tensor == 1:
+        add(token_table="rows", **({"groups": [mesh.pipeline - 1, 1], "stages": [3, 1]} if mesh.pipeline > 2 else {}))
     if mesh.sequence > 1:
         add(attention="ulysses")
         add(sequence_shares=uneven(mesh.sequence))
@@ -157,7 +162,7 @@ def train(case: Case, spec: ModelSpec, comm: MPI.Comm, dtype: torch.dtype = torc
     mesh = Mesh(comm, case.mesh, ledger, case.wait, case.progress, case.algorithm)  # type: ignore[arg-type]
     strategy = cls(plan, mesh)
     with WeightLoader(spec, None, seed=1) as load:
-        strategy.build(load, dtype)
+        strategy.build(load, dtype, DEVICE)
     optimizer = torch.optim.SGD([parameter for parameter, _ in strategy.trainable()], lr=LEARNING_RATE)
     losses = []
     for step in range(STEPS):
@@ -166,12 +171,12 @@ def train(case: Case, spec: ModelSpec, comm: MPI.Comm, dtype: torch.dtype = torc
         gradients = None
         if step == STEPS - 1:
             ledger.step = -1
-            gradients = dict(strategy.export("gradients"))
+            gradients = {name: found.cpu() for name, found in strategy.export("gradients")}
         ledger.step = step
         optimizer.step()
         strategy.updated()
     ledger.step = -1
-    weights = dict(strategy.export("weights"))
+    weights = {name: found.cpu() for name, found in strategy.export("weights")}
     strategy.close()
     sums = comm.allreduce(ledger.payload_bytes(), op=MPI.SUM)
     predicted = {volume.key: STEPS * volume.payload_bytes for volume in plan.volumes}

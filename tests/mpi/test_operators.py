@@ -6,27 +6,37 @@ import pytest
 import torch
 from mpi4py import MPI
 
+from strategies.comm.algorithms import ALL_REDUCE
 from strategies.comm.buffers import as_mpi
-from strategies.comm.collectives import copy_in, reduce_out, split_cross_entropy
+from strategies.comm.collectives import (
+    copy_in,
+    exchange,
+    gather_tokens,
+    reduce_out,
+    scatter_tokens,
+    share,
+    split_cross_entropy,
+)
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.comm.progress import CommThread, Pump
-from strategies.partition import even
+from strategies.partition import Span, even, spans
 from strategies.plan import MeshShape
 
 # fp64: sums of a few hundred products, each rounded to 1e-16.
 TOLERANCE = 1e-12
+WAITS = pytest.mark.parametrize("wait", ["spin", "poll"])
 
 
-def make_mesh(comm: MPI.Comm, wait: str = "spin") -> Mesh:
-    return Mesh(comm, MeshShape(tensor=comm.Get_size()), Ledger(), wait)  # type: ignore[arg-type]
+def make_mesh(comm: MPI.Comm, wait: str = "spin", algorithm: str = "mpi") -> Mesh:
+    return Mesh(comm, MeshShape(tensor=comm.Get_size()), Ledger(), wait, algorithm=algorithm)  # type: ignore[arg-type]
 
 
 def drawn(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("wait", ["spin", "poll"])
+@WAITS
 def test_copy_in_is_adjoint_to_the_sum(comm: MPI.Comm, wait: str) -> None:
     """x replicated, outputs differ by rank: the inner product on the output side is the sum over ranks."""
     group = make_mesh(comm, wait).groups["tensor"]
@@ -40,7 +50,7 @@ def test_copy_in_is_adjoint_to_the_sum(comm: MPI.Comm, wait: str) -> None:
     assert group.ledger.payload_bytes(-1) == {"tensor.all_reduce.setup": 5 * 7 * 8}
 
 
-@pytest.mark.parametrize("wait", ["spin", "poll"])
+@WAITS
 def test_reduce_out_is_adjoint_to_the_copy(comm: MPI.Comm, wait: str) -> None:
     """x partial, the output replicated with a replicated cotangent, which counts once."""
     group = make_mesh(comm, wait).groups["tensor"]
@@ -52,6 +62,172 @@ def test_reduce_out_is_adjoint_to_the_copy(comm: MPI.Comm, wait: str) -> None:
     right = comm.allreduce(float((x.detach() * x.grad).sum()))
     assert left == pytest.approx(right, rel=TOLERANCE)
     assert group.ledger.payload_bytes(-1) == {"tensor.all_reduce.setup": 4 * 3 * 8}
+
+
+def summed(comm: MPI.Comm, left: torch.Tensor, right: torch.Tensor) -> float:
+    """The inner product of tensors that differ between the ranks."""
+    return comm.allreduce(float((left.detach() * right).sum()))
+
+
+def parts_of(kind: str, ranks: int) -> list[Span]:
+    """Spans of the ranks: uneven, the larger ones first as ``even`` cuts them; or only some ranks have anything."""
+    if kind == "uneven":
+        return even(7, ranks)
+    if kind == "weighted":
+        return spans([5, *[1 + rank for rank in range(1, ranks)]])
+    return even(ranks - 1, ranks)
+
+
+PARTS = pytest.mark.parametrize("kind", ["uneven", "weighted", "some empty"])
+
+
+@WAITS
+@PARTS
+def test_gather_tokens_is_adjoint_to_the_scattered_sum(comm: MPI.Comm, wait: str, kind: str) -> None:
+    """x split, the outputs used differently by every rank. Protects the order of the tokens and the uneven parts."""
+    group = make_mesh(comm, wait).groups["tensor"]
+    parts = parts_of(kind, group.size)
+    whole, (begin, end) = drawn(4, 3, parts[-1][1], 5), parts[group.rank]
+    x = whole[:, begin:end].clone().requires_grad_()
+    y = drawn(30 + group.rank, *whole.shape)
+    out = gather_tokens(x, parts, group)
+    assert torch.equal(out, whole)
+    out.backward(y)
+    assert summed(comm, out, y) == pytest.approx(summed(comm, x, x.grad), rel=TOLERANCE)
+    payload = {"tensor.all_gather.setup": x.numel() * 8, "tensor.reduce_scatter.setup": whole.numel() * 8}
+    assert group.ledger.payload_bytes(-1) == {key: size for key, size in payload.items() if size}
+
+
+@WAITS
+@PARTS
+def test_scatter_tokens_is_adjoint_to_the_gather(comm: MPI.Comm, wait: str, kind: str) -> None:
+    """x partial, the outputs split. Protects the sum, and that every rank gets its own tokens of it."""
+    group = make_mesh(comm, wait).groups["tensor"]
+    parts = parts_of(kind, group.size)
+    begin, end = parts[group.rank]
+    x = drawn(40 + group.rank, 3, parts[-1][1], 5).requires_grad_()
+    y = drawn(50 + group.rank, 3, end - begin, 5)
+    out = scatter_tokens(x, parts, group)
+    total = torch.stack([drawn(40 + rank, *x.shape) for rank in range(group.size)]).sum(0)
+    torch.testing.assert_close(out.detach(), total[:, begin:end], rtol=TOLERANCE, atol=TOLERANCE)
+    out.backward(y)
+    assert summed(comm, out, y) == pytest.approx(summed(comm, x, x.grad), rel=TOLERANCE)
+    payload = {"tensor.reduce_scatter.setup": x.numel() * 8, "tensor.all_gather.setup": y.numel() * 8}
+    assert group.ledger.payload_bytes(-1) == {key: size for key, size in payload.items() if size}
+
+
+def part_shape(sender: int, receiver: int) -> tuple[int, int, int]:
+    """Different for every pair, in both directions."""
+    return 2, sender + 1, 2 * receiver + 1
+
+
+@WAITS
+def test_exchange_is_adjoint_to_the_way_back(comm: MPI.Comm, wait: str) -> None:
+    """Parts of different shapes for every pair of ranks. Protects who gets what, and the shapes of the way back."""
+    group = make_mesh(comm, wait).groups["tensor"]
+    rank, ranks = group.rank, range(group.size)
+    parts = [drawn(60 + 10 * rank + to, *part_shape(rank, to)).requires_grad_() for to in ranks]
+    shapes = [part_shape(source, rank) for source in ranks]
+    cotangents = [drawn(200 + 10 * rank + source, *shapes[source]) for source in ranks]
+    out = exchange(parts, shapes, group)
+    for source, part in enumerate(out):
+        assert torch.equal(part, drawn(60 + 10 * source + rank, *shapes[source]))
+    torch.autograd.backward(out, cotangents)
+    left = sum(float((o.detach() * y).sum()) for o, y in zip(out, cotangents, strict=True))
+    right = sum(float((p.detach() * p.grad).sum()) for p in parts)
+    assert comm.allreduce(left) == pytest.approx(comm.allreduce(right), rel=TOLERANCE)
+    both = sum(part.numel() for part in parts) + sum(part.numel() for part in out)
+    assert group.ledger.payload_bytes(-1) == {"tensor.all_to_all.setup": both * 8}
+
+
+def test_exchange_of_transposed_parts_that_are_used_in_part(comm: MPI.Comm) -> None:
+    """Protects views with foreign strides, as attention's heads are, and outputs without a gradient of their own."""
+    group = make_mesh(comm).groups["tensor"]
+    x = drawn(70 + group.rank, group.size, 4, 3).transpose(1, 2).requires_grad_()
+    out = exchange(x.unbind(0), [(3, 4)] * group.size, group)
+    for source, part in enumerate(out):
+        assert torch.equal(part, drawn(70 + source, group.size, 4, 3)[group.rank].t())
+    out[0].sum().backward()  # the gradient is expanded from one number, and only rank 0's part gets one
+    expected = torch.zeros(group.size, 3, 4, dtype=torch.float64)
+    expected[:] = 1.0 if group.rank == 0 else 0.0
+    assert torch.equal(x.grad, expected)
+
+
+def test_share_is_adjoint_to_counting_once(comm: MPI.Comm) -> None:
+    """w and its cotangent replicated, so <w, y> counts once: the ranks' gradients add up to that, without a message."""
+    group = make_mesh(comm).groups["tensor"]
+    w, y = drawn(5, 6, 2).requires_grad_(), drawn(6, 6, 2)
+    out = share(w, group.size)
+    out.backward(y)
+    assert float((out.detach() * y).sum()) == pytest.approx(summed(comm, w, w.grad), rel=TOLERANCE)
+    assert group.ledger.payload_bytes(-1) == {}
+
+
+@WAITS
+@PARTS
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_all_gather_fills_in_the_other_parts(comm: MPI.Comm, wait: str, kind: str, dtype: torch.dtype) -> None:
+    """Protects the counts and offsets of uneven parts, and that 16-bit floats arrive as they left."""
+    group = make_mesh(comm, wait).groups["tensor"]
+    parts = parts_of(kind, group.size)
+    whole, (begin, end) = drawn(7, parts[-1][1]).to(dtype), parts[group.rank]
+    flat = torch.full_like(whole, -1.0)
+    flat[begin:end] = whole[begin:end]
+    group.all_gather_(flat, parts)
+    assert torch.equal(flat, whole)
+    payload = (end - begin) * whole.element_size()
+    assert group.ledger.payload_bytes(-1) == ({"tensor.all_gather.setup": payload} if payload else {})
+
+
+@WAITS
+@PARTS
+def test_reduce_scatter_leaves_own_part_of_the_sum(comm: MPI.Comm, wait: str, kind: str) -> None:
+    """Whole numbers, so the sum is exact: rank r adds (r+1) i to element i. Protects both forms; the one that returns
+    its part leaves the input alone, the other puts it where it belongs."""
+    group = make_mesh(comm, wait).groups["tensor"]
+    parts = parts_of(kind, group.size)
+    number = torch.arange(parts[-1][1], dtype=torch.float64)
+    flat, (begin, end) = (group.rank + 1) * number, parts[group.rank]
+    total = number * (group.size * (group.size + 1) // 2)
+    assert torch.equal(group.reduce_scatter(flat, parts), total[begin:end])
+    assert torch.equal(flat, (group.rank + 1) * number)
+    group.reduce_scatter_(flat, parts)
+    assert torch.equal(flat[begin:end], total[begin:end])
+    assert group.ledger.payload_bytes(-1) == {"tensor.reduce_scatter.setup": 2 * flat.numel() * 8}
+
+
+@WAITS
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_all_to_all_delivers_uneven_parts(comm: MPI.Comm, wait: str, dtype: torch.dtype) -> None:
+    """Every element says who sent it to whom. Protects counts and offsets on both sides."""
+    group = make_mesh(comm, wait).groups["tensor"]
+    rank, ranks = group.rank, range(group.size)
+    parts = [torch.full(part_shape(rank, to), 10.0 * rank + to, dtype=dtype) for to in ranks]
+    found = group.all_to_all(parts, [part_shape(source, rank) for source in ranks])
+    for source, part in enumerate(found):
+        assert torch.equal(part, torch.full(part_shape(source, rank), 10.0 * source + rank, dtype=dtype))
+    payload = sum(part.numel() for part in parts) * parts[0].element_size()
+    assert group.ledger.payload_bytes(-1) == {"tensor.all_to_all.setup": payload}
+
+
+@WAITS
+@pytest.mark.parametrize("algorithm", sorted(ALL_REDUCE))
+@pytest.mark.parametrize("shape", [(1,), (2,), (7,), (10, 100)], ids=str)
+def test_own_all_reduces_equal_that_of_mpi(comm: MPI.Comm, algorithm: str, wait: str, shape: tuple[int, ...]) -> None:
+    """Protects buffers smaller than the number of ranks, ranks beyond a power of two, and replicas from drifting apart:
+    the sums are the same to the last bit everywhere."""
+    group, plain = (make_mesh(comm, wait, name).groups["tensor"] for name in (algorithm, "mpi"))
+    tensor = drawn(80 + group.rank, *shape)
+    expected = plain.all_reduce(tensor)
+    found = group.all_reduce(tensor)
+    assert torch.equal(tensor, drawn(80 + group.rank, *shape))
+    group.all_reduce_(tensor)
+    assert torch.equal(tensor, found)
+    # Sums of four numbers in another order: at most three roundings of 1e-16 of their absolute values.
+    size = torch.stack([drawn(80 + rank, *shape).abs() for rank in range(group.size)]).sum(0)
+    assert bool(((found - expected).abs() <= 1e-15 * size).all())
+    assert len(set(comm.allgather(found.numpy().tobytes()))) == 1
+    assert group.ledger.payload_bytes(-1) == {"tensor.all_reduce.setup": 2 * found.numel() * 8}
 
 
 def test_split_cross_entropy_equals_torch(comm: MPI.Comm) -> None:
@@ -87,6 +263,24 @@ def test_mesh_groups_differ_along_one_axis(comm: MPI.Comm) -> None:
         assert group.comm.allgather(mesh.rank) == list(group.members)
         assert [shape.coordinates(rank)[axis] for rank in group.members] == list(range(group.size))
     assert sorted(mesh.world.comm.allgather(mesh.rank)) == list(range(size))
+
+
+def test_groups_among_some_ranks(comm: MPI.Comm) -> None:
+    """Groups in any order of their ranks, that share ranks, and that other ranks know nothing of. Protects the sums of
+    stages and of tied tables, whose ranks lie across the mesh's axes."""
+    mesh = make_mesh(comm)
+    everyone = tuple(range(comm.Get_size()))
+    own = [ranks for ranks in (everyone[::-1], everyone[1:], everyone[:2]) if mesh.rank in ranks]
+    for ranks in own:
+        group = mesh.among(ranks, "gradients")
+        assert (group.members, group.rank, group.size) == (ranks, ranks.index(mesh.rank), len(ranks))
+        assert group.all_gather(torch.tensor([mesh.rank])).flatten().tolist() == list(ranks)
+        total = torch.tensor([float(mesh.rank)])
+        group.all_reduce_(total)
+        assert float(total) == sum(ranks)
+    talking = sum(len(ranks) > 1 for ranks in own)  # a group of one has nobody to talk to
+    sent = {"gradients.all_gather.setup": 8 * talking, "gradients.all_reduce.setup": 4 * talking}
+    assert mesh.ledger.payload_bytes(-1) == sent
 
 
 def test_threads_of_communication_carry_work_in_order(comm: MPI.Comm) -> None:

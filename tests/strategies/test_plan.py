@@ -82,9 +82,21 @@ def test_ranks_are_numbered_with_the_tensor_axis_fastest() -> None:
 
 
 def test_data_traffic_is_the_gradients() -> None:
-    (volume,) = plan_of("data", MINILM, MeshShape(data=2)).volumes
+    (volume,) = plan_of("data", MINILM, MeshShape(data=2), token_table="dense").volumes
     assert (volume.key, volume.payload_bytes) == ("gradients.all_reduce.backward", 2 * 4 * parameter_count(MINILM))
     assert volume.wire_bytes == volume.payload_bytes  # 2 (n-1)/n is 1 for two ranks
+
+
+def test_the_token_table_goes_as_rows_where_that_is_less() -> None:
+    """32 x 64 rows of 384 against a table of 30522: auto sends rows; of a longer step than 2 V tokens, the table."""
+    table, rest = 30522 * 384 * 4, 4 * (parameter_count(MINILM) - 30522 * 384)
+    found = {v.key: v for v in plan_of("data", MINILM, MeshShape(data=4)).volumes}
+    assert found["gradients.all_gather.backward"].payload_bytes == 32 * 64 * 384 * 4
+    assert found["gradients.all_gather.backward"].wire_bytes == 3 * 32 * 64 * 384 * 4
+    assert found["gradients.all_reduce.backward"].payload_bytes == 4 * rest
+    long = replace(STEP, batch=512, seq=128)
+    (dense,) = plan_of("data", MINILM, MeshShape(data=4), long).volumes
+    assert dense.payload_bytes == 4 * (rest + table)
 
 
 def test_tensor_traffic_is_eight_bsh_a_layer() -> None:
@@ -112,13 +124,13 @@ def test_sequence_traffic_of_both_kinds() -> None:
     ulysses = {v.key: v for v in plan_of("sequence", MINILM, MeshShape(sequence=n), attention="ulysses").volumes}
     for phase in ("forward", "backward"):
         assert ulysses[f"sequence.all_to_all.{phase}"].wire_bytes == layers * n * 4 * bsh * (n - 1) / n**2
-    gradients = 4 * parameter_count(MINILM) * n
+    gradients = 4 * (parameter_count(MINILM) - 30522 * 384) * n  # the token table goes as rows
     assert ring["gradients.all_reduce.backward"].payload_bytes == gradients
 
 
 def test_zero_sends_what_the_all_reduce_sends() -> None:
     """Reduce-scatter and all-gather together are an all-reduce on the wire (arXiv 1910.02054, section 7)."""
-    plain = plan_of("data", MINILM, MeshShape(data=4)).volumes
+    plain = plan_of("data", MINILM, MeshShape(data=4), token_table="dense").volumes
     zero = plan_of("data", MINILM, MeshShape(data=4), zero=1)
     assert sum(v.wire_bytes for v in zero.volumes) == pytest.approx(sum(v.wire_bytes for v in plain))
     whole = plan_of("data", MINILM, MeshShape(data=4)).memory[0].optimizer_bytes
@@ -245,6 +257,13 @@ REFUSED: list[tuple[str, MeshShape, ModelSpec, StepShape, dict[str, Any], str]] 
      "use fewer train.micro_batches or a larger train.batch"),
     ("data", MeshShape(data=2), MINILM, STEP, {"zero": 3},
      "strategy.zero=3 is not supported; use 0 or 1 (optimizer states are shared)"),
+    ("data", MeshShape(data=2), MINILM, STEP, {"token_table": "row"},
+     "strategy.token_table=row is unknown; use auto, dense or rows"),
+    ("data", MeshShape(data=2), MINILM, STEP, {"token_table": "rows", "zero": 1},
+     "strategy.token_table=rows cannot be: strategy.zero=1 shares the table's sum out; use auto or dense"),
+    ("data", MeshShape(data=2), replace(TINY_LLAMA, tied=True), STEP, {"token_table": "rows"},
+     "strategy.token_table=rows cannot be: the head of llama-tiny is tied to the table, whose gradient is dense; "
+     "use auto or dense"),
     ("data", MeshShape(data=2), MINILM, STEP, {"wire": "int8"},
      "strategy.wire=int8 is unknown; use null, float16 or bfloat16"),
     ("data", MeshShape(data=2), MINILM, StepShape(4, 64, 4), {},

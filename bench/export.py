@@ -1,0 +1,170 @@
+"""A way out: ``python -m bench.export CHECKPOINT OUT`` writes what ``train.save`` kept as a Hugging Face model.
+
+``OUT`` gets ``model.safetensors``, with the names and layouts of the family (GPT-2: matrices transposed; q, k and v side by
+side), and ``config.json``; ``transformers.AutoModel.from_pretrained(OUT)`` loads it. The head of a classifier (logits of the
+mean token vector) has no equal there and keeps its own names, ``head.weight`` and ``head.bias``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bench.errors import UserError
+from strategies.checkpoints import MODEL, Checkpoint
+from strategies.errors import PlanError
+from strategies.models.checkpoint import ADAPTERS, Stored
+from strategies.models.spec import ModelSpec, Parameter, parameters
+
+PREFIXES = {"bert": "", "gpt2": "transformer.", "llama": "model."}
+LM_HEAD = "lm_head."
+CLASSES = {
+    "classifier": {"bert": "BertModel", "gpt2": "GPT2Model", "llama": "LlamaModel"},
+    "lm": {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM"},
+}
+# Keys of config.json: those that a ModelSpec has under another name, and those that are the same in a whole family. The
+# tokenizer is not part of a checkpoint, so nothing is known of special tokens.
+BERT = {
+    "vocab_size": "vocab",
+    "hidden_size": "hidden",
+    "num_hidden_layers": "layers",
+    "num_attention_heads": "heads",
+    "intermediate_size": "ffn",
+    "max_position_embeddings": "max_positions",
+}
+KEYS: Mapping[str, Mapping[str, str]] = {
+    "bert": {**BERT, "type_vocab_size": "token_types", "layer_norm_eps": "norm_eps"},
+    "gpt2": {
+        "vocab_size": "vocab",
+        "n_embd": "hidden",
+        "n_layer": "layers",
+        "n_head": "heads",
+        "n_inner": "ffn",
+        "n_positions": "max_positions",
+        "layer_norm_epsilon": "norm_eps",
+        "tie_word_embeddings": "tied",
+    },
+    "llama": {
+        **BERT,
+        "num_key_value_heads": "kv_heads",
+        "rms_norm_eps": "norm_eps",
+        "rope_theta": "rope_theta",
+        "attention_bias": "qkv_bias",
+        "mlp_bias": "mlp_bias",
+        "tie_word_embeddings": "tied",
+    },
+}
+UNKNOWN_TOKENS = {"bos_token_id": None, "eos_token_id": None}
+SAME: Mapping[str, Mapping[str, Any]] = {
+    "bert": {"hidden_act": "gelu"},
+    "gpt2": {"activation_function": "gelu_new", **UNKNOWN_TOKENS},
+    "llama": {"hidden_act": "silu", **UNKNOWN_TOKENS},
+}
+# Switches of a ModelSpec that the classes of transformers do not have.
+PLAIN = {"norm": "layer", "positions": "learned", "qkv_bias": True, "out_bias": True, "mlp_bias": True}
+FIXED: Mapping[str, Mapping[str, Any]] = {
+    "bert": {**PLAIN, "causal": False, "norm_place": "post", "mlp": "gelu"},
+    "gpt2": {**PLAIN, "causal": True, "norm_place": "pre", "mlp": "gelu_tanh", "token_types": 0},
+    "llama": {
+        "norm": "rms",
+        "positions": "rotary",
+        "causal": True,
+        "norm_place": "pre",
+        "mlp": "silu_gated",
+        "token_types": 0,
+    },
+}
+
+
+def export(folder: Path, out: Path) -> None:
+    """Write the model of the checkpoint in ``folder`` to the new folder ``out``: whole or not at all.
+
+    Raises PlanError where there is no whole checkpoint, UserError where its model has no equal in transformers or ``out``
+    cannot be written.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{out} exists and is not an empty folder; give a new one")
+    checkpoint = Checkpoint.read(folder)
+    spec = ModelSpec.from_dict(checkpoint.model)
+    config = {**hugging_face_config(spec), "torch_dtype": checkpoint.dtype}
+    with safe_open(folder / MODEL, framework="pt") as opened:
+        tensors = hugging_face_tensors(spec, {name: opened.get_tensor(name) for name in opened.keys()})  # noqa: SIM118
+    try:
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as beside:
+            whole = Path(beside) / "new"
+            whole.mkdir()
+            save_file(tensors, whole / MODEL, metadata={"format": "pt"})
+            (whole / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+            whole.rename(out)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror or error}); give another folder") from None
+
+
+def hugging_face_config(spec: ModelSpec) -> dict[str, Any]:
+    """The config.json of a model. Raises UserError for a switch that its class in transformers does not have."""
+    family, name = spec.family, CLASSES[spec.head][spec.family]
+    fixed = dict(FIXED[family])
+    if family == "llama":
+        fixed["out_bias"] = spec.qkv_bias  # one switch for both
+    else:
+        fixed["kv_heads"] = spec.heads
+    if family == "bert":
+        fixed["token_types"] = max(1, spec.token_types)
+    for key, value in fixed.items():
+        found = getattr(spec, key)
+        if found != value:
+            raise UserError(
+                f"model {spec.name} has {key}={found}, which {name} of transformers does not have (it needs {value}); use the "
+                f"checkpoint's own {MODEL}, whose names are those of strategies/models/spec.py"
+            )
+    sizes = {key: getattr(spec, own) for key, own in KEYS[family].items()}
+    return {"model_type": family, "architectures": [name], **sizes, **SAME[family]}
+
+
+def hugging_face_tensors(spec: ModelSpec, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights by canonical name as transformers names and lays them out."""
+    parts: dict[str, dict[int, Tensor]] = {}
+    for parameter in parameters(spec):
+        stored, value = _stored(spec, parameter), weights[parameter.name]
+        parts.setdefault(stored.name, {})[stored.part[0]] = value.t() if stored.transposed else value
+    # Fused tensors lie side by side along what they give out: the last dimension of a transposed matrix, and of a bias.
+    return {name: torch.cat([own[i] for i in sorted(own)], dim=-1).contiguous() for name, own in parts.items()}
+
+
+def _stored(spec: ModelSpec, parameter: Parameter) -> Stored:
+    if spec.head == "classifier" and parameter.name.startswith("head."):
+        return Stored(parameter.name)
+    adapter, _ = ADAPTERS[spec.family]
+    stored = adapter(parameter.name)
+    if stored is None:
+        raise RuntimeError(f"{parameter.name} has no name in the {spec.family} family")
+    prefix = "" if stored.name.startswith(LM_HEAD) else PREFIXES[spec.family]
+    return Stored(prefix + stored.name, stored.transposed, stored.part)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.export", description="Write a checkpoint as a Hugging Face model.")
+    parser.add_argument("checkpoint", type=Path, help="folder that train.save wrote")
+    parser.add_argument("out", type=Path, help="new folder for model.safetensors and config.json")
+    arguments = parser.parse_args()
+    try:
+        export(arguments.checkpoint, arguments.out)
+    except (UserError, PlanError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(arguments.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
