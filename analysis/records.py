@@ -14,7 +14,8 @@ from bench.record.schema import load_record
 from bench.record.study import STUDY
 
 STATES = ("compute", "communicate", "wait")
-ORDER = ("single", "data", "sequence", "tensor", "pipeline", "hybrid")
+ORDER = ("single", "data", "server", "sequence", "tensor", "pipeline", "hybrid")
+NOT_FACTORS = ("name", "study", "experiment", "repeat", "order", "hash", "strategy", "options", "ranks", "mesh", "checkpoint")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ def load_study(folder: Path) -> Study:
         more = f": {problems[0]}" if problems else ""
         raise UserError(f"{folder} holds no record yet{more}; run python -m bench study={folder.name} first")
     records.sort(key=lambda record: (record["point"]["repeat"], record["point"]["order"]))
+    labels = _labels(records)
+    for record in records:
+        record["point"] = {**record["point"], "label": labels[record["point"]["hash"]]}
     return Study(about["study"], folder, tuple(records), tuple(problems))
 
 
@@ -86,7 +90,46 @@ _EMPTY = (
 
 
 def label_of(point: dict[str, Any]) -> str:
-    """A configuration in words: its strategy, its mesh where the strategy does not say it, its ranks."""
+    """A configuration in words, different for different configurations of the study that it was loaded with."""
+    return str(point["label"]) if "label" in point else _short_label(point)
+
+
+def _labels(records: list[dict[str, Any]]) -> dict[str, str]:
+    """Labels by hash. Configurations whose short label is the same get the factors in which they differ.
+
+    Measured and modelled runs of one configuration keep the same label: figures and tables keep them apart by their kind.
+    """
+    by_hash = {record["point"]["hash"]: record["point"] for record in records}
+    kinds = {r["point"]["hash"]: r.get("energy", {}).get("kind") for r in records}
+    alike: dict[tuple[str, str | None], list[str]] = {}
+    for key, point in by_hash.items():
+        alike.setdefault((_short_label(point), kinds[key]), []).append(key)
+    found: dict[str, str] = {}
+    for (short, kind), keys in alike.items():
+        factors = [_factors(by_hash[key]) for key in keys]
+        names = sorted({name for own in factors for name in own})
+        differ = [name for name in names if len({str(own.get(name)) for own in factors}) > 1]
+        for key, own in zip(keys, factors, strict=True):
+            words = [f"{name}={_plain(own[name])}" for name in differ if own.get(name) is not None]
+            label = " ".join([short, *words])
+            # What tells two of them apart may not be in the record: then the hash does.
+            taken = {other for at, other in found.items() if kinds[at] == kind}
+            found[key] = label if label not in taken else f"{label} {key[:4]}"
+    return found
+
+
+def _factors(point: dict[str, Any]) -> dict[str, Any]:
+    """Everything about a point that a sweep can vary, by the last part of its name."""
+    own = {key: value for key, value in point.items() if key not in NOT_FACTORS}
+    return {**own, **{f"mesh.{axis}": size for axis, size in point["mesh"].items()}, **point["options"]}
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).replace(" ", "")
+
+
+def _short_label(point: dict[str, Any]) -> str:
+    """The strategy, its mesh where the strategy does not say it, its ranks."""
     if point["strategy"] == "hybrid":
         mesh = "x".join(f"{axis[0]}{size}" for axis, size in point["mesh"].items() if size > 1)
         return f"hybrid {mesh}"

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 
+PIECE_BYTES = 4 * 2**20
+
+
 class Group:
     """``axis`` names the group in the ledger; ``members`` are its world ranks in the order of the communicator."""
 
@@ -52,28 +55,35 @@ class Group:
         """The sum over the group as a new tensor; ``tensor`` stays as it is."""
         if self.size == 1:
             return tensor
-        if self.algorithm != "mpi":
-            total = tensor.clone()
-            self.all_reduce_(total, phase)
-            return total
         total = torch.empty_like(tensor)
         host, summed = to_host(tensor, self.aware), host_like(total, self.aware)
-        self._collect("all_reduce", self._buffer(host), self._buffer(summed), nbytes(tensor), phase)
+        self._counted("all_reduce", lambda: self._add_up(host, summed), nbytes(tensor), phase)
         return from_host(summed, total)
 
     def all_reduce_(self, tensor: Tensor, phase: str | None = None) -> None:
         """Replace ``tensor`` by the sum over the group."""
         if self.size == 1:
             return
+        host = to_host(tensor, self.aware)
+        self._counted("all_reduce", lambda: self._add_up(host, host), nbytes(tensor), phase)
+        from_host(host, tensor)
+
+    def _add_up(self, sent: Tensor, summed: Tensor) -> None:
+        """All-reduce in pieces: over shared memory Open MPI sums 4 MiB at 8.7 GiB/s, and 64 MiB, beyond the caches, at 2."""
         from mpi4py import MPI
 
-        host = to_host(tensor, self.aware)
-        if self.algorithm == "mpi":
-            self._collect("all_reduce", MPI.IN_PLACE, self._buffer(host), nbytes(tensor), phase)
-        else:
-            run = ALL_REDUCE[self.algorithm]
-            self._counted("all_reduce", lambda: run(self.comm, host, self.wait), nbytes(tensor), phase)
-        from_host(host, tensor)
+        length = max(1, PIECE_BYTES // sent.element_size())
+        for source, target in zip(sent.view(-1).split(length), summed.view(-1).split(length), strict=True):
+            if self.algorithm != "mpi":
+                if sent is not summed:
+                    target.copy_(source)
+                ALL_REDUCE[self.algorithm](self.comm, target, self.wait)
+                continue
+            send = MPI.IN_PLACE if sent is summed else self._buffer(source)
+            if self.wait == "spin":
+                self.comm.Allreduce(send, self._buffer(target))
+            else:
+                finish(self.comm.Iallreduce(send, self._buffer(target)), self.wait)
 
     def all_gather(self, tensor: Tensor, phase: str | None = None) -> Tensor:
         """[size, *tensor.shape]: the tensors of all ranks, which must have the same shape."""
@@ -121,7 +131,7 @@ class Group:
         counts = [stop - start for start, stop in parts]
         self._collect("reduce_scatter", MPI.IN_PLACE, self._buffer(host), nbytes(flat), phase, counts)
         if begin:
-            host[begin:end] = host[: end - begin]  # in place, MPI leaves the result in front
+            host[begin:end] = host[: end - begin].clone()  # in place, MPI leaves the result in front
         from_host(host, flat)
 
     def all_to_all(self, parts: Sequence[Tensor], shapes: Sequence[Sequence[int]], phase: str | None = None) -> list[Tensor]:
@@ -144,7 +154,6 @@ class Group:
     def _collect(self, op: str, send: Any, receive: Any, payload: int, phase: str | None, *more: Any) -> None:
         comm = self.comm
         blocking, nonblocking = {
-            "all_reduce": (comm.Allreduce, comm.Iallreduce),
             "all_gather": (comm.Allgather, comm.Iallgather),
             "all_gather_v": (comm.Allgatherv, comm.Iallgatherv),
             "reduce_scatter": (comm.Reduce_scatter, comm.Ireduce_scatter),

@@ -46,6 +46,28 @@ def drawn(folder: Path) -> dict[str, Any]:
     return found
 
 
+def test_configurations_that_differ_are_never_pooled(tmp_path: Path) -> None:
+    """Two schedules, two batches: four rows, each named by what it is, although strategy and ranks are the same."""
+    records = []
+    for number, (schedule, batch) in enumerate([("gpipe", 32), ("1f1b", 32), ("gpipe", 16), ("1f1b", 16)]):
+        for repeat in range(3):
+            record = make_record("pipeline", repeat)
+            record["point"] |= {"hash": f"hash{number}", "name": f"p{number}-r{repeat}", "batch": batch}
+            record["point"]["options"] = {"schedule": schedule, "stages": None}
+            records.append(record)
+    frame = points_frame(load_study(write_study(tmp_path / "s", records)))
+    names = [f"pipeline n=2 batch={batch} schedule={schedule}" for schedule in ("1f1b", "gpipe") for batch in (16, 32)]
+    assert sorted(frame["label"].unique()) == sorted(names)
+    assert (frame.groupby("label").size() == 3).all()
+
+
+def test_what_the_record_does_not_tell_apart_the_hash_does(tmp_path: Path) -> None:
+    records = [make_record("data", 0), make_record("data", 0)]
+    records[1]["point"] |= {"hash": "feedbeef", "name": "other"}
+    labels = points_frame(load_study(write_study(tmp_path / "s", records)))["label"].tolist()
+    assert labels == ["data n=2", "data n=2 feed"]
+
+
 def test_averages_fit_the_quantity() -> None:
     """Three runs of 10 s, 20 s and 30 s for 60 samples: 20 s on average, and 60/20 = 3 samples/s, not the mean of 6, 3, 2."""
     assert average([10, 20, 30], "cost") == 20
