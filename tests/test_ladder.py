@@ -24,6 +24,19 @@ def test_ladder(ranks: int) -> None:
     assert "skipped" not in done.stdout
 
 
+def test_three_axes_at_once() -> None:
+    """Eight ranks: every mesh of 2 x 2 x 2, with every model."""
+    meshes = " or ".join(f"hybrid-{mesh}-m3-spin" for mesh in ("p2d2s2", "p2d2t2", "p2s2t2", "d2s2t2"))
+    target = "tests/mpi/test_equality.py::test_equals_one_process"
+    done = mpirun.run(
+        8, "pytest", "-x", "--color=no", "-p", "no:cacheprovider", target, "-k", f"({meshes}) and not m3-spin-inline"
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    passed = [int(n) for n in re.findall(r"(\d+) passed", done.stdout)]
+    assert len(passed) == 8
+    assert min(passed) >= 12
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: host staging and the GPU's attention are not tested")
 def test_equality_on_a_gpu() -> None:
     """Three ranks share one GPU, through pinned host memory."""

@@ -135,10 +135,11 @@ def updated_elements(
 
 @dataclass
 class Bucket:
-    """Gradients of some parameters in one flat buffer: ``.grad`` of each is a view of it, so nothing is copied.
+    """Gradients of some parameters in one flat buffer, of which each ``.grad`` is a view once backward has computed it.
 
+    The first gradient of a step is copied in, and further micro-batches add to it: cheaper than to add to zeros.
     ``parts`` are the ranks' shares of the buffer; under ZeRO ``weights`` is the flat buffer that the parameters are views
-    of, and ``shards`` what this rank's optimizer updates of it, with the gradient of each.
+    of, and ``shards`` what this rank's optimizer updates of it.
     """
 
     members: list[nn.Parameter]
@@ -153,8 +154,6 @@ class Bucket:
     def of(cls, members: list[nn.Parameter], group: Group, zero: bool) -> Bucket:
         flat = torch.zeros(sum(p.numel() for p in members), dtype=members[0].dtype, device=members[0].device)
         bucket = cls(members, group, flat, even(flat.numel(), group.size))
-        for parameter, (begin, end) in bucket.places():
-            parameter.grad = flat[begin:end].view_as(parameter)
         if zero:
             bucket._share_weights()
         return bucket
@@ -248,8 +247,9 @@ class GradientSync:
                 self.groups[ranks] = bucket.group.for_thread() if self.thread else bucket.group
         self.sent, self.futures = 0, list[Future[None]]()
         for bucket in self.buckets:
-            for parameter in bucket.members:
-                parameter.register_post_accumulate_grad_hook(self._ready(bucket))
+            for parameter, (begin, end) in bucket.places():
+                view = bucket.flat[begin:end].view_as(parameter)
+                parameter.register_post_accumulate_grad_hook(self._ready(bucket, view))
 
     @classmethod
     def of(
@@ -282,8 +282,9 @@ class GradientSync:
         """Before the first forward of a step whose ``micros`` backwards each add to every gradient."""
         self.sent, self.futures = 0, []
         for bucket in self.buckets:
-            bucket.flat.zero_()
             bucket.missing = len(bucket.members) * micros
+            for parameter in bucket.members:
+                parameter.grad = None
         for parameter in self.alone:
             parameter.grad = None
         if self.rows is not None:
@@ -356,8 +357,11 @@ class GradientSync:
         group = self.groups[bucket.group.members]
         self.futures.append(self.thread.submit(functools.partial(bucket.reduce, group, self.wire)))
 
-    def _ready(self, bucket: Bucket) -> Callable[[Tensor], None]:
-        def hook(_: Tensor) -> None:
+    def _ready(self, bucket: Bucket, view: Tensor) -> Callable[[nn.Parameter], None]:
+        def hook(parameter: nn.Parameter) -> None:
+            if parameter.grad is not view and parameter.grad is not None:
+                view.copy_(parameter.grad)
+                parameter.grad = view
             bucket.missing -= 1
             if self.thread is None:
                 return
