@@ -231,7 +231,8 @@ class Fsdp(Single):
 
     def build(self) -> nn.Module:
         self.begin, self.end = even(self.batch_size, dist.get_world_size())[dist.get_rank()]
-        model, mesh = super().build(), init_device_mesh("cpu", (dist.get_world_size(),))
+        model: Any = super().build()
+        mesh = init_device_mesh("cpu", (dist.get_world_size(),))
         for part in (*model.blocks.values(), model):
             fully_shard(part, mesh=mesh, reshard_after_forward=False)
             part.set_gradient_divide_factor(1.0)
@@ -256,7 +257,8 @@ class Gpipe(Single):
         rank, stages = dist.get_rank(), dist.get_world_size()
         if self.batch_size % self.micro_batches:
             raise ValueError(f"batch_size={self.batch_size} is not a multiple of micro_batches={self.micro_batches}")
-        model, first, last = Twin(self.spec, rank, stages), rank == 0, rank == stages - 1
+        model: Any = Twin(self.spec, rank, stages)
+        first, last = rank == 0, rank == stages - 1
         micro = (self.batch_size // self.micro_batches, self.seq)
         with torch.device("meta"):
             ids, hidden = torch.empty(micro, dtype=torch.int64), torch.empty(*micro, self.spec.hidden, requires_grad=True)
@@ -275,7 +277,8 @@ class Gpipe(Single):
         first, last, losses = self.model.embed is not None, self.model.head is not None, list[Tensor]()
         given = (ids,) if first else ()
         extra = {"target": targets, "losses": losses} if last else {}
-        self.pipeline.step(*given, mask=mask, return_outputs=False, loss_kwargs={"count": count}, **extra)
+        keywords: dict[str, Any] = {"loss_kwargs": {"count": count}, **extra}
+        self.pipeline.step(*given, mask=mask, return_outputs=False, **keywords)
         for weight in self.shared:
             dist.all_reduce(weight.grad, group=self.ends)
         return sum(loss.item() for loss in losses) if last else None
@@ -306,7 +309,8 @@ class Tensors(Single):
             plan["head"] = tp.ColwiseParallel(output_layouts=Shard(-1), use_local_output=False)
         tp.parallelize_module(model, init_device_mesh("cpu", (dist.get_world_size(),)), plan)
         if self.spec.tied:
-            model.head.weight = model.embed.tokens.weight  # both are cut by rows, but were cut one by one
+            # Both are cut by rows, but were cut one by one.
+            model.head.weight = model.embed.tokens.weight  # type: ignore[union-attr]
         return model
 
     def train(self, ids: Tensor, mask: Tensor, targets: Tensor, count: int) -> float | None:
@@ -319,7 +323,8 @@ class Tensors(Single):
 
 def init(rank: int, size: int, store_path: str) -> None:
     """Start gloo from ranks that something else numbered. ``store_path`` is a new file that all ranks see."""
-    dist.init_process_group("gloo", store=dist.FileStore(store_path, size), rank=rank, world_size=size)
+    store: Any = dist.FileStore(store_path, size)  # type: ignore[attr-defined]
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
 
 
 def peers(world_size: int, spec: ModelSpec) -> list[type[Single]]:

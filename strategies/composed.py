@@ -29,7 +29,7 @@ from strategies.models.layers import Cut, Spread, Whole
 from strategies.models.spec import ModelSpec, Parameter, parameters
 from strategies.models.transformer import Micro, Transformer
 from strategies.partition import even
-from strategies.parts import cut, gradients, spread, stages
+from strategies.parts import buckets, cut, gradients, spread, stages
 from strategies.parts.runner import LocalRunner
 from strategies.placement import Placement, place
 from strategies.plan import MeshShape, Plan, StepShape, Volume, merge
@@ -40,7 +40,7 @@ DATA_OPTIONS: Mapping[str, Any] = {"shares": None}
 TENSOR_OPTIONS: Mapping[str, Any] = {"tensor_shares": None, "norms": "replicated"}
 OPTIONS: Mapping[str, Any] = {
     **DATA_OPTIONS,
-    **gradients.OPTIONS,
+    **buckets.OPTIONS,
     **TENSOR_OPTIONS,
     **spread.OPTIONS,
     **stages.OPTIONS,
@@ -69,7 +69,7 @@ class Composed(Strategy):
                 shape,
                 placement,
                 _live(placement, shape, given),
-                gradients.updated_elements(model, shape, placement, given),
+                buckets.updated_elements(model, shape, placement, given),
             ),
             volumes=tuple(merge(cls.volumes(model, shape, placement, given))),
             notes=("activations are an estimate",),
@@ -80,7 +80,7 @@ class Composed(Strategy):
         cls, spec: ModelSpec, shape: StepShape, placement: tuple[Placement, ...], options: Mapping[str, Any]
     ) -> Iterator[Volume]:
         """Traffic of every rank in one step: the sum of the parts'."""
-        yield from gradients.volumes(spec, shape, placement, options)
+        yield from buckets.volumes(spec, shape, placement, options)
         yield from cut.volumes(spec, shape, placement)
         yield from spread.volumes(spec, shape, placement, options)
         yield from stages.volumes(spec, shape, placement)
@@ -208,8 +208,8 @@ def _check(options: Mapping[str, Any], mesh: MeshShape, shape: StepShape) -> Non
     spread.check(options)
     if options["zero"] not in (0, 1):
         raise PlanError(f"strategy.zero={options['zero']} is not supported; use 0 or 1 (optimizer states are shared)")
-    if options["wire"] is not None and options["wire"] not in gradients.WIRE:
-        raise PlanError(f"strategy.wire={options['wire']} is unknown; use null, {' or '.join(gradients.WIRE)}")
+    if options["wire"] is not None and options["wire"] not in buckets.WIRE:
+        raise PlanError(f"strategy.wire={options['wire']} is unknown; use null, {' or '.join(buckets.WIRE)}")
     if not isinstance(options["bucket_bytes"], int) or options["bucket_bytes"] < 1:
         raise PlanError(f"strategy.bucket_bytes={options['bucket_bytes']} must be a positive number of bytes")
 

@@ -10,7 +10,7 @@ the first and go out on the communication thread while backward still computes.
 
 Options: ``shares=[3,1]`` gives faster boards more samples; ``zero=1`` shares the optimizer's states (the same bytes);
 ``wire=bfloat16`` or ``float16`` halves the bytes; ``token_table=auto|dense|rows`` sends the gradient of the token table as
-the rows that were looked up where that is less; ``bucket_bytes`` sets the size of a message. See ``parts/gradients.py``.
+the rows that were looked up where that is less; ``bucket_bytes`` sets the size of a message. See ``parts/buckets.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from strategies.base import register
 from strategies.composed import DATA_OPTIONS, Composed
-from strategies.parts import gradients
+from strategies.parts import buckets
 
 
 @register
@@ -28,4 +28,4 @@ class Data(Composed):
     name: ClassVar[str] = "data"
     axes: ClassVar[tuple[str, ...]] = ("data",)
     default_progress: ClassVar[str] = "thread"
-    options: ClassVar[Mapping[str, Any]] = {**DATA_OPTIONS, **gradients.OPTIONS}
+    options: ClassVar[Mapping[str, Any]] = {**DATA_OPTIONS, **buckets.OPTIONS}

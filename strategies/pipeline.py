@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal
 
 from strategies.base import register
 from strategies.composed import Composed
-from strategies.parts import gradients, stages
+from strategies.parts import buckets, stages
 
 
 @register
@@ -28,4 +28,4 @@ class Pipeline(Composed):
     name: ClassVar[str] = "pipeline"
     axes: ClassVar[tuple[str, ...]] = ("pipeline",)
     default_micro_batches: ClassVar[int | Literal["stages"]] = "stages"
-    options: ClassVar[Mapping[str, Any]] = {**stages.OPTIONS, "bucket_bytes": gradients.BUCKET_BYTES, "token_table": "auto"}
+    options: ClassVar[Mapping[str, Any]] = {**stages.OPTIONS, "bucket_bytes": buckets.BUCKET_BYTES, "token_table": "auto"}

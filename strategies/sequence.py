@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from strategies.base import register
 from strategies.composed import Composed
-from strategies.parts import gradients, spread
+from strategies.parts import buckets, spread
 
 
 @register
@@ -27,4 +27,4 @@ class Sequence(Composed):
     name: ClassVar[str] = "sequence"
     axes: ClassVar[tuple[str, ...]] = ("sequence",)
     default_progress: ClassVar[str] = "thread"
-    options: ClassVar[Mapping[str, Any]] = {**spread.OPTIONS, **gradients.OPTIONS}
+    options: ClassVar[Mapping[str, Any]] = {**spread.OPTIONS, **buckets.OPTIONS}

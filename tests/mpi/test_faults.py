@@ -15,7 +15,7 @@ from strategies.comm import collectives
 from strategies.comm.group import Group
 from strategies.composed import Composed
 from strategies.models.layers import Linear
-from strategies.parts import gradients, ring, runner, stages, ulysses
+from strategies.parts import buckets, gradients, ring, runner, stages, ulysses
 from strategies.placement import Placement
 from strategies.plan import MeshShape
 
@@ -73,12 +73,12 @@ def partial_gradients_not_summed(patch: pytest.MonkeyPatch) -> None:
 
 def tied_tables_not_summed(patch: pytest.MonkeyPatch) -> None:
     """Both ends of the pipeline keep their own part of the token table's gradient."""
-    real = gradients.summed_over
+    real = buckets.summed_over
 
     def own_stage(parameter: Any, at: Placement, placement: Any, spec: Any) -> Any:
         return tuple(r for r in real(parameter, at, placement, spec) if placement[r].stage == at.stage)
 
-    patch.setattr(gradients, "summed_over", own_stage)
+    patch.setattr(buckets, "summed_over", own_stage)
 
 
 def last_micro_batch_skipped(patch: pytest.MonkeyPatch) -> None:
