@@ -60,6 +60,7 @@ class Workload:
 WORKLOADS = {
     "minilm": Workload(MINILM, 32, 64),
     "gpt2": Workload(GPT2, 8, 64),
+    "gpt2-16": Workload(GPT2, 16, 64),
     "long": Workload(replace(GPT2, name="gpt2-narrow", vocab=8192, hidden=384, layers=6, ffn=1536), 2, 1024),
 }
 # Ours: strategy and options; the peer that does the same, or None where torch has none on CPU.

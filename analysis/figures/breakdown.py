@@ -60,7 +60,7 @@ def _draw(name: str, title: str, frame: pd.DataFrame, unit: str, ylabel: str, ca
         axes.set_ylabel(ylabel)
         axes.set_ylim(0, 1.08 * max(bottom))
         axes.grid(axis="x", visible=False)
-        if len(data) > 5:
+        if len(data) > 4:
             axes.tick_params(axis="x", rotation=35)
         figure.legend(loc="outside upper center", ncols=3)
     counts = sorted(set(data["n"]))

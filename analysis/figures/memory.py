@@ -70,7 +70,7 @@ def _figure(data: pd.DataFrame, out_of_memory: list[str]):  # type: ignore[no-un
             names.append(label)
             at += 1.6
         axes.set_xlim(-0.8, at - 0.8)
-        axes.set_xticks(ticks, names, rotation=35 if len(names) > 5 else 0)
+        axes.set_xticks(ticks, names, rotation=35 if len(names) > 4 else 0)
         axes.set_ylabel("Peak memory of a rank (MiB)")
         axes.grid(axis="x", visible=False)
         handles = [

@@ -33,7 +33,7 @@ def draw(study: Study) -> list[Drawn]:
         axes.set_ylabel("Time of a step (s)")
         axes.set_ylim(bottom=0)
         axes.grid(axis="x", visible=False)
-        if len(palette) > 5:
+        if len(palette) > 4:
             axes.tick_params(axis="x", rotation=35)
     caption = "Every timed step of every repeat; boxes are quartiles, whiskers reach over all steps: nothing is dropped."
     return [Drawn("step_times", "Spread of step times", caption, figure, data)]

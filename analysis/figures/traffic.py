@@ -24,13 +24,20 @@ def draw(study: Study) -> list[Drawn]:
         names = [f"{row.label}\n{row.operation}" for row in data.itertuples()]
         places = list(range(len(data)))[::-1]
         axes.plot(
-            data["theory_bytes"] / 1e6, places, "o", markersize=9, markerfacecolor="none", color="#000000", label="theory"
+            data["theory_bytes"] / 1e6,
+            places,
+            "o",
+            markersize=9,
+            markerfacecolor="none",
+            color="#000000",
+            label="theory",
+            clip_on=False,
         )
-        axes.plot(data["measured_bytes"] / 1e6, places, "x", markersize=5, color="#D55E00", label="measured")
+        axes.plot(data["measured_bytes"] / 1e6, places, "x", markersize=5, color="#D55E00", label="measured", clip_on=False)
         axes.set_yticks(places, names)
         axes.set_ylim(-0.6, len(data) - 0.4)
         axes.set_xlim(left=0)
-        axes.set_xlabel("Payload of one step, all ranks (MB)")
+        axes.set_xlabel("Payload per step (MB)")
         figure.legend(loc="outside upper center", ncols=2)
     wrong = data[~data["equal"]]
     verdict = "all are equal, to the byte" if wrong.empty else f"{len(wrong)} differ: {', '.join(wrong['operation'])}"
