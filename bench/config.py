@@ -149,19 +149,22 @@ def _check_values(cfg: Mapping[str, Any]) -> None:
         raise UserError(f"train.steps={steps} must be null or at least 2 (one to warm up, one to time)")
 
 
+def model_spec(model: Mapping[str, Any], head: str, labels: int) -> ModelSpec:
+    """A model of ``conf/model`` with the head that a task needs; a classifier's is its own."""
+    spec = {**model["spec"], "name": model["name"], "head": head, "labels": labels}
+    return ModelSpec.from_dict({**spec, "tied": False} if head == "classifier" else spec)
+
+
 def _model(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """The model with the head that the task needs, and the folder of its checkpoint."""
     model, task = cfg["model"], cfg["task"]
-    spec = {**model["spec"], "name": model["name"], "head": task["head"], "labels": task["labels"]}
-    if task["head"] == "classifier":
-        spec["tied"] = False
     given = model["checkpoint"]
     checkpoint = None if given is None else checkpoint_dir(str(given))
     if checkpoint is not None and model["sha256"]:
         check_sha256(checkpoint / WEIGHTS_FILE, model["sha256"])
     return {
         "name": model["name"],
-        "spec": ModelSpec.from_dict(spec).to_dict(),
+        "spec": model_spec(model, task["head"], task["labels"]).to_dict(),
         "checkpoint": None if checkpoint is None else str(checkpoint),
         "sha256": model["sha256"] if checkpoint is not None else None,
     }

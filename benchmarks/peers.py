@@ -25,8 +25,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import yaml
 from mpi4py import MPI
 
+from bench.config import CONF, model_spec
 from bench.record.statistics import median_interval
 from bench.training import make_optimizer
 from benchmarks import torch_peers
@@ -38,14 +40,6 @@ from strategies.models.spec import ModelSpec
 from strategies.plan import MeshShape, Plan, StepShape
 
 TRAIN = {"optimizer": "adamw", "lr": 1e-4, "weight_decay": torch_peers.WEIGHT_DECAY}
-MINILM = ModelSpec(
-    "minilm", "bert", 30522, 384, 6, 12, 12, 1536, 512, False, "layer", "post", "learned", "gelu", "classifier",
-    labels=2, token_types=2,
-)  # fmt: skip
-GPT2 = ModelSpec(
-    "gpt2", "gpt2", 50257, 768, 12, 12, 12, 3072, 1024, True, "layer", "pre", "learned", "gelu_tanh", "lm",
-    norm_eps=1e-5, tied=True,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,6 +51,13 @@ class Workload:
     seq: int
 
 
+def conf_model(name: str, head: str, labels: int = 0) -> ModelSpec:
+    """A model of ``conf/model``."""
+    return model_spec(yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text()), head, labels)
+
+
+MINILM = conf_model("minilm", "classifier", labels=2)
+GPT2 = replace(conf_model("gpt2-small", "lm"), name="gpt2")
 WORKLOADS = {
     "minilm": Workload(MINILM, 32, 64),
     "gpt2": Workload(GPT2, 8, 64),

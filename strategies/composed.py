@@ -62,7 +62,7 @@ class Composed(Strategy):
             model=model,
             shape=shape,
             mesh=mesh,
-            options=dict(options),
+            options=given,
             placement=placement,
             memory=memory(
                 model,
@@ -87,11 +87,10 @@ class Composed(Strategy):
 
     def make_gradients(self) -> gradients.GradientSync:
         """How gradients are added up. Collective."""
-        given = {**OPTIONS, **self.made_by.options}
-        return gradients.GradientSync.of(self.module, self.mesh, self.shape, self.made_by.placement, given)
+        return gradients.GradientSync.of(self.module, self.mesh, self.shape, self.made_by.placement, self.made_by.options)
 
     def build(self, load: WeightLoader, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
-        self.device, given = torch.device(device), {**OPTIONS, **self.made_by.options}
+        self.device = torch.device(device)
         with torch.device("meta"):
             recompute = self.shape.recompute == "blocks"
             module = Transformer(self.spec, self.at, self._cut(), self._spread(), recompute).to(dtype)
@@ -102,7 +101,7 @@ class Composed(Strategy):
         placement = self.made_by.placement
         self.runner: LocalRunner | stages.StageRunner
         if self.at.stage[1] > 1:
-            self.runner = stages.StageRunner(self.module, self.mesh.stages, self.at, placement, given)
+            self.runner = stages.StageRunner(self.module, self.mesh.stages, self.at, placement, self.made_by.options)
         else:
             self.runner = LocalRunner(self.module, self.mesh.ledger)
         self.gradients = self.make_gradients()
@@ -162,7 +161,7 @@ class Composed(Strategy):
     def _spread(self) -> Spread:
         if self.mesh.shape.sequence == 1:
             return Whole()
-        return spread.spread_of(self.made_by.placement, self.mesh, {**OPTIONS, **self.made_by.options})
+        return spread.spread_of(self.made_by.placement, self.mesh, self.made_by.options)
 
     def _micro(self, batch: Batch, begin: int, end: int) -> Micro:
         return Micro.of(batch.span(begin, end).to(self.device), self.at)

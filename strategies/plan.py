@@ -132,7 +132,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole prediction for one configuration; JSON through ``to_dict``."""
+    """The whole prediction for one configuration; JSON through ``to_dict``. ``options`` are complete, with every default."""
 
     strategy: str
     model: ModelSpec

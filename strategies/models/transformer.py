@@ -45,13 +45,16 @@ class Micro:
     @classmethod
     def of(cls, batch: Batch, at: Placement) -> Micro:
         """The tokens of ``batch`` that ``at`` holds."""
-        lengths = batch.mask.sum(1)
+        lengths, positions = batch.mask.sum(1), own_positions(at).to(batch.ids.device)
         if at.local_tokens == batch.ids.shape[1]:
-            positions = torch.arange(at.local_tokens, device=batch.ids.device)
             return cls(batch.ids, batch.mask, batch.targets, positions, batch.mask, lengths)
-        positions = torch.cat([torch.arange(*span, device=batch.ids.device) for span in at.tokens])
         targets = batch.targets if batch.targets.ndim == 1 else batch.targets[:, positions]
         return cls(batch.ids[:, positions], batch.mask[:, positions], targets, positions, batch.mask, lengths)
+
+
+def own_positions(at: Placement) -> Tensor:
+    """Positions, int64 [s], of a rank's tokens in each whole sample, in the order in which it holds them."""
+    return torch.cat([torch.arange(*span) for span in at.tokens])
 
 
 class Table(nn.Module):

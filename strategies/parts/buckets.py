@@ -113,9 +113,10 @@ def updated_elements(
     found = {}
     for at in placement:
         held = sum(at.local_size(p, spec) for p in parameters(spec))
-        main, rest = plan_buckets(spec, shape, at, placement, options)
-        for bucket in (*main, *rest) if options["zero"] else ():
-            begin, end = even(sum(bucket.sizes), len(bucket.ranks))[bucket.ranks.index(at.rank)]
-            held -= sum(bucket.sizes) - (end - begin)
+        if options["zero"]:
+            main, rest = plan_buckets(spec, shape, at, placement, options)
+            for bucket in (*main, *rest):
+                begin, end = even(sum(bucket.sizes), len(bucket.ranks))[bucket.ranks.index(at.rank)]
+                held -= sum(bucket.sizes) - (end - begin)
         found[at.rank] = held
     return found

@@ -159,18 +159,18 @@ class GradientSync:
         spec, at = module.spec, module.at
         planned = plan_buckets(spec, shape, at, placement, options)
         own, groups = dict(module.named_parameters()), dict[Ranks, Group]()
-        looks_up = sends_rows(spec, shape, placement, options) and at.first
         wanted = {bucket.ranks for buckets in planned for bucket in buckets}
-        if looks_up:
-            wanted.add(tuple(other.rank for other in holders(placement)))
+        looking_up: Ranks = ()
+        if at.first and sends_rows(spec, shape, placement, options):
+            looking_up = tuple(other.rank for other in holders(placement))
+            wanted.add(looking_up)
         for ranks in sorted(wanted):
             groups[ranks] = mesh.among(ranks, AXIS)
         zero, wire = bool(options["zero"]), getattr(torch, options["wire"]) if options["wire"] else None
         main, late = ([Bucket.of([own[n] for n in b.names], groups[b.ranks], zero) for b in buckets] for buckets in planned)
         rows = None
-        if looks_up and module.embed is not None:
-            group = groups[tuple(other.rank for other in holders(placement))]
-            rows = module.embed.rows = TokenRows(module.embed.tokens.weight, group, placement, wire)
+        if looking_up and module.embed is not None:
+            rows = module.embed.rows = TokenRows(module.embed.tokens.weight, groups[looking_up], placement, wire)
         return cls(module, main, late, wire, mesh.progress, rows)
 
     def begin(self, micros: int) -> None:

@@ -21,6 +21,7 @@ from strategies.base import Batch
 from strategies.comm.group import Group
 from strategies.errors import PlanError
 from strategies.models.spec import ModelSpec
+from strategies.models.transformer import own_positions
 from strategies.partition import spans
 from strategies.placement import Placement
 from strategies.plan import StepShape, Volume, volume
@@ -101,7 +102,7 @@ class TokenRows:
     @staticmethod
     def _ids(batch: Batch, at: Placement) -> Tensor:
         """The tokens of a rank in the order in which it looks them up."""
-        positions = torch.cat([torch.arange(*span) for span in at.tokens])
+        positions = own_positions(at)
         return torch.cat([batch.ids[begin:end][:, positions].reshape(-1) for begin, end in at.micros])
 
 
