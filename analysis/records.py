@@ -125,6 +125,8 @@ def _factors(point: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{key}:{_plain(inner)}" for key, inner in sorted(value.items()))
     return f"{value:g}" if isinstance(value, float) else str(value).replace(" ", "")
 
 

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from bench import campaign, config
-from bench.composing import BAD_INPUT, RESULTS, one_line, register_strategies, to_plain
+from bench.composing import BAD_INPUT, RESULTS, one_line, register_energy, register_strategies, to_plain
 from bench.errors import UserError
 from bench.launch.mpirun import find_mpirun
 from strategies.errors import PlanError
@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     register_strategies()
+    register_energy()
     if any(name in os.environ for name in INSIDE_MPI):
         from bench.by_hand import run_inside_mpi
 

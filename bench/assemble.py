@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import states
-from bench.energy.session import step_joules, summary
+from bench.energy.summary import Run, in_total, step_joules, summary
 from bench.learning import learning_block
-from bench.record import checks, environment, writer
+from bench.record import checks, environment, host_checks, writer
 from bench.record.point import point_block
 from bench.record.schema import RESULT
 from bench.record.statistics import median_interval
@@ -43,18 +43,17 @@ def write(
     entries = {report.rank: report.entries for report in reports}
     rank_states = states.rank_states(entries, to_common)
     time_block = _time(config, timeline, rank_states, reports, facts)
-    energy = summary(
-        traces,
-        clock=clock,
-        begin_ns=facts.begin_ns,
+    run = Run(
         windows=timeline.windows,
         idle_windows=[(to_common(0, begin), to_common(0, end)) for begin, end in reports[0].idle_ns],
-        rank_host={report.rank: report.facts["processor"] for report in reports},
-        intervals={rank: states.clipped(found.main, timeline.windows) for rank, found in rank_states.items()},
+        rank_host={report.rank: report.facts["host"] for report in reports},
+        stretches={rank: states.stretches(entries[rank], found, rank, to_common) for rank, found in rank_states.items()},
         samples=time_block["samples"],
         tokens=time_block["tokens"],
+        steps=time_block["steps"],
     )
-    joules = step_joules(traces, clock, facts.begin_ns, timeline.edges)
+    energy = summary(traces, clock, facts.begin_ns, run, config["energy"])
+    joules = step_joules(traces, clock, facts.begin_ns, run.hosts, timeline.edges)
     schedule = schedule_block(plan, reports, timeline, to_common)
     record: dict[str, Any] = {
         "schema": RESULT,
@@ -73,7 +72,7 @@ def write(
     record["checks"] = _checks(config, record, reports)
     record["status"], record["reason"] = checks.overall(record["checks"])
     if traces:
-        writer.write_power(folder / "power.parquet", traces, to_common)
+        writer.write_power(folder / "power.parquet", traces, to_common, lambda trace: in_total(trace, traces, run.hosts))
     writer.write_events(folder / "events.parquet", _event_rows(entries, to_common))
     writer.write_json(folder / "result.json", record)
     return str(record["status"])
@@ -165,15 +164,18 @@ def _memory(plan: Plan, reports: Sequence[RankReport]) -> dict[str, Any]:
 
 
 def _environment(config: Mapping[str, Any], reports: Sequence[RankReport], facts: RunFacts) -> dict[str, Any]:
-    hosts: dict[str, Any] = {}
+    hosts: list[dict[str, Any]] = []
     for report in reports:
         own = report.facts
-        hosts.setdefault(own["processor"], {**own["machine"], "host": own["host"], "board": own["board"]})
+        if own["first"]:
+            before, after = report.host_states
+            ends = {"before": before, "after": after, "mode": report.mode}
+            hosts.append({**own["machine"], "host": own["host"], "board": own["board"], **ends})
     keep = ("rank", "host", "processor", "pid", "affinity", "threads")
     return {
         **environment.collect_code(),
         "mpi": {"library": reports[0].facts["mpi"], "thread_level": reports[0].facts["thread_level"]},
-        "hosts": list(hosts.values()),
+        "hosts": hosts,
         "ranks": [{key: report.facts[key] for key in keep} for report in reports],
         "command": config.get("command"),
         "started": facts.started.isoformat(timespec="seconds"),
@@ -207,6 +209,9 @@ def _checks(config: Mapping[str, Any], record: Mapping[str, Any], reports: Seque
         checks.loss_finite(record["learning"]["curve"]["loss"]),
         checks.replicas_equal(hashes),
         checks.energy_quality(energy["kind"], energy["coverage"]["missing"], {h["host"]: h["quality"] for h in hosts}),
+        checks.one_level(energy["coverage"]["levels"]),
+        checks.participants(energy["coverage"]["also_measured"]),
+        checks.cross_checks(energy["cross_checks"]),
         checks.window_length(time["window_s"], config["window_s"], config["smoke"], train["steps"] is not None),
         checks.power_samples([host["samples"] for host in hosts], config["smoke"]),
         checks.sampler_cost(energy["sampler"]["cost_fraction"]),
@@ -214,6 +219,7 @@ def _checks(config: Mapping[str, Any], record: Mapping[str, Any], reports: Seque
         checks.idle_agrees(energy["idle"]["before_W"], energy["idle"]["after_W"]),
         checks.threads(*([r.facts[key] for r in reports] for key in ("threads_planned", "threads"))),
         checks.rank_map(*([r.facts[key] for r in reports] for key in ("host", "processor"))),
-        checks.throttling(record["environment"]["hosts"]),
-        checks.clock(time["clock"]["residual_s"], time["step_s"]["median"]),
+        *host_checks.of(record["environment"]["hosts"]),
+        checks.step_time_stable(time["step_s"]["values"], config["smoke"]),
+        checks.clock(time["clock"]["bound_s"], time["clock"]["residual_s"], time["step_s"]["median"]),
     ]

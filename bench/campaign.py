@@ -18,6 +18,7 @@ from bench import config as configs
 from bench.launch.point import launch
 from bench.record.schema import load_record
 from bench.record.study import check_study, finished, open_study
+from bench.testbed.lease import Lease
 
 Config = dict[str, Any]
 LOG_LINES = 12
@@ -77,8 +78,13 @@ def run(points: Sequence[Config], repeats: Sequence[int], results: Path, seed: i
     folders = {(point["study"], point["experiment"]) for point in todo}
     for study, experiment in folders:
         check_study(results / study, experiment)
-    for study, experiment in folders:
-        open_study(results / study, study, experiment)
+    with Lease([point for point in todo if not finished(Path(point["paths"]["point"]))]) as lease:
+        for study, experiment in folders:
+            open_study(results / study, study, experiment)
+        return _run(todo, results, folders, lease)
+
+
+def _run(todo: Sequence[Config], results: Path, folders: set[tuple[str, str | None]], lease: Lease) -> int:
     progress, statuses = Progress(len(todo)), list[str]()
     for number, point in enumerate(todo, 1):
         folder = Path(point["paths"]["point"])
@@ -89,6 +95,7 @@ def run(points: Sequence[Config], repeats: Sequence[int], results: Path, seed: i
             continue
         progress.begins(number, point)
         started = time.monotonic()
+        lease.ready(point)
         record = launch(point)
         progress.ended(number, point, headline(record), time.monotonic() - started)
         statuses.append(record["status"])

@@ -11,6 +11,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from bench import config
+from bench.energy.sources.base import on_board
 from strategies.base import registered
 
 BAD_INPUT = 2
@@ -30,6 +31,13 @@ def register_strategies() -> None:
     for name, strategy in registered().items():
         node: Mapping[str, Any] = {"name": name, **strategy.options}
         ConfigStore.instance().store(group="strategy", name=name, node=dict(node), provider="strategies")
+
+
+def register_energy() -> None:
+    """Every way to measure is an option of the group: conf/energy/auto.yaml with another source."""
+    for name in ("measured", "meters", "none", *on_board()):
+        node = {"defaults": ["auto", "_self_"], "source": name}
+        ConfigStore.instance().store(group="energy", name=name, node=node, provider="energy")
 
 
 def one_line(error: BaseException) -> str:

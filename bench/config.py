@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.energy.board import load_board
-from bench.energy.sources.base import registered
+from bench.boards import load_board
+from bench.energy.settings import energy_settings
 from bench.errors import UserError
 from bench.fetch import WEIGHTS_FILE, check_sha256, checkpoint_dir
-from bench.launch.hosts import check_slots, read_inventory
+from bench.launch.hosts import Host, check_slots, read_inventory
+from bench.power.modes import resolve as power_mode
 from bench.record.study import finished
+from bench.sourced import near as near
+from bench.testbed.spec import resolve_cluster
 from strategies.base import check_options, get
 from strategies.checkpoints import Checkpoint, check_target
 from strategies.comm import ALGORITHMS
@@ -26,7 +29,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 CONF = PROJECT / "conf"
 MEANINGFUL = (
     *("strategy", "ranks", "mesh", "model", "task", "train", "comm", "device", "threads", "window_s", "idle_s", "warmup"),
-    *("eval_samples", "seed", "smoke", "cluster", "energy", "boards"),
+    *("eval_samples", "seed", "smoke", "cluster", "energy", "board", "boards"),
 )
 SMOKE = {"window_s": 2.0, "idle_s": 0.5, "eval_samples": 64}
 POSITIVE = ("window_s", "timeout_s")
@@ -47,7 +50,9 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
     mesh = strategy.mesh_for(wanted, cfg["mesh"])
     comm = {**cfg["comm"], "progress": cfg["comm"]["progress"] or strategy.default_progress}
     _check_values({**cfg, "comm": comm})
-    hosts = read_inventory(_from_project(cfg["cluster"]["hostfile"]), cfg["cluster"]["board"])
+    hostfile = _from_project(cfg["cluster"]["hostfile"])
+    cluster, boards = cluster_of(cfg)
+    hosts = [Host(**host) for host in cluster["hosts"]]
     check_slots(wanted, hosts, cfg["cluster"]["name"], cfg["cluster"]["oversubscribe"])
     train = {
         **cfg["train"],
@@ -68,9 +73,10 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
         "train": train,
         "comm": comm,
         **{key: cfg[key] for key in ("device", "threads", "window_s", "idle_s", "warmup", "eval_samples", "seed", "smoke")},
-        "cluster": {**cfg["cluster"], "hosts": [host.to_dict() for host in hosts]},
-        "boards": {name: load_board(name, CONF / "board") for name in sorted({host.board for host in hosts})},
-        "energy": dict(cfg["energy"]),
+        "cluster": cluster,
+        "boards": boards,
+        "board": {"power_mode": power_mode(cfg["board"]["power_mode"], boards)},
+        "energy": energy_settings(cfg["energy"], [host.name or host.address for host in hosts], hostfile),
         "timeout_s": cfg["timeout_s"],
     }
     if config["smoke"]:
@@ -80,6 +86,14 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
     point = named(config, results, 0)
     _check_save(point, by_hand=ranks is not None)
     return point
+
+
+def cluster_of(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The ``cluster`` block of a point with its hosts, and the descriptions of their board classes. Raises UserError."""
+    given = cfg["cluster"]
+    inventory = read_inventory(_from_project(given["hostfile"]), given["board"])
+    boards = {name: load_board(name, CONF / "board") for name in sorted({host.board for host in inventory.hosts})}
+    return resolve_cluster(given, inventory, boards, CONF / "link", os.cpu_count() or 1, cfg["threads"]), boards
 
 
 def named(config: Mapping[str, Any], results: Path, repeat: int) -> dict[str, Any]:
@@ -98,12 +112,6 @@ def plan_of(config: Mapping[str, Any]) -> Plan:
     strategy = get(options.pop("name"))
     spec = ModelSpec.from_dict(config["model"]["spec"])
     return strategy.plan(spec, StepShape.of(train), MeshShape(**config["mesh"]), options)
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """``; did you mean X?`` where something close is known."""
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _ranks(cfg: Mapping[str, Any], strategy: str, running: int | None) -> int:
@@ -141,9 +149,6 @@ def _check_values(cfg: Mapping[str, Any]) -> None:
         raise UserError(f"eval_samples={samples} must be null or a whole number of at least 1")
     if not isinstance(cfg["idle_s"], (int, float)) or cfg["idle_s"] < 0:
         raise UserError(f"idle_s={cfg['idle_s']} must be a number of seconds")
-    source, sources = cfg["energy"]["source"], ("auto", "none", *registered())
-    if source not in sources:
-        raise UserError(f"unknown energy.source {source}; known are {', '.join(sources)}{near(str(source), sources)}")
     steps = cfg["train"]["steps"]
     if steps is not None and (not isinstance(steps, int) or steps < 2):
         raise UserError(f"train.steps={steps} must be null or at least 2 (one to warm up, one to time)")

@@ -16,7 +16,7 @@ from strategies.comm.cuda import why_not_aware
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-    from bench.energy.session import HostInfo
+    from bench.energy.sampler import Home
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -31,8 +31,31 @@ def host_of(config: Mapping[str, Any], rank: int) -> dict[str, Any]:
     return dict(seats[rank % len(seats)])
 
 
-def settle(config: Mapping[str, Any], comm: MPI.Comm) -> dict[str, Any]:
-    """Set this rank's threads and say where it is.
+def locate(config: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any]:
+    """Where this rank is; ``first`` of its host is the one that looks at the host for all others. Collective."""
+    from mpi4py import MPI
+
+    host = host_of(config, comm.Get_rank())
+    processor = MPI.Get_processor_name()
+    boot_id = BOOT_ID.read_text().strip() if BOOT_ID.exists() else "unknown"
+    homes = comm.allgather((boot_id, processor))
+    return {
+        "rank": comm.Get_rank(),
+        "host": host.get("name") or host["address"],
+        "processor": processor,
+        "board": host["board"],
+        "boot_id": boot_id,
+        "first": homes.index((boot_id, processor)) == comm.Get_rank(),
+    }
+
+
+def root_of(config: Mapping[str, Any], where: Mapping[str, Any]) -> Path:
+    """``energy.root`` of this host: its sys, proc and programs lie there."""
+    return Path(str(config["energy"]["root"]).replace("{host}", where["host"]))
+
+
+def settle(config: Mapping[str, Any], comm: MPI.Comm, where: Mapping[str, Any]) -> dict[str, Any]:
+    """Set this rank's threads; ``where`` it is, and how it settled there.
 
     Threads default to the host's cores shared by its slots: a slot is a part of the host whether or not it is used,
     so one rank on a host of two slots gets half of it. torch alone would take one thread under Open MPI, because MKL
@@ -48,17 +71,13 @@ def settle(config: Mapping[str, Any], comm: MPI.Comm) -> dict[str, Any]:
     wanted = host.get("threads") or config["threads"] or max(1, cores // host["slots"])
     torch.set_num_threads(min(wanted, len(affinity)))
     return {
-        "rank": comm.Get_rank(),
-        "host": host.get("name") or host["address"],
-        "processor": MPI.Get_processor_name(),
-        "board": host["board"],
-        "boot_id": BOOT_ID.read_text().strip() if BOOT_ID.exists() else "unknown",
+        **where,
         "pid": os.getpid(),
         "affinity": affinity,
         "threads": torch.get_num_threads(),
         "device": device_of(config, comm),
         "threads_planned": wanted,
-        "machine": collect_host(),
+        "machine": collect_host(root_of(config, where)) if where["first"] else {},
         "mpi": MPI.Get_library_version().split("\n")[0].strip("\0 "),
         "thread_level": MPI.Query_thread(),
     }
@@ -81,11 +100,11 @@ def device_of(config: Mapping[str, Any], comm: MPI.Comm) -> str:
     return f"cuda:{device}"
 
 
-def host_info(facts: Mapping[str, Any]) -> HostInfo:
+def home(facts: Mapping[str, Any]) -> Home:
     """The host as the energy session knows it. Boards emulated on one machine share its boot id, not its name."""
-    from bench.energy.session import HostInfo
+    from bench.energy.sampler import Home
 
-    return HostInfo(facts["processor"], facts["boot_id"], facts["board"], facts["host"])
+    return Home(facts["processor"], facts["boot_id"], facts["board"], facts["host"])
 
 
 def weights_hash(module: torch.nn.Module) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,10 @@ class RankReport:
     weights_hash: str
     idle_ns: list[tuple[int, int]]
     drawn: list[str]
+    host_states: list[dict[str, Any]] = field(default_factory=list)
+    """Of the first rank of a host: how it stood before the idle phase and after the last one. Empty elsewhere."""
+    mode: dict[str, Any] | None = None
+    """Of the first rank of a host: the power mode that was set on it, and whether what was before is restored."""
 
 
 @dataclass(frozen=True)

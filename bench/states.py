@@ -6,6 +6,7 @@ before is waiting, the rest communication. A receive waits until its message was
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -92,6 +93,38 @@ def _drained(drain: tuple[float, float], beside: Sequence[Interval]) -> list[Int
     if at < t1_s:
         found.append(Interval(at, t1_s, "communicate"))
     return found
+
+
+PHASES = ("other", "forward", "backward", "optimizer", "communicate", "wait")
+STATES = ("compute", "communicate", "wait")
+
+
+def stretches(own: Sequence[Entry], found: RankStates, rank: int, to_common: ToCommon) -> dict[str, list[tuple[float, float]]]:
+    """When a rank's main thread was in each of PHASES but ``other``: what it computed in forward, backward and optimizer, and
+    when it communicated or waited, in the order of time."""
+    busy = [(interval.t0_s, interval.t1_s) for interval in found.main]
+    spans: dict[str, list[tuple[float, float]]] = {phase: [] for phase in PHASES[1:]}
+    for interval in found.main:
+        spans[interval.state].append((interval.t0_s, interval.t1_s))
+    computed = [(to_common(rank, e.t0_ns), to_common(rank, e.t1_ns), e.phase) for e in own if e.kind == "phase"]
+    first = 0
+    for t0_s, t1_s, phase in sorted(computed):
+        while first < len(busy) and busy[first][1] <= t0_s:
+            first += 1
+        spans[phase] += _without(t0_s, t1_s, busy, first)
+    return spans
+
+
+def _without(t0_s: float, t1_s: float, busy: Sequence[tuple[float, float]], first: int) -> list[tuple[float, float]]:
+    """What is left of a span where those from ``first`` on are taken out, which are in order of time."""
+    left = []
+    for begin, end in itertools.islice(busy, first, None):
+        if begin >= t1_s:
+            break
+        if begin > t0_s:
+            left.append((t0_s, begin))
+        t0_s = max(t0_s, end)
+    return [*left, (t0_s, t1_s)] if t1_s > t0_s else left
 
 
 def clipped(intervals: Sequence[Interval], windows: Sequence[tuple[float, float]]) -> list[Interval]:

@@ -1,8 +1,9 @@
 """What every rank runs: ``mpirun ... python -m mpi4py -m bench.worker config.json``.
 
 Rank 0 reads the resolved configuration and broadcasts it; no shared file system and no Hydra is needed. The way of a
-point: build the shard (and resume a checkpoint), start the power samplers, compare clocks, measure idle, warm up, train
-in timed windows, measure idle and clocks again, save a checkpoint, gather, and let rank 0 write the record.
+point: set the hosts' power mode, build the shard (and resume a checkpoint), start the power samplers, compare clocks,
+measure idle, warm up, train in timed windows, measure idle and clocks again, put the power mode back, save a checkpoint,
+gather, and let rank 0 write the record.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from strategies.errors import PlanError
 
 if TYPE_CHECKING:
     from mpi4py import MPI
+
+    from bench.power.session import PowerModes
 
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "cannot allocate memory")
 BAD_INPUT, FAILED, OOM = 2, 1, 3
@@ -65,6 +68,19 @@ def run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
 
 
 def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
+    from bench import placing
+    from bench.power.session import PowerModes
+
+    where = placing.locate(config, comm)
+    modes = PowerModes.of(config, comm, placing.home(where))
+    try:
+        modes.apply()  # first of all: it decides how many cores there are
+        return _point(config, comm, where, modes)
+    finally:
+        modes.release()
+
+
+def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, Any], modes: PowerModes) -> int:
     from bench import memory, placing
     from bench.energy.clock import ClockModel, measure
     from bench.energy.session import EnergySession
@@ -74,7 +90,7 @@ def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
     from strategies.comm.ledger import Ledger
 
     started, begin_ns = datetime.now(timezone.utc), time.monotonic_ns()
-    facts = placing.settle(config, comm)
+    facts = placing.settle(config, comm, where)
     baseline = memory.resident_bytes()
     task = make_task(dict(config))
     ledger = Ledger()
@@ -82,18 +98,21 @@ def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
     trainer = Trainer(config, comm, strategy, task, ledger)
     memory.reset_peak()
 
-    session = EnergySession(comm, dict(config["energy"]), dict(config["boards"]), placing.host_info(facts))
+    session = EnergySession(comm, config["energy"], config["boards"], placing.home(facts))
     session.start()
     try:
+        host_states = _host_state(config, facts)
         before = measure(comm, facts["boot_id"])
         comm.Barrier()
         ready_ns = time.monotonic_ns()
         idle = [_idle(config["idle_s"], comm)]
         history = trainer.run(max(config["window_s"], session.window_needed_s()))
         idle.append(_idle(config["idle_s"], comm))
+        host_states += _host_state(config, facts)
         after = measure(comm, facts["boot_id"])
     finally:
         session.stop()
+    modes.release()
     traces = session.gather()
     held = {
         "peak_bytes": memory.peak_bytes(),
@@ -115,6 +134,8 @@ def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
         weights_hash=placing.weights_hash(strategy.module),
         idle_ns=idle,
         drawn=[] if config["train"]["resume"] else drawn,
+        host_states=host_states,
+        mode=modes.state(),
     )
     reports = comm.gather(report)
     if reports is None or before is None or after is None or traces is None:
@@ -148,6 +169,14 @@ def _build(config: Mapping[str, Any], comm: MPI.Intracomm, ledger: Any, device: 
     with WeightLoader(spec, Path(checkpoint) if checkpoint else None, config["seed"]) as load:
         strategy.build(load, getattr(torch, train["dtype"]), device)
     return strategy, load.drawn
+
+
+def _host_state(config: Mapping[str, Any], facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How the host stands now, on its first rank; nothing on the others."""
+    from bench import placing
+    from bench.record.host_state import collect
+
+    return [collect(placing.root_of(config, facts))] if facts["first"] else []
 
 
 def _idle(seconds: float, comm: MPI.Intracomm) -> tuple[int, int]:

@@ -33,13 +33,17 @@ def _binned(path: Path, record: dict[str, Any]) -> pd.DataFrame:
     table = pq.read_table(path)
     meta = table.schema.metadata
     about, rows = json.loads(meta[b"channels"]), table.to_pandas()
-    edges = np.arange(max(rows.groupby("host")["t_s"].min().max(), 0), rows.groupby("host")["t_s"].max().min(), BIN_S)
+    traces = [trace for trace in about if trace["in_total"]]
+    times = rows.groupby(["host", "source"])["t_s"]
+    edges = np.arange(max(times.min().max(), 0), times.max().min(), BIN_S)
     total = np.zeros(len(edges) - 1)
-    for host in about:
-        inside = {name for channel in host["channels"] for name in channel["contains"]}
-        for channel in (c for c in host["channels"] if c["id"] not in inside):
-            own = rows[(rows["host"] == host["host"]) & (rows["channel"] == channel["id"])]
-            total += _power(own["raw"].to_numpy(), own["t_s"].to_numpy(), edges, channel)
+    for trace in traces:
+        own = rows[(rows["host"] == trace["host"]) & (rows["source"] == trace["source"])]
+        calibration = trace["calibration"] or {"gain": 1.0, "offset_W": 0.0}
+        total += calibration["offset_W"]
+        for channel in (c for c in trace["channels"] if c["id"] in trace["in_total"]):
+            part = own[own["channel"] == channel["id"]]
+            total += calibration["gain"] * _power(part["raw"].to_numpy(), part["t_s"].to_numpy(), edges, channel)
     about_point = {
         "label": label_of(record["point"]),
         "strategy": record["point"]["strategy"],

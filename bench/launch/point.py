@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from bench.record import environment
 from bench.record.point import point_block
 from bench.record.schema import RESULT, load_record
 from bench.record.writer import write_json, write_text
+from bench.testbed import apply
+from bench.testbed.spec import testbed_of
+from bench.testbed.state import agent_command
 
 PROJECT = Path(__file__).resolve().parents[2]
 OUT_OF_MEMORY = ("error: out of memory on rank", "oom-kill", "Out of memory")
@@ -44,6 +47,7 @@ def job_of(config: Mapping[str, Any]) -> tuple[Launcher, Job]:
         interface=cluster["interface"],
         oversubscribe=cluster["oversubscribe"],
         root=os.geteuid() == 0,
+        agent=agent_command(cluster["name"]) if cluster.get("emulated") else None,
     )
     return launcher, job
 
@@ -61,8 +65,9 @@ def launch(config: Mapping[str, Any]) -> dict[str, Any]:
     write_text(job.hostfile, launcher.hostfile(job.hosts))
     write_files(point)
     started = datetime.now(timezone.utc)
+    killed = oom_kills(point)
     outcome = run(command, folder / "mpirun.log", point["timeout_s"], point["run_id"], PROJECT, _environment(point))
-    return judge(point, outcome, started)
+    return judge(point, outcome, started, [board for board, count in oom_kills(point).items() if count > killed.get(board, 0)])
 
 
 def write_files(config: Mapping[str, Any]) -> None:
@@ -79,17 +84,28 @@ def _environment(config: Mapping[str, Any]) -> dict[str, str]:
     return own_environment(**{RUN_ID: config["run_id"], "PYTHONPATH": str(PROJECT)})
 
 
-def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime) -> dict[str, Any]:
-    """The record that the ranks wrote, or one that says how the job ended instead."""
+def oom_kills(config: Mapping[str, Any]) -> dict[str, int]:
+    """How many processes of each emulated board the kernel has killed for memory."""
+    testbed = testbed_of(config)
+    return {} if testbed is None else apply.oom_kills(testbed)
+
+
+def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime, out_of_memory: Sequence[str] = ()) -> dict[str, Any]:
+    """The record that the ranks wrote, or one that says how the job ended instead.
+
+    ``out_of_memory`` are emulated boards on which the kernel has ended a process for its memory limit.
+    """
     path = Path(config["paths"]["point"]) / "result.json"
     if path.exists() and outcome.status == "ended":
         return load_record(path)
     text = "\n".join(outcome.log_tail)
     status = STATUS_OF.get(outcome.status, "oom" if any(word in text for word in OUT_OF_MEMORY) else "failed")
+    if out_of_memory and status != "interrupted":
+        status = "oom"
     reasons = {
         "timeout": f"no end after timeout_s={config['timeout_s']}; last line: {telling_line(outcome.log_tail)}",
         "interrupted": "interrupted by the user",
-        "oom": telling_line(outcome.log_tail),
+        "oom": over_limit(config, out_of_memory) if out_of_memory else telling_line(outcome.log_tail),
         "failed": f"exit code {outcome.exit_code}: {telling_line(outcome.log_tail)}",
     }
     record = {
@@ -109,3 +125,9 @@ def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime) -> dic
     }
     write_json(path, record)
     return record
+
+
+def over_limit(config: Mapping[str, Any], boards: Sequence[str]) -> str:
+    limits = {board["name"]: board["memory_bytes"] for board in config["cluster"]["emulated"]["boards"]}
+    each = ", ".join(f"{board} ({limits[board] / 2**20:.0f} MiB)" for board in boards if limits[board])
+    return f"out of memory: the kernel ended a process at the memory limit of {each or ', '.join(boards)}"

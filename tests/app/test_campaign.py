@@ -136,10 +136,13 @@ def test_real_points_have_complete_records(strategy: str, tmp_path: Path) -> Non
     assert (traffic["payload_bytes"] == {}) == (strategy == "single")
     assert sum(time["by_phase"].values()) == pytest.approx(time["window_s"] / time["steps"])
     assert sum(time["step_s"]["values"]) == pytest.approx(time["window_s"])
-    assert sum(energy["by_phase"].values()) == pytest.approx(energy["total_J"])
+    # A second or two of a clock of 10 ms may not tell the phases apart; then it says so.
+    assert (energy["by_phase"] is None) == (energy["attribution"]["method"] == "refused")
+    if energy["by_phase"]:
+        assert sum(energy["by_phase"].values()) == pytest.approx(energy["total_J"])
     assert energy["kind"] == "modelled"
     assert energy["by_host"][0]["quality"] == "good"
-    assert energy["idle_W"] >= 13.9
+    assert energy["idle_W"] >= 9.3
     (folder,) = (tmp_path / "results/adhoc").glob(f"{strategy}*")
     assert (folder / "power.parquet").exists()
     assert (folder / "events.parquet").exists()

@@ -1,4 +1,4 @@
-"""Sources on real directory trees, and the sampler as a real process."""
+"""Which sources a host uses, modelled power, and the sampler as a real process on directory trees."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from bench.energy.board import load_board
-from bench.energy.channel import cover
-from bench.energy.sampler import Sampler
-from bench.energy.session import HostInfo
-from bench.energy.sources.base import open_for_reading, select
+from bench.boards import load_board
+from bench.energy.sampler import Home, Sampler
+from bench.energy.sources.base import Place, check_name, open_for_reading, select
 from bench.errors import UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 BOARD = load_board("x86-mini-pc", CONF / "board")
+HOME = Home("h", "boot", "x86-mini-pc", "board1")
 STAT = "cpu  {user} 0 50 9000 10 3 2 40 0 0\ncpu0 {user} 0 25 4500 5 3 2 20 0 0\ncpu1 0 0 25 4500 5 0 0 20 0 0\nintr 1\n"
 
 
@@ -41,69 +40,40 @@ def proc(root: Path, user: int = 100) -> None:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Path:
-    """Two packages with cores and memory, the whole platform as a third zone, the same package by another interface."""
+    """Two packages with cores and memory."""
     for number in (0, 1):
         zone(tmp_path, f"intel-rapl:{number}", f"package-{number}", 1000 + number)
         zone(tmp_path, f"intel-rapl:{number}:0", "core", 300 + number)
         zone(tmp_path, f"intel-rapl:{number}:1", "dram", 200 + number)
-    zone(tmp_path, "intel-rapl-mmio:0", "package-0", 999)
     proc(tmp_path)
     return tmp_path
 
 
-def test_rapl_reads_every_zone_once_by_name(server: Path) -> None:
-    source, left_out = select("auto", BOARD, server)
-    assert (source.name, source.kind, left_out) == ("rapl", "measured", [])
-    values = dict(zip([c.id for c in source.channels], source.read(), strict=True))
-    assert values == {
-        "package-0": 1000, "package-0/core": 300, "package-0/dram": 200,
-        "package-1": 1001, "package-1/core": 301, "package-1/dram": 201,
-    }  # fmt: skip
-    total = {source.channels[i].id for i in cover(source.channels)}
-    assert total == {"package-0", "package-0/dram", "package-1", "package-1/dram"}
-    assert source.channels[0].modulus == 262143328850 + 61
-    source.close()
+def names(wanted: list[str], place: Place, metered: bool = False) -> list[str]:
+    opened, _ = select(wanted, place, metered)
+    for found in opened:
+        found.source.close()
+    return [found.source.name for found in opened]
 
 
-def test_psys_contains_the_packages(server: Path) -> None:
-    zone(server, "intel-rapl:2", "psys", 5000)
-    source, _ = select("rapl", BOARD, server)
-    assert [source.channels[i].id for i in cover(source.channels)] == ["psys"]
-    source.close()
+def test_auto_takes_what_measures_and_models_only_where_nothing_does(server: Path, tmp_path_factory: Any) -> None:
+    assert names(["auto"], Place(server, BOARD)) == ["rapl"]
+    bare = tmp_path_factory.mktemp("bare")
+    proc(bare)
+    opened, left_out = select(["auto"], Place(bare, BOARD))
+    assert [(o.source.name, o.source.kind) for o in opened] == [("modelled", "modelled")]
+    assert next(left["why"] for left in left_out if left["source"] == "rapl").startswith(str(bare))
+    assert names(["auto"], Place(bare, BOARD), metered=True) == []
 
 
-def test_packages_that_mirror_one_counter_count_once(tmp_path: Path) -> None:
-    zone(tmp_path, "intel-rapl:0", "package-0-die-0", 7000)
-    target = tmp_path / "sys/class/powercap/intel-rapl:0/energy_uj"
-    zone(tmp_path, "intel-rapl:1", "package-0-die-1")
-    mirror = tmp_path / "sys/class/powercap/intel-rapl:1/energy_uj"
-    mirror.unlink()
-    mirror.symlink_to(target)
-    done = threading.Event()
-
-    def advance() -> None:
-        value = 7000
-        while not done.is_set():
-            value += 1
-            with target.open("r+") as file:  # in place, as a counter: the same length, the same file
-                file.write(f"{value}\n")
-
-    thread = threading.Thread(target=advance)
-    thread.start()
-    try:
-        for _ in range(50):  # the first of two equal readings may fall on both sides of a step
-            source, _ = select("rapl", BOARD, tmp_path)
-            found = [channel.id for channel in source.channels]
-            source.close()
-            if len(found) == 1:
-                break
-    finally:
-        done.set()
-        thread.join()
-    assert found == ["package-0-die-0"]
+def test_measured_never_models(tmp_path: Path) -> None:
+    proc(tmp_path)
+    with pytest.raises(UserError, match=r"no energy source on this host: .*modelled: energy=measured never models") as error:
+        select(["measured"], Place(tmp_path, BOARD))
+    assert "\n" not in str(error.value)
 
 
-def test_unreadable_rapl_says_how_to_allow_it_and_is_never_replaced(server: Path) -> None:
+def test_a_source_that_is_asked_for_is_never_replaced(server: Path) -> None:
     """root ignores file modes, so the refusal comes from the opener."""
 
     def refuse(path: Path) -> int:
@@ -112,26 +82,35 @@ def test_unreadable_rapl_says_how_to_allow_it_and_is_never_replaced(server: Path
         return open_for_reading(path)
 
     with pytest.raises(UserError, match=r"energy=rapl cannot be read: .*udev rule.*tmpfiles\.d.*sysfsutils") as error:
-        select("rapl", BOARD, server, refuse)
+        select(["rapl"], Place(server, BOARD, opener=refuse))
     assert "\n" not in str(error.value)
-    source, left_out = select("auto", BOARD, server, refuse)
-    assert (source.name, source.kind) == ("modelled", "modelled")
-    assert left_out[0]["source"] == "rapl"
-    source.close()
+    assert names(["auto"], Place(server, BOARD, opener=refuse)) == ["modelled"]
 
 
-def test_no_rapl_is_said(tmp_path: Path) -> None:
-    proc(tmp_path)
-    with pytest.raises(UserError, match="no RAPL on this machine"):
-        select("rapl", BOARD, tmp_path)
-    with pytest.raises(UserError, match="did you mean rapl"):
-        select("rappl", BOARD, tmp_path)
+def test_the_second_source_of_a_sensor_is_a_cross_check(server: Path) -> None:
+    opened, _ = select(["rapl", "modelled", "rapl"], Place(server, BOARD))
+    assert [(o.source.name, o.check_of) for o in opened] == [("rapl", None), ("modelled", None), ("rapl", "rapl")]
+    for found in opened:
+        found.source.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("rappl", "unknown energy.source rappl; .*did you mean rapl?"),
+        ("shelly", "energy.source=shelly is a meter: describe it under meters:"),
+    ],
+)
+def test_names_that_are_no_sources(wanted: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        check_name(wanted)
 
 
 def test_modelled_power_by_hand(tmp_path: Path) -> None:
     """Busy is user, nice, system, irq, softirq: 100 + 0 + 50 + 3 + 2 ticks; waiting for disks and stolen time are not."""
     proc(tmp_path)
-    source, _ = select("modelled", BOARD, tmp_path)
+    opened, _ = select(["modelled"], Place(tmp_path, BOARD))
+    source = opened[0].source
     assert source.read() == [155]
     (channel,) = source.channels
     idle, busy = BOARD["power"]["idle_W"]["value"], BOARD["power"]["busy_W"]["value"]
@@ -142,32 +121,21 @@ def test_modelled_power_by_hand(tmp_path: Path) -> None:
     source.close()
 
 
-def test_every_board_number_has_its_source() -> None:
-    for path in (CONF / "board").glob("*.yaml"):
-        for number in load_board(path.stem, CONF / "board")["power"].values():
-            assert number["value"] > 0
-            assert len(number["source"]) > 20
-    with pytest.raises(UserError, match="did you mean raspberry-pi-4"):
-        load_board("raspberry-pi4", CONF / "board")
-
-
 def test_a_board_without_numbers_cannot_be_modelled(tmp_path: Path) -> None:
     proc(tmp_path)
-    board = load_board("jetson-orin-nano", CONF / "board")
-    with pytest.raises(UserError, match=r"board jetson-orin-nano has no power\.idle_W"):
-        select("modelled", board, tmp_path)
+    with pytest.raises(UserError, match=r"board bare has no power\.idle_W and no power\.busy_W"):
+        select(["modelled"], Place(tmp_path, {"name": "bare", "power": {}}))
 
 
-def sampled(root: Path, seconds: float, source: str = "auto", during: Any = None) -> Any:
-    sampler = Sampler(source, BOARD, str(root), 0.01)
+def sampled(root: Path, seconds: float, sources: tuple[str, ...] = ("auto",), during: Any = None, **more: Any) -> Any:
+    sampler = Sampler(sources, BOARD, str(root), 0.01, **more)
     sampler.start()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if during:
             during()
         time.sleep(0.005)
-    host = HostInfo("h", "boot", "x86-mini-pc", "h")
-    return sampler.stop(host.name, host.boot_id, host.board, 0)
+    return sampler.stop(HOME, {}, {})
 
 
 def test_the_sampler_process_keeps_raw_readings(server: Path) -> None:
@@ -179,8 +147,9 @@ def test_the_sampler_process_keeps_raw_readings(server: Path) -> None:
         value += 50
         counter.write_text(f"{value}\n")
 
-    trace = sampled(server, 0.6, during=advance)
+    (trace,) = sampled(server, 0.6, during=advance)
     assert trace.channels[0].id == "package-0"
+    assert trace.covers == ("board1",)
     assert len(trace.raw) > 10
     assert trace.raw[0, 0] == 1000
     assert trace.raw[-1, 0] == value  # the last reading is taken when it is told to stop
@@ -188,20 +157,65 @@ def test_the_sampler_process_keeps_raw_readings(server: Path) -> None:
     assert trace.cpu_s > 0
 
 
-def test_the_sampler_survives_a_source_that_fails(server: Path) -> None:
+def test_two_sources_are_read_side_by_side(server: Path) -> None:
+    rapl, modelled = sampled(server, 0.3, ("rapl", "modelled"))
+    assert (rapl.source, modelled.source) == ("rapl", "modelled")
+    assert modelled.raw.shape[1] == 1
+    assert len(rapl.raw) > 5
+    assert len(modelled.raw) > 5
+
+
+def test_the_sampler_survives_a_source_that_fails_and_comes_back(server: Path) -> None:
+    """The gap shows in the times; after a second the source is opened again."""
     counter = server / "sys/class/powercap/intel-rapl:0/energy_uj"
-    trace = sampled(server, 0.5, during=lambda: counter.write_text(""))
+    begin = time.monotonic()
+
+    def fail_then_replace() -> None:
+        late = time.monotonic() - begin
+        if late < 1.3:
+            counter.write_text("")
+        elif not counter.read_text():
+            counter.unlink()  # another file: only a reader that opens it again finds it
+            counter.write_text("5000\n")
+
+    (trace,) = sampled(server, 2.2, during=fail_then_replace)
     assert trace.errors > 3
-    assert len(trace.raw) >= 1
+    assert np.diff(trace.t_before_ns).max() > 1e9
+    assert trace.raw[-1, 0] == 5000
+
+
+def test_power_since_the_start(server: Path) -> None:
+    """30 J in the time between the first and the newest reading."""
+    counter = server / "sys/class/powercap/intel-rapl:0/energy_uj"
+    sampler = Sampler(["rapl"], BOARD, str(server), 0.02)
+    sampler.start()
+    begin = time.monotonic()
+    time.sleep(0.3)
+    counter.write_text(f"{1000 + 30_000_000}\n")
+    time.sleep(0.1)
+    watts = sampler.powers_W()[0]
+    spent = time.monotonic() - begin
+    sampler.stop(HOME, {}, {})
+    assert 30 / spent < watts[0] < 30 / 0.3
+    assert watts[1] == 0.0
 
 
 def test_a_host_without_a_source_ends_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no RAPL on this machine"):
-        Sampler("rapl", BOARD, str(tmp_path), 0.05).start()
+        Sampler(["rapl"], BOARD, str(tmp_path), 0.05).start()
+
+
+def test_a_sampler_that_died_has_no_readings(server: Path) -> None:
+    sampler = Sampler(["rapl"], BOARD, str(server), 0.05)
+    sampler.start()
+    assert sampler._process is not None
+    sampler._process.kill()
+    sampler._process.wait()
+    assert sampler.stop(HOME, {}, {}) == []
 
 
 def test_the_sampler_ends_when_its_parent_dies(server: Path) -> None:
-    order = json.dumps({"source": "rapl", "board": BOARD, "root": str(server), "period_s": 0.05})
+    order = json.dumps(Sampler(["rapl"], BOARD, str(server), 0.05).order)
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.energy.sampler"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CONF.parent,

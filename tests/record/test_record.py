@@ -126,13 +126,8 @@ def test_every_check_can_pass_and_fail() -> None:
         (checks.threads, ([2, 2], [2, 2]), ([2, 2], [2, 1]), "warned"),
         (checks.rank_map, (["a", "b"], ["x", "y"]), (["a", "b"], ["x", "x"]), "failed"),
         (checks.rank_map, (["a", "a"], ["x", "x"]), (["a", "a"], ["x", "y"]), "failed"),
-        (
-            checks.throttling,
-            ([{"host": "h", "throttled": False}],),
-            ([{"host": "h", "throttled": True}],),
-            "failed",
-        ),
-        (checks.clock, (1e-6, 0.5), (0.1, 0.5), "warned"),
+        (checks.step_time_stable, ([1.0] * 9, False), ([1.0] * 6 + [1.3] * 3, False), "failed"),
+        (checks.clock, (1e-6, 1e-7, 0.5), (0.1, 1e-7, 0.5), "warned"),
     ]
     for check, good, bad, verdict in cases:
         assert check(*good)["status"] == "passed", check.__name__  # type: ignore[operator]

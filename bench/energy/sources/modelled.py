@@ -10,12 +10,10 @@ does stolen time: another virtual machine had the core, and its joules are not o
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from bench.energy.channel import Channel, Kind
-from bench.energy.sources.base import Opener, Source, SourceUnavailable, open_for_reading, register
+from bench.energy.sources.base import Place, Source, SourceUnavailable, register
 
 READ_BYTES = 65536
 BUSY_FIELDS = (1, 2, 3, 6, 7)  # user nice system - - irq softirq
@@ -26,7 +24,8 @@ class Modelled(Source):
     name: ClassVar[str] = "modelled"
     kind: ClassVar[Kind] = "modelled"
     rank: ClassVar[int] = 100
-    not_measured: ClassVar[tuple[str, ...]] = (
+    sensor: ClassVar[str] = "modelled"
+    not_measured: tuple[str, ...] = (
         "everything: power is modelled from CPU utilisation",
         "network switch",
     )
@@ -35,13 +34,14 @@ class Modelled(Source):
         self.file, self.channels = file, channels
 
     @classmethod
-    def open(cls, root: Path, board: Mapping[str, Any], opener: Opener = open_for_reading) -> Source:
+    def open(cls, place: Place) -> Source:
+        board = place.board
         missing = [key for key in ("idle_W", "busy_W") if key not in board["power"]]
         if missing:
             raise SourceUnavailable(f"board {board['name']} has no power.{' and no power.'.join(missing)} to model with")
-        path = root / "proc/stat"
+        path = place.root / "proc/stat"
         try:
-            file = opener(path)
+            file = place.opener(path)
             text = os.pread(file, READ_BYTES, 0).decode()
         except OSError as error:
             raise SourceUnavailable(f"{path}: {error}") from None
@@ -53,6 +53,7 @@ class Modelled(Source):
             kind="counter",
             scale=(busy_W - idle_W) / cpus * tick_s,
             scope=f"{board['name']}: {idle_W} W idle to {busy_W} W with {cpus} CPUs busy",
+            level="board",
             update_period_s=tick_s,
             lsb=1.0,
             baseline_W=idle_W,

@@ -1,25 +1,32 @@
 """RAPL energy counters of x86 processors, through the powercap tree.
 
-Microjoules since boot in ``/sys/class/powercap/intel-rapl:N[:M]/energy_uj``, renewed about every millisecond, starting
-again at ``max_energy_range_uj``. AMD processors use the same names. Zones are known by their name, never by index:
-``psys`` is a zone of its own beside the packages and contains them; ``core`` and ``uncore`` are part of their package,
-``dram`` is not.
+Reads ``/sys/class/powercap/intel-rapl:N[:M]/energy_uj``: microjoules, renewed about every millisecond, a 32-bit counter of
+the hardware in steps of 61 or 15.3 uJ that starts again after ``max_energy_range_uj``. AMD processors use the same names.
+Since Linux 5.10 root alone may read it. It includes the processor packages and, where there are zones for it, the memory;
+where the platform zone ``psys`` counts, that is the total: all that the board's regulators feed, as the vendor wired it.
+
+Zones are known by their name, never by index: ``psys`` is a zone beside the packages and contains them; ``core`` and
+``uncore`` are part of their package, ``dram`` is not. The memory-mapped interface shows packages a second time; some
+processors show one counter once for each die. Both count once. What does not count at all is left out, or refused.
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from bench.energy.channel import Channel, Kind
-from bench.energy.sources.base import Opener, Source, SourceUnavailable, open_for_reading, register
+from bench.energy.channel import Channel, Kind, Level
+from bench.energy.sources.base import Place, Source, SourceUnavailable, register
+from bench.energy.sources.counting import is_psys, only, those_that_count
 
 UPDATE_PERIOD_S = 1e-3
-LSB_UJ = 61.0
+COUNTS = 2**32
+USUAL_LSB_UJ = 1e6 / 2**14
+"""The step of most processors, where the zone does not say its range."""
 ALLOW = (
     'allow it for good with a udev rule (SUBSYSTEM=="powercap", RUN+="/bin/chmod -R a+r /sys%p"), a tmpfiles.d line '
     "(z /sys/class/powercap/intel-rapl:*/energy_uj 0444), or the sysfsutils line "
@@ -29,14 +36,23 @@ ALLOW = (
 
 @dataclass(frozen=True)
 class Zone:
+    """``key`` is unique and stable: the package's name for a package, ``package-0/core`` below it. ``range_uJ`` is the
+    largest value, None where the zone does not say."""
+
     folder: Path
     name: str
+    key: str
     parent: str | None
+    range_uJ: int | None
 
     @property
-    def key(self) -> str:
-        """Unique and stable: the package's name for a package, ``package-0/core`` below it."""
-        return self.name if self.parent is None else f"{self.parent}/{self.name}"
+    def level(self) -> Level:
+        return "board" if is_psys(self.key) else "package" if self.parent is None or self.name == "dram" else "component"
+
+    @property
+    def lsb_uJ(self) -> float:
+        """The kernel gives the range as (2^32 - 1) steps."""
+        return (self.range_uJ or USUAL_LSB_UJ * (COUNTS - 1)) / (COUNTS - 1)
 
 
 @register
@@ -44,39 +60,29 @@ class Rapl(Source):
     name: ClassVar[str] = "rapl"
     kind: ClassVar[Kind] = "measured"
     rank: ClassVar[int] = 10
-    not_measured: ClassVar[tuple[str, ...]] = ("power supply losses", "disks, fans and network of the host")
+    sensor: ClassVar[str] = "rapl"
+    not_measured: tuple[str, ...] = ("power supply losses", "disks, fans and network of the host")
 
     def __init__(self, files: list[int], channels: tuple[Channel, ...]) -> None:
         self.files, self.channels = files, channels
 
     @classmethod
-    def open(cls, root: Path, board: Mapping[str, Any], opener: Opener = open_for_reading) -> Source:
-        zones = find_zones(root)
-        files: list[int] = []
-        channels: list[Channel] = []
-        contains = _contains(zones)
-        for zone in zones:
+    def open(cls, place: Place) -> Source:
+        zones = find_zones(place.root)
+        found = cls([], tuple(_channel(zone, zones) for zone in zones))
+        with ExitStack() as on_failure:
+            on_failure.callback(found.close)
             try:
-                file = opener(zone.folder / "energy_uj")
-                limit = int((zone.folder / "max_energy_range_uj").read_text())
+                for zone in zones:
+                    found.files.append(place.opener(zone.folder / "energy_uj"))
+                keep, found.channels = those_that_count(found.channels, found.read)
             except PermissionError:
                 raise SourceUnavailable(f"{zone.folder}/energy_uj may not be read; {ALLOW}") from None
             except (OSError, ValueError) as error:
-                raise SourceUnavailable(f"{zone.folder}: {error}") from None
-            files.append(file)
-            channels.append(
-                Channel(
-                    id=zone.key,
-                    kind="counter",
-                    scale=1e-6,
-                    scope=zone.name,
-                    modulus=limit + round(LSB_UJ),
-                    update_period_s=UPDATE_PERIOD_S,
-                    lsb=LSB_UJ,
-                    contains=contains[zone.key],
-                )
-            )
-        return cls(*_without_mirrors(files, channels))
+                raise SourceUnavailable(f"{zone.folder}: {error}; see whether `cat energy_uj` works there") from None
+            on_failure.pop_all()
+        found.files = only(found.files, keep)
+        return found
 
     def read(self) -> list[int]:
         return [int(os.pread(file, 32, 0)) for file in self.files]
@@ -93,48 +99,42 @@ def find_zones(root: Path) -> list[Zone]:
         raise SourceUnavailable(f"{tree} does not exist: no RAPL on this machine, or the kernel lacks powercap")
     found: dict[str, Zone] = {}
     for prefix in ("intel-rapl", "intel-rapl-mmio"):
-        names = {}
-        for folder in sorted(tree.glob(f"{prefix}:*")):
+        here: dict[str, Zone] = {}
+        keys: dict[str, str] = {}
+        for folder in sorted(tree.glob(f"{prefix}:*"), key=_numbers):
+            largest = folder / "max_energy_range_uj"
             try:
-                names[folder.name] = (folder / "name").read_text().strip()
-            except OSError:
-                continue
-        for folder_name, name in names.items():
-            above = folder_name.rsplit(":", 1)[0]
-            zone = Zone(tree / folder_name, name, names.get(above))
-            found.setdefault(zone.key, zone)
+                name = (folder / "name").read_text().strip()
+                range_uJ = int(largest.read_text()) if largest.exists() else None
+            except (OSError, ValueError) as error:
+                raise SourceUnavailable(f"{folder} does not describe itself: {error}; reload the intel_rapl modules") from None
+            parent = keys.get(folder.name.rsplit(":", 1)[0])
+            key = name if parent is None else f"{parent}/{name}"
+            # One interface never shows a counter twice on purpose: the same name again is another counter.
+            keys[folder.name] = key = key if key not in here else f"{key} ({folder.name})"
+            here[key] = Zone(folder, name, key, parent, range_uJ)
+        found = {**here, **found}
     if not found:
-        raise SourceUnavailable(f"{tree} holds no intel-rapl zone")
-    return list(found.values())
+        raise SourceUnavailable(f"{tree} holds no intel-rapl zone; load the module intel_rapl_msr, or use another source")
+    return sorted(found.values(), key=lambda zone: (zone.folder.name.split(":")[0], _numbers(zone.folder)))
 
 
-def _contains(zones: list[Zone]) -> dict[str, tuple[str, ...]]:
-    packages = [zone.key for zone in zones if zone.parent is None and zone.name != "psys"]
-    inside: dict[str, tuple[str, ...]] = {}
-    for zone in zones:
-        own = [other.key for other in zones if other.parent == zone.name and other.name != "dram"]
-        inside[zone.key] = tuple(packages + [z.key for z in zones if z.parent]) if zone.name == "psys" else tuple(own)
-    return inside
+def _numbers(folder: Path) -> list[int]:
+    return [int(number) for number in folder.name.split(":")[1:]]
 
 
-def _without_mirrors(files: list[int], channels: list[Channel]) -> tuple[list[int], tuple[Channel, ...]]:
-    """Some processors show one counter as several packages: equal twice, while it moves, is the same counter."""
-
-    def values() -> list[int]:
-        return [int(os.pread(file, 32, 0)) for file in files]
-
-    first = values()
-    packages = [i for i, channel in enumerate(channels) if "/" not in channel.id and channel.id != "psys"]
-    mirrors: set[int] = set()
-    if len(packages) > 1 and len({first[i] for i in packages}) < len(packages):
-        time.sleep(0.01)
-        second = values()
-        for n, i in enumerate(packages):
-            same = [j for j in packages[:n] if first[j] == first[i] and second[j] == second[i] and second[i] != first[i]]
-            mirrors.update([i] if same else [])
-    keep = [
-        i
-        for i, c in enumerate(channels)
-        if i not in mirrors and not any(c.id.startswith(f"{channels[m].id}/") for m in mirrors)
-    ]
-    return [files[i] for i in keep], tuple(channels[i] for i in keep)
+def _channel(zone: Zone, zones: Sequence[Zone]) -> Channel:
+    others = [other for other in zones if not is_psys(other.key)]
+    inside = others if is_psys(zone.key) else [z for z in others if z.parent == zone.key and z.name != "dram"]
+    what = "board" if is_psys(zone.key) else "memory" if zone.name == "dram" else "processor"
+    return Channel(
+        id=zone.key,
+        kind="counter",
+        scale=1e-6,
+        scope=f"{what}: {zone.key}" + ("" if zone.range_uJ else ", range not given: a restart of the counter is an error"),
+        level=zone.level,
+        modulus=zone.range_uJ + round(zone.lsb_uJ) if zone.range_uJ else None,
+        update_period_s=UPDATE_PERIOD_S,
+        lsb=zone.lsb_uJ,
+        contains=tuple(other.key for other in inside),
+    )

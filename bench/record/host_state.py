@@ -1,0 +1,179 @@
+"""How a host stands at one moment: temperatures, clocks, power mode, throttling, supply.
+
+Taken before the idle phase and after the last one, so that the record shows what moved in between. What a host does not
+tell is null or missing, never an error. SI units: Hz, W, s; temperatures in Celsius.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.power.machine import (
+    clocks_locked,
+    find_program,
+    number,
+    numbered,
+    packages,
+    parse_nvpmodel,
+    policies,
+    power_limit_uW,
+    text,
+)
+
+PROGRAM_TIMEOUT_S = 5.0
+COLDEST_C = -55.0
+"""Below this no chip works: sensors of parts that are off tell such values."""
+THROTTLED_BITS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
+"""Bits 0 to 3 of ``vcgencmd get_throttled`` (now), 16 to 19 (since boot)."""
+THROTTLING_DEVICES = re.compile(r"cpufreq|devfreq|throttle|powerclamp|^processor$", re.IGNORECASE)
+"""Cooling devices that slow the board down; fans and alerts of the case do not."""
+LIMITING_TRIPS = ("passive", "hot", "critical")
+
+
+def collect(root: Path = Path("/")) -> dict[str, Any]:
+    """The state of the machine under ``root``."""
+    loads, uptime = (text(root / "proc" / name) for name in ("loadavg", "uptime"))
+    return {
+        "boot_id": text(root / "proc/sys/kernel/random/boot_id"),
+        "uptime_s": float(uptime.split()[0]) if uptime else None,
+        "load_1min": float(loads.split()[0]) if loads else None,
+        "clock_source": text(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        "temperatures": temperatures(root),
+        "cpufreq": [_policy(folder) for folder in policies(root)],
+        "devfreq": [_device(folder) for folder in sorted((root / "sys/class/devfreq").glob("*"))],
+        "nvpmodel": parse_nvpmodel(_ask(root, "nvpmodel", "-q") or ""),
+        "jetson_clocks": clocks_locked(root) if find_program(root, "jetson_clocks") else None,
+        "power_limits": [_limit(zone) for zone in packages(root)],
+        "throttle": throttle(root),
+        "supplies": [_supply(folder) for folder in sorted((root / "sys/class/power_supply").glob("*"))],
+        "sensors": _sensors(root),
+    }
+
+
+def temperatures(root: Path) -> list[dict[str, Any]]:
+    """Every zone that tells a temperature, and the lowest at which the kernel slows down or stops because of it."""
+    found = []
+    for zone in numbered(root / "sys/class/thermal", "thermal_zone*"):
+        value = number(zone / "temp")
+        if value is None or value / 1000 < COLDEST_C:
+            continue
+        trips = [
+            number(kind.with_name(kind.name.replace("_type", "_temp")))
+            for kind in zone.glob("trip_point_*_type")
+            if text(kind) in LIMITING_TRIPS
+        ]
+        limits = [trip / 1000 for trip in trips if trip is not None and trip > 0]  # 0 or less: never set
+        found.append(
+            {
+                "zone": zone.name,
+                "type": text(zone / "type"),
+                "temperature_C": value / 1000,
+                "limit_C": min(limits, default=None),
+            }
+        )
+    return found
+
+
+def throttle(root: Path) -> dict[str, Any] | None:
+    """What slowed the machine down: causes active ``now`` and ``since_boot``, and ``counters`` whose differences count.
+
+    None where the machine tells nothing of the kind.
+    """
+    now: list[str] = []
+    since_boot: list[str] = []
+    counters: dict[str, int] = {}
+    bits, devices = _raspberry_bits(root), _cooling(root)
+    for bit, cause in enumerate(THROTTLED_BITS):
+        now += [cause] if (bits or 0) >> bit & 1 else []
+        since_boot += [cause] if (bits or 0) >> (16 + bit) & 1 else []
+    alarms = [number(path) for path in _hwmon(root, "rpi_volt", "in0_lcrit_alarm")]
+    now += ["under-voltage (kernel)"] if any(alarms) else []
+    now += [f"cooling device {name} at {state}" for name, state in devices if state > 0]
+    counters.update(
+        {path.name: value for path in _hwmon(root, "soctherm_oc", "oc*_event_cnt") if (value := number(path)) is not None}
+    )
+    for name in ("core_throttle_count", "package_throttle_count"):
+        # Added up over CPUs, siblings of one core or package included: only whether the sum grows matters.
+        found = [number(path) for path in (root / "sys/devices/system/cpu").glob(f"cpu[0-9]*/thermal_throttle/{name}")]
+        if found:
+            counters[name] = sum(value or 0 for value in found)
+    if bits is None and not alarms and not devices and not counters:
+        return None
+    return {"now": now, "since_boot": since_boot, "counters": counters}
+
+
+def _raspberry_bits(root: Path) -> int | None:
+    said = _ask(root, "vcgencmd", "get_throttled")
+    match = re.fullmatch(r"throttled=(0x[0-9a-fA-F]+)", (said or "").strip())
+    return None if match is None else int(match[1], 16)
+
+
+def _cooling(root: Path) -> list[tuple[str, int]]:
+    folders = numbered(root / "sys/class/thermal", "cooling_device*")
+    pairs = [(text(folder / "type") or "", number(folder / "cur_state")) for folder in folders]
+    return [(name, state) for name, state in pairs if state is not None and THROTTLING_DEVICES.search(name)]
+
+
+def _hwmon(root: Path, name: str, pattern: str) -> list[Path]:
+    chips = [path for path in numbered(root / "sys/class/hwmon", "hwmon*") if text(path / "name") == name]
+    return [path for chip in chips for path in sorted(chip.glob(pattern))]
+
+
+def _policy(folder: Path) -> dict[str, Any]:
+    return {
+        "policy": folder.name,
+        "governor": text(folder / "scaling_governor"),
+        **{
+            f"{end}_Hz": None if value is None else value * 1000
+            for end, name in (("current", "cur"), ("min", "min"), ("max", "max"))
+            for value in (number(folder / f"scaling_{name}_freq"),)
+        },
+    }
+
+
+def _device(folder: Path) -> dict[str, Any]:
+    ends = {f"{end}_Hz": number(folder / f"{name}_freq") for end, name in (("current", "cur"), ("min", "min"), ("max", "max"))}
+    return {"device": folder.name, "governor": text(folder / "governor"), **ends}
+
+
+def _limit(zone: Path) -> dict[str, Any]:
+    limit_uW = power_limit_uW(zone)
+    return {"zone": zone.name, "name": text(zone / "name"), "limit_W": None if limit_uW is None else limit_uW / 1e6}
+
+
+def _supply(folder: Path) -> dict[str, Any]:
+    online = number(folder / "online")
+    return {"name": folder.name, "type": text(folder / "type"), "online": None if online is None else bool(online)}
+
+
+def _sensors(root: Path) -> dict[str, Any]:
+    """Settings of the board's power sensors that decide how good their readings are."""
+    try:
+        settings = importlib.import_module("bench.energy.sources.jetson").settings_of(root)
+    except (ImportError, AttributeError, OSError, ValueError, UserError):
+        return {}
+    return dict(settings or {})
+
+
+def _ask(root: Path, name: str, *arguments: str) -> str | None:
+    """What a program of the machine says, whatever its exit code; None where there is none."""
+    program = find_program(root, name)
+    if program is None:
+        return None
+    try:
+        done = subprocess.run(
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PROGRAM_TIMEOUT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout

@@ -1,0 +1,49 @@
+"""Tables for the command lines: drawn on a terminal, plain aligned text in a file or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+
+PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+
+
+def si(value: float | None, unit: str, digits: int = 3) -> str:
+    """``61 uJ``; a dash for None."""
+    if value is None:
+        return "-"
+    factor, prefix = next(((f, p) for f, p in PREFIXES if abs(value) >= f * (1 - 1e-9)), PREFIXES[-1])
+    return f"0 {unit}" if value == 0 else f"{value / factor:.{digits}g} {prefix}{unit}"
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO | None = None) -> None:
+    """Print the rows under their title. A column whose name begins with ``>`` is aligned to the right."""
+    out = out or sys.stdout
+    if out.isatty():
+        table = Table(title=title, title_justify="left")
+        for name in columns:
+            table.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left")
+        for row in rows:
+            table.add_row(*row)
+        Console(file=out, highlight=False, markup=False).print(table)
+        return
+    print(plain(title, columns, rows), file=out)
+
+
+def plain(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The table as text: two spaces between columns, no line too long by trailing spaces."""
+    names = [name.lstrip(">") for name in columns]
+    widths = [max(len(cell) for cell in column) for column in zip(names, *rows, strict=True)]
+    right = [name.startswith(">") for name in columns]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in [names, *rows]
+    ]
+    return "\n".join([title, *(f"  {line}" for line in lines)])

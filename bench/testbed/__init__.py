@@ -1,0 +1,6 @@
+"""Emulated boards: several boards on one Linux machine, started by the same mpirun through the same kind of inventory.
+
+A board is a network namespace with a host name of its own, a shaped link to a switch, and control groups that limit its
+processor and its memory. ``spec`` says what is emulated, ``plan`` which names and commands that takes (both pure);
+``apply`` and ``cgroups`` do it, ``agent`` enters a board in the place of ssh, ``lease`` holds boards for a campaign.
+"""

@@ -1,0 +1,8 @@
+"""``python -m bench.testbed``: see ``python -m bench.testbed --help``."""
+
+import sys
+
+from bench.testbed.app import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Stand-ins for meters: real servers on this machine that answer with recorded replies."""
