@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import states
-from bench.energy.summary import Run, in_total, step_joules, summary
+from bench.energy.summary import Run, in_total, step_joules, summary, window_energy
 from bench.learning import learning_block
 from bench.record import checks, environment, host_checks, writer
 from bench.record.point import point_block
@@ -53,6 +53,7 @@ def write(
         steps=time_block["steps"],
     )
     energy = summary(traces, clock, facts.begin_ns, run, config["energy"])
+    replication = _replication(config, facts, traces, clock, run, to_common)
     joules = step_joules(traces, clock, facts.begin_ns, run.hosts, timeline.edges)
     schedule = schedule_block(plan, reports, timeline, to_common)
     record: dict[str, Any] = {
@@ -65,6 +66,7 @@ def write(
         "energy": energy,
         "traffic": _traffic(plan, reports, timeline.timed_steps()),
         "memory": _memory(plan, reports),
+        "replication": replication,
         "learning": learning_block(config, reports, timeline, joules),
         "checks": [],
         "environment": _environment(config, reports, facts),
@@ -76,6 +78,18 @@ def write(
     writer.write_events(folder / "events.parquet", _event_rows(entries, to_common))
     writer.write_json(folder / "result.json", record)
     return str(record["status"])
+
+
+def _replication(
+    config: Mapping[str, Any], facts: RunFacts, traces: Any, clock: ClockModel, run: Run, to_common: states.ToCommon
+) -> dict[str, Any] | None:
+    """Seconds, bytes and joules of bringing the weights to the ranks; null where that was not asked for."""
+    sent = facts.replication
+    if sent is None:
+        return None
+    window = (to_common(0, sent.begin_ns), to_common(0, sent.end_ns))
+    joules = window_energy(traces, clock, facts.begin_ns, run.hosts, window)
+    return {"seconds": window[1] - window[0], "payload_bytes": sent.payload_bytes, **joules}
 
 
 def _point(config: Mapping[str, Any], reports: Sequence[RankReport]) -> dict[str, Any]:

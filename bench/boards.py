@@ -63,6 +63,22 @@ def power_of(board: Mapping[str, Any], mode: str | None) -> dict[str, float]:
     return {key: float(number["value"]) for key, number in described.items()}
 
 
+def in_mode(board: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The description of an emulated board in a power mode: the mode's watts, and its ``mode_speed`` (1.0: the default mode's).
+
+    Watts of another mode would be wrong, so a mode without published ones has none, and its energy cannot be modelled. Raises
+    UserError for an unknown mode, and for one without a speed, which cannot be emulated.
+    """
+    mode, default = mode_of(board, name), name == board.get("default_mode")
+    if "speed" not in mode and not default:
+        raise UserError(
+            f"power mode {name} of board {board['name']} has no speed to emulate; add it with its source, or use "
+            f"{board.get('default_mode')}"
+        )
+    power = board["power"] if default else mode.get("power", {})
+    return {**board, "power": power, "mode_speed": mode["speed"]["value"] if "speed" in mode else 1.0}
+
+
 def table(folder: Path) -> str:
     """All board classes as a Markdown table, each number linked to its source; ``docs/boards.md`` holds it."""
     rows = [

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.boards import load_board
+from bench.boards import in_mode, load_board
 from bench.energy.settings import energy_settings
 from bench.errors import UserError
 from bench.fetch import WEIGHTS_FILE, check_sha256, checkpoint_dir
 from bench.launch.hosts import Host, check_slots, read_inventory
+from bench.power.modes import by_board
 from bench.power.modes import resolve as power_mode
 from bench.record.study import finished
 from bench.sourced import near as near
@@ -50,7 +51,7 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
     mesh = strategy.mesh_for(wanted, cfg["mesh"])
     comm = {**cfg["comm"], "progress": cfg["comm"]["progress"] or strategy.default_progress}
     _check_values({**cfg, "comm": comm})
-    hostfile = _from_project(cfg["cluster"]["hostfile"])
+    hostfile = from_project(cfg["cluster"]["hostfile"])
     cluster, boards = cluster_of(cfg)
     hosts = [Host(**host) for host in cluster["hosts"]]
     check_slots(wanted, hosts, cfg["cluster"]["name"], cfg["cluster"]["oversubscribe"])
@@ -91,8 +92,11 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
 def cluster_of(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The ``cluster`` block of a point with its hosts, and the descriptions of their board classes. Raises UserError."""
     given = cfg["cluster"]
-    inventory = read_inventory(_from_project(given["hostfile"]), given["board"])
+    inventory = read_inventory(from_project(given["hostfile"]), given["board"])
     boards = {name: load_board(name, CONF / "board") for name in sorted({host.board for host in inventory.hosts})}
+    if inventory.emulated is not None:  # nothing is set on this machine: the mode is in the boards' speed and watts
+        chosen = by_board(power_mode(cfg["board"]["power_mode"], boards), boards)
+        boards.update({name: in_mode(boards[name], mode) for name, mode in chosen.items()})
     return resolve_cluster(given, inventory, boards, CONF / "link", os.cpu_count() or 1, cfg["threads"]), boards
 
 
@@ -175,7 +179,7 @@ def _model(cfg: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _from_project(path: str) -> Path:
+def from_project(path: str) -> Path:
     """A file named in the configuration: as given from the working directory, else from the project's folder."""
     found = Path(path).expanduser()
     return found if found.is_absolute() or found.exists() else PROJECT / found

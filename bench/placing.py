@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bench.energy.session import root_of
 from bench.errors import UserError
 from strategies.comm.cuda import why_not_aware
 
@@ -49,11 +50,6 @@ def locate(config: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any]:
     }
 
 
-def root_of(config: Mapping[str, Any], where: Mapping[str, Any]) -> Path:
-    """``energy.root`` of this host: its sys, proc and programs lie there."""
-    return Path(str(config["energy"]["root"]).replace("{host}", where["host"]))
-
-
 def settle(config: Mapping[str, Any], comm: MPI.Comm, where: Mapping[str, Any]) -> dict[str, Any]:
     """Set this rank's threads; ``where`` it is, and how it settled there.
 
@@ -77,7 +73,7 @@ def settle(config: Mapping[str, Any], comm: MPI.Comm, where: Mapping[str, Any]) 
         "threads": torch.get_num_threads(),
         "device": device_of(config, comm),
         "threads_planned": wanted,
-        "machine": collect_host(root_of(config, where)) if where["first"] else {},
+        "machine": collect_host(Path(root_of(config["energy"]["root"], where["host"]))) if where["first"] else {},
         "mpi": MPI.Get_library_version().split("\n")[0].strip("\0 "),
         "thread_level": MPI.Query_thread(),
     }

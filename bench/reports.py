@@ -32,12 +32,13 @@ class RankReport:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """When the run began and was ready to measure (rank 0's clock), and in civil time."""
+    """When the run began and was ready to measure (rank 0's clock), and in civil time; how the weights were sent around."""
 
     begin_ns: int
     ready_ns: int
     started: datetime
     finished: datetime
+    replication: Any = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What every rank runs: ``mpirun ... python -m mpi4py -m bench.worker config.json``.
 
 Rank 0 reads the resolved configuration and broadcasts it; no shared file system and no Hydra is needed. The way of a
-point: set the hosts' power mode, build the shard (and resume a checkpoint), start the power samplers, compare clocks,
+point: set the hosts' power mode, build the shard (and resume a checkpoint), start the power samplers, send the weights
+around where that is to be measured, compare clocks,
 measure idle, warm up, train in timed windows, measure idle and clocks again, put the power mode back, save a checkpoint,
 gather, and let rank 0 write the record.
 """
@@ -84,6 +85,7 @@ def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, A
     from bench import memory, placing
     from bench.energy.clock import ClockModel, measure
     from bench.energy.session import EnergySession
+    from bench.replication import replicate
     from bench.tasks.base import make_task
     from bench.training import Trainer
     from strategies import checkpoints
@@ -94,19 +96,22 @@ def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, A
     baseline = memory.resident_bytes()
     task = make_task(dict(config))
     ledger = Ledger()
-    strategy, drawn = _build(config, comm, ledger, facts["device"])
+    strategy, loaded = _build(config, comm, ledger, facts["device"])
     trainer = Trainer(config, comm, strategy, task, ledger)
-    memory.reset_peak()
 
     session = EnergySession(comm, config["energy"], config["boards"], placing.home(facts))
     session.start()
     try:
+        sent = replicate(config, comm, loaded.asked) if config["train"]["replicate"] else None
+        memory.reset_peak()
         host_states = _host_state(config, facts)
         before = measure(comm, facts["boot_id"])
         comm.Barrier()
         ready_ns = time.monotonic_ns()
         idle = [_idle(config["idle_s"], comm)]
-        history = trainer.run(max(config["window_s"], session.window_needed_s()))
+        # A quick look does not wait for what 1 % would need; its record says so.
+        needed_s = 0.0 if config["smoke"] else session.window_needed_s()
+        history = trainer.run(max(config["window_s"], needed_s))
         idle.append(_idle(config["idle_s"], comm))
         host_states += _host_state(config, facts)
         after = measure(comm, facts["boot_id"])
@@ -133,7 +138,7 @@ def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, A
         memory=held,
         weights_hash=placing.weights_hash(strategy.module),
         idle_ns=idle,
-        drawn=[] if config["train"]["resume"] else drawn,
+        drawn=[] if config["train"]["resume"] else loaded.drawn,
         host_states=host_states,
         mode=modes.state(),
     )
@@ -143,18 +148,18 @@ def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, A
     from bench import assemble
 
     offsets = ClockModel.fit(before, after)
-    run_facts = RunFacts(begin_ns, ready_ns, started, datetime.now(timezone.utc))
+    run_facts = RunFacts(begin_ns, ready_ns, started, datetime.now(timezone.utc), sent)
     status = assemble.write(config, strategy.made_by, reports, traces, offsets, run_facts)
     return comm.bcast(0 if status == "ok" else FAILED)  # type: ignore[no-any-return]
 
 
-def _build(config: Mapping[str, Any], comm: MPI.Intracomm, ledger: Any, device: str) -> tuple[Any, list[str]]:
-    """This rank's strategy with its module loaded, and the names of weights that no checkpoint gave."""
+def _build(config: Mapping[str, Any], comm: MPI.Intracomm, ledger: Any, device: str) -> tuple[Any, Any]:
+    """This rank's strategy with its module loaded, and the loader, which knows what it was asked and what it had to draw."""
     import torch
 
+    from bench.replication import RememberingLoader
     from strategies.base import check_options, get
     from strategies.comm.mesh import Mesh
-    from strategies.models.checkpoint import WeightLoader
     from strategies.models.spec import ModelSpec
     from strategies.plan import MeshShape, StepShape
 
@@ -166,17 +171,17 @@ def _build(config: Mapping[str, Any], comm: MPI.Intracomm, ledger: Any, device: 
     mesh = Mesh(comm, plan.mesh, ledger, how["wait"], how["progress"], how["all_reduce"], how["cuda"])
     strategy = cls(plan, mesh)
     checkpoint = config["model"]["checkpoint"]
-    with WeightLoader(spec, Path(checkpoint) if checkpoint else None, config["seed"]) as load:
+    with RememberingLoader(spec, Path(checkpoint) if checkpoint else None, config["seed"]) as load:
         strategy.build(load, getattr(torch, train["dtype"]), device)
-    return strategy, load.drawn
+    return strategy, load
 
 
 def _host_state(config: Mapping[str, Any], facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """How the host stands now, on its first rank; nothing on the others."""
-    from bench import placing
+    from bench.energy.session import root_of
     from bench.record.host_state import collect
 
-    return [collect(placing.root_of(config, facts))] if facts["first"] else []
+    return [collect(Path(root_of(config["energy"]["root"], facts["host"])))] if facts["first"] else []
 
 
 def _idle(seconds: float, comm: MPI.Intracomm) -> tuple[int, int]:

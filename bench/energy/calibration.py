@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.energy.channel import Calibration
+from bench.energy.channel import Calibration, Level
 from bench.energy.student import NORMAL, t_quantile
 from bench.errors import UserError
 
@@ -26,7 +26,7 @@ SCHEMA = "edgejoule.calibration/1"
 LEAST_LOADS = 3
 LEAST_SPREAD = 0.1
 NUMBERS = ("gain", "offset_W", "gain_u", "offset_u_W", "covariance")
-TEXTS = ("against", "scope", "made")
+TEXTS = ("against", "scope", "made", "level")
 MLPERF_LIMIT, MLPERF_ROUNDS, MLPERF_SECONDS = 0.05, 5, 60.0
 """MLPerf Training's comparison test of a meter: idle and two loads, five times a minute each, Olympic means within 5 %."""
 
@@ -61,7 +61,7 @@ class Fit:
     corrected: float
 
 
-def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day: date) -> Fit:
+def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day: date, level: Level = "wall") -> Fit:
     """Weighted least squares over the points; ``accuracy`` is the meter's relative standard uncertainty (0: not known).
 
     The sensor's uncertainty counts with the slope. The scatter around the line is used where it is larger than what the
@@ -100,6 +100,7 @@ def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day:
         against=against,
         scope=scope,
         made=day.isoformat(),
+        level=level,
     )
     return Fit(
         calibration=found,

@@ -62,7 +62,8 @@ def cover(channels: Sequence[Channel]) -> list[int]:
 @dataclass(frozen=True)
 class Calibration:
     """A sensor against a better meter: ``watts = gain * sensor + offset_W``, with standard uncertainties and their
-    covariance. ``against`` names the meter, ``scope`` what the corrected value contains, ``made`` is the day."""
+    covariance. ``against`` names the meter, ``scope`` and ``level`` what the corrected value contains and
+    where, ``made`` is the day."""
 
     gain: float
     offset_W: float
@@ -72,6 +73,7 @@ class Calibration:
     against: str
     scope: str
     made: str
+    level: Level = "wall"
 
 
 @dataclass(frozen=True)

@@ -183,6 +183,7 @@ def _random(found: Curve, span: slice, start_s: float, end_s: float, joules: flo
     channels = [trace.channels[index] for index in cover(trace.channels)]
     update_s = max((channel.update_period_s for channel in channels), default=0.0)
     mean_W = abs(joules) / (end_s - start_s) if end_s > start_s else 0.0
+    gain = 1.0 if trace.calibration is None else trace.calibration.gain  # the curve has it, the raw readings do not
     squares = 0.0
     for edge in (start_s, end_s):
         power_W = max(mean_W, _slope(found, edge, max(update_s, spacing_s)))
@@ -190,10 +191,10 @@ def _random(found: Curve, span: slice, start_s: float, end_s: float, joules: flo
     for index in cover(trace.channels):
         channel = trace.channels[index]
         if channel.kind == "counter":
-            squares += (channel.scale * channel.lsb) ** 2 / 6
+            squares += (gain * channel.scale * channel.lsb) ** 2 / 6
         else:
-            squares += _sampling(channel, trace.raw[span, index] * channel.scale, spacing_s)
-    return math.sqrt(squares) * (1.0 if trace.calibration is None else trace.calibration.gain)
+            squares += gain**2 * _sampling(channel, trace.raw[span, index] * channel.scale, spacing_s)
+    return math.sqrt(squares)
 
 
 def _slope(found: Curve, edge_s: float, width_s: float) -> float:

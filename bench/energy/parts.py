@@ -43,8 +43,7 @@ class Part:
 
     def levels(self) -> list[str]:
         """Where the channels of the total sit: wall, board, package, component."""
-        found = {found.trace.channels[index].level for found in self.curves for index in cover(found.trace.channels)}
-        return sorted(found)
+        return sorted({level for found in self.curves for level in _levels(found.trace)})
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ class Cover:
 def find_cover(traces: Sequence[Trace], hosts: Sequence[str], to_common: Any) -> Cover:
     """The cover of ``hosts``; ``to_common(rank, t_ns)`` gives seconds on the common axis.
 
-    A meter has everything of its hosts, so their own sensors become cross-checks. Without one a host is the sum of its
-    sources, each counting a sensor once.
+    A meter has everything of its hosts, so their own sensors become cross-checks; so does a sensor that was calibrated
+    against one. Without either a host is the sum of its sources, each counting a sensor once.
     """
     curves = [curve(trace, partial(to_common, trace.rank)) for trace in traces]
     parts: list[Part] = []
@@ -87,11 +86,19 @@ def find_cover(traces: Sequence[Trace], hosts: Sequence[str], to_common: Any) ->
             alone = len(metered[host].hosts) == 1
             checks += [(found, metered[host]) for found in main if alone and found.trace.kind == "measured"]
         elif main:
-            parts.append(Part((host,), tuple(main)))
+            calibrated = [found for found in main if found.trace.calibration is not None][:1]
+            parts.append(Part((host,), tuple(calibrated or main)))
+            checks += [(found, parts[-1]) for found in main if calibrated and found is not calibrated[0]]
     covered = {host for part in parts for host in part.hosts}
     order = {host: number for number, host in enumerate(hosts)}
     parts.sort(key=lambda part: order[part.hosts[0]])
     return Cover(tuple(parts), tuple(checks), others, tuple(host for host in hosts if host not in covered))
+
+
+def _levels(trace: Trace) -> list[str]:
+    if trace.calibration is not None:
+        return [trace.calibration.level]
+    return [trace.channels[index].level for index in cover(trace.channels)]
 
 
 def _by_source(curves: Sequence[Curve], source: str | None) -> Curve:

@@ -22,6 +22,11 @@ def wanted_sources(config: Mapping[str, Any]) -> list[str]:
     return [] if names == ["meters"] else names
 
 
+def root_of(root: str, host: str) -> str:
+    """The root of sys, proc and programs on a host: ``%h`` stands for its name, as in ssh's configuration."""
+    return str(root).replace("%h", host)
+
+
 def meters_of(label: str, labels: Sequence[str], meters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The meters that host ``label`` reads in a run on ``labels``.
 
@@ -42,7 +47,7 @@ def meters_of(label: str, labels: Sequence[str], meters: Mapping[str, Any]) -> d
 class EnergySession:
     """The samplers of all hosts. Every method but ``stop`` is collective.
 
-    ``config`` has ``source`` (a name or names, auto, measured, meters, none), ``root`` (``{host}`` stands for the host's
+    ``config`` has ``source`` (a name or names, auto, measured, meters, none), ``root`` (``%h`` stands for the host's
     name), ``period_s``, ``meters`` and ``calibration`` by host; ``boards`` the board descriptions by name. The lowest
     rank of each host owns its sampler.
     """
@@ -67,7 +72,7 @@ class EnergySession:
             self.sampler = Sampler(
                 wanted_sources(config),
                 boards[home.board],
-                str(config["root"]).replace("{host}", home.label),
+                root_of(config["root"], home.label),
                 config["period_s"],
                 meters_of(home.label, self.labels, config["meters"]),
                 home.label in metered,

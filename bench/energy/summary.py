@@ -84,6 +84,18 @@ def step_joules(
     return [float(joules) for step in steps for joules in np.atleast_1d(step)]
 
 
+def window_energy(
+    traces: Sequence[Trace], clock: ClockModel, begin_ns: int, hosts: Sequence[str], window: Window
+) -> dict[str, Any]:
+    """``kind``, ``joules``, ``uncertainty_J`` and ``quality`` of all hosts in one window; joules null where a host has none."""
+    found = find_cover(traces, hosts, lambda rank, ns: (clock.to_common(rank, ns) - begin_ns) / 1e9)
+    if found.missing or not found.parts:
+        return {"kind": "none", "joules": None, "uncertainty_J": None, "quality": "no readings"}
+    whole = added(part.energies([window], clock.bound_s) for part in found.parts)
+    kind = "measured" if all(part.kind == "measured" for part in found.parts) else "modelled"
+    return {"kind": kind, "joules": whole.joules, "uncertainty_J": whole.uncertainty_J, "quality": whole.quality}
+
+
 def in_total(trace: Trace, traces: Sequence[Trace], hosts: Sequence[str]) -> list[str]:
     """The channels of a trace that are in the total; none of a cross-check."""
     found = find_cover(traces, hosts, lambda rank, ns: ns / 1e9)
@@ -239,7 +251,8 @@ def _cross_checks(found: Cover, run: Run, clock_s: float) -> list[dict[str, Any]
     for curve, other in found.checks:
         own = together([energy(curve, *window, clock_s) for window in run.windows])
         if isinstance(other, Part):
-            against, name = other.energies(run.windows, clock_s), str(other.curves[0].trace.meter)
+            first = other.curves[0].trace
+            against, name = other.energies(run.windows, clock_s), first.meter or first.source
         else:
             against = together([energy(other, *window, clock_s) for window in run.windows])
             name = other.trace.source

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.boards import mode_of
+from bench.energy.session import root_of
 from bench.errors import UserError
 from bench.power import modes
 from bench.power.guard import Guard
@@ -41,8 +42,8 @@ class PowerModes:
         self.name = mode_by_board.get(home.board)
         homes = comm.allgather((home.boot_id, home.name))
         self.owner = homes.index((home.boot_id, home.name)) == comm.Get_rank()
-        # {host} as in energy.root: trees of several hosts on one machine
-        self._order = (dict(boards[home.board]), root.replace("{host}", home.label), folder)
+        # %h as in energy.root: trees of several hosts on one machine
+        self._order = (dict(boards[home.board]), root_of(root, home.label), folder)
         self._guard: Guard | None = None
         self._answer: dict[str, Any] = {}
         self._end: dict[str, Any] | None = None

@@ -16,7 +16,7 @@ from rich.table import Table
 from bench import composing, config
 from bench.errors import UserError
 from bench.launch.hosts import Host
-from bench.launch.mpirun import emulated
+from bench.launch.mpirun import between_hosts, emulated
 from bench.testbed import apply
 from bench.testbed.machine import check_machine, check_root
 from bench.testbed.spec import Testbed
@@ -85,17 +85,24 @@ def up(overrides: Sequence[str]) -> None:
         show(testbed)
     network = ["--prtemca", "prte_if_include", testbed.network, "--mca", "btl_tcp_if_include", testbed.network]
     line = ["mpirun", "--host", ",".join(f"{host.address}:{host.slots}" for host in hosts), "--bind-to", "none", *network]
-    print(f"by hand: {shlex.join([*line, *emulated(agent_command(testbed.name), hosts)])} COMMAND")
+    flags = between_hosts(hosts) + emulated(agent_command(testbed.name), hosts)
+    print(f"by hand: {shlex.join([*line, *flags])} COMMAND")
 
 
 def down(overrides: Sequence[str]) -> None:
     names = [wanted(overrides)[0].name] if overrides else apply.leftovers()
     if not names:
         print("no testbed is up")
+    in_use = []
     for name in names:
         check_root(name)
-        with Lock(name):
-            print(f"{name}: {'taken down' if apply.down(name) else 'was not up'}")
+        try:
+            with Lock(name):
+                print(f"{name}: {'taken down' if apply.down(name) else 'was not up'}")
+        except UserError as error:
+            in_use.append(error)
+    if in_use:
+        raise in_use[0]
 
 
 def status(overrides: Sequence[str]) -> None:

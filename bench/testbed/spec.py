@@ -139,7 +139,11 @@ def emulate(
         raise UserError(f"cluster.name={name} must have up to 40 letters, digits, '-' and '_' to name emulated boards")
     _check_overrides(cluster)
     scale = scale_cores(speeds(hosts, boards), cores, emulated.compute)
-    quotas = [None if scale is None else speed * scale for speed in speeds(hosts, boards)]
+    quotas = [
+        None if scale is None else speed * scale * boards[host.board].get("mode_speed", 1.0)
+        for host, speed in zip(hosts, speeds(hosts, boards), strict=True)
+    ]
+    _check_sum(quotas, cores, scale)
     for host, quota in zip(hosts, quotas, strict=True):
         if quota is not None and quota < LEAST_QUOTA:
             raise UserError(
@@ -202,6 +206,17 @@ def scale_cores(relative: Sequence[float], cores: int, compute: str | float) -> 
             f"machine has {cores}; use at most {math.floor(most * 1000) / 1000}, or shared"
         )
     return float(compute)
+
+
+def _check_sum(quotas: Sequence[float | None], cores: int, scale: float | None) -> None:
+    """A power mode may be faster than the default one, which decided the scale."""
+    total = sum(quota or 0.0 for quota in quotas)
+    if scale is not None and total > cores * (1 + 1e-6):
+        raise UserError(
+            f"in this power mode the emulated boards need {total:.2f} cores together, and this machine has {cores}; give "
+            f"emulated.compute={math.floor(1000 * scale * cores / total) / 1000} or less in the inventory, "
+            "for all modes that are compared"
+        )
 
 
 def _threads(host: Host, quota: float | None) -> int | None:

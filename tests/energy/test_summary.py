@@ -174,3 +174,12 @@ def test_a_cover_never_counts_a_host_twice() -> None:
     found = find_cover([counter("a", 1.0), plug("p", 2.0, "a"), counter("b", 3.0)], ["a", "b"], lambda rank, ns: ns / 1e9)
     assert [part.hosts for part in found.parts] == [("a",), ("b",)]
     assert [curve.trace.source for part in found.parts for curve in part.curves] == ["shelly", "rapl"]
+
+
+def test_a_calibrated_sensor_has_its_whole_host() -> None:
+    """Calibrated against the wall, it contains what a second sensor of the host has, and sits at the wall."""
+    calibration = Calibration(2.0, 0.0, 0.01, 0.0, 0.0, "plug", "wall", "2026-01-01")
+    found = block([counter("a", 20.0, calibration=calibration), counter("a", 5.0, "gpu-0", "nvml")], "a")
+    assert found["total_J"] == pytest.approx(400)
+    assert found["coverage"]["levels"] == ["wall"]
+    assert [(row["source"], row["against"]) for row in found["cross_checks"]] == [("nvml", "rapl")]

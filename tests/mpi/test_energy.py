@@ -108,7 +108,7 @@ def session(root: Path, **changes: object) -> EnergySession:
     zone.mkdir(parents=True, exist_ok=True)
     for name, text in (("name", "package-0"), ("energy_uj", "1000"), ("max_energy_range_uj", "262143328850")):
         (zone / name).write_text(text + "\n")
-    config = {"source": "rapl", "period_s": 0.02, "root": f"{root}/{{host}}", "meters": {}, "calibration": {}, **changes}
+    config = {"source": "rapl", "period_s": 0.02, "root": f"{root}/%h", "meters": {}, "calibration": {}, **changes}
     board = {"name": "x", "power": {}}
     return EnergySession(COMM, config, {"x": board}, Home("board", f"boot-{RANK}", "x", f"b{RANK}"))
 
@@ -120,7 +120,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_hosts_of_one_name_have_a_sampler_each(tmp_path_factory: pytest.TempPathFactory) -> None:
     found = session(folder(tmp_path_factory))
     found.start()
-    counter = Path(str(found.config["root"]).replace("{host}", f"b{RANK}")) / "sys/class/powercap/intel-rapl:0/energy_uj"
+    counter = Path(str(found.config["root"]).replace("%h", f"b{RANK}")) / "sys/class/powercap/intel-rapl:0/energy_uj"
     time.sleep(0.1)
     counter.write_text(f"{1000 + 1_000_000 * (RANK + 1)}\n")
     time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Two ranks as two hosts, each with a machine of its own under ``ROOT/{host}``; run by test_session.py under mpirun."""
+"""Two ranks as two hosts, each with a machine of its own under ``ROOT/%h``; run by test_session.py under mpirun."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def session(root: Path, mode: str, emulated: bool = False, hosts: int = 2) -> Po
     number = min(RANK, hosts - 1)
     boards = {"raspberry-pi-4": board({"slow": SLOW_PI, "turbo": {"governor": "performance", "max_frequency_Hz": 1.5e9}})}
     home = Home(f"processor{number}", "the same boot id", "raspberry-pi-4", f"board{number}")
-    return PowerModes(COMM, {"raspberry-pi-4": mode}, boards, home, f"{root}/{{host}}", emulated)
+    return PowerModes(COMM, {"raspberry-pi-4": mode}, boards, home, f"{root}/%h", emulated)
 
 
 def two_hosts(root: Path) -> None:

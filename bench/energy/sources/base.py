@@ -148,7 +148,7 @@ def _everything(wanted: str, place: Place, metered: bool) -> tuple[list[Opened],
     for name, source in on_board().items():
         taken = next((o.source.name for o in opened if o.source.sensor == source.sensor), None)
         if source.kind == "modelled" and (wanted == "measured" or opened or metered):
-            why = "energy=measured never models" if wanted == "measured" else "there is a measured source"
+            why = "energy=measured never models" if wanted == "measured" else "there is another source"
         elif not source.automatic:
             why = f"only by name (energy.source={name})"
         elif taken:

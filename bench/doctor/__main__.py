@@ -1,0 +1,60 @@
+"""``python -m bench.doctor VERB``: see ``python -m bench.doctor --help``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from bench import composing, config
+from bench.doctor.base import Verb, verbs
+from bench.errors import UserError
+from strategies.errors import PlanError
+
+HELP_WORDS = ("-h", "--help", "help")
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line: 0 ready, 1 something failed, 2 for what the user can mend in the command."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    known = verbs()
+    if not words or words[0] in HELP_WORDS:
+        print(usage(known), end="")
+        return 0 if words else composing.BAD_INPUT
+    name, *rest = words
+    try:
+        if name not in known:
+            raise UserError(f"unknown verb {name}; known are {', '.join(known)}{config.near(name, known)}")
+        if any(word in HELP_WORDS for word in rest):
+            print(known[name].help, end="")
+            return 0
+        return known[name].run(rest)
+    except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {composing.one_line(error)}", file=sys.stderr)
+        return composing.BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def usage(known: dict[str, Verb]) -> str:
+    width = max(len(name) for name in known)
+    lines = [f"  {name.ljust(width)}  {verb.summary}" for name, verb in known.items()]
+    return "\n".join(
+        [
+            f"usage: python -m bench.doctor {'|'.join(known)} [KEY=VALUE ...]",
+            "",
+            *lines,
+            "",
+            "Each has its own --help. Lines of PASS, WARN and FAIL say what is well and what to do; the exit code is 1 after a",
+            "FAIL, 2 for a command that cannot be understood, else 0.",
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

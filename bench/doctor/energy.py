@@ -1,0 +1,195 @@
+"""The verb ``energy``: what measures on each host of a cluster, what makes the total, and what to mend. Reads only."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench import config, tables
+from bench.doctor import base
+from bench.doctor.findings import findings
+from bench.doctor.look import here, label_of
+from bench.energy.settings import energy_settings
+from bench.errors import UserError
+from bench.launch.mpirun import own_environment
+from bench.launch.point import PROJECT, job_of
+from bench.launch.process import RUN_ID, run, telling_line
+from bench.record.writer import write_json, write_text
+from bench.tables import si
+from bench.testbed.lease import Lease
+
+HELP = """usage: python -m bench.doctor energy [cluster=NAME] [energy=NAME] [energy.KEY=VALUE ...] [doctor.seconds=3]
+
+Starts the sampler on every host of the cluster for a few seconds and says what was read, which channels make the total
+and why others do not, what is not measured, how long a window must be for 1 %, and what to mend.
+
+  doctor.seconds=3     how long to read
+  doctor.timeout_s=120 of the whole look over mpirun
+
+Examples:
+  python -m bench.doctor energy
+  python -m bench.doctor energy cluster=two-boards energy=measured
+  python -m bench.doctor energy cluster.hostfile=my_hosts.yaml energy.calibration=calibration/ doctor.seconds=20
+"""
+OWN = {"seconds": 3.0, "timeout_s": 120.0}
+MODULE = "bench.doctor.look"
+LOCAL = ("localhost",)
+LOG_LINES = 12
+Report = dict[str, Any]
+
+
+def main(words: Sequence[str]) -> int:
+    """Compose, look, print; 1 where a run would fail or be invalid. Raises UserError and Hydra's errors."""
+    overrides, own = base.split(words, OWN)
+    if not 0 < own["seconds"] < 3600:
+        raise UserError(f"doctor.seconds={own['seconds']:g} must be a positive number of seconds, such as 3")
+    plain = base.composed(overrides)
+    cluster, boards = config.cluster_of(plain)
+    labels = [label_of(host) for host in cluster["hosts"]]
+    hostfile = config.from_project(plain["cluster"]["hostfile"])
+    settings = energy_settings(plain["energy"], labels, hostfile)
+    order = {"hosts": cluster["hosts"], "boards": boards, "energy": settings, "seconds": own["seconds"]}
+    report, trouble = look_at(cluster, order, own["timeout_s"] + own["seconds"])
+    found = [base.Finding("FAIL", trouble)] if trouble else []
+    if report is not None:
+        show(report, cluster["name"])
+        found += findings(report, settings, plain["window_s"], emulated="emulated" in cluster)
+    print()
+    base.show(found)
+    return base.exit_code(found)
+
+
+def look_at(cluster: Mapping[str, Any], order: Mapping[str, Any], limit_s: float) -> tuple[Report | None, str | None]:
+    """The report of all hosts of the order, or what went wrong."""
+    return (here(order), None) if is_here(cluster) else _over_mpirun(cluster, order, limit_s)
+
+
+def is_here(cluster: Mapping[str, Any]) -> bool:
+    """One host, and it is this machine: no mpirun is needed."""
+    hosts = cluster["hosts"]
+    return len(hosts) == 1 and hosts[0]["address"] in LOCAL and not hosts[0]["python"] and "emulated" not in cluster
+
+
+def _over_mpirun(cluster: Mapping[str, Any], order: Mapping[str, Any], limit_s: float) -> tuple[Report | None, str | None]:
+    """One rank on each host: the report, or what went wrong."""
+    hosts = [{**host, "slots": 1} for host in cluster["hosts"]]
+    with tempfile.TemporaryDirectory(prefix="edgejoule-doctor-") as name:
+        folder, run_id = Path(name), uuid.uuid4().hex
+        point = {
+            "cluster": {**cluster, "hosts": hosts},
+            "ranks": len(hosts),
+            "paths": {"point": str(folder)},
+            "run_id": run_id,
+        }
+        with Lease([point]) as lease:
+            lease.ready(point)
+            launcher, job = job_of(point)
+            job = replace(job, module=MODULE, arguments=[str(folder / "order.json")])
+            write_json(folder / "order.json", {**order, "found": str(folder / "found.json")})
+            write_text(job.hostfile, launcher.hostfile(job.hosts))
+            environment = own_environment(**{RUN_ID: run_id, "PYTHONPATH": str(PROJECT)})
+            outcome = run(launcher.command(job), folder / "mpirun.log", limit_s, run_id, PROJECT, environment)
+        if outcome.status == "interrupted":
+            raise KeyboardInterrupt
+        if outcome.status == "ended" and outcome.exit_code == 0 and (folder / "found.json").exists():
+            return json.loads((folder / "found.json").read_text()), None
+        if outcome.status == "timeout":
+            why = f"no answer within {limit_s:.0f} s"
+        elif outcome.exit_code == 0:
+            why = f"rank 0 ran elsewhere: start from the first host of {cluster['hostfile']}"
+        else:
+            why = f"exit code {outcome.exit_code}"
+        for line in outcome.log_tail[-LOG_LINES:]:
+            print(f"    | {line}")
+        told = telling_line(outcome.log_tail)
+        return None, f"mpirun did not come back from all hosts ({why}): {told}; try: ssh HOST true, for each of them"
+
+
+def show(report: Report, cluster: str) -> None:
+    """Tables of what was found, host by host, then of the whole cluster."""
+    for host in report["hosts"]:
+        _show_host(host)
+    rows = [
+        [
+            " + ".join(part["hosts"]),
+            part["kind"],
+            ", ".join(part["levels"]),
+            _watts(part["watts"]),
+            " + ".join(part["channels"]),
+        ]
+        for part in report["parts"]
+    ]
+    rows += [[host, "nothing", "-", "-", "-"] for host in report["missing"]]
+    print()
+    tables.show(f"The total of cluster {cluster}", ("hosts", "kind", "level", ">now", "channels"), rows)
+    for other in report["others"]:
+        print(f"  {other['name']}: {other['how']}")
+    clock = report["clock"]
+    if clock is not None:
+        shared = "the hosts share a clock" if clock["hosts_share_a_clock"] else f"clocks: within {si(clock['bound_s'], 's')}"
+        print(f"  {shared}")
+
+
+def _show_host(host: Mapping[str, Any]) -> None:
+    print(f"\n{host['label']} (board class {host['board']})")
+    channels = [(source, channel) for source in host["sources"] for channel in source["channels"]]
+    if channels:
+        columns = ("source", "channel", "kind", "level", ">1 raw", ">renewed", ">step", ">accuracy", ">now", "counted")
+        tables.show("channels", columns, [_channel_row(source, channel) for source, channel in channels])
+        how = ("source", "kind", ">read every", ">reached", ">one reading", ">errors", ">1 % needs", "calibrated")
+        tables.show("sources", how, [_source_row(source) for source in host["sources"]])
+    for source, channel in channels:
+        inside = f"; contains {', '.join('all of its hosts' if c == '*' else c for c in channel['contains'])}"
+        print(f"  {_name(source)}/{channel['id']}: {channel['scope']}{inside if channel['contains'] else ''}")
+    for left in host["left_out"]:
+        print(f"  left out: {left['source']}: {left['why']}")
+    if host["not_measured"]:
+        print(f"  not measured: {', '.join(host['not_measured'])}")
+    if host["sampler_cpu"] is not None:
+        print(f"  the sampler takes {100 * host['sampler_cpu']:.2f} % of one core")
+
+
+def _channel_row(source: Mapping[str, Any], channel: Mapping[str, Any]) -> list[str]:
+    accuracy = channel["accuracy"]
+    return [
+        _name(source),
+        channel["id"],
+        channel["kind"],
+        channel["level"],
+        si(channel["scale"], channel["unit"]),
+        si(channel["update_s"], "s") if channel["update_s"] else "at once",
+        si(channel["step"], channel["unit"]),
+        "unknown" if accuracy is None else f"{100 * accuracy:g} %",
+        _watts(channel["watts"]),
+        channel["counted"],
+    ]
+
+
+def _source_row(source: Mapping[str, Any]) -> list[str]:
+    reached = source["reached_Hz"]
+    return [
+        _name(source),
+        source["kind"],
+        si(source["period_s"], "s"),
+        "-" if reached is None else f"{reached:.3g} /s",
+        si(source["read_s"], "s"),
+        str(source["errors"]),
+        f"{source['window_s']:.0f} s",
+        source["calibrated"] or "no",
+    ]
+
+
+def _name(source: Mapping[str, Any]) -> str:
+    return f"{source['meter']} ({source['source']})" if source["meter"] else str(source["source"])
+
+
+def _watts(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f} W"
+
+
+VERB = base.Verb("energy", "what measures on each host, what makes the total, and what to mend", HELP, main)
