@@ -127,6 +127,8 @@ def _factors(point: dict[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ",".join(f"{key}:{_plain(inner)}" for key, inner in sorted(value.items()))
+    if isinstance(value, list) and value and all(isinstance(inner, str) for inner in value):
+        return ",".join(value)
     return f"{value:g}" if isinstance(value, float) else str(value).replace(" ", "")
 
 

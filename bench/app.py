@@ -17,9 +17,11 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from bench import campaign, config
+from bench.campaign.matrix import matrix
+from bench.campaign.settings import settings_of
 from bench.composing import BAD_INPUT, RESULTS, one_line, register_energy, register_strategies, to_plain
 from bench.errors import UserError
-from bench.launch.mpirun import find_mpirun
+from bench.launch.cluster import find_launcher, forwarded
 from strategies.errors import PlanError
 
 INSIDE_MPI = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
@@ -63,18 +65,30 @@ def _hydra_main(cfg: DictConfig) -> None:
         raise SystemExit(code)
 
 
-def run_points(composed: Sequence[DictConfig], experiment: str | None = None) -> int:
-    """Resolve and check all points, then run them, or show them for ``dry_run=true``; the exit code."""
+def run_points(composed: Sequence[DictConfig], experiment: str | None = None, product: int | None = None) -> int:
+    """Resolve and check all points, then run them, or show them for ``dry_run=true``; the exit code.
+
+    ``product`` is the number of a sweep's combinations before ``campaign.zip``; null for a single run.
+    """
+    plain = [to_plain(cfg) for cfg in composed]
+    settings = settings_of(plain)
+    if settings.zip and product is None:
+        raise UserError("campaign.zip needs a sweep: start with -m and give its keys several values")
+    chosen = matrix(plain, settings, product)
     points, repeats = [], []
-    for cfg in composed:
-        if "hydra" in cfg:
-            experiment = cfg.hydra.runtime.choices.get("experiment")
-        plain = to_plain(cfg)
-        points.append(config.resolve(plain, experiment, RESULTS))
-        find_mpirun(plain["cluster"]["mpirun"])
-        repeats.append(plain["repeats"])
-    if composed[0].dry_run:
+    for number in chosen.kept:
+        if "hydra" in composed[number]:
+            experiment = composed[number].hydra.runtime.choices.get("experiment")
+        points.append(config.resolve(plain[number], experiment, RESULTS))
+        find_launcher(points[-1]["cluster"])
+        forwarded(points[-1])
+        repeats.append(1 if plain[number]["smoke"] else plain[number]["repeats"])
+    if plain[0]["dry_run"]:
         from bench.dry_run import show
 
-        return show(campaign.expand(points, repeats, RESULTS, composed[0].seed))
-    return campaign.run(points, repeats, RESULTS, composed[0].seed)
+        order = campaign.expand(points, repeats, RESULTS, plain[0]["seed"])
+        return show(order, lines=campaign.preview(order, settings, chosen, RESULTS))
+    for line in chosen.lines if settings.exclude else ():
+        if line.startswith("excluded "):
+            print(line)
+    return campaign.run(points, repeats, RESULTS, plain[0]["seed"], settings)

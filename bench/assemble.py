@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench import states
 from bench.energy.summary import Run, in_total, step_joules, summary, window_energy
 from bench.learning import learning_block
-from bench.record import checks, environment, host_checks, writer
+from bench.record import alike, checks, environment, host_checks, writer
 from bench.record.point import point_block
 from bench.record.schema import RESULT
 from bench.record.statistics import median_interval
@@ -233,6 +233,8 @@ def _checks(config: Mapping[str, Any], record: Mapping[str, Any], reports: Seque
         checks.idle_agrees(energy["idle"]["before_W"], energy["idle"]["after_W"]),
         checks.threads(*([r.facts[key] for r in reports] for key in ("threads_planned", "threads"))),
         checks.rank_map(*([r.facts[key] for r in reports] for key in ("host", "processor"))),
+        alike.same_code(record["environment"]["hosts"]),
+        alike.quiet_before(record["environment"]["hosts"]),
         *host_checks.of(record["environment"]["hosts"]),
         checks.step_time_stable(time["step_s"]["values"], config["smoke"]),
         checks.clock(time["clock"]["bound_s"], time["clock"]["residual_s"], time["step_s"]["median"]),

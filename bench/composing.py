@@ -66,7 +66,9 @@ def known_keys() -> list[str]:
     keys = list(_dotted({k: v for k, v in top.items() if k not in ("defaults", "hydra")}, ""))
     for strategy in registered().values():
         keys += [f"strategy.{name}" for name in strategy.options]
-    return [*keys, "model.checkpoint", "cluster.hostfile", "cluster.oversubscribe", "energy.source"]
+    common = OmegaConf.load(config.CONF / "launch/defaults.yaml")
+    keys += [f"cluster.{name}" for name in (*common, "hostfile", "board", "interface", "oversubscribe", "mpirun")]
+    return [*keys, "model.checkpoint", "energy.source"]
 
 
 def _dotted(values: Mapping[Any, Any], prefix: str) -> list[str]:

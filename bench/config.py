@@ -13,7 +13,8 @@ from bench.boards import in_mode, load_board
 from bench.energy.settings import energy_settings
 from bench.errors import UserError
 from bench.fetch import WEIGHTS_FILE, check_sha256, checkpoint_dir
-from bench.launch.hosts import Host, check_slots, read_inventory
+from bench.launch import cluster as launch_cluster
+from bench.launch.hosts import Host, check_slots
 from bench.power.modes import by_board
 from bench.power.modes import resolve as power_mode
 from bench.record.study import finished
@@ -28,6 +29,7 @@ from strategies.plan import MeshShape, Plan, StepShape
 
 PROJECT = Path(__file__).resolve().parents[1]
 CONF = PROJECT / "conf"
+NO_HOSTFILE = Path(os.devnull)  # has no meters
 MEANINGFUL = (
     *("strategy", "ranks", "mesh", "model", "task", "train", "comm", "device", "threads", "window_s", "idle_s", "warmup"),
     *("eval_samples", "seed", "smoke", "cluster", "energy", "board", "boards"),
@@ -51,7 +53,6 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
     mesh = strategy.mesh_for(wanted, cfg["mesh"])
     comm = {**cfg["comm"], "progress": cfg["comm"]["progress"] or strategy.default_progress}
     _check_values({**cfg, "comm": comm})
-    hostfile = from_project(cfg["cluster"]["hostfile"])
     cluster, boards = cluster_of(cfg)
     hosts = [Host(**host) for host in cluster["hosts"]]
     check_slots(wanted, hosts, cfg["cluster"]["name"], cfg["cluster"]["oversubscribe"])
@@ -77,7 +78,7 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
         "cluster": cluster,
         "boards": boards,
         "board": {"power_mode": power_mode(cfg["board"]["power_mode"], boards)},
-        "energy": energy_settings(cfg["energy"], [host.name or host.address for host in hosts], hostfile),
+        "energy": energy_settings(cfg["energy"], cluster["inventory"], hostfile_of(cfg) or NO_HOSTFILE),
         "timeout_s": cfg["timeout_s"],
     }
     if config["smoke"]:
@@ -90,14 +91,23 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
 
 
 def cluster_of(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The ``cluster`` block of a point with its hosts, and the descriptions of their board classes. Raises UserError."""
-    given = cfg["cluster"]
-    inventory = read_inventory(from_project(given["hostfile"]), given["board"])
+    """The ``cluster`` block of a point with the hosts that take part, in their order, and the descriptions of the board
+    classes of its inventory. Raises UserError."""
+    given = launch_cluster.checked(cfg["cluster"])
+    inventory = launch_cluster.inventory_of(given, hostfile_of(cfg), os.environ)
     boards = {name: load_board(name, CONF / "board") for name in sorted({host.board for host in inventory.hosts})}
     if inventory.emulated is not None:  # nothing is set on this machine: the mode is in the boards' speed and watts
         chosen = by_board(power_mode(cfg["board"]["power_mode"], boards), boards)
         boards.update({name: in_mode(boards[name], mode) for name, mode in chosen.items()})
-    return resolve_cluster(given, inventory, boards, CONF / "link", os.cpu_count() or 1, cfg["threads"]), boards
+    # All boards are emulated whoever takes part, so that a board's speed does not depend on who else does.
+    block = resolve_cluster(given, inventory, boards, CONF / "link", os.cpu_count() or 1, cfg["threads"])
+    return launch_cluster.choose(block, given), boards
+
+
+def hostfile_of(cfg: Mapping[str, Any]) -> Path | None:
+    """The inventory's file: as given from the working directory, else from the project's folder. None: there is none."""
+    given = cfg["cluster"]["hostfile"]
+    return None if given is None else from_project(str(given))
 
 
 def named(config: Mapping[str, Any], results: Path, repeat: int) -> dict[str, Any]:
@@ -222,6 +232,7 @@ def _hash(config: Mapping[str, Any], resumed: Checkpoint | None) -> str:
     """Eight digits of what matters for the result. Weights count by name and hash and a resumed checkpoint by what it holds,
     not by where they lie."""
     chosen = {key: config[key] for key in MEANINGFUL}
+    chosen["cluster"] = launch_cluster.meaning(config["cluster"])
     chosen["train"] = {key: value for key, value in config["train"].items() if key not in ("save", "resume")}
     if resumed is not None:
         chosen["train"]["resume"] = resumed.digest

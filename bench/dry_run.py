@@ -23,10 +23,15 @@ MIB = 2**20
 LONGEST_LINE = 140
 
 
-def show(points: Sequence[Mapping[str, Any]], started_by_hand: bool = False) -> int:
-    """Print the matrix, and placement, memory, traffic, schedule and mpirun line of every configuration. Writes no file."""
+def show(points: Sequence[Mapping[str, Any]], started_by_hand: bool = False, lines: Sequence[str] = ()) -> int:
+    """Print the matrix, and placement, memory, traffic, schedule and mpirun line of every configuration. Writes no file.
+
+    ``lines`` are what the campaign says of itself (``bench.campaign.preview``).
+    """
     console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else LONGEST_LINE)
     configurations = {point["hash"]: point for point in reversed(points)}
+    for line in lines:
+        console.print(line, markup=False)
     console.print(f"{len(points)} points of {len(configurations)} configurations, in this order:")
     for point in points:
         console.print(f"  {point['point']}", markup=False)

@@ -59,9 +59,13 @@ def settle(config: Mapping[str, Any], comm: MPI.Comm, where: Mapping[str, Any]) 
     """
     from mpi4py import MPI
 
+    from bench.record.alike import busy_together, code_hash
     from bench.record.environment import collect_host
 
     host = host_of(config, comm.Get_rank())
+    root = Path(root_of(config["energy"]["root"], where["host"]))
+    busy = busy_together(comm.Barrier, where["first"], root)  # before anything of ours computes
+    machine = {**collect_host(root), "code_hash": code_hash(), "busy_before": busy} if where["first"] else {}
     affinity = sorted(os.sched_getaffinity(0))
     cores = os.cpu_count() or 1
     wanted = host.get("threads") or config["threads"] or max(1, cores // host["slots"])
@@ -73,7 +77,7 @@ def settle(config: Mapping[str, Any], comm: MPI.Comm, where: Mapping[str, Any]) 
         "threads": torch.get_num_threads(),
         "device": device_of(config, comm),
         "threads_planned": wanted,
-        "machine": collect_host(Path(root_of(config["energy"]["root"], where["host"]))) if where["first"] else {},
+        "machine": machine,
         "mpi": MPI.Get_library_version().split("\n")[0].strip("\0 "),
         "thread_level": MPI.Query_thread(),
     }

@@ -72,7 +72,7 @@ class Composed(Strategy):
                 buckets.updated_elements(model, shape, placement, given),
             ),
             volumes=tuple(merge(cls.volumes(model, shape, placement, given))),
-            notes=("activations are an estimate",),
+            notes=("activations are an estimate", *_uneven(model, placement, given)),
         )
 
     @classmethod
@@ -197,6 +197,15 @@ class Composed(Strategy):
             shape[parameter.split] = span[1] - span[0]
         like = next(self.module.parameters())
         return self.mesh.world.receive(like.new_empty(shape), owner, tag).finish()
+
+
+def _uneven(model: ModelSpec, placement: tuple[Placement, ...], options: Mapping[str, Any]) -> list[str]:
+    """What a reader should know where stages got different numbers of layers without having been told to."""
+    layers = {at.stage[0]: sum(end - begin for begin, end in at.layers) for at in placement}
+    if options["stages"] or len(set(layers.values())) == 1:
+        return []
+    each = ", ".join(str(layers[stage]) for stage in sorted(layers))
+    return [f"{model.layers} layers over {len(layers)} stages are not even: {each} (strategy.stages=[...] gives others)"]
 
 
 def _check(options: Mapping[str, Any], mesh: MeshShape, shape: StepShape) -> None:

@@ -15,6 +15,13 @@ def even(total: int, parts: int) -> list[Span]:
     return spans([small + (part < larger) for part in range(parts)])
 
 
+def lighter_ends(total: int, parts: int) -> list[Span]:
+    """As ``even``, but what does not divide goes to the middle parts: the ends of a model have its tables and its loss too."""
+    small, larger = divmod(total, parts)
+    by_middle = sorted(range(parts), key=lambda part: abs(part - (parts - 1) / 2))
+    return spans([small + (part in by_middle[:larger]) for part in range(parts)])
+
+
 def spans(sizes: Sequence[int]) -> list[Span]:
     """Half-open spans of these sizes, one after the other."""
     ends, at = [], 0

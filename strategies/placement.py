@@ -13,7 +13,7 @@ from typing import Any
 
 from strategies.errors import PlanError
 from strategies.models.spec import ModelSpec, Parameter, Unit
-from strategies.partition import Span, divisors, either, even, spans, weighted
+from strategies.partition import Span, divisors, either, even, lighter_ends, spans, weighted
 from strategies.plan import MeshShape, StepShape
 
 
@@ -214,7 +214,6 @@ def _stage_layers(spec: ModelSpec, count: int, given: Mapping[str, Any]) -> list
     """Layers of every virtual stage, in the order of the model; stage s holds numbers s, s + count, ..."""
     virtual = int(given.get("virtual_stages") or 1) if given.get("schedule") == "interleaved" else 1
     parts, stages = count * virtual, given.get("stages")
-    what = "stage" if virtual == 1 else "virtual stage"
     if stages:
         if len(stages) != parts or sum(stages) != spec.layers or min(stages) < 1:
             raise PlanError(
@@ -222,13 +221,16 @@ def _stage_layers(spec: ModelSpec, count: int, given: Mapping[str, Any]) -> list
                 f"{spec.layers} layers of {spec.name}"
             )
         return spans(stages)
-    if spec.layers % parts:
-        size = f"pipeline={count}" if virtual == 1 else f"pipeline={count} x virtual_stages={virtual}"
+    if virtual == 1 and parts > spec.layers:
         raise PlanError(
-            f"{size} does not divide the {spec.layers} layers of {spec.name}; "
-            f"use {either(divisors(spec.layers))}, or give the layers of each {what} as strategy.stages=[...]"
+            f"pipeline={count} has more stages than the {spec.layers} layers of {spec.name}; use at most {spec.layers}"
         )
-    return even(spec.layers, parts)
+    if virtual > 1 and spec.layers % parts:
+        raise PlanError(
+            f"pipeline={count} x virtual_stages={virtual} does not divide the {spec.layers} layers of {spec.name}; "
+            f"use {either(divisors(spec.layers))}, or give the layers of each virtual stage as strategy.stages=[...]"
+        )
+    return lighter_ends(spec.layers, parts)
 
 
 def _replica_samples(shape: StepShape, replicas: int, shares: Sequence[float] | None) -> list[Span]:

@@ -14,8 +14,12 @@ from bench.launch.mpirun import Job, find_mpirun, launcher_for
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# Tests of several checkouts and users share a machine; the locks of each session are its own.
+LOCKS = tempfile.TemporaryDirectory(prefix="edgejoule-locks-")
+
+
 def environment(**extra: str) -> dict[str, str]:
-    """One thread a rank, the project importable, and root allowed as in containers."""
+    """One thread a rank, the project importable, root allowed as in containers, and campaign locks of this session."""
     return {
         **os.environ,
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -23,6 +27,7 @@ def environment(**extra: str) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
+        "EDGEJOULE_LOCKS": LOCKS.name,
         **extra,
     }
 

@@ -19,6 +19,7 @@ Status = Literal["PASS", "WARN", "FAIL"]
 READY, NOT_READY = 0, 1
 COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
 OWN = "doctor."
+SWITCH = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ def split(words: Sequence[str], known: dict[str, Any]) -> tuple[list[str], dict[
         name = key.removeprefix(OWN)
         if name not in known:
             raise UserError(f"unknown key {key}; known are {', '.join(OWN + k for k in known)}{config.near(name, list(known))}")
+        if isinstance(known[name], bool):
+            if value not in SWITCH:
+                raise UserError(f"{word} must be true or false")
+            values[name] = SWITCH[value]
+            continue
         try:
             values[name] = type(known[name])(value)
         except ValueError:

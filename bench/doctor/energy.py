@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from bench import config, tables
 from bench.doctor import base
+from bench.doctor.across import LOCAL, over_mpirun
 from bench.doctor.findings import findings
-from bench.doctor.look import here, label_of
+from bench.doctor.look import here
 from bench.energy.settings import energy_settings
 from bench.errors import UserError
-from bench.launch.mpirun import own_environment
-from bench.launch.point import PROJECT, job_of
-from bench.launch.process import RUN_ID, run, telling_line
-from bench.record.writer import write_json, write_text
 from bench.tables import si
-from bench.testbed.lease import Lease
 
 HELP = """usage: python -m bench.doctor energy [cluster=NAME] [energy=NAME] [energy.KEY=VALUE ...] [doctor.seconds=3]
 
@@ -38,8 +29,6 @@ Examples:
 """
 OWN = {"seconds": 3.0, "timeout_s": 120.0}
 MODULE = "bench.doctor.look"
-LOCAL = ("localhost",)
-LOG_LINES = 12
 Report = dict[str, Any]
 
 
@@ -50,9 +39,7 @@ def main(words: Sequence[str]) -> int:
         raise UserError(f"doctor.seconds={own['seconds']:g} must be a positive number of seconds, such as 3")
     plain = base.composed(overrides)
     cluster, boards = config.cluster_of(plain)
-    labels = [label_of(host) for host in cluster["hosts"]]
-    hostfile = config.from_project(plain["cluster"]["hostfile"])
-    settings = energy_settings(plain["energy"], labels, hostfile)
+    settings = energy_settings(plain["energy"], cluster["inventory"], config.hostfile_of(plain) or config.NO_HOSTFILE)
     order = {"hosts": cluster["hosts"], "boards": boards, "energy": settings, "seconds": own["seconds"]}
     report, trouble = look_at(cluster, order, own["timeout_s"] + own["seconds"])
     found = [base.Finding("FAIL", trouble)] if trouble else []
@@ -66,48 +53,16 @@ def main(words: Sequence[str]) -> int:
 
 def look_at(cluster: Mapping[str, Any], order: Mapping[str, Any], limit_s: float) -> tuple[Report | None, str | None]:
     """The report of all hosts of the order, or what went wrong."""
-    return (here(order), None) if is_here(cluster) else _over_mpirun(cluster, order, limit_s)
+    if is_here(cluster):
+        return here(order), None
+    came = over_mpirun(cluster, order, MODULE, limit_s, order["energy"])
+    return came.report, came.trouble
 
 
 def is_here(cluster: Mapping[str, Any]) -> bool:
     """One host, and it is this machine: no mpirun is needed."""
     hosts = cluster["hosts"]
     return len(hosts) == 1 and hosts[0]["address"] in LOCAL and not hosts[0]["python"] and "emulated" not in cluster
-
-
-def _over_mpirun(cluster: Mapping[str, Any], order: Mapping[str, Any], limit_s: float) -> tuple[Report | None, str | None]:
-    """One rank on each host: the report, or what went wrong."""
-    hosts = [{**host, "slots": 1} for host in cluster["hosts"]]
-    with tempfile.TemporaryDirectory(prefix="edgejoule-doctor-") as name:
-        folder, run_id = Path(name), uuid.uuid4().hex
-        point = {
-            "cluster": {**cluster, "hosts": hosts},
-            "ranks": len(hosts),
-            "paths": {"point": str(folder)},
-            "run_id": run_id,
-        }
-        with Lease([point]) as lease:
-            lease.ready(point)
-            launcher, job = job_of(point)
-            job = replace(job, module=MODULE, arguments=[str(folder / "order.json")])
-            write_json(folder / "order.json", {**order, "found": str(folder / "found.json")})
-            write_text(job.hostfile, launcher.hostfile(job.hosts))
-            environment = own_environment(**{RUN_ID: run_id, "PYTHONPATH": str(PROJECT)})
-            outcome = run(launcher.command(job), folder / "mpirun.log", limit_s, run_id, PROJECT, environment)
-        if outcome.status == "interrupted":
-            raise KeyboardInterrupt
-        if outcome.status == "ended" and outcome.exit_code == 0 and (folder / "found.json").exists():
-            return json.loads((folder / "found.json").read_text()), None
-        if outcome.status == "timeout":
-            why = f"no answer within {limit_s:.0f} s"
-        elif outcome.exit_code == 0:
-            why = f"rank 0 ran elsewhere: start from the first host of {cluster['hostfile']}"
-        else:
-            why = f"exit code {outcome.exit_code}"
-        for line in outcome.log_tail[-LOG_LINES:]:
-            print(f"    | {line}")
-        told = telling_line(outcome.log_tail)
-        return None, f"mpirun did not come back from all hosts ({why}): {told}; try: ssh HOST true, for each of them"
 
 
 def show(report: Report, cluster: str) -> None:

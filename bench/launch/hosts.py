@@ -9,13 +9,15 @@ import ipaddress
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from bench.errors import UserError
+from bench.launch import rows
+from bench.sourced import near
 
 LINE = re.compile(r"^(?P<address>[^\s:=]+)(?::(?P<mpich>\d+))?(?P<rest>(\s+\S+=\S+)*)\s*$")
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")  # what a host name may be
@@ -28,6 +30,7 @@ class Host:
     """One machine. ``slots`` are the ranks it takes; ``python`` (null: the same as here) must be the same path wherever
     it is null; ``threads`` (null: cores / slots) are those of one rank.
 
+    ``user`` logs in over ssh (null: as ssh says). ``env`` are variables of this host's ranks alone.
     ``link`` (a file in conf/link) and ``switch`` say how it is connected, ``speed`` how fast it computes, 1.0 for the
     fastest (null: from its board class). ``memory_bytes`` limits an emulated board."""
 
@@ -41,12 +44,25 @@ class Host:
     switch: str | None = None
     speed: float | None = None
     memory_bytes: int | None = None
+    user: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The name, or the address of a host without one: how tables, meters and records call it."""
+        return self.name or self.address
+
+    @property
+    def login(self) -> str:
+        """As ssh takes it: ``user@address``, or the address."""
+        return f"{self.user}@{self.address}" if self.user else self.address
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-KEYS = tuple(field.name for field in fields(Host))
+KEYS = tuple(each.name for each in fields(Host))
+BLOCKS = ("hosts", "emulated", "meters", "others")
 
 
 @dataclass(frozen=True)
@@ -97,45 +113,29 @@ def read_inventory(path: Path, board: str) -> Inventory:
 def _from_yaml(path: Path, text: str) -> Inventory:
     try:
         whole = yaml.safe_load(text) or {}
-        rows = whole.get("hosts") or []
-    except (yaml.YAMLError, AttributeError) as error:
+    except yaml.YAMLError as error:
         raise UserError(f"hostfile {path} is not YAML with a list of hosts ({str(error).splitlines()[0]})") from None
-    hosts = []
-    for row in rows:
-        unknown = sorted(set(row) - set(KEYS))
-        if unknown or "address" not in row:
-            wrong = f"unknown key {unknown[0]}" if unknown else "no address"
-            raise UserError(f"hostfile {path}: {row} has {wrong}; keys are {', '.join(KEYS)}")
-        kept = {key: value for key, value in row.items() if value is not None}
-        values = {key: _value(path, key, kept[key], str(row["address"])) for key in kept}
-        hosts.append(Host(**{**values, "address": str(row["address"]), "slots": _slots(path, row.get("slots", 1))}))
+    found = whole.get("hosts") if isinstance(whole, Mapping) else whole
+    if not isinstance(whole, Mapping) or not isinstance(found or [], list):
+        raise UserError(f"hostfile {path} is not YAML with a list of hosts (found {str(found)[:40]!r}); see docs/clusters.md")
+    for key in whole:
+        if key not in BLOCKS:
+            raise UserError(f"hostfile {path}: unknown block {key}; blocks are {', '.join(BLOCKS)}{near(str(key), BLOCKS)}")
+    hosts = [Host(**rows.checked(f"hostfile {path}", row, KEYS)) for row in found or []]
     return Inventory(hosts, _emulation(path, whole.get("emulated")))
-
-
-def _value(path: Path, key: str, value: Any, address: str) -> Any:
-    """A value of a host, of its type. UserError for what it cannot be."""
-    what = f"hostfile {path}: {key}={value} of {address}"
-    if key in ("link", "switch") and not isinstance(value, str):
-        raise UserError(f"{what} must be a name")
-    if key == "speed" and (not _is_number(value) or not 0 < value <= 1):
-        raise UserError(f"{what} must be over 0 and at most 1 (the fastest board)")
-    if key == "memory_bytes":
-        if not _is_number(value) or value < 1 or value != int(value):
-            raise UserError(f"{what} must be a whole number of bytes, such as 2.0e+9")
-        return int(value)
-    return value
 
 
 def _emulation(path: Path, block: Any) -> Emulation | None:
     if block is None:
         return None
-    keys = [field.name for field in fields(Emulation)]
+    keys = [each.name for each in fields(Emulation)]
     unknown = sorted(set(block) - set(keys)) if isinstance(block, Mapping) else []
     if not isinstance(block, Mapping) or unknown or "network" not in block:
         wrong = f"unknown key {unknown[0]}" if unknown else "no network"
-        raise UserError(f"hostfile {path}: emulated: has {wrong}; keys are {', '.join(keys)}")
+        hint = near(unknown[0], keys) if unknown else ""
+        raise UserError(f"hostfile {path}: emulated: has {wrong}; keys are {', '.join(keys)}{hint}")
     found = Emulation(**{key: value for key, value in block.items() if value is not None})
-    if found.compute not in COMPUTE and (not _is_number(found.compute) or float(found.compute) <= 0):
+    if found.compute not in COMPUTE and (not rows.is_number(found.compute) or float(found.compute) <= 0):
         raise UserError(
             f"hostfile {path}: emulated.compute={found.compute} is unknown; use {', '.join(COMPUTE)}, or the cores of the "
             "fastest board"
@@ -143,10 +143,6 @@ def _emulation(path: Path, block: Any) -> Emulation | None:
     if found.memory not in MEMORY:
         raise UserError(f"hostfile {path}: emulated.memory={found.memory} is unknown; use {' or '.join(MEMORY)}")
     return found
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _check_emulated(path: Path, hosts: Sequence[Host], emulated: Emulation) -> None:
@@ -170,6 +166,8 @@ def _check_emulated(path: Path, hosts: Sequence[Host], emulated: Emulation) -> N
                 f"hostfile {path}: {host.address} is no address for a board in emulated.network={network}; use {network[1]} to "
                 f"{network[-3]} ({network[-2]} is this machine)"
             )
+        if host.user is not None:
+            raise UserError(f"hostfile {path}: user={host.user} of {host.address} is for ssh, which emulated boards do not use")
         if host.name is None or not NAME.match(host.name):
             raise UserError(
                 f"hostfile {path}: the emulated board {host.address} needs a name of small letters, digits and '-' (found "
@@ -195,14 +193,10 @@ def _from_lines(path: Path, text: str) -> list[Host]:
         if match is None:
             raise UserError(f"hostfile {path} line {number}: {line!r} is neither 'host slots=N' nor 'host:N'")
         given = dict(word.split("=", 1) for word in match["rest"].split())
-        hosts.append(Host(match["address"], _slots(path, given.get("slots", match["mpich"] or 1))))
+        user, _, address = match["address"].rpartition("@")
+        slots = rows.slots(f"hostfile {path}", given.get("slots", match["mpich"] or 1))
+        hosts.append(Host(address, slots, user=user or None))
     return hosts
-
-
-def _slots(path: Path, value: Any) -> int:
-    if not str(value).isdigit() or int(value) < 1:
-        raise UserError(f"hostfile {path}: slots={value} must be a whole number of at least 1")
-    return int(value)
 
 
 def check_slots(ranks: int, hosts: Sequence[Host], cluster: str, oversubscribe: bool) -> None:

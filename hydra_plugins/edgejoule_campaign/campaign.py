@@ -1,5 +1,7 @@
 """Hydra's launcher for sweeps: hands all composed points to ``bench.campaign``, which orders and runs them.
 
+Of the product that Hydra makes it leaves out what ``campaign.zip`` does not pair.
+
 Discovery imports this module at every start, so what is heavy is imported when a sweep begins.
 """
 
@@ -12,7 +14,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 TARGET = {"_target_": "hydra_plugins.edgejoule_campaign.campaign.CampaignLauncher"}
 ConfigStore.instance().store(group="hydra/launcher", name="campaign", node=TARGET, provider="edgejoule")
@@ -25,15 +27,25 @@ class CampaignLauncher(Launcher):
         self.hydra_context, self.config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from bench import app
+        from hydra.core.override_parser.overrides_parser import OverridesParser
 
-        composed: list[Any] = []
-        for overrides in job_overrides:
-            composed.append(self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides)))
-        code = app.run_points(composed)
+        from bench import app
+        from bench.campaign import zipped
+        from bench.campaign.settings import zip_groups
+
+        loader = self.hydra_context.config_loader
+        first = loader.load_sweep_config(self.config, list(job_overrides[0]))
+        groups = zip_groups(OmegaConf.to_container(first.campaign.zip))
+        kept = list(job_overrides)
+        if groups:
+            words = zipped.arguments(self.config.hydra.sweeper.get("params"), self.config.hydra.overrides.task)
+            sweep = zipped.sweep_of(OverridesParser.create(config_loader=loader).parse_overrides(words))
+            kept = zipped.chosen(job_overrides, initial_job_idx, sweep, groups)
+        composed: list[Any] = [loader.load_sweep_config(self.config, list(overrides)) for overrides in kept]
+        code = app.run_points(composed, product=len(job_overrides))
         if code:
             raise SystemExit(code)
         return [
             JobReturn(overrides=list(overrides), cfg=cfg, status=JobStatus.COMPLETED, _return_value=None)
-            for overrides, cfg in zip(job_overrides, composed, strict=True)
+            for overrides, cfg in zip(kept, composed, strict=True)
         ]

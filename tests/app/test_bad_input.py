@@ -22,9 +22,17 @@ CASES = [
         "strategy=pipelin",
         "unknown strategy pipelin; known are data, hybrid, pipeline, sequence, server, single, tensor; did you mean pipeline?",
     ),
-    ("model=minilmm", "unknown model minilmm; known are gpt2-small, gpt2-tiny, llama-tiny, minilm; did you mean minilm?"),
+    (
+        "model=minilmm",
+        "unknown model minilmm; known are gpt2-mini, gpt2-small, gpt2-tiny, llama-tiny, minilm; did you mean minilm?",
+    ),
     ("task=review", "unknown task review; known are lm, reviews, synthetic; did you mean reviews?"),
-    ("experiment=quickstar", "unknown experiment quickstar; known are learn, quickstart; did you mean quickstart?"),
+    (
+        "experiment=quickstar",
+        "unknown experiment quickstar; known are bandwidth, batch_size, cpu_gpu, device_scaling, learn, micro_batches, "
+        "paper_case_study, participants, power_modes, quickstart, replication, sequence_length, topology, wait_mode; did you "
+        "mean quickstart?",
+    ),
     ("train.btach=3", "unknown key train.btach; did you mean train.batch?; all keys: python -m bench --help"),
     (
         "strategy=pipeline strategy.stage=2",
@@ -45,9 +53,8 @@ CASES = [
         "strategy.tensor_shares=[...]",
     ),
     (
-        "strategy=pipeline ranks=4 cluster.oversubscribe=true",
-        "pipeline=4 does not divide the 6 layers of minilm; use 1, 2, 3 or 6, or give the layers of each stage as "
-        "strategy.stages=[...]",
+        "strategy=pipeline ranks=7 cluster.oversubscribe=true",
+        "pipeline=7 has more stages than the 6 layers of minilm; use at most 6",
     ),
     (
         "ranks=4",

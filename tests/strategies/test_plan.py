@@ -14,7 +14,7 @@ from strategies.base import check_options, get, registered
 from strategies.errors import PlanError
 from strategies.memory import memory
 from strategies.models.spec import ModelSpec, parameter_count, parameters
-from strategies.partition import even, weighted
+from strategies.partition import even, lighter_ends, weighted
 from strategies.placement import place, summed_over
 from strategies.plan import MeshShape, StepShape
 
@@ -203,10 +203,18 @@ def test_memory_is_exact_for_states() -> None:
     assert sum(half.parameters_bytes for half in halves) == whole
 
 
+def test_layers_that_do_not_divide_go_to_the_middle_and_that_is_said() -> None:
+    """The first stage has the token table and the last one the loss."""
+    found = get("pipeline").plan(MINILM, STEP, MeshShape(pipeline=4), {})
+    assert [at.layers for at in found.placement] == [((0, 1),), ((1, 3),), ((3, 5),), ((5, 6),)]
+    assert "6 layers over 4 stages are not even: 1, 2, 2, 1 (strategy.stages=[...] gives others)" in found.notes
+    assert lighter_ends(7, 3) == [(0, 2), (2, 5), (5, 7)]
+    assert len(get("pipeline").plan(MINILM, STEP, MeshShape(pipeline=3), {}).notes) == 1
+
+
 REFUSED: list[tuple[str, MeshShape, ModelSpec, StepShape, dict[str, Any], str]] = [
-    ("pipeline", MeshShape(pipeline=4), MINILM, STEP, {},
-     "pipeline=4 does not divide the 6 layers of minilm; use 1, 2, 3 or 6, "
-     "or give the layers of each stage as strategy.stages=[...]"),
+    ("pipeline", MeshShape(pipeline=7), MINILM, STEP, {},
+     "pipeline=7 has more stages than the 6 layers of minilm; use at most 6"),
     ("pipeline", MeshShape(pipeline=2), MINILM, STEP, {"stages": [4, 1]},
      "strategy.stages=[4, 1] must be 2 positive numbers of layers that sum to the 6 layers of minilm"),
     ("pipeline", MeshShape(pipeline=2), MINILM, STEP, {"schedule": "2f2b"},

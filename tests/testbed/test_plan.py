@@ -56,7 +56,7 @@ def test_shipped_testbeds_can_stand_side_by_side() -> None:
     ]
     for testbed in found:
         state.check_network(testbed, found, [])
-    assert len({plan.launch_device(testbed.name) for testbed in found}) == len(found) == 5
+    assert len({plan.launch_device(testbed.name) for testbed in found}) == len(found) >= 5
 
 
 def test_shares_of_the_processor() -> None:

@@ -1,0 +1,59 @@
+"""What a campaign says: a line for each point, and a summary."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+LOG_LINES = 12
+NAMES = 8
+
+
+@dataclass
+class Progress:
+    """One line for each point, with the time that is left by the mean of those that ran."""
+
+    total: int
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    ran_s: list[float] = field(default_factory=list)
+
+    def begins(self, number: int, point: Mapping[str, Any]) -> None:
+        if self.out.isatty():
+            print(f"[{number:3d}/{self.total}] {point['point']} ...", end="\r", file=self.out, flush=True)
+
+    def ended(self, number: int, point: Mapping[str, Any], text: str, seconds: float | None) -> None:
+        if seconds is not None:
+            self.ran_s.append(seconds)
+        left = ""
+        if self.ran_s and number < self.total:
+            left = f"  left about {duration(sum(self.ran_s) / len(self.ran_s) * (self.total - number))}"
+        print(f"[{number:3d}/{self.total}] {point['point']}  {text}{left}", file=self.out, flush=True)
+
+
+def duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def show_log(record: Mapping[str, Any], folder: Path) -> None:
+    """The last lines of a point that did not finish, and where the rest is."""
+    if record.get("log_tail"):
+        for line in record["log_tail"][-LOG_LINES:]:
+            print(f"    | {line}")
+        print(f"    whole log: {folder / 'mpirun.log'}", flush=True)
+
+
+def names(points: Sequence[str]) -> str:
+    """The first of many names, and how many more there are."""
+    more = f" and {len(points) - NAMES} more" if len(points) > NAMES else ""
+    return ", ".join(points[:NAMES]) + more
+
+
+def summary(statuses: Sequence[str], total: int, where: Sequence[str]) -> str:
+    """The last line: how many points ended how, and where their records are."""
+    counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)) or "none run"
+    return f"{len(statuses)} of {total} points: {counts}. Records in {', '.join(where)}"

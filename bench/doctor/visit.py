@@ -1,0 +1,190 @@
+"""What each host is and how the hosts reach each other: ``mpirun ... python -m mpi4py -m bench.doctor.visit order.json``.
+
+One rank on each host looks at its host by its own interpreter; pairs of ranks exchange messages, one pair at a time, while
+the others sleep; rank 0 writes the report. Nothing is changed on any host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.doctor.look import label_of, own_boot_id
+from bench.energy.clock import ClockModel, measure
+from bench.energy.session import root_of
+from bench.launch.process import RUN_ID
+from bench.record import environment, host_state
+from bench.record.alike import PROJECT, busy_together, code_hash
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+SMALL_BYTES, ROUNDS, LARGE_ROUNDS = 8, 40, 3
+REDUCES = 20
+NAP_S = 0.002
+TAG = 4712
+
+
+def host_report(order: Mapping[str, Any], number: int, processor: str, busy: float | None) -> dict[str, Any]:
+    """Facts of this host: bytes, Celsius, shares from 0 to 1; null for what it does not tell."""
+    host = order["hosts"][number]
+    root = Path(root_of(order["root"], label_of(host)))
+    state, code = host_state.collect(root), environment.collect_code()
+    disk = shutil.disk_usage(PROJECT)
+    return {
+        "label": label_of(host),
+        "board": host["board"],
+        "machine": f"{own_boot_id()} {processor}",
+        "processor": processor,
+        "project": str(PROJECT),
+        "executable": sys.executable,
+        "python": platform.python_version(),
+        "architecture": platform.machine(),
+        "packages": code["packages"],
+        "code_hash": code_hash(),
+        "missing": [path for path in order["paths"] if not Path(path).exists()],
+        "cores": os.cpu_count(),
+        "disk_free_bytes": disk.free,
+        **_memory(root),
+        "busy": busy,
+        "leftovers": leftovers(order["run_id"]),
+        "governors": sorted({str(policy["governor"]) for policy in state["cpufreq"] if policy["governor"]}),
+        **{key: state[key] for key in ("load_1min", "throttle", "supplies", "nvpmodel")},
+        "hottest_C": max((zone["temperature_C"] for zone in state["temperatures"]), default=None),
+    }
+
+
+def _memory(root: Path) -> dict[str, int | None]:
+    found: dict[str, int | None] = {"memory_bytes": None, "memory_free_bytes": None}
+    try:
+        lines = (root / "proc/meminfo").read_text().splitlines()
+    except OSError:
+        return found
+    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines if len(line.split()) > 1 and line.split()[1].isdigit()}
+    for key, name in (("memory_bytes", "MemTotal"), ("memory_free_bytes", "MemAvailable")):
+        if name in kib:
+            found[key] = kib[name] * 1024
+    return found
+
+
+def leftovers(own: str, proc: Path = Path("/proc")) -> list[int]:
+    """Processes on this machine that carry the mark of a run of this project, but not of this one."""
+    found = []
+    for folder in proc.glob("[0-9]*"):
+        try:
+            words = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        marks = [word for word in words if word.startswith(f"{RUN_ID}=".encode())]
+        if marks and f"{RUN_ID}={own}".encode() not in marks:
+            found.append(int(folder.name))
+    return sorted(found)
+
+
+def exchange(comm: MPI.Intracomm, other: int, first: bool, megabytes: float) -> tuple[float, float, float]:
+    """One-way latency (s) to ``other``, and the rates (bit/s) there and back, as seen from the ``first`` of the two.
+
+    The latency is half of the median round trip of 8 bytes. A rate is of one message of ``megabytes`` that the other
+    answers with 8 bytes, less the latency of the answer; the fastest of three.
+    """
+    small, large = np.zeros(SMALL_BYTES, np.uint8), np.zeros(int(megabytes * 1e6), np.uint8)
+
+    def there_and_back(out: np.ndarray, back: np.ndarray) -> float:
+        begin = time.perf_counter()
+        if first:
+            comm.Send(out, dest=other, tag=TAG)
+            comm.Recv(back, source=other, tag=TAG)
+        else:
+            comm.Recv(out, source=other, tag=TAG)
+            comm.Send(back, dest=other, tag=TAG)
+        return time.perf_counter() - begin
+
+    there_and_back(small, small)  # the first message makes the connection
+    latency_s = median(there_and_back(small, small) for _ in range(ROUNDS)) / 2
+    rates = []
+    for out, back in ((large, small), (small, large)):
+        took_s = min(there_and_back(out, back) for _ in range(LARGE_ROUNDS)) - latency_s
+        rates.append(large.nbytes * 8 / max(took_s, 1e-9))
+    return latency_s, rates[0], rates[1]
+
+
+def links(comm: MPI.Intracomm, megabytes: float) -> list[dict[str, Any]]:
+    """Every pair of ranks, one after the other, seen from its lower rank; whole on rank 0. Collective."""
+    own, found = comm.Get_rank(), []
+    for low in range(comm.Get_size()):
+        for high in range(low + 1, comm.Get_size()):
+            rest(comm)
+            if own in (low, high):
+                latency_s, there, back = exchange(comm, high if own == low else low, own == low, megabytes)
+                if own == low:
+                    found.append({"from": low, "to": high, "latency_s": latency_s, "there_bit_s": there, "back_bit_s": back})
+    rest(comm)
+    gathered = comm.gather(found)
+    return [] if gathered is None else [link for own_links in gathered for link in own_links]
+
+
+def rest(comm: MPI.Intracomm) -> None:
+    """A barrier in which ranks sleep: those that wait must not take a core, or the network's, from those that measure."""
+    request = comm.Ibarrier()
+    while not request.Test():
+        time.sleep(NAP_S)
+
+
+def all_reduce_s(comm: MPI.Intracomm) -> float:
+    """The median time of an all-reduce of 8 bytes. Raises RuntimeError for a wrong sum: the hosts disagree about numbers."""
+    size, times = comm.Get_size(), []
+    for _ in range(REDUCES):
+        mine, total = np.array([comm.Get_rank() + 1.0]), np.zeros(1)
+        begin = time.perf_counter()
+        comm.Allreduce(mine, total)
+        times.append(time.perf_counter() - begin)
+        if total[0] != size * (size + 1) / 2:
+            raise RuntimeError(f"all-reduce over {size} hosts gave {total[0]} and not {size * (size + 1) / 2}")
+    return median(times)
+
+
+def main(argv: list[str]) -> int:
+    """Entry of each rank."""
+    from mpi4py import MPI
+
+    from bench.record.writer import write_json
+
+    comm = MPI.COMM_WORLD
+    order = comm.bcast(json.loads(Path(argv[0]).read_text()) if comm.Get_rank() == 0 else None)
+    # Ranks of one host follow each other, and its first looks at it.
+    each = comm.Get_size() // len(order["hosts"])
+    number, first = comm.Get_rank() // each, comm.Get_rank() % each == 0
+    root = Path(root_of(order["root"], label_of(order["hosts"][number])))
+    busy = busy_together(comm.Barrier, first, root)
+    clock = measure(comm, own_boot_id())
+    reduce_s = all_reduce_s(comm)
+    found = links(comm, order["megabytes"])
+    mine = host_report(order, number, MPI.Get_processor_name(), busy) if first else None
+    library = MPI.Get_library_version().split("\n")[0].strip("\0 ")
+    hosts = comm.gather(None if mine is None else {**mine, "mpi": library})
+    if hosts is not None and clock is not None:
+        bound_s = ClockModel.fit(clock, clock).summary()
+        labels = [label_of(host) for host in order["hosts"]]
+        report = {
+            "hosts": [host for host in hosts if host is not None],
+            "ranks": comm.Get_size(),
+            "all_reduce_s": reduce_s,
+            "clock": {key: bound_s[key] for key in ("hosts_share_a_clock", "bound_s")},
+            "links": [{**link, "from": labels[link["from"] // each], "to": labels[link["to"] // each]} for link in found],
+        }
+        write_json(Path(order["found"]), report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,148 @@
+"""What a campaign decides between its points: further repeats, their order, the time, the locks. Pure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.campaign import estimate, locks, order
+from bench.campaign.history import History, Result, duration_of, read_history, result_of
+from bench.campaign.repeats import half_width, next_repeats, spread
+from bench.campaign.settings import Settings
+from bench.errors import UserError
+from bench.record.writer import write_json
+from tests.records import make_record
+
+
+def point(code: str, **values: Any) -> dict[str, Any]:
+    """A resolved point, as far as campaigns look at it."""
+    names = {key: {"name": key[0]} for key in ("strategy", "model", "task")}
+    return {
+        "hash": code,
+        "ranks": 1,
+        "study": "x",
+        "window_s": 20.0,
+        "idle_s": 5.0,
+        "train": {"steps": None},
+        **names,
+        **values,
+    }
+
+
+def results(*rates: float, joules: float | None = None) -> dict[tuple[str, int], Result]:
+    return {("a", at): Result("ok", "ok", rate, joules or 10 / rate) for at, rate in enumerate(rates)}
+
+
+def test_the_half_width_is_by_rank() -> None:
+    """Six values: the whole range. Nine: the second to the eighth, so one value far off on each side does not count."""
+    assert half_width([1.0] * 5) is None
+    assert half_width([9.0, 9.5, 10.0, 10.0, 10.5, 11.0]) == pytest.approx(0.1)
+    assert half_width([5.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 20.0]) == 0.0
+
+
+def test_spreads_in_words() -> None:
+    few = spread(list(results(10.0, 10.1).values()), ("time", "energy"))
+    assert (few.n, str(few), few.reached(0.5)) == (2, "n=2 of at least 6", False)
+    six = spread(list(results(9.0, 10.0, 10.0, 10.0, 10.0, 11.0).values()), ("time",))
+    assert (str(six), six.reached(0.1), six.reached(0.09)) == ("time ±10 % (n=6)", True, False)
+    failed = [*results(9.0).values(), Result("failed", "FAILED"), Result("invalid", "INVALID", 1.0, 1.0)]
+    assert spread(failed, ("time",)).n == 1
+
+
+ADAPTIVE = Settings(ci_target=0.025, max_repeats=8)
+
+
+@pytest.mark.parametrize(
+    ("history", "tried", "expected"),
+    [
+        (results(10.0, 10.0, 10.0), set(), {"a": 3}),  # below six repeats there is no interval
+        (results(*[10.0] * 6), set(), {}),
+        (results(*[10.0] * 5, 11.0), set(), {"a": 6}),
+        (results(*[10.0] * 7, 11.0), set(), {}),  # eight: the range again, but max_repeats is reached
+        ({("a", 0): Result("failed", ""), ("a", 1): Result("oom", "")}, set(), {}),  # none ok: it would fail again
+        ({**results(10.0, 10.0, 10.0), ("a", 3): Result("failed", "")}, {("a", 3)}, {"a": 4}),
+        ({**results(10.0, 10.0, 10.0), ("a", 3): Result("failed", "")}, set(), {"a": 3}),  # a campaign that goes on
+        (results(*[10.0] * 5), set(), {"a": 5}),  # finished repeats count, whoever ran them
+    ],
+)
+def test_which_points_need_more(history: History, tried: set[tuple[str, int]], expected: dict[str, int]) -> None:
+    assert next_repeats({"a": 3}, history, tried, ADAPTIVE) == expected
+    assert next_repeats({"a": 3}, history, tried, Settings()) == {}
+
+
+def test_both_quantities_must_reach_their_target() -> None:
+    history = results(*[10.0] * 6)
+    history["a", 0] = Result("ok", "ok", 10.0, 1.5)
+    assert next_repeats({"a": 3}, history, set(), ADAPTIVE) == {"a": 6}
+    assert next_repeats({"a": 3}, history, set(), Settings(ci_target=0.025, target=("time",))) == {}
+
+
+def test_further_blocks_are_shuffled_and_counted_on() -> None:
+    points = {code: point(code) for code in "abcdef"}
+    blocks = [order.further(points, dict.fromkeys("abcdef", 3), Path("r"), 1, block, 18) for block in (0, 1)]
+    assert [p["order"] for p in blocks[0]] == list(range(18, 24))
+    assert all(sorted(p["hash"] for p in block) == list("abcdef") for block in blocks)
+    assert [p["hash"] for p in blocks[0]] != [p["hash"] for p in blocks[1]]
+    assert blocks[0][0]["point"].startswith("s-n1-m-t-r3-")
+
+
+# records and time
+
+
+def timed(seconds: int, status: str = "ok") -> dict[str, Any]:
+    record = make_record(status=status, reason=None if status == "ok" else "why")
+    record["environment"].update(started="2026-01-01T10:00:00+00:00", finished=f"2026-01-01T10:00:{seconds:02}+00:00")
+    return record
+
+
+def test_what_is_known_of_a_record(tmp_path: Path) -> None:
+    found = result_of(timed(40))
+    assert (found.finished, found.seconds, found.samples_per_s) == (True, 45.0, pytest.approx(38.0, rel=0.05))
+    assert duration_of(timed(40, "failed")) is None
+    assert duration_of(make_record()) is None
+    assert result_of(timed(40, "failed")).samples_per_s is None
+    named = order.expand([point("a")], [2], tmp_path, 0)
+    write_json(Path(named[1]["paths"]["point"]) / "result.json", timed(40))
+    (Path(named[0]["paths"]["point"])).mkdir()
+    (Path(named[0]["paths"]["point"]) / "result.json").write_text('{"half')
+    assert list(read_history([point("a")], 2, tmp_path)) == [("a", named[1]["repeat"])]
+    assert estimate.of_studies(named) == [45.0]
+
+
+def test_the_estimate_says_what_it_is_from() -> None:
+    todo = [point("a"), point("b"), point("c", train={"steps": 50})]
+    history = {("a", 0): Result("ok", "", 1.0, 1.0, 40.0), ("a", 1): Result("ok", "", 1.0, 1.0, 60.0)}
+    assert (
+        estimate.estimate(todo[:1], history, [999.0]) == "time: about 50 s for 1 points: 1 by records of the same configuration"
+    )
+    assert estimate.estimate(todo[:2], history, [10.0, 30.0, 20.0]) == (
+        "time: about 70 s for 2 points: 1 by records of the same configuration; 1 by the median of the study's 3 records"
+    )
+    assert estimate.estimate(todo, {}, []) == (
+        "time: about 2 min for 3 points: 3 by settings (start and warm-up 20 s, 2 x idle_s, window_s); the given train.steps "
+        "take longer than that"
+    )
+    assert estimate.estimate([], history, []) == "time: all points are finished"
+
+
+# locks
+
+
+def test_one_machine_has_one_lock() -> None:
+    def cluster(*addresses: str, **more: Any) -> dict[str, Any]:
+        return {"cluster": {"name": "c", "hosts": [{"address": address} for address in addresses], **more}}
+
+    assert locks.hosts_of([cluster("localhost"), cluster("127.0.0.1"), cluster("pi@localhost")]) == {"localhost": "c"}
+    assert list(locks.hosts_of([cluster("192.0.2.7", "192.0.2.8"), cluster("192.0.2.7")])) == ["192.0.2.7", "192.0.2.8"]
+    assert list(locks.hosts_of([cluster("10.77.2.1", emulated={"name": "x"})])) == ["localhost"]
+
+
+def test_the_folder_of_locks_can_be_given(tmp_path: Path) -> None:
+    assert locks.lock_folder({"EDGEJOULE_LOCKS": str(tmp_path)}) == tmp_path
+    assert locks.lock_folder({}).name in ("edgejoule", "edgejoule-locks")
+    (tmp_path / "file").write_text("")
+    one = {"study": "s", "cluster": {"name": "c", "hosts": [{"address": "localhost"}]}}
+    with pytest.raises(UserError, match="campaigns cannot be locked in"), locks.Locks([one], tmp_path / "file"):
+        pass
