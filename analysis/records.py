@@ -16,6 +16,8 @@ from bench.record.study import STUDY
 STATES = ("compute", "communicate", "wait")
 ORDER = ("single", "data", "server", "sequence", "tensor", "pipeline", "hybrid")
 NOT_FACTORS = ("name", "study", "experiment", "repeat", "order", "hash", "strategy", "options", "ranks", "mesh", "checkpoint")
+FIRST = ("model",)
+"""Factors that are named before those that follow from them."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def points_frame(study: Study) -> pd.DataFrame:
 
 
 _EMPTY = (
-    *("label", "strategy", "ranks", "repeat", "hash", "kind", "samples_per_s", "step_s", "per_sample_J", "edp_Js"),
+    *("label", "strategy", "model", "ranks", "repeat", "hash", "kind", "samples_per_s", "step_s", "per_sample_J", "edp_Js"),
     *("peak_MiB", "predicted_MiB", "metric", "metric_name", "smoke", "power_W"),
     *(f"{state}_s" for state in STATES),
     *(f"{state}_J" for state in STATES),
@@ -107,8 +109,7 @@ def _labels(records: list[dict[str, Any]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for (short, kind), keys in alike.items():
         factors = [_factors(by_hash[key]) for key in keys]
-        names = sorted({name for own in factors for name in own})
-        differ = [name for name in names if len({str(own.get(name)) for own in factors}) > 1]
+        differ = _telling(factors)
         for key, own in zip(keys, factors, strict=True):
             words = [f"{name}={_plain(own[name])}" for name in differ if own.get(name) is not None]
             label = " ".join([short, *words])
@@ -116,6 +117,18 @@ def _labels(records: list[dict[str, Any]]) -> dict[str, str]:
             taken = {other for at, other in found.items() if kinds[at] == kind}
             found[key] = label if label not in taken else f"{label} {key[:4]}"
     return found
+
+
+def _telling(factors: list[dict[str, Any]]) -> list[str]:
+    """The names that tell configurations apart, without those that follow from others: with the model goes its task."""
+    names = sorted({name for own in factors for name in own}, key=lambda name: (name not in FIRST, name))
+    chosen: list[str] = []
+    parts = 1
+    for name in names:
+        found = len({tuple(str(own.get(other)) for other in (*chosen, name)) for own in factors})
+        if found > parts:
+            chosen, parts = [*chosen, name], found
+    return sorted(chosen)
 
 
 def _factors(point: dict[str, Any]) -> dict[str, Any]:
@@ -147,6 +160,7 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
     return {
         "label": label_of(point),
         "strategy": point["strategy"],
+        "model": point["model"],
         "ranks": point["ranks"],
         "repeat": point["repeat"],
         "hash": point["hash"],

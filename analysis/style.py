@@ -59,6 +59,20 @@ def drawing() -> Iterator[None]:
         yield
 
 
+CROWDED = 8
+"""Configurations that one column of a page has room for."""
+
+
+def shape_for(configurations: int) -> dict[str, Any]:
+    """Arguments of ``new_figure``: a column's width, or the page's where there are many configurations side by side."""
+    return {"figsize": (7.16, 3.6)} if configurations > CROWDED else {}
+
+
+def turn_for(configurations: int) -> int:
+    """The angle at which names of configurations below an axis do not touch, in degrees."""
+    return 90 if configurations > CROWDED else 35 if configurations > 4 else 0
+
+
 def new_figure(**arguments: Any) -> tuple[Figure, Any]:
     return plt.subplots(**arguments)
 

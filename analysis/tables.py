@@ -43,7 +43,7 @@ def shown(study: Study) -> pd.DataFrame:
     for column, (title, form) in COLUMNS.items():
         if table.empty or table[column].isna().all():
             continue
-        title = metric.iloc[0] if column == "metric" else title
+        title = " or ".join(dict.fromkeys(metric)) if column == "metric" else title
         text[title] = [_cell(row, column, form) for _, row in table.iterrows()]
     if not table.empty:
         text["energy"] = table["energy"]

@@ -10,12 +10,12 @@ from bench.record.statistics import SMALLEST_N
 
 
 def answer(study: Study) -> list[str]:
-    """Sentences, one for each kind of energy: the baseline in absolute numbers, then every other as a ratio of medians."""
+    """Sentences for each kind of energy and each model: the baseline in absolute numbers, every other as a ratio of medians."""
     frame = points_frame(study)
     if frame.empty:
         return ["No point of this study has a valid record, so there is nothing to compare."]
     sentences = []
-    for kind, rows in frame.groupby("kind"):
+    for (kind, _), rows in frame.groupby(["kind", "model"], sort=False):  # another model is another work
         sentences += _of_kind(str(kind), rows)
     if study.smoke:
         sentences.append("Some points are smoke runs: windows are too short for conclusions.")
@@ -25,7 +25,8 @@ def answer(study: Study) -> list[str]:
 def _of_kind(kind: str, frame: pd.DataFrame) -> list[str]:
     time = by_configuration(frame, "samples_per_s")
     labels = list(time)
-    base = next((label for label in labels if label == "single"), labels[0])
+    alone = set(frame[frame["strategy"] == "single"]["label"])
+    base = next((label for label in labels if label in alone), labels[0])
     if kind == "none":
         return [f"{base} trained {time[base].median:.3g} samples/s. No energy was asked for."]
     joules = by_configuration(frame, "per_sample_J")

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.records import STATES, Study, points_frame
 from analysis.statistics import average
-from analysis.style import STATE_COLOURS, STATE_HATCHES, Drawn, drawing, new_figure
+from analysis.style import STATE_COLOURS, STATE_HATCHES, Drawn, drawing, new_figure, shape_for, turn_for
 
 
 def draw_time(study: Study) -> list[Drawn]:
@@ -23,11 +23,15 @@ def draw_time(study: Study) -> list[Drawn]:
 
 def draw_energy(study: Study) -> list[Drawn]:
     frame = points_frame(study)
-    frame = frame[(frame["kind"] != "none") & frame["compute_J"].notna()]
+    frame = frame[frame["kind"] != "none"]
+    untold = [label for label, rows in frame.groupby("label", sort=False) if rows["compute_J"].isna().all()]
+    frame = frame[frame["compute_J"].notna()]
     caption = (
         "Energy of one sample by what the ranks did while it was used, {kind}, mean over repeats ({n}). A host's power is "
         "shared equally between its ranks at any time; idle power is inside."
     )
+    if untold:
+        caption += f" Too few readings to tell states apart in: {', '.join(untold)}."
     return [
         _draw(f"energy_breakdown_{kind}", "Energy by state", rows, "J", f"Energy per sample (J), {kind}", caption, str(kind))
         for kind, rows in frame.groupby("kind")
@@ -41,7 +45,7 @@ def _draw(name: str, title: str, frame: pd.DataFrame, unit: str, ylabel: str, ca
         rows.append({"label": label, **{f"{s}_{unit}": v for s, v in means.items()}, "n": len(group)})
     data = pd.DataFrame(rows)
     with drawing():
-        figure, axes = new_figure()
+        figure, axes = new_figure(**shape_for(len(data)))
         bottom = [0.0] * len(data)
         for state in STATES:
             heights = data[f"{state}_{unit}"].tolist()
@@ -60,8 +64,7 @@ def _draw(name: str, title: str, frame: pd.DataFrame, unit: str, ylabel: str, ca
         axes.set_ylabel(ylabel)
         axes.set_ylim(0, 1.08 * max(bottom))
         axes.grid(axis="x", visible=False)
-        if len(data) > 4:
-            axes.tick_params(axis="x", rotation=35)
+        axes.tick_params(axis="x", rotation=turn_for(len(data)))
         figure.legend(loc="outside upper center", ncols=3)
     counts = sorted(set(data["n"]))
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from analysis.records import Study, points_frame
 from analysis.statistics import Summary, by_configuration, interval_note, pareto_front
-from analysis.style import Drawn, colour, drawing, marker, new_figure
+from analysis.style import CROWDED, Drawn, colour, drawing, marker, new_figure, shape_for
 
 
 def draw(study: Study) -> list[Drawn]:
@@ -25,7 +25,7 @@ def _draw(kind: str, frame: pd.DataFrame) -> Drawn:
     labels = list(rate)
     front = [labels[i] for i in pareto_front([(rate[label].median, cost[label].median) for label in labels])]
     with drawing():
-        figure, axes = new_figure()
+        figure, axes = new_figure(**shape_for(len(labels)))
         for label in labels:
             _configuration(axes, label, frame[frame["label"] == label], rate[label], cost[label], strategies[label])
         axes.set_xlabel("Throughput (samples/s)")
@@ -33,7 +33,10 @@ def _draw(kind: str, frame: pd.DataFrame) -> Drawn:
         axes.set_xlim(0, 1.12 * frame["samples_per_s"].max())
         axes.set_ylim(0, 1.15 * frame["per_sample_J"].max())
         _staircase(axes, [(rate[label].median, cost[label].median) for label in front])
-        figure.legend(loc="outside upper center", ncols=3)
+        if len(labels) > CROWDED:
+            figure.legend(loc="outside right upper", ncols=1 if len(labels) <= 16 else 2, fontsize=6)
+        else:
+            figure.legend(loc="outside upper center", ncols=3)
     data = frame[["label", "repeat", "samples_per_s", "per_sample_J", "edp_Js", "kind"]].copy()
     data["on_pareto_front"] = data["label"].isin(front)
     caption = (

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.records import Study, label_of, ordered
 from analysis.statistics import summarise
-from analysis.style import Drawn, colour, drawing, new_figure
+from analysis.style import Drawn, colour, drawing, new_figure, shape_for, turn_for
 
 MIB = 2**20
 
@@ -46,7 +46,7 @@ def _caption(out_of_memory: list[str]) -> str:
 
 def _figure(data: pd.DataFrame, out_of_memory: list[str]):  # type: ignore[no-untyped-def]
     with drawing():
-        figure, axes = new_figure()
+        figure, axes = new_figure(**shape_for(data["label"].nunique() + len(out_of_memory)))
         ticks, names, at = [], [], 0.0
         for label, group in data.groupby("label", sort=False):
             start = at
@@ -70,7 +70,7 @@ def _figure(data: pd.DataFrame, out_of_memory: list[str]):  # type: ignore[no-un
             names.append(label)
             at += 1.6
         axes.set_xlim(-0.8, at - 0.8)
-        axes.set_xticks(ticks, names, rotation=35 if len(names) > 4 else 0)
+        axes.set_xticks(ticks, names, rotation=turn_for(len(names)))
         axes.set_ylabel("Peak memory of a rank (MiB)")
         axes.grid(axis="x", visible=False)
         handles = [

@@ -10,7 +10,7 @@ import pandas as pd
 import seaborn as sns
 
 from analysis.records import Study, label_of, ordered
-from analysis.style import Drawn, colour, drawing, new_figure
+from analysis.style import Drawn, colour, drawing, new_figure, shape_for, turn_for
 
 
 def draw(study: Study) -> list[Drawn]:
@@ -24,7 +24,7 @@ def draw(study: Study) -> list[Drawn]:
     data = pd.DataFrame(rows)
     palette = {label: colour(strategy) for label, strategy in zip(data["label"], data["strategy"], strict=True)}
     with drawing():
-        figure, axes = new_figure()
+        figure, axes = new_figure(**shape_for(len(palette)))
         shared = {"data": data, "x": "label", "y": "step_s", "hue": "label", "palette": palette, "legend": False, "ax": axes}
         sns.boxplot(**shared, fill=False, width=0.5, linewidth=0.8, showfliers=False, whis=(0, 100))
         with _same_jitter():
@@ -33,8 +33,7 @@ def draw(study: Study) -> list[Drawn]:
         axes.set_ylabel("Time of a step (s)")
         axes.set_ylim(bottom=0)
         axes.grid(axis="x", visible=False)
-        if len(palette) > 4:
-            axes.tick_params(axis="x", rotation=35)
+        axes.tick_params(axis="x", rotation=turn_for(len(palette)))
     caption = "Every timed step of every repeat; boxes are quartiles, whiskers reach over all steps: nothing is dropped."
     return [Drawn("step_times", "Spread of step times", caption, figure, data)]
 

@@ -19,6 +19,7 @@ from analysis.figures import FIGURES
 from analysis.records import load_study, points_frame
 from analysis.statistics import average, interval_note, pareto_front, summarise
 from analysis.style import close
+from analysis.tables import shown
 from analysis.words import answer
 from bench.energy.channel import Calibration, Channel, Trace
 from bench.errors import UserError
@@ -210,6 +211,30 @@ def test_folders_that_are_no_study(make: Any, message: str, tmp_path: Path, caps
         load_study(folder)
     assert main(["report", str(folder)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_models_are_compared_with_themselves(tmp_path: Path) -> None:
+    """Two models with a task each: one name tells them apart, and no ratio goes from one to the other."""
+    records = []
+    for number, strategy in enumerate(("single", "data")):
+        for model, task in (("minilm", "reviews"), ("gpt2-mini", "lm")):
+            record = make_record(strategy)
+            code = f"{number}{model[:5]:0<7}"
+            weights = "pretrained" if task == "reviews" else "random"
+            more = {"model": model, "task": task, "weights": weights, "hash": code, "name": f"{strategy}-{model}"}
+            record["point"] = {**record["point"], **more}
+            record["learning"] = {**record["learning"], "metric_name": "accuracy" if task == "reviews" else "perplexity"}
+            records.append(record)
+    study = load_study(write_study(tmp_path / "study", records))
+    assert sorted(set(points_frame(study)["label"])) == [
+        "data n=2 model=gpt2-mini", "data n=2 model=minilm", "single model=gpt2-mini", "single model=minilm",
+    ]  # fmt: skip
+    sentences = answer(study)
+    assert len(sentences) == 4
+    for model in ("minilm", "gpt2-mini"):
+        (ratio,) = [text for text in sentences if text.startswith(f"data n=2 model={model} used")]
+        assert f"of single model={model} " in ratio
+    assert "perplexity or accuracy" in shown(study)
 
 
 def test_power_of_two_hosts_is_on_one_axis(tmp_path: Path) -> None:
