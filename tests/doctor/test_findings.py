@@ -64,7 +64,7 @@ def test_another_source_of_a_sensor_that_may_not_be_read_is_enough() -> None:
 
 
 BAD_LINES = [
-    ("enrgy", "unknown verb enrgy; known are energy; did you mean energy?"),
+    ("enrgy", "unknown verb enrgy; known are cluster, energy, push; did you mean energy?"),
     ("energy doctor.second=1", "unknown key doctor.second; known are doctor.seconds, doctor.timeout_s; did you mean seconds?"),
     ("energy doctor.seconds=long", "doctor.seconds=long must be a number"),
     ("energy doctor.seconds=0", "doctor.seconds=0 must be a positive number of seconds, such as 3"),
@@ -91,7 +91,7 @@ def test_one_line_for_bad_input(line: str, said: str, capsys: pytest.CaptureFixt
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     told = capsys.readouterr().out
-    assert all(f"  {name}  {verb.summary}" in told for name, verb in base.verbs().items())
+    assert all(f"  {name:<7}  {verb.summary}" in told for name, verb in base.verbs().items())
     assert main(["energy", "--help"]) == 0
     assert "python -m bench.doctor energy cluster=two-boards energy=measured" in capsys.readouterr().out
     assert main([]) == 2
