@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import states
-from bench.energy.summary import Run, in_total, step_joules, summary, window_energy
+from bench.energy.parts import Cover, find_cover
+from bench.energy.summary import Run, step_joules, summary, window_energy
 from bench.learning import learning_block
 from bench.record import alike, checks, environment, host_checks, writer
 from bench.record.point import point_block
@@ -52,9 +53,10 @@ def write(
         tokens=time_block["tokens"],
         steps=time_block["steps"],
     )
-    energy = summary(traces, clock, facts.begin_ns, run, config["energy"])
-    replication = _replication(config, facts, traces, clock, run, to_common)
-    joules = step_joules(traces, clock, facts.begin_ns, run.hosts, timeline.edges)
+    found = find_cover(traces, run.hosts, to_common)
+    energy = summary(found, traces, clock.bound_s, run, config["energy"])
+    replication = _replication(facts, found, clock.bound_s, to_common)
+    joules = step_joules(found, timeline.edges)
     schedule = schedule_block(plan, reports, timeline, to_common)
     record: dict[str, Any] = {
         "schema": RESULT,
@@ -74,22 +76,20 @@ def write(
     record["checks"] = _checks(config, record, reports)
     record["status"], record["reason"] = checks.overall(record["checks"])
     if traces:
-        writer.write_power(folder / "power.parquet", traces, to_common, lambda trace: in_total(trace, traces, run.hosts))
+        writer.write_power(folder / "power.parquet", traces, to_common, found.in_total)
     writer.write_events(folder / "events.parquet", _event_rows(entries, to_common))
     writer.write_json(folder / "result.json", record)
     return str(record["status"])
 
 
-def _replication(
-    config: Mapping[str, Any], facts: RunFacts, traces: Any, clock: ClockModel, run: Run, to_common: states.ToCommon
-) -> dict[str, Any] | None:
+def _replication(facts: RunFacts, found: Cover, clock_s: float, to_common: states.ToCommon) -> dict[str, Any] | None:
     """Seconds, bytes and joules of bringing the weights to the ranks; null where that was not asked for."""
     sent = facts.replication
     if sent is None:
         return None
     window = (to_common(0, sent.begin_ns), to_common(0, sent.end_ns))
-    joules = window_energy(traces, clock, facts.begin_ns, run.hosts, window)
-    return {"seconds": window[1] - window[0], "payload_bytes": sent.payload_bytes, **joules}
+    energy = window_energy(found, clock_s, window)
+    return {"seconds": window[1] - window[0], "payload_bytes": sent.payload_bytes, **energy}
 
 
 def _point(config: Mapping[str, Any], reports: Sequence[RankReport]) -> dict[str, Any]:

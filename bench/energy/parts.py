@@ -57,6 +57,24 @@ class Cover:
     """Curves of meters that have only parts that are no hosts, by the meter's name."""
     missing: tuple[str, ...]
 
+    @property
+    def kind(self) -> str:
+        """A total that has one modelled host in it is modelled; ``none`` without readings."""
+        if not self.parts:
+            return "none"
+        return "measured" if all(part.kind == "measured" for part in self.parts) else "modelled"
+
+    @property
+    def complete(self) -> bool:
+        """Whether every host has readings."""
+        return bool(self.parts) and not self.missing
+
+    def in_total(self, trace: Trace) -> list[str]:
+        """The channels of a trace that are in the total; none of a cross-check."""
+        if not any(found.trace is trace for part in self.parts for found in part.curves):
+            return []
+        return [trace.channels[index].id for index in cover(trace.channels)]
+
 
 def find_cover(traces: Sequence[Trace], hosts: Sequence[str], to_common: Any) -> Cover:
     """The cover of ``hosts``; ``to_common(rank, t_ns)`` gives seconds on the common axis.

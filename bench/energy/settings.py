@@ -32,14 +32,12 @@ def energy_settings(cfg: Mapping[str, Any], hosts: Sequence[str], hostfile: Path
     meters = read_meters({**inventory, **cfg["meters"]}, hosts)
     if given == "meters" and not meters:
         raise UserError("energy=meters, but neither the inventory (meters:) nor energy.meters describes a meter")
-    uses = not alone or alone[0] != "none"
-    asked_by_name = not alone
     return {
         "source": given if isinstance(given, str) else names,
         "period_s": period_s,
         "root": str(cfg["root"]),
         # A source asked for by name is the only one: meters are for auto, measured and meters.
-        "meters": meters if uses and not asked_by_name else {},
+        "meters": meters if alone and alone[0] != "none" else {},
         "others": read_others({**others, **cfg["others"]}, meters),
         "calibration": {} if cfg["calibration"] is None else read_calibrations(Path(cfg["calibration"])),
         "carbon": _carbon(cfg["carbon"]),

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from bench.energy.attribute import Attribution, Stretches, attribute
-from bench.energy.channel import Trace, cover
-from bench.energy.clock import ClockModel
+from bench.energy.channel import Trace
 from bench.energy.integrate import Energy, added, energy, together
-from bench.energy.parts import Cover, Part, Window, find_cover, total_J
+from bench.energy.parts import Cover, Part, Window, total_J
 from bench.states import PHASES, STATES
 
 J_PER_KWH = 3.6e6
@@ -41,24 +40,22 @@ class Run:
         return math.fsum(end - begin for begin, end in self.windows)
 
 
-def summary(traces: Sequence[Trace], clock: ClockModel, begin_ns: int, run: Run, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The record's ``energy`` block; ``config`` is the point's ``energy`` with ``others`` and ``carbon``."""
+def summary(found: Cover, traces: Sequence[Trace], clock_s: float, run: Run, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The record's ``energy`` block. ``found`` is the cover of the run's hosts by ``traces``, ``clock_s`` the error bound of
+    the hosts' clocks, ``config`` the point's ``energy`` with ``others`` and ``carbon``."""
     if not traces:
         return _nothing(run, config)
-    found = find_cover(traces, run.hosts, lambda rank, ns: (clock.to_common(rank, ns) - begin_ns) / 1e9)
-    clock_s = clock.bound_s
     each = [part.energies(run.windows, clock_s) for part in found.parts]
     rests = [part.energies(run.idle_windows, clock_s) for part in found.parts]
     whole, rest = added(each), added(rests)
     idle_s = math.fsum(end - begin for begin, end in run.idle_windows)
-    complete = not found.missing
+    complete = found.complete
     idle_W = rest.joules / idle_s if complete and idle_s else None
     before, after = (_watts(found.parts, window) if complete else None for window in run.idle_windows)
     shares = _shares(found, run)
     others = _others(found, run, clock_s, config)
     return {
-        # A total that has one modelled host in it is modelled.
-        "kind": "measured" if all(part.kind == "measured" for part in found.parts) else "modelled",
+        "kind": found.kind,
         "source": "+".join(sorted({curve.trace.source for part in found.parts for curve in part.curves})),
         **_totals(whole, rest, run, idle_s, idle_W, complete, config),
         "idle": {"before_W": before, "after_W": after, "seconds": idle_s},
@@ -73,35 +70,20 @@ def summary(traces: Sequence[Trace], clock: ClockModel, begin_ns: int, run: Run,
     }
 
 
-def step_joules(
-    traces: Sequence[Trace], clock: ClockModel, begin_ns: int, hosts: Sequence[str], edges: Sequence[Sequence[float]]
-) -> list[float] | None:
+def step_joules(found: Cover, edges: Sequence[Sequence[float]]) -> list[float] | None:
     """Joules of all hosts in each step; ``edges`` are the step boundaries of each segment. None where a host has none."""
-    found = find_cover(traces, hosts, lambda rank, ns: (clock.to_common(rank, ns) - begin_ns) / 1e9)
-    if found.missing or not found.parts:
+    if not found.complete:
         return None
     steps = [sum(np.diff(part.joules_at(segment)) for part in found.parts) for segment in edges]
     return [float(joules) for step in steps for joules in np.atleast_1d(step)]
 
 
-def window_energy(
-    traces: Sequence[Trace], clock: ClockModel, begin_ns: int, hosts: Sequence[str], window: Window
-) -> dict[str, Any]:
+def window_energy(found: Cover, clock_s: float, window: Window) -> dict[str, Any]:
     """``kind``, ``joules``, ``uncertainty_J`` and ``quality`` of all hosts in one window; joules null where a host has none."""
-    found = find_cover(traces, hosts, lambda rank, ns: (clock.to_common(rank, ns) - begin_ns) / 1e9)
-    if found.missing or not found.parts:
+    if not found.complete:
         return {"kind": "none", "joules": None, "uncertainty_J": None, "quality": "no readings"}
-    whole = added(part.energies([window], clock.bound_s) for part in found.parts)
-    kind = "measured" if all(part.kind == "measured" for part in found.parts) else "modelled"
-    return {"kind": kind, "joules": whole.joules, "uncertainty_J": whole.uncertainty_J, "quality": whole.quality}
-
-
-def in_total(trace: Trace, traces: Sequence[Trace], hosts: Sequence[str]) -> list[str]:
-    """The channels of a trace that are in the total; none of a cross-check."""
-    found = find_cover(traces, hosts, lambda rank, ns: ns / 1e9)
-    if not any(curve.trace is trace for part in found.parts for curve in part.curves):
-        return []
-    return [trace.channels[index].id for index in cover(trace.channels)]
+    whole = added(part.energies([window], clock_s) for part in found.parts)
+    return {"kind": found.kind, "joules": whole.joules, "uncertainty_J": whole.uncertainty_J, "quality": whole.quality}
 
 
 def _totals(

@@ -4,3 +4,6 @@ A board is a network namespace with a host name of its own, a shaped link to a s
 processor and its memory. ``spec`` says what is emulated, ``plan`` which names and commands that takes (both pure);
 ``apply`` and ``cgroups`` do it, ``agent`` enters a board in the place of ssh, ``lease`` holds boards for a campaign.
 """
+
+PREFIX = "ej-"
+"""All names that a testbed gives to namespaces, interfaces and control groups begin with it."""

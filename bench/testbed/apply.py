@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.launch.process import RUN_ID, sweep
-from bench.testbed import machine, plan
+from bench.testbed import PREFIX, machine, plan
 from bench.testbed.cgroups import ROOT, Cgroups, find_cgroups
 from bench.testbed.spec import Testbed
 from bench.testbed.state import STATE, all_up, check_network, read_state, remove_state, write_state
@@ -74,10 +74,10 @@ def down(name: str, state: Path = STATE, cgroup_root: Path = ROOT) -> bool:
 def leftovers(state: Path = STATE, cgroup_root: Path = ROOT) -> list[str]:
     """Names of the testbeds of which anything is there."""
     tops = [path for path in find_cgroups(cgroup_root).hierarchies.values() if path.is_dir()]
-    groups = {folder.name for top in tops for folder in top.glob(f"{plan.PREFIX}*") if folder.is_dir()}
-    spaces = {space.split(".")[0] for space in machine.present() if space.startswith(plan.PREFIX)}
+    groups = {folder.name for top in tops for folder in top.glob(f"{PREFIX}*") if folder.is_dir()}
+    spaces = {space.split(".")[0] for space in machine.present() if space.startswith(PREFIX)}
     folders = {folder.name for folder in state.glob("*/") if folder.is_dir()}
-    return sorted(folders | {name.removeprefix(plan.PREFIX) for name in groups | spaces})
+    return sorted(folders | {name.removeprefix(PREFIX) for name in groups | spaces})
 
 
 def processes(name: str, groups: Cgroups) -> list[int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.errors import UserError
-from bench.testbed.plan import PREFIX
+from bench.testbed import PREFIX
 
 ROOT = Path("/sys/fs/cgroup")
 NEEDED = ("cpu", "memory")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.testbed import plan
+from bench.testbed import PREFIX, plan
 from bench.testbed.spec import Testbed
 from bench.testbed.state import NAMESPACES
 
@@ -96,7 +96,7 @@ def addresses() -> list[tuple[str, str]]:
     return [
         (device["ifname"], f"{info['local']}/{info['prefixlen']}")
         for device in found
-        if device and not device["ifname"].startswith(plan.PREFIX)
+        if device and not device["ifname"].startswith(PREFIX)
         for info in device.get("addr_info", [])
     ]
 

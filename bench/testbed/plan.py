@@ -22,10 +22,10 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.testbed import PREFIX
 from bench.testbed.spec import Board, Link, Testbed
 
 Command = list[str]
-PREFIX = "ej-"
 # What may pass at once after a pause, as time at the link's rate: it arrives sooner than its bits could. The kernel hands
 # packets of up to 64 KiB to a fast link, and cutting them costs more processor time than four boards on two cores have: with
 # less than such a packet, 838 Mbit/s came down to a fifth. A slower link cuts them in its stride.

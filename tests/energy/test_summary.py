@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 
 from bench.energy.channel import Calibration, Channel, Trace
-from bench.energy.clock import ClockModel, Offset
-from bench.energy.parts import find_cover
+from bench.energy.parts import Cover, find_cover
 from bench.energy.summary import Run, step_joules, summary
 from bench.record import checks
 from tests.energy.simulator import S
 
 SETTINGS: dict[str, Any] = {"source": "auto", "others": {}, "meters": {}, "carbon": {"g_per_kWh": None, "source": None}}
-CLOCK = ClockModel.fit([Offset(0, "a", 0, 0, 0)], [Offset(0, "a", 0, 0, 1)])
 
 
 def counter(host: str, watts: float, name: str = "package", source: str = "rapl", **changes: Any) -> Trace:
@@ -50,7 +48,11 @@ def run(*hosts: str) -> Run:
 
 
 def block(traces: list[Trace], *hosts: str, **settings: Any) -> dict[str, Any]:
-    return summary(traces, CLOCK, 0, run(*hosts), {**SETTINGS, **settings})
+    return summary(covered(traces, *hosts), traces, 0.0, run(*hosts), {**SETTINGS, **settings})
+
+
+def covered(traces: list[Trace], *hosts: str) -> Cover:
+    return find_cover(traces, hosts, lambda rank, ns: ns / 1e9)
 
 
 def test_derived_figures_by_hand() -> None:
@@ -108,7 +110,7 @@ def test_a_missing_host_makes_no_smaller_total() -> None:
         found["kind"], found["coverage"]["missing"], {h["host"]: h["quality"] for h in found["by_host"]}
     )
     assert (check["status"], check["detail"]) == ("failed", "b: no readings")
-    assert step_joules([counter("a", 20.0)], CLOCK, 0, ["a", "b"], [[1.0, 2.0]]) is None
+    assert step_joules(covered([counter("a", 20.0)], "a", "b"), [[1.0, 2.0]]) is None
 
 
 def test_no_readings_at_all_fail_where_energy_was_asked_for() -> None:
@@ -166,12 +168,12 @@ def test_a_calibration_is_applied_and_told() -> None:
 
 
 def test_steps_have_the_joules_of_all_hosts() -> None:
-    found = step_joules([counter("a", 20.0), counter("b", 7.0)], CLOCK, 0, ["a", "b"], [[1.0, 2.0, 4.0], [5.0, 6.0]])
+    found = step_joules(covered([counter("a", 20.0), counter("b", 7.0)], "a", "b"), [[1.0, 2.0, 4.0], [5.0, 6.0]])
     assert found == pytest.approx([27.0, 54.0, 27.0])
 
 
 def test_a_cover_never_counts_a_host_twice() -> None:
-    found = find_cover([counter("a", 1.0), plug("p", 2.0, "a"), counter("b", 3.0)], ["a", "b"], lambda rank, ns: ns / 1e9)
+    found = covered([counter("a", 1.0), plug("p", 2.0, "a"), counter("b", 3.0)], "a", "b")
     assert [part.hosts for part in found.parts] == [("a",), ("b",)]
     assert [curve.trace.source for part in found.parts for curve in part.curves] == ["shelly", "rapl"]
 

@@ -12,6 +12,7 @@ from mpi4py import MPI
 
 from bench.energy.channel import Channel
 from bench.energy.clock import ClockModel, measure
+from bench.energy.parts import find_cover
 from bench.energy.sampler import Home
 from bench.energy.session import EnergySession
 from bench.energy.summary import Run, summary
@@ -69,7 +70,8 @@ def energies(clock: Clock) -> dict[str, object] | None:
         tokens=6400,
         steps=10,
     )
-    return summary(traces, model, begin_ns, run, NOTHING)
+    found = find_cover(traces, run.hosts, lambda rank, ns: (model.to_common(rank, ns) - begin_ns) / S)
+    return summary(found, traces, model.bound_s, run, NOTHING)
 
 
 def test_injected_offset_and_drift_change_nothing() -> None:

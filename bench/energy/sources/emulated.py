@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from bench.energy.channel import Channel, Kind
 from bench.energy.sources.base import Place, Source, SourceUnavailable, register
+from bench.energy.sources.modelled import idle_and_busy_W
 from bench.errors import UserError
+from bench.testbed import PREFIX
 from bench.testbed.cgroups import Cgroups, find_cgroups
-from bench.testbed.plan import PREFIX
 
 READ_BYTES = 4096
 
@@ -41,15 +41,13 @@ class Emulated(Source):
     def open(cls, place: Place) -> Source:
         board = place.board
         testbed, name = _whereabouts(place)
-        missing = [key for key in ("idle_W", "busy_W") if key not in board["power"]]
-        if missing:
-            raise SourceUnavailable(f"board {board['name']} has no power.{' and no power.'.join(missing)} to model with")
+        watts = idle_and_busy_W(board)
         try:
             groups = find_cgroups(place.root / "sys/fs/cgroup")
             file = place.opener(groups.cpu_file(testbed, name))
         except (UserError, OSError) as error:
             raise SourceUnavailable(f"the control group of emulated board {name} cannot be read: {error}") from None
-        return cls(file, (_channel(board, groups, testbed, name),))
+        return cls(file, (_channel(board["name"], watts, groups, testbed, name),))
 
     def read(self) -> list[int]:
         text = os.pread(self.file, READ_BYTES, 0).decode()
@@ -75,15 +73,15 @@ def _whereabouts(place: Place) -> tuple[str, str]:
     raise SourceUnavailable("this process is on no emulated board (python -m bench.testbed)")
 
 
-def _channel(board: Mapping[str, Any], groups: Cgroups, testbed: str, name: str) -> Channel:
-    idle_W, busy_W = board["power"]["idle_W"]["value"], board["power"]["busy_W"]["value"]
+def _channel(board: str, watts: tuple[float, float], groups: Cgroups, testbed: str, name: str) -> Channel:
+    idle_W, busy_W = watts
     quota = groups.quota_cores(testbed, name) or float(os.cpu_count() or 1)
     tick_s = 1e-9 if groups.version == 1 else 1e-6
     return Channel(
         id="cpu-time",
         kind="counter",
         scale=(busy_W - idle_W) / quota * tick_s,
-        scope=f"emulated {board['name']}: {idle_W} W idle to {busy_W} W with {quota:.3g} cores of this machine busy",
+        scope=f"emulated {board}: {idle_W} W idle to {busy_W} W with {quota:.3g} cores of this machine busy",
         level="board",
         update_period_s=1e-3,
         baseline_W=idle_W,

@@ -10,7 +10,8 @@ does stolen time: another virtual machine had the core, and its joules are not o
 from __future__ import annotations
 
 import os
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from bench.energy.channel import Channel, Kind
 from bench.energy.sources.base import Place, Source, SourceUnavailable, register
@@ -36,9 +37,7 @@ class Modelled(Source):
     @classmethod
     def open(cls, place: Place) -> Source:
         board = place.board
-        missing = [key for key in ("idle_W", "busy_W") if key not in board["power"]]
-        if missing:
-            raise SourceUnavailable(f"board {board['name']} has no power.{' and no power.'.join(missing)} to model with")
+        idle_W, busy_W = idle_and_busy_W(board)
         path = place.root / "proc/stat"
         try:
             file = place.opener(path)
@@ -46,7 +45,6 @@ class Modelled(Source):
         except OSError as error:
             raise SourceUnavailable(f"{path}: {error}") from None
         cpus = sum(line.startswith("cpu") and line[3].isdigit() for line in text.splitlines())
-        idle_W, busy_W = board["power"]["idle_W"]["value"], board["power"]["busy_W"]["value"]
         tick_s = 1 / os.sysconf("SC_CLK_TCK")
         channel = Channel(
             id="cpu-utilisation",
@@ -66,3 +64,12 @@ class Modelled(Source):
 
     def close(self) -> None:
         os.close(self.file)
+
+
+def idle_and_busy_W(board: Mapping[str, Any]) -> tuple[float, float]:
+    """The wattages that a board's power is modelled between. Raises SourceUnavailable where they are not known."""
+    power = board["power"]
+    missing = [key for key in ("idle_W", "busy_W") if key not in power]
+    if missing:
+        raise SourceUnavailable(f"board {board['name']} has no power.{' and no power.'.join(missing)} to model with")
+    return power["idle_W"]["value"], power["busy_W"]["value"]
