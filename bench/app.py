@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _hydra_main(cfg: DictConfig) -> None:
     """A single run (sweeps go to the campaign launcher)."""
     try:
-        code = run_points([cfg], HydraConfig.get().runtime.choices.get("experiment"))
+        chosen = HydraConfig.get()
+        code = run_points([cfg], [list(chosen.overrides.task)], chosen.runtime.choices.get("experiment"))
     except (UserError, PlanError) as error:
         if traceback_wanted:
             raise
@@ -65,9 +66,15 @@ def _hydra_main(cfg: DictConfig) -> None:
         raise SystemExit(code)
 
 
-def run_points(composed: Sequence[DictConfig], experiment: str | None = None, product: int | None = None) -> int:
+def run_points(
+    composed: Sequence[DictConfig],
+    overrides: Sequence[Sequence[str]],
+    experiment: str | None = None,
+    product: int | None = None,
+) -> int:
     """Resolve and check all points, then run them, or show them for ``dry_run=true``; the exit code.
 
+    ``overrides`` are the words that each was composed from: records carry them, so that a point can be run again.
     ``product`` is the number of a sweep's combinations before ``campaign.zip``; null for a single run.
     """
     plain = [to_plain(cfg) for cfg in composed]
@@ -79,7 +86,8 @@ def run_points(composed: Sequence[DictConfig], experiment: str | None = None, pr
     for number in chosen.kept:
         if "hydra" in composed[number]:
             experiment = composed[number].hydra.runtime.choices.get("experiment")
-        points.append(config.resolve(plain[number], experiment, RESULTS))
+        point = config.resolve(plain[number], experiment, RESULTS)
+        points.append({**point, "overrides": list(overrides[number])})
         find_launcher(points[-1]["cluster"])
         forwarded(points[-1])
         repeats.append(1 if plain[number]["smoke"] else plain[number]["repeats"])

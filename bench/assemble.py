@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import states
+from bench.energy.attribute import seconds
 from bench.energy.parts import Cover, find_cover
 from bench.energy.summary import Run, step_joules, summary, window_energy
 from bench.learning import learning_block
-from bench.record import alike, checks, environment, host_checks, writer
+from bench.record import alike, checks, environment, host_checks, repeats, writer
 from bench.record.point import point_block
 from bench.record.schema import RESULT
 from bench.record.statistics import median_interval
@@ -64,7 +65,12 @@ def write(
         "reason": None,
         "point": _point(config, reports),
         "plan": _plan(plan, reports),
-        "time": {**time_block, **({} if schedule is None else {"schedule": schedule}), "clock": clock.summary()},
+        "time": {
+            **time_block,
+            "phases": _phases(run),
+            **({} if schedule is None else {"schedule": schedule}),
+            "clock": clock.summary(),
+        },
         "energy": energy,
         "traffic": _traffic(plan, reports, timeline.timed_steps()),
         "memory": _memory(plan, reports),
@@ -73,7 +79,7 @@ def write(
         "checks": [],
         "environment": _environment(config, reports, facts),
     }
-    record["checks"] = _checks(config, record, reports)
+    record["checks"] = [*_checks(config, record, reports), repeats.agree(record, folder)]
     record["status"], record["reason"] = checks.overall(record["checks"])
     if traces:
         writer.write_power(folder / "power.parquet", traces, to_common, found.in_total)
@@ -135,6 +141,13 @@ def _time(
     }
 
 
+def _phases(run: Run) -> dict[str, float]:
+    """Seconds of a step in each phase, mean over ranks: they add up to the step."""
+    spent = [seconds(own, run.windows, states.PHASES) for own in run.stretches.values()]
+    share = 1 / (len(spent) * run.steps)
+    return {f"{phase}_s": share * math.fsum(own[phase] for own in spent) for phase in states.PHASES}
+
+
 def _counts(timeline: Timeline) -> list[int]:
     return [len(edge) - 1 for edge, timed in zip(timeline.edges, timeline.timed, strict=True) if timed]
 
@@ -192,7 +205,9 @@ def _environment(config: Mapping[str, Any], reports: Sequence[RankReport], facts
         "hosts": hosts,
         "ranks": [{key: report.facts[key] for key in keep} for report in reports],
         "command": config.get("command"),
-        "started": facts.started.isoformat(timespec="seconds"),
+        "overrides": config.get("overrides"),
+        # To the microsecond: it is where the common axis of events and power begins, for meters that tell civil time.
+        "started": facts.started.isoformat(timespec="microseconds"),
         "finished": facts.finished.isoformat(timespec="seconds"),
     }
 

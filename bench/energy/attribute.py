@@ -49,7 +49,7 @@ def attribute(
     found: Curve, ranks: Mapping[int, Stretches], windows: Sequence[tuple[float, float]], labels: Sequence[str]
 ) -> Attribution:
     """Share the energy of one trace inside ``windows`` between ``labels``; ``ranks`` are those that it powers."""
-    spent = {rank: _seconds(own, windows, labels) for rank, own in ranks.items()}
+    spent = {rank: seconds(own, windows, labels) for rank, own in ranks.items()}
     mean_s = {label: sum(own[label] for own in spent.values()) / len(ranks) for label in labels}
     present = [label for label in labels if mean_s[label] > 0]
     resolution_s, typical_s = _resolution(found), _typical(ranks, windows, present)
@@ -125,7 +125,7 @@ def _clipped(stretches: Sequence[tuple[float, float]], windows: Sequence[tuple[f
     return inside[inside[:, 1] > inside[:, 0]]
 
 
-def _seconds(own: Stretches, windows: Sequence[tuple[float, float]], labels: Sequence[str]) -> dict[str, float]:
+def seconds(own: Stretches, windows: Sequence[tuple[float, float]], labels: Sequence[str]) -> dict[str, float]:
     spent = {label: float(np.diff(_clipped(own.get(label, ()), windows)).sum()) for label in labels[1:]}
     rest = math.fsum(end - begin for begin, end in windows) - math.fsum(spent.values())
     return {labels[0]: rest if rest > 1e-9 else 0.0, **spent}

@@ -121,6 +121,7 @@ def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime, out_of
             **environment.collect_code(),
             "hosts": [{**environment.collect_host(), "host": "launch host", "board": None}],
             "command": config.get("command"),
+            "overrides": config.get("overrides"),
             "started": started.isoformat(timespec="seconds"),
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         },

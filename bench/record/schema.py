@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,20 @@ import jsonschema
 
 from bench.errors import UserError
 
-RESULT = "edgejoule.result/1"
+RESULT = "edgejoule.result/2"
 HERE = Path(__file__).parent
+Record = dict[str, Any]
+
+
+def _from_1(record: Record) -> Record:
+    """The first version did not say how the hosts were connected."""
+    if not isinstance(record.get("point"), dict):
+        return record  # the schema will say what is wrong with it
+    return {**record, "schema": RESULT, "point": {**record["point"], "network": None}}
+
+
+MIGRATIONS: Mapping[str, Callable[[Record], Record]] = {"edgejoule.result/1": _from_1}
+"""What makes a record of an older version one of this: nothing is guessed, what was not recorded is null."""
 
 
 @cache
@@ -27,8 +40,8 @@ def problem(record: Any) -> str | None:
     return None if error is None else f"{error.json_path}: {error.message[:200]}"
 
 
-def load_record(path: Path) -> dict[str, Any]:
-    """Read and validate a result.json. Raises UserError, one line, for anything that is not a whole record."""
+def load_record(path: Path) -> Record:
+    """Read, migrate and validate a result.json. Raises UserError, one line, for anything that is not a whole record."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -36,8 +49,11 @@ def load_record(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is not a whole record ({error}); run the point again") from None
     found = record.get("schema") if isinstance(record, dict) else None
-    if found != RESULT:
-        raise UserError(f"{path} has schema {found!r}, this version reads {RESULT!r}; use the version that wrote it")
+    if isinstance(found, str) and found in MIGRATIONS:
+        record = MIGRATIONS[found](record)
+    elif found != RESULT:
+        known = ", ".join(repr(name) for name in (*MIGRATIONS, RESULT))
+        raise UserError(f"{path} has schema {found!r}, this version reads {known}; use the version that wrote it")
     wrong = problem(record)
     if wrong is not None:
         raise UserError(f"{path} breaks the schema at {wrong}")

@@ -32,3 +32,13 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
     ranks = median_ranks(len(ordered), confidence)
     low, high = (None, None) if ranks is None else (ordered[ranks[0]], ordered[ranks[1]])
     return {"median": median(ordered), "ci_low": low, "ci_high": high, "n": len(ordered), "confidence": confidence}
+
+
+def half_width(values: Sequence[float]) -> float | None:
+    """Half the width of the median's 95 % interval by rank, as a share of the median; null below six values.
+
+    Rates and joules of a finished point are positive, and so is their median."""
+    found = median_interval(values) if values else None
+    if found is None or found["ci_low"] is None:
+        return None
+    return (found["ci_high"] - found["ci_low"]) / 2 / abs(found["median"])

@@ -109,7 +109,9 @@ def resolve_cluster(
                 f"cluster.{given[0]}={cluster[given[0]]} shapes emulated boards, but hostfile {cluster['hostfile']} has real "
                 "ones; leave it out, or use cluster=emulated4"
             )
-        return {**cluster, "hosts": [host.to_dict() for host in inventory.hosts]}
+        named = sorted({host.link for host in inventory.hosts if host.link})
+        stated = {name: asdict(link_of(load_link(name, links), {})) for name in named}
+        return {**cluster, "hosts": [host.to_dict() for host in inventory.hosts], **({"links": stated} if stated else {})}
     if cluster["interface"] is not None:
         raise UserError(f"cluster.interface={cluster['interface']} is that of the inventory for emulated boards; leave it out")
     testbed = emulate(cluster, inventory.hosts, inventory.emulated, boards, lambda name: load_link(name, links), cores)

@@ -42,7 +42,7 @@ class CampaignLauncher(Launcher):
             sweep = zipped.sweep_of(OverridesParser.create(config_loader=loader).parse_overrides(words))
             kept = zipped.chosen(job_overrides, initial_job_idx, sweep, groups)
         composed: list[Any] = [loader.load_sweep_config(self.config, list(overrides)) for overrides in kept]
-        code = app.run_points(composed, product=len(job_overrides))
+        code = app.run_points(composed, kept, product=len(job_overrides))
         if code:
             raise SystemExit(code)
         return [

@@ -15,8 +15,9 @@ import pytest
 from scipy import stats
 
 from bench.errors import UserError
-from bench.record import checks
+from bench.record import checks, repeats
 from bench.record.environment import collect_code, collect_host
+from bench.record.point import network
 from bench.record.schema import load_record, problem
 from bench.record.statistics import median_interval, median_ranks
 from bench.record.study import check_study, finished, open_study
@@ -50,8 +51,78 @@ def test_reading_refuses_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a whole record"):
         load_record(path)
     path.write_text(json.dumps({**make_record(), "schema": "edgejoule.result/9"}))
-    with pytest.raises(UserError, match=r"has schema 'edgejoule.result/9', this version reads 'edgejoule.result/1'"):
+    with pytest.raises(
+        UserError, match=r"has schema 'edgejoule.result/9', this version reads 'edgejoule.result/1', 'edge.*/2'"
+    ):
         load_record(path)
+
+
+def test_records_of_the_first_version_are_migrated(tmp_path: Path) -> None:
+    """They did not say how the hosts were connected: that is null, and everything else stays."""
+    record = make_record()
+    old = {**record, "schema": "edgejoule.result/1", "point": {k: v for k, v in record["point"].items() if k != "network"}}
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(old))
+    assert load_record(path) == record
+    path.write_text(json.dumps({**old, "point": None}))
+    with pytest.raises(UserError, match=r"breaks the schema at \$"):
+        load_record(path)
+
+
+def repeat(folder: Path, number: int, factor: float = 1.0, **changes: Any) -> dict[str, Any]:
+    """Repeat ``number`` of one configuration, written beside the others; ``factor`` is on its joules."""
+    record = make_record("data", number, **changes)
+    record["time"] |= {"samples_per_s": 40.0} if "time" in record else {}
+    record["energy"] |= {"per_sample_J": 2.0 * factor} if "energy" in record else {}
+    write_json(folder / record["point"]["name"] / "result.json", record)
+    return record
+
+
+def test_repeats_agree_with_those_before_them(tmp_path: Path) -> None:
+    first = repeat(tmp_path, 0)
+    assert repeats.agree(first, tmp_path / first["point"]["name"])["status"] == "skipped"
+    repeat(tmp_path, 1, 1.04)
+    bad = repeat(tmp_path, 2, 9.0, status="invalid", reason="gap")  # what is not ok does not count
+    other = make_record("data", 3)
+    other["point"]["hash"] = "else"  # nor does another configuration
+    write_json(tmp_path / other["point"]["name"] / "result.json", other)
+    found = repeats.agree(first, tmp_path / first["point"]["name"])
+    assert found["status"] == "passed"
+    assert found["detail"] == "samples_per_s ±0.0 %, per_sample_J ±2.0 % (n = 2)"
+    apart = repeat(tmp_path, 4, 1.2)
+    found = repeats.agree(apart, tmp_path / apart["point"]["name"])
+    assert (found["status"], found["detail"]) == ("warned", "samples_per_s ±0.0 %, per_sample_J ±9.6 % (n = 3)")
+    for number in range(5, 11):  # nine good ones: the interval is from the second to the eighth value
+        last = repeat(tmp_path, number, 1.0)
+    assert (
+        repeats.agree(last, tmp_path / last["point"]["name"])["detail"] == "samples_per_s ±0.0 %, per_sample_J ±2.0 % (n = 9)"
+    )
+    assert bad["status"] == "invalid"
+
+
+def test_the_network_of_a_point() -> None:
+    """Emulated: of the boards that take part, in their order. Real: what the inventory says of every host, else null."""
+    fast, slow = ({"name": n, "rate_bit_s": r, "delay_s": None, "loss": None} for n, r in (("fast", 1e9), ("slow", 1e8)))
+    boards = [{"name": name, "switch": "left", "link": link} for name, link in (("a", fast), ("b", slow), ("c", fast))]
+    hosts = [{"name": name, "address": name, "switch": None, "link": link} for name, link in (("b", "slow"), ("a", "fast"))]
+    emulated = network({"hosts": hosts, "emulated": {"boards": boards, "uplink": slow}})
+    assert emulated is not None
+    assert [(link["host"], link["name"], link["switch"]) for link in emulated["links"]] == [
+        ("b", "slow", "left"),
+        ("a", "fast", "left"),
+    ]
+    assert (emulated["kind"], emulated["uplink"]) == ("emulated", slow)
+    stated = network({"hosts": hosts, "links": {"fast": fast, "slow": slow}})
+    assert stated is not None
+    assert (stated["kind"], [link["rate_bit_s"] for link in stated["links"]]) == ("stated", [1e8, 1e9])
+    assert (
+        network({"hosts": [*hosts, {"name": "c", "address": "c", "link": None}], "links": {"fast": fast, "slow": slow}}) is None
+    )
+    assert network({"hosts": hosts}) is None
+    for found in (emulated, stated):
+        record = make_record()
+        record["point"]["network"] = found
+        assert problem(record) is None
 
 
 def test_numbers_that_json_lacks_are_refused_by_name(tmp_path: Path) -> None:
