@@ -12,6 +12,7 @@ from rich.table import Table
 from analysis import tables
 from analysis.records import Study, load_study
 from analysis.report import FORMATS, write_report
+from analysis.style import LAYOUTS
 from bench.errors import UserError
 
 
@@ -35,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("study", type=Path, help="folder of the study, results/STUDY")
     report.add_argument("--out", type=Path, default=Path("report"), help="folder of the report (default: report)")
     report.add_argument("--format", default="svg,pdf", help="figure files: svg, pdf, png, separated by commas")
+    report.add_argument("--column", choices=sorted(LAYOUTS), default="ieee", help="what figures are to fit (default: ieee)")
     report.set_defaults(verb=report_verb)
     check = verbs.add_parser(
         "check", help="print every check of every point", epilog="example: python -m analysis check results/quickstart"
@@ -50,7 +52,7 @@ def report_verb(arguments: argparse.Namespace) -> int:
     if unknown or not formats:
         raise UserError(f"--format={arguments.format} is unknown; use some of {', '.join(FORMATS)}")
     study = load_study(arguments.study)
-    page = write_report(study, arguments.out, formats)
+    page = write_report(study, arguments.out, formats, LAYOUTS[arguments.column])
     print_headline(study)
     for line in study.problems:
         print(f"left out: {line}")

@@ -14,19 +14,19 @@ import pandas as pd
 from analysis import tables, words
 from analysis.figures import FIGURES
 from analysis.records import Study
-from analysis.style import Drawn, close, save, svg_text
+from analysis.style import Drawn, Layout, close, save, svg_text
 
 FORMATS = ("svg", "pdf", "png")
 TEMPLATES = Path(__file__).with_name("templates")
 LONGEST_TABLE = 60
 
 
-def write_report(study: Study, out: Path, formats: Sequence[str]) -> Path:
+def write_report(study: Study, out: Path, formats: Sequence[str], layout: Layout) -> Path:
     """Write ``out``/index.html, report.md, figures/, data/ and tables/; the path of the page."""
     for name in ("figures", "data", "tables"):
         (out / name).mkdir(parents=True, exist_ok=True)
-    drawn = [figure for draw in FIGURES for figure in draw(study)]
-    shown = [_figure(figure, out, formats) for figure in drawn]
+    drawn = [figure for draw in FIGURES for figure in draw(study, layout)]
+    shown = [_figure(figure, out, formats, layout) for figure in drawn]
     table = tables.shown(study)
     tables.headline(study).to_csv(out / "tables" / "headline.csv", index=False)
     (out / "tables" / "headline.tex").write_text(tables.latex(study) if not table.empty else "")
@@ -54,14 +54,14 @@ def write_report(study: Study, out: Path, formats: Sequence[str]) -> Path:
     return page
 
 
-def _figure(drawn: Drawn, out: Path, formats: Sequence[str]) -> dict[str, Any]:
-    save(drawn, out / "figures", formats)
+def _figure(drawn: Drawn, out: Path, formats: Sequence[str], layout: Layout) -> dict[str, Any]:
+    save(drawn, out / "figures", formats, layout)
     drawn.data.to_csv(out / "data" / f"{drawn.name}.csv", index=False)
     return {
         "name": drawn.name,
         "title": drawn.title,
         "caption": drawn.caption,
-        "image": base64.b64encode(svg_text(drawn)).decode(),
+        "image": base64.b64encode(svg_text(drawn, layout)).decode(),
         "table": html_table(drawn.data.head(LONGEST_TABLE)),
         "rows": len(drawn.data),
         "shown": min(len(drawn.data), LONGEST_TABLE),

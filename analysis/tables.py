@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.records import Study, points_frame
+from analysis.records import Study
 from analysis.statistics import summarise
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
@@ -23,7 +23,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
 
 def headline(study: Study) -> pd.DataFrame:
     """One row for each configuration and kind of energy: medians of its repeats, and intervals where they exist."""
-    frame, rows = points_frame(study), []
+    frame, rows = study.points, []
     for (label, kind), group in frame.groupby(["label", "kind"], sort=False):
         row: dict[str, Any] = {"configuration": label, "n": len(group), "energy": kind}
         for column in COLUMNS:
@@ -38,7 +38,7 @@ def headline(study: Study) -> pd.DataFrame:
 def shown(study: Study) -> pd.DataFrame:
     """The headline table as text, with the metric's name and intervals in brackets."""
     table = headline(study)
-    metric = points_frame(study)["metric_name"]
+    metric = study.points["metric_name"]
     text = table[["configuration", "n"]].astype(str) if not table.empty else table
     for column, (title, form) in COLUMNS.items():
         if table.empty or table[column].isna().all():

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.records import Study, points_frame
+from analysis.records import Study
 from analysis.statistics import Summary, by_configuration
 from bench.record.statistics import SMALLEST_N
 
 
 def answer(study: Study) -> list[str]:
     """Sentences for each kind of energy and each model: the baseline in absolute numbers, every other as a ratio of medians."""
-    frame = points_frame(study)
+    frame = study.points
     if frame.empty:
         return ["No point of this study has a valid record, so there is nothing to compare."]
     sentences = []

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from bench.record.statistics import median_interval
 from strategies.schedules import actions, text
 from strategies.schedules.simulate import simulate
 
-SPEED = {"single": 22.0, "data": 38.0, "tensor": 42.0, "pipeline": 30.0, "hybrid": 35.0}
-WATTS = {"single": 20.8, "data": 27.4, "tensor": 27.5, "pipeline": 27.3, "hybrid": 27.4}
+SPEED = {"single": 22.0, "data": 38.0, "sequence": 33.0, "tensor": 42.0, "pipeline": 30.0, "hybrid": 35.0}
+WATTS = {"single": 20.8, "data": 27.4, "sequence": 27.6, "tensor": 27.5, "pipeline": 27.3, "hybrid": 27.4}
 
 
 def make_record(
@@ -21,13 +22,18 @@ def make_record(
     smoke: bool = False,
     steps: int = 12,
     schedule: bool = False,
+    ranks: int | None = None,
+    samples_per_s: float | None = None,
+    watts: float | None = None,
+    point: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """One point; repeats differ by a few per cent. Points that did not finish have no numbers.
 
     With ``schedule`` it carries that of an interleaved pipeline: two stages, two virtual ones each, two micro-batches.
+    ``samples_per_s`` and ``watts`` are those of repeat 0; ``point`` are further factors, which change the hash.
     """
-    ranks = 1 if strategy == "single" else 2
-    axis = strategy if strategy in ("data", "tensor", "pipeline") else "data"
+    ranks = ranks or (1 if strategy == "single" else 2)
+    axis = strategy if strategy in ("data", "sequence", "tensor", "pipeline") else "data"
     mesh = {**dict.fromkeys(("pipeline", "data", "sequence", "tensor"), 1), axis: ranks}
     record: dict[str, Any] = {
         "schema": "edgejoule.result/2",
@@ -44,18 +50,27 @@ def make_record(
         "checks": [{"name": "loss is finite", "status": "passed", "detail": f"{steps} steps"}],
         "environment": {"git": {"commit": "abc", "dirty": False}, "python": "3.11", "packages": {}, "command": "mpirun -n 2"},
     }  # fmt: skip
+    if point or ranks > 2:
+        record["point"] |= {
+            "hash": hashlib.sha256(repr((strategy, kind, ranks, point)).encode()).hexdigest()[:8],
+            **(point or {}),
+        }
+        record["point"]["name"] = f"{strategy}-n{ranks}-minilm-reviews-r{repeat}-{record['point']['hash']}"
     if status in ("ok", "invalid"):
-        record |= _numbers(strategy, ranks, repeat, kind, steps, mesh)
+        record |= _numbers(
+            strategy, ranks, repeat, kind, steps, mesh, samples_per_s or SPEED[strategy], watts or WATTS[strategy]
+        )
         if schedule:
             record["time"]["schedule"] = _schedule(late_s=0.01 * (1 + repeat))
     return record
 
 
-def _numbers(strategy: str, ranks: int, repeat: int, kind: str, steps: int, mesh: dict[str, int]) -> dict[str, Any]:
-    step = 32 / SPEED[strategy] * (1 + 0.02 * repeat)
+def _numbers(
+    strategy: str, ranks: int, repeat: int, kind: str, steps: int, mesh: dict[str, int], samples_per_s: float, watts: float
+) -> dict[str, Any]:
+    step = 32 / samples_per_s * (1 + 0.02 * repeat)
     values = [step * (1 + 0.01 * ((7 * i + repeat) % 5 - 2)) for i in range(steps)]
     window = sum(values)
-    watts = WATTS[strategy]
     total, samples = watts * window, 32 * steps
     shares = (
         {"compute": 0.8, "communicate": 0.15, "wait": 0.05} if ranks > 1 else {"compute": 1.0, "communicate": 0.0, "wait": 0.0}

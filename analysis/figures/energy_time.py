@@ -7,36 +7,33 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.records import Study, points_frame
+from analysis.records import Study
 from analysis.statistics import Summary, by_configuration, interval_note, pareto_front
-from analysis.style import CROWDED, Drawn, colour, drawing, marker, new_figure, shape_for
+from analysis.style import Drawn, Layout, colour, crowded, drawing, energy_label, legend_above, marker, new_figure
 
 
-def draw(study: Study) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure for measured energy and one for modelled: they are never put together."""
-    frame = points_frame(study)
+    frame = study.points
     frame = frame[frame["kind"] != "none"]
-    return [_draw(kind, group) for kind, group in frame.groupby("kind")]
+    return [_draw(str(kind), group, layout) for kind, group in frame.groupby("kind")]
 
 
-def _draw(kind: str, frame: pd.DataFrame) -> Drawn:
+def _draw(kind: str, frame: pd.DataFrame, layout: Layout) -> Drawn:
     rate, cost = by_configuration(frame, "samples_per_s"), by_configuration(frame, "per_sample_J")
     strategies = dict(zip(frame["label"], frame["strategy"], strict=True))
     labels = list(rate)
     front = [labels[i] for i in pareto_front([(rate[label].median, cost[label].median) for label in labels])]
-    with drawing():
-        figure, axes = new_figure(**shape_for(len(labels)))
+    with drawing(layout):
+        figure, axes = new_figure(layout, page=crowded(len(labels), layout))
         for label in labels:
             _configuration(axes, label, frame[frame["label"] == label], rate[label], cost[label], strategies[label])
         axes.set_xlabel("Throughput (samples/s)")
-        axes.set_ylabel(f"Energy per sample (J), {kind}")
+        axes.set_ylabel(energy_label(kind))
         axes.set_xlim(0, 1.12 * frame["samples_per_s"].max())
         axes.set_ylim(0, 1.15 * frame["per_sample_J"].max())
         _staircase(axes, [(rate[label].median, cost[label].median) for label in front])
-        if len(labels) > CROWDED:
-            figure.legend(loc="outside right upper", ncols=1 if len(labels) <= 16 else 2, fontsize=6)
-        else:
-            figure.legend(loc="outside upper center", ncols=3)
+        legend_above(figure, *axes.get_legend_handles_labels())
     data = frame[["label", "repeat", "samples_per_s", "per_sample_J", "edp_Js", "kind"]].copy()
     data["on_pareto_front"] = data["label"].isin(front)
     caption = (

@@ -7,20 +7,20 @@ from collections.abc import Iterator
 import pandas as pd
 
 from analysis.records import Study, label_of, ordered
-from analysis.style import Drawn, colour, drawing, marker, new_figure
+from analysis.style import Drawn, Layout, colour, drawing, legend_above, marker, new_figure
 
 SMOOTHED = 5
 
 
-def draw_loss(study: Study) -> list[Drawn]:
+def draw_loss(study: Study, layout: Layout) -> list[Drawn]:
     data = _curves(study)
     data = data[data["energy_J"].notna()]
-    return [_loss(str(kind), rows) for kind, rows in data.groupby("kind")] if not data.empty else []
+    return [_loss(str(kind), rows, layout) for kind, rows in data.groupby("kind")] if not data.empty else []
 
 
-def _loss(kind: str, data: pd.DataFrame) -> Drawn:
-    with drawing():
-        figure, axes = new_figure()
+def _loss(kind: str, data: pd.DataFrame, layout: Layout) -> Drawn:
+    with drawing(layout):
+        figure, axes = new_figure(layout)
         for label, strategy, rows in _lines(data):
             smooth = rows["loss"].rolling(SMOOTHED, min_periods=1, center=True).mean()
             axes.plot(rows["energy_J"], smooth, color=colour(strategy), label=label, linewidth=1)
@@ -34,7 +34,7 @@ def _loss(kind: str, data: pd.DataFrame) -> Drawn:
     return Drawn(f"loss_energy_{kind}", "Loss against joules", caption, figure, data.drop(columns="kind"))
 
 
-def draw_metric(study: Study) -> list[Drawn]:
+def draw_metric(study: Study, layout: Layout) -> list[Drawn]:
     rows = []
     for record in ordered(study):
         point = record["point"]
@@ -53,13 +53,13 @@ def draw_metric(study: Study) -> list[Drawn]:
     if data.empty or data["energy_J"].isna().all():
         return []
     data = data[data["energy_J"].notna()]
-    return [_metric(str(kind), own) for kind, own in data.groupby("kind")]
+    return [_metric(str(kind), own, layout) for kind, own in data.groupby("kind")]
 
 
-def _metric(kind: str, data: pd.DataFrame) -> Drawn:
+def _metric(kind: str, data: pd.DataFrame, layout: Layout) -> Drawn:
     name = data["metric"].iloc[0]
-    with drawing():
-        figure, axes = new_figure()
+    with drawing(layout):
+        figure, axes = new_figure(layout)
         for label, strategy, rows in _lines(data):
             axes.plot(
                 rows["energy_J"],
@@ -84,7 +84,7 @@ def _metric(kind: str, data: pd.DataFrame) -> Drawn:
     return Drawn(f"{name}_energy_{kind}", f"{name.capitalize()} against joules", caption, figure, data.drop(columns="kind"))
 
 
-def draw_steps(study: Study) -> list[Drawn]:
+def draw_steps(study: Study, layout: Layout) -> list[Drawn]:
     """Loss by step: strategies that are the same computation lie on one line."""
     data = _curves(study)
     if data.empty:
@@ -92,8 +92,8 @@ def draw_steps(study: Study) -> list[Drawn]:
     first = data[data["repeat"] == data["repeat"].min()]
     table = first.pivot_table(index="step", columns="label", values="loss", aggfunc="first").dropna()
     spread = float((table.max(axis=1) - table.min(axis=1)).max()) if table.shape[1] > 1 and len(table) else None
-    with drawing():
-        figure, axes = new_figure()
+    with drawing(layout):
+        figure, axes = new_figure(layout)
         # Curves that coincide stay visible: open markers, the later ones smaller inside the earlier.
         sparse = max(1, first["step"].max() // 25)
         for size, (label, strategy, rows) in zip((8, 6, 4, 2.5, 2.5, 2.5), _lines(first), strict=False):
@@ -132,4 +132,4 @@ def _one_legend(figure, axes) -> None:  # type: ignore[no-untyped-def]
     """One entry for each label, however many repeats are drawn."""
     handles, labels = axes.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
-    figure.legend(once.values(), once.keys(), loc="outside upper center", ncols=3)
+    legend_above(figure, list(once.values()), list(once))

@@ -6,12 +6,12 @@ import pandas as pd
 
 from analysis.records import Study, label_of, ordered
 from analysis.statistics import summarise
-from analysis.style import Drawn, colour, drawing, new_figure, shape_for, turn_for
+from analysis.style import Drawn, Layout, colour, crowded, drawing, legend_above, new_figure, turn_for
 
 MIB = 2**20
 
 
-def draw(study: Study) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[Drawn]:
     rows = []
     for record in ordered(study):
         memory, point = record["memory"], record["point"]
@@ -32,7 +32,9 @@ def draw(study: Study) -> list[Drawn]:
     if not rows:
         return []
     data = pd.DataFrame(rows)
-    return [Drawn("peak_memory", "Peak memory of each rank", _caption(out_of_memory), _figure(data, out_of_memory), data)]
+    return [
+        Drawn("peak_memory", "Peak memory of each rank", _caption(out_of_memory), _figure(data, out_of_memory, layout), data)
+    ]
 
 
 def _caption(out_of_memory: list[str]) -> str:
@@ -44,9 +46,10 @@ def _caption(out_of_memory: list[str]) -> str:
     return f"{text} Out of memory: {', '.join(out_of_memory)}." if out_of_memory else text
 
 
-def _figure(data: pd.DataFrame, out_of_memory: list[str]):  # type: ignore[no-untyped-def]
-    with drawing():
-        figure, axes = new_figure(**shape_for(data["label"].nunique() + len(out_of_memory)))
+def _figure(data: pd.DataFrame, out_of_memory: list[str], layout: Layout):  # type: ignore[no-untyped-def]
+    with drawing(layout):
+        bars = data["label"].nunique() + len(out_of_memory)
+        figure, axes = new_figure(layout, page=crowded(bars, layout))
         ticks, names, at = [], [], 0.0
         for label, group in data.groupby("label", sort=False):
             start = at
@@ -70,12 +73,12 @@ def _figure(data: pd.DataFrame, out_of_memory: list[str]):  # type: ignore[no-un
             names.append(label)
             at += 1.6
         axes.set_xlim(-0.8, at - 0.8)
-        axes.set_xticks(ticks, names, rotation=turn_for(len(names)))
+        axes.set_xticks(ticks, names, rotation=turn_for(len(names), layout))
         axes.set_ylabel("Peak memory of a rank (MiB)")
         axes.grid(axis="x", visible=False)
         handles = [
             axes.bar(0, 0, color="#888888", label="measured peak"),
             axes.bar(0, 0, fill=False, edgecolor="#000000", linestyle="--", label="predicted"),
         ]
-        figure.legend(handles=handles, loc="outside upper center", ncols=2)
+        legend_above(figure, handles, [handle.get_label() for handle in handles])
     return figure

@@ -11,12 +11,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from analysis.records import Study, label_of, ordered
-from analysis.style import Drawn, colour, drawing, new_figure
+from analysis.style import Drawn, Layout, colour, drawing, energy_label, new_figure
 
 BIN_S = 0.25
 
 
-def draw(study: Study) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[Drawn]:
     """Mean power in bins of a quarter of a second, first repeat; nothing where no point has a trace."""
     parts = []
     for record in ordered(study):
@@ -26,7 +26,7 @@ def draw(study: Study) -> list[Drawn]:
     if not parts:
         return []
     data = pd.concat(parts, ignore_index=True)
-    return [_figure(str(kind), rows) for kind, rows in data.groupby("kind")]
+    return [_figure(str(kind), rows, layout) for kind, rows in data.groupby("kind")]
 
 
 def _binned(path: Path, record: dict[str, Any]) -> pd.DataFrame:
@@ -65,11 +65,11 @@ def _power(raw: np.ndarray, seconds: np.ndarray, edges: np.ndarray, channel: dic
     return np.diff(np.interp(edges, seconds, joules)) / BIN_S + channel["baseline_W"]
 
 
-def _figure(kind: str, data: pd.DataFrame) -> Drawn:
+def _figure(kind: str, data: pd.DataFrame, layout: Layout) -> Drawn:
     labels = list(dict.fromkeys(data["label"]))
-    with drawing():
+    with drawing(layout):
         figure, panels = new_figure(
-            nrows=len(labels), sharex=True, sharey=True, figsize=(3.5, 0.6 + 0.75 * len(labels)), squeeze=False
+            layout, 0.6 + 0.75 * len(labels), nrows=len(labels), sharex=True, sharey=True, squeeze=False
         )
         for axes, label in zip(panels[:, 0], labels, strict=True):
             rows = data[data["label"] == label]
@@ -79,7 +79,7 @@ def _figure(kind: str, data: pd.DataFrame) -> Drawn:
             axes.set_title(label, loc="left", pad=2)
         panels[0, 0].set_ylim(0, 1.1 * data["power_W"].max())
         panels[-1, 0].set_xlabel("Time since the first reading (s)")
-        figure.supylabel(f"Power of all hosts (W), {kind}", fontsize=8)
+        figure.supylabel(energy_label(kind, "Power of all hosts (W)"))
     caption = (
         f"Power of all hosts over one point of each configuration (first repeat, {kind}), mean of {BIN_S} s. Grey: the timed "
         "windows. Before them start-up, idle and warm-up; between and behind them evaluation, and idle at the end."

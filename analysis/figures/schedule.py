@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from analysis.records import Study, label_of, ordered
-from analysis.style import Drawn, drawing, new_figure
+from analysis.style import Drawn, Layout, drawing, legend_above, new_figure
 
 KINDS = {"F": "forward", "B": "backward", "I": "input gradient", "W": "weight gradient"}
 COLOURS = {"F": "#0072B2", "B": "#E69F00", "I": "#E69F00", "W": "#F0E442"}
@@ -22,16 +22,16 @@ ROW_IN, AROUND_IN = 0.25, 1.3
 Colour = tuple[float, float, float]
 
 
-def draw(study: Study) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure for each configuration that has stages, of its first good repeat."""
     first: dict[str, dict[str, Any]] = {}
     for record in ordered(study):
         if "schedule" in record["time"]:
             first.setdefault(record["point"]["hash"], record)
-    return [_drawn(record) for record in first.values()]
+    return [_drawn(record, layout) for record in first.values()]
 
 
-def _drawn(record: dict[str, Any]) -> Drawn:
+def _drawn(record: dict[str, Any], layout: Layout) -> Drawn:
     schedule, point = record["time"]["schedule"], record["point"]
     rows = [(panel, *interval) for panel in PANELS for interval in schedule[panel]["intervals"]]
     data = pd.DataFrame(rows, columns=["panel", "rank_or_stage", "action", "start_s", "end_s"])
@@ -43,18 +43,18 @@ def _drawn(record: dict[str, Any]) -> Drawn:
         "compute."
     )
     title = f"Schedule {schedule['name']} of {label_of(point)}"
-    return Drawn(f"schedule_{schedule['name']}_{point['hash']}", title, caption, _figure(record, data), data)
+    return Drawn(f"schedule_{schedule['name']}_{point['hash']}", title, caption, _figure(record, data, layout), data)
 
 
-def _figure(record: dict[str, Any], data: pd.DataFrame) -> Figure:
+def _figure(record: dict[str, Any], data: pd.DataFrame, layout: Layout) -> Figure:
     schedule = record["time"]["schedule"]
     counts = [int(data[data["panel"] == panel]["rank_or_stage"].max()) + 1 for panel in PANELS]
     virtual = 1 + max(map(_chunk, data["action"]))
     names = [[f"stage {stage}" for stage in range(counts[0])], _rank_names(record, *counts)]
     numbered = []
-    with drawing():
+    with drawing(layout):
         figure, (above, below) = new_figure(
-            nrows=2, sharex=True, height_ratios=counts, figsize=(3.5, AROUND_IN + ROW_IN * sum(counts))
+            layout, AROUND_IN + ROW_IN * sum(counts), nrows=2, sharex=True, height_ratios=counts
         )
         for axes, panel, rows in zip((above, below), PANELS, names, strict=True):
             for bar in data[data["panel"] == panel].itertuples():
@@ -66,7 +66,8 @@ def _figure(record: dict[str, Any], data: pd.DataFrame) -> Figure:
             axes.set_title(f"{panel.capitalize()}: bubble {100 * bubble:.1f} % of {duration_s:.3g} s", loc="left", pad=3)
         above.set_xlim(0, 1.005 * data["end_s"].max())
         below.set_xlabel("Time since the first computation of the step (s)")
-        figure.legend(handles=_legend(data, virtual), loc="outside upper center", ncols=3)
+        handles = _legend(data, virtual)
+        legend_above(figure, handles, [str(handle.get_label()) for handle in handles])
         figure.draw_without_rendering()
         for patch, text in numbered:
             text.set_visible(FITS * text.get_window_extent().width < patch.get_window_extent().width)

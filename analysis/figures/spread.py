@@ -10,10 +10,10 @@ import pandas as pd
 import seaborn as sns
 
 from analysis.records import Study, label_of, ordered
-from analysis.style import Drawn, colour, drawing, new_figure, shape_for, turn_for
+from analysis.style import Drawn, Layout, colour, crowded, drawing, new_figure, turn_for
 
 
-def draw(study: Study) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[Drawn]:
     rows = [
         {"label": label_of(r["point"]), "strategy": r["point"]["strategy"], "repeat": r["point"]["repeat"], "step_s": seconds}
         for r in ordered(study)
@@ -23,8 +23,8 @@ def draw(study: Study) -> list[Drawn]:
         return []
     data = pd.DataFrame(rows)
     palette = {label: colour(strategy) for label, strategy in zip(data["label"], data["strategy"], strict=True)}
-    with drawing():
-        figure, axes = new_figure(**shape_for(len(palette)))
+    with drawing(layout):
+        figure, axes = new_figure(layout, page=crowded(len(palette), layout))
         shared = {"data": data, "x": "label", "y": "step_s", "hue": "label", "palette": palette, "legend": False, "ax": axes}
         sns.boxplot(**shared, fill=False, width=0.5, linewidth=0.8, showfliers=False, whis=(0, 100))
         with _same_jitter():
@@ -33,7 +33,7 @@ def draw(study: Study) -> list[Drawn]:
         axes.set_ylabel("Time of a step (s)")
         axes.set_ylim(bottom=0)
         axes.grid(axis="x", visible=False)
-        axes.tick_params(axis="x", rotation=turn_for(len(palette)))
+        axes.tick_params(axis="x", rotation=turn_for(len(palette), layout))
     caption = "Every timed step of every repeat; boxes are quartiles, whiskers reach over all steps: nothing is dropped."
     return [Drawn("step_times", "Spread of step times", caption, figure, data)]
 

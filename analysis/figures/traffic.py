@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.records import Study, label_of, ordered
-from analysis.style import Drawn, drawing, new_figure
+from analysis.style import Drawn, Layout, drawing, legend_above, new_figure
 
 
-def draw(study: Study) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[Drawn]:
     rows = []
     for record in ordered(study):
         traffic, label = record["traffic"], label_of(record["point"])
@@ -19,8 +19,8 @@ def draw(study: Study) -> list[Drawn]:
     if data.empty:
         return []
     data["equal"] = data["theory_bytes"] == data["measured_bytes"]
-    with drawing():
-        figure, axes = new_figure(figsize=(3.5, 0.9 + 0.3 * len(data)))
+    with drawing(layout):
+        figure, axes = new_figure(layout, 0.9 + 0.3 * len(data))
         names = [f"{row.label}\n{row.operation}" for row in data.itertuples()]
         places = list(range(len(data)))[::-1]
         axes.plot(
@@ -38,7 +38,7 @@ def draw(study: Study) -> list[Drawn]:
         axes.set_ylim(-0.6, len(data) - 0.4)
         axes.set_xlim(left=0)
         axes.set_xlabel("Payload per step (MB)")
-        figure.legend(loc="outside upper center", ncols=2)
+        legend_above(figure, *axes.get_legend_handles_labels())
     wrong = data[~data["equal"]]
     verdict = "all are equal, to the byte" if wrong.empty else f"{len(wrong)} differ: {', '.join(wrong['operation'])}"
     caption = f"Bytes handed to MPI in one optimizer step against the volume formulas: {verdict}."

@@ -15,36 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.figures import FIGURES
-from analysis.records import load_study, points_frame
+from analysis.records import load_study
 from analysis.statistics import average, interval_note, pareto_front, summarise
-from analysis.style import close
 from analysis.tables import shown
 from analysis.words import answer
 from bench.energy.channel import Calibration, Channel, Trace
 from bench.errors import UserError
 from bench.record.writer import write_json, write_power
+from tests.analysis.studies import drawn, full, write_study
 from tests.records import make_record
-
-STRATEGIES = ("pipeline", "single", "tensor", "data")
-
-
-def write_study(folder: Path, records: list[dict[str, Any]]) -> Path:
-    write_json(folder / "study.json", {"schema": "edgejoule.study/1", "study": folder.name, "experiment": None})
-    for record in records:
-        write_json(folder / record["point"]["name"] / "result.json", record)
-    return folder
-
-
-def full(repeats: int = 3, **changes: Any) -> list[dict[str, Any]]:
-    return [make_record(strategy, repeat, **changes) for repeat in range(repeats) for strategy in STRATEGIES]
-
-
-def drawn(folder: Path) -> dict[str, Any]:
-    found = {figure.name: figure for draw in FIGURES for figure in draw(load_study(folder))}
-    for figure in found.values():
-        close(figure)
-    return found
 
 
 def test_configurations_that_differ_are_never_pooled(tmp_path: Path) -> None:
@@ -56,7 +35,7 @@ def test_configurations_that_differ_are_never_pooled(tmp_path: Path) -> None:
             record["point"] |= {"hash": f"hash{number}", "name": f"p{number}-r{repeat}", "batch": batch}
             record["point"]["options"] = {"schedule": schedule, "stages": None}
             records.append(record)
-    frame = points_frame(load_study(write_study(tmp_path / "s", records)))
+    frame = load_study(write_study(tmp_path / "s", records)).points
     names = [f"pipeline n=2 batch={batch} schedule={schedule}" for schedule in ("1f1b", "gpipe") for batch in (16, 32)]
     assert sorted(frame["label"].unique()) == sorted(names)
     assert (frame.groupby("label").size() == 3).all()
@@ -65,7 +44,7 @@ def test_configurations_that_differ_are_never_pooled(tmp_path: Path) -> None:
 def test_what_the_record_does_not_tell_apart_the_hash_does(tmp_path: Path) -> None:
     records = [make_record("data", 0), make_record("data", 0)]
     records[1]["point"] |= {"hash": "feedbeef", "name": "other"}
-    labels = points_frame(load_study(write_study(tmp_path / "s", records)))["label"].tolist()
+    labels = load_study(write_study(tmp_path / "s", records)).points["label"].tolist()
     assert labels == ["data n=2", "data n=2 feed"]
 
 
@@ -143,7 +122,7 @@ def test_bad_points_stay_out_and_are_named(tmp_path: Path) -> None:
     (folder / "half").mkdir()
     (folder / "half" / "result.json").write_text('{"schema": "edgejoule.result/1", "sta')
     study = load_study(folder)
-    assert list(points_frame(study)["label"]) == ["single"]
+    assert list(study.points["label"]) == ["single"]
     assert len(study.problems) == 1
     assert "Out of memory: tensor n=2." in drawn(folder)["peak_memory"].caption
     assert main(["report", str(folder), "--out", str(tmp_path / "out")]) == 0
@@ -226,7 +205,7 @@ def test_models_are_compared_with_themselves(tmp_path: Path) -> None:
             record["learning"] = {**record["learning"], "metric_name": "accuracy" if task == "reviews" else "perplexity"}
             records.append(record)
     study = load_study(write_study(tmp_path / "study", records))
-    assert sorted(set(points_frame(study)["label"])) == [
+    assert sorted(set(study.points["label"])) == [
         "data n=2 model=gpt2-mini", "data n=2 model=minilm", "single model=gpt2-mini", "single model=minilm",
     ]  # fmt: skip
     sentences = answer(study)

@@ -7,12 +7,12 @@ from typing import Any
 
 from analysis.figures.schedule import draw
 from analysis.records import Study
-from analysis.style import Drawn, close
+from analysis.style import IEEE, Drawn, close
 from tests.records import make_record
 
 
 def drawn(*records: dict[str, Any]) -> list[Drawn]:
-    found = draw(Study("test", Path("test"), records, ()))
+    found = draw(Study("test", Path("test"), records, ()), IEEE)
     for figure in found:
         close(figure)
     return found

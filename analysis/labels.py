@@ -1,0 +1,86 @@
+"""What a configuration is called: short where that is enough, with the factors that tell it from its neighbours where not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+NOT_FACTORS = (
+    *("name", "study", "experiment", "repeat", "order", "hash", "strategy", "options", "ranks", "mesh", "checkpoint"),
+    "network",
+)
+FIRST = ("model",)
+"""Factors that are named before those that follow from them."""
+
+
+def short_label(point: Mapping[str, Any]) -> str:
+    """The strategy, its mesh where the strategy does not say it, its ranks."""
+    if point["strategy"] == "hybrid":
+        mesh = "x".join(f"{axis[0]}{size}" for axis, size in point["mesh"].items() if size > 1)
+        return f"hybrid {mesh}"
+    return "single" if point["ranks"] == 1 else f"{point['strategy']} n={point['ranks']}"
+
+
+def labels_of(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Labels by hash. Configurations whose short label is the same get the factors in which they differ.
+
+    Measured and modelled runs of one configuration keep the same label: figures and tables keep them apart by their kind.
+    """
+    by_hash = {record["point"]["hash"]: record["point"] for record in records}
+    kinds = {r["point"]["hash"]: r.get("energy", {}).get("kind") for r in records}
+    alike: dict[tuple[str, str | None], list[str]] = {}
+    for key, point in by_hash.items():
+        alike.setdefault((short_label(point), kinds[key]), []).append(key)
+    found: dict[str, str] = {}
+    taken: dict[str | None, set[str]] = {}
+    for (short, kind), keys in alike.items():
+        factors = [factors_of(by_hash[key]) for key in keys]
+        differ = telling(factors)
+        for key, own in zip(keys, factors, strict=True):
+            words = [f"{name}={plain(own[name])}" for name in differ if own.get(name) is not None]
+            label = " ".join([short, *words])
+            # What tells two of them apart may not be in the record: then the hash does.
+            found[key] = label if label not in taken.setdefault(kind, set()) else f"{label} {key[:4]}"
+            taken[kind].add(found[key])
+    return found
+
+
+def factors_of(point: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything about a point that a sweep can vary, by the last part of its name.
+
+    Of the network: ``link`` (names), ``link_rate_bit_s`` (of the slowest link), ``link_delay_s``; null where it is not known.
+    """
+    own = {key: value for key, value in point.items() if key not in NOT_FACTORS and key != "label"}
+    mesh = {f"mesh.{axis}": size for axis, size in point["mesh"].items()}
+    return {**own, **mesh, **network_factors(point.get("network")), **point["options"]}
+
+
+def network_factors(network: Mapping[str, Any] | None) -> dict[str, Any]:
+    links = [] if network is None else [*network["links"], *([network["uplink"]] if network["uplink"] else [])]
+    delays = [link["delay_s"] for link in links if link["delay_s"] is not None]
+    return {
+        "link": ",".join(dict.fromkeys(link["name"] for link in links)) or None,
+        "link_rate_bit_s": min((link["rate_bit_s"] for link in links), default=None),
+        "link_delay_s": max(delays, default=None),
+    }
+
+
+def telling(factors: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names that tell configurations apart, without those that follow from others: with the model goes its task."""
+    names = sorted({name for own in factors for name in own}, key=lambda name: (name not in FIRST, name))
+    chosen: list[str] = []
+    parts = 1
+    for name in names:
+        found = len({tuple(str(own.get(other)) for other in (*chosen, name)) for own in factors})
+        if found > parts:
+            chosen, parts = [*chosen, name], found
+    return sorted(chosen)
+
+
+def plain(value: Any) -> str:
+    """A value as labels and tables show it."""
+    if isinstance(value, dict):
+        return ",".join(f"{key}:{plain(inner)}" for key, inner in sorted(value.items()))
+    if isinstance(value, list) and value and all(isinstance(inner, str) for inner in value):
+        return ",".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value).replace(" ", "")
