@@ -15,6 +15,8 @@ A system MPI, torch or mpi4py that is already there is kept. PYTHON=... chooses 
 TEXT
 }
 
+# An environment that happens to be active is not this machine's: what it has goes away with it.
+if [ -n "${VIRTUAL_ENV:-}" ]; then PATH=${PATH//"$VIRTUAL_ENV/bin:"/}; fi
 PYTHON=${PYTHON:-python3}
 VENV=.venv
 

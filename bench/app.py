@@ -79,7 +79,8 @@ def run_points(
     """
     plain = [to_plain(cfg) for cfg in composed]
     settings = settings_of(plain)
-    if settings.zip and product is None:
+    # An experiment's zip says nothing of a single run of it (hydra.mode=RUN): each key has one value then.
+    if settings.zip and product is None and any(word.startswith("campaign.zip=") for word in overrides[0]):
         raise UserError("campaign.zip needs a sweep: start with -m and give its keys several values")
     chosen = matrix(plain, settings, product)
     points, repeats = [], []

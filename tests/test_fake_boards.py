@@ -82,6 +82,9 @@ def test_totals_equal_the_truth(tmp_path: Path) -> None:
 def _judge(record: dict[str, Any], folder: Path) -> None:
     """Every host's joules and the total against the truth."""
     energy, windows = record["energy"], record["time"]["windows"]
+    step_s = record["time"]["window_s"] / record["time"]["steps"]
+    assert sum(record["time"]["phases"].values()) == pytest.approx(step_s, rel=1e-6)
+    assert min(record["time"]["phases"].values()) >= 0
     # Other work on this machine may bend the step times of four boards on two cores; nothing else may be wrong.
     assert {c["name"] for c in record["checks"] if c["status"] == "failed"} <= {"step time is stable"}, record["reason"]
     assert energy["kind"] == "measured"

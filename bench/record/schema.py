@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import jsonschema_rs
 
 from bench.errors import UserError
 
 RESULT = "edgejoule.result/2"
-HERE = Path(__file__).parent
+SCHEMA = Path(__file__).with_name("result.schema.json")
 Record = dict[str, Any]
 
 
@@ -30,14 +31,22 @@ MIGRATIONS: Mapping[str, Callable[[Record], Record]] = {"edgejoule.result/1": _f
 
 @cache
 def validator() -> jsonschema.Draft202012Validator:
-    schema = json.loads((HERE / "result.schema.json").read_text())
-    return jsonschema.Draft202012Validator(schema)
+    """The one that finds the words for what is wrong."""
+    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
+
+
+@cache
+def _quick() -> jsonschema_rs.Draft202012Validator:
+    """Says whether a record is good some fifty times as fast: studies have thousands."""
+    return jsonschema_rs.Draft202012Validator(json.loads(SCHEMA.read_text()))
 
 
 def problem(record: Any) -> str | None:
     """The first place where ``record`` breaks the schema, in words; None for a good record."""
+    if _quick().is_valid(record):
+        return None
     error = jsonschema.exceptions.best_match(validator().iter_errors(record))
-    return None if error is None else f"{error.json_path}: {error.message[:200]}"
+    return "$: it is not valid" if error is None else f"{error.json_path}: {error.message[:200]}"
 
 
 def load_record(path: Path) -> Record:

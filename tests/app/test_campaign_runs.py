@@ -265,3 +265,17 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: results cannot be written (File too large), so single-n1-")
     assert statuses(tmp_path) == []
+
+
+def test_a_point_can_be_run_again_from_its_own_words(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """What a sweep wrote down of a point composes the same point in a single run, also out of a zipped experiment."""
+    sweep = ("experiment=sequence_length", "cluster=local", "cluster.oversubscribe=true", "smoke=true", "study=words")
+    assert bench(*sweep)[0] == 0
+    found = {path.parent.name: json.loads(path.read_text())["overrides"] for path in tmp_path.glob("results/*/*/config.json")}
+    assert len(found) == 6
+    name, words = next((name, words) for name, words in found.items() if "train.seq=128" in words)
+    assert "train.batch=4" in words
+    code, lines, errors = bench("hydra.mode=RUN", *words, "dry_run=true")
+    assert (code, errors) == (0, "")
+    assert lines[0] == "matrix: 1 configurations x 1 repeats = 1 points, 1 finished"
+    assert any(line.strip().startswith(name) for line in lines)
