@@ -57,13 +57,17 @@ def steps(host: Host, project: Path, elsewhere: Sequence[Path], present: Sequenc
     """
     folders = [project, *elsewhere]
     excludes = [f"--exclude={name}" for name in NOT]
-    # Weights may be a link to where they really are, and that is not there on the host.
+    there = f"{host.login}:{project}/"
+    mirror = ["rsync", "-a", "-e", shlex.join(SSH)]
+    # Weights may be a link to where they really are, and that is not there on the host. Code has links of its own: the
+    # sensors' trees of the tests point to what is in no file system.
     rsync = ["rsync", "-a", "--copy-unsafe-links", "-e", shlex.join(SSH)]
+    brought = [f"--exclude=/{name}" for name in present]
     code = [str(project / name) for name in present]
     return [
         Step("folders", remote(host, ["mkdir", "-p", *map(str, folders)])),
-        *([Step("code", [*rsync, "--delete", *excludes, *code, f"{host.login}:{project}/"])] if code else []),
-        Step("the rest", [*rsync, *excludes, f"{project}/", f"{host.login}:{project}/"]),
+        *([Step("code", [*mirror, "--delete", *excludes, *code, there])] if code else []),
+        Step("the rest", [*rsync, *excludes, *brought, f"{project}/", there]),
         *(Step(f"{folder}", [*rsync, f"{folder}/", f"{host.login}:{folder}/"]) for folder in elsewhere),
     ]
 
@@ -110,7 +114,7 @@ def bring(host: Host, todo: Sequence[Step]) -> base.Finding:
         print(f"{host.label}: {step.what}", file=sys.stderr, flush=True)
         done = subprocess.run(step.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
         if done.returncode:
-            said = next((line.strip() for line in reversed(done.stderr.splitlines()) if line.strip()), "no message")
+            said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "no message")
             hint = (
                 "install rsync there: apt install rsync"
                 if done.returncode == 127 or "rsync: not found" in done.stderr

@@ -24,9 +24,11 @@ def test_the_commands() -> None:
     assert [step.what for step in todo] == ["folders", "code", "the rest", "/w"]
     assert todo[0].command == [*SSH.split(), "pi@10.0.0.2", "mkdir -p /p /w"]
     code = todo[1].command
-    assert code[:6] == ["rsync", "-a", "--copy-unsafe-links", "-e", SSH, "--delete"]
+    assert code[:5] == ["rsync", "-a", "-e", SSH, "--delete"]
     assert code[-3:] == ["/p/bench", "/p/strategies", "pi@10.0.0.2:/p/"]
     rest = todo[2].command
+    assert rest[:4] == ["rsync", "-a", "--copy-unsafe-links", "-e"]
+    assert {"--exclude=/bench", "--exclude=/strategies"} <= set(rest)
     assert rest[-2:] == ["/p/", "pi@10.0.0.2:/p/"]
     for words in (code, rest):
         assert {"--exclude=/.git", "--exclude=/results", "--exclude=/.venv", "--exclude=__pycache__"} <= set(words)

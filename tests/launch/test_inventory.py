@@ -14,7 +14,7 @@ import psutil
 import pytest
 from hydra import compose, initialize_config_dir
 
-from analysis.records import _labels
+from analysis.labels import labels_of
 from bench import composing, config
 from bench.errors import UserError
 from bench.launch import cluster
@@ -230,7 +230,7 @@ def test_the_order_is_a_part_of_the_meaning_and_of_the_record(tmp_path: Path) ->
         record = make_record()
         record["point"] = {**record["point"], **point_block(point)}
         records.append(record)
-    assert sorted(_labels(records).values()) == ["data n=2 hosts=b1,b2,b3", "data n=2 hosts=b2,b1,b3"]
+    assert sorted(labels_of(records).values()) == ["data n=2 hosts=b1,b2,b3", "data n=2 hosts=b2,b1,b3"]
     with pytest.raises(UserError, match=r"ranks=3 needs 3 slots; cluster local has 2 \(10\.0\.0\.1: 1, 10\.0\.0\.3: 1\)"):
         resolved(tmp_path, "cluster.hosts=[b1,b3]", "ranks=3")
 

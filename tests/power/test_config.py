@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from analysis.records import _labels
+from analysis.labels import labels_of
 from bench import composing, config
 from bench.errors import UserError
 from bench.power.modes import by_board, resolve
@@ -112,7 +112,7 @@ def test_figures_tell_modes_apart() -> None:
         record = make_record("data")
         record["point"].update(hash=code, power_mode=mode)
         records.append(record)
-    assert _labels(records) == {
+    assert labels_of(records) == {
         "aaaa": "data n=2",
         "bbbb": "data n=2 power_mode=7W",
         "cccc": "data n=2 power_mode=jetson-orin-nano:7W,raspberry-pi-4:600MHz",
