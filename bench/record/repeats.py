@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,12 +31,17 @@ def agree(record: Mapping[str, Any], folder: Path) -> Check:
         values = [value for one in (*others, record) if (value := one[block][key]) is not None]
         if len(values) < 2:
             continue
-        width = half_width(values)
-        share = (max(values) - min(values)) / 2 / median(values) if width is None else width
+        share = spread_share(values)
         worst = max(worst, share)
         found.append(f"{key} ±{100 * share:.1f} %")
     detail = f"{', '.join(found)} (n = {len(others) + 1})"
     return finding(name, worst <= MOST_HALF_WIDTH, detail, "warned")
+
+
+def spread_share(values: Sequence[float]) -> float:
+    """Half the 95 % interval of the median over the median; half the range where there are too few values for one."""
+    width = half_width(values)
+    return (max(values) - min(values)) / 2 / median(values) if width is None else width
 
 
 def _earlier(point: Mapping[str, Any], folder: Path) -> Iterator[dict[str, Any]]:
