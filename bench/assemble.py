@@ -67,6 +67,7 @@ def write(
         "plan": _plan(plan, reports),
         "time": {
             **time_block,
+            "idle": [{"start_s": begin, "end_s": end} for begin, end in run.idle_windows],
             "phases": _phases(run),
             **({} if schedule is None else {"schedule": schedule}),
             "clock": clock.summary(),
@@ -95,7 +96,7 @@ def _replication(facts: RunFacts, found: Cover, clock_s: float, to_common: state
         return None
     window = (to_common(0, sent.begin_ns), to_common(0, sent.end_ns))
     energy = window_energy(found, clock_s, window)
-    return {"seconds": window[1] - window[0], "payload_bytes": sent.payload_bytes, **energy}
+    return {"start_s": window[0], "seconds": window[1] - window[0], "payload_bytes": sent.payload_bytes, **energy}
 
 
 def _point(config: Mapping[str, Any], reports: Sequence[RankReport]) -> dict[str, Any]:
@@ -217,6 +218,7 @@ def _event_rows(entries: Mapping[int, Sequence[Any]], to_common: states.ToCommon
         {
             "rank": rank,
             **{k: getattr(e, k) for k in ("step", "kind", "axis", "op", "phase", "payload_bytes", "thread")},
+            "match": " ".join(map(str, e.match)),
             "t0_s": to_common(rank, e.t0_ns),
             "t1_s": to_common(rank, e.t1_ns),
         }

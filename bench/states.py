@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from strategies.comm.ledger import Entry
+if TYPE_CHECKING:
+    from strategies.comm.ledger import Entry
 
 State = Literal["communicate", "wait"]
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")

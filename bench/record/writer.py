@@ -22,6 +22,7 @@ EVENT_TYPES = {
     "phase": pa.string(),
     "payload_bytes": pa.int64(),
     "thread": pa.string(),
+    "match": pa.string(),
     "t0_s": pa.float64(),
     "t1_s": pa.float64(),
 }
