@@ -1,22 +1,29 @@
-"""``python -m analysis report results/STUDY`` and ``python -m analysis check results/STUDY``."""
+"""The command line of the analysis: ``python -m analysis report|check|compare|import|gallery``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from analysis import tables
-from analysis.records import Study, load_study
+from analysis import comparing, gallery, imports, tables
+from analysis.comparing import select
+from analysis.records import Study
 from analysis.report import FORMATS, write_report
 from analysis.style import LAYOUTS
+from analysis.validity import refuse_mixed, study_checks
 from bench.errors import UserError
 
+WORDS = {"passed": "PASSED", "failed": "FAILED", "warned": "WARNED", "skipped": "SKIPPED"}
+STUDY_HELP = "folder of the study, results/STUDY, or of its records of one commit, results/STUDY@COMMIT"
 
-def main(argv: list[str] | None = None) -> int:
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code: 1 where a check failed, 2 for what the user can mend."""
     arguments = parser().parse_args(argv)
     try:
         return int(arguments.verb(arguments))
@@ -26,23 +33,51 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m analysis", description="Reports and checks of recorded studies.")
-    verbs = top.add_subparsers(required=True)
+    top = argparse.ArgumentParser(prog="python -m analysis", description="From the records of studies to reports and figures.")
+    verbs = top.add_subparsers(required=True, metavar="report|check|compare|import|gallery")
     report = verbs.add_parser(
         "report",
-        help="write the report of a study",
-        epilog="example: python -m analysis report results/quickstart --out report --format svg,pdf",
+        help="figures, tables and the page of a study",
+        epilog="example: python -m analysis report results/quickstart --out report --column acm --format pdf,svg",
     )
-    report.add_argument("study", type=Path, help="folder of the study, results/STUDY")
+    report.add_argument("study", help=STUDY_HELP)
     report.add_argument("--out", type=Path, default=Path("report"), help="folder of the report (default: report)")
-    report.add_argument("--format", default="svg,pdf", help="figure files: svg, pdf, png, separated by commas")
+    report.add_argument(
+        "--format", default="svg,pdf", help="figure files: svg, pdf, png, separated by commas (default: svg,pdf)"
+    )
     report.add_argument("--column", choices=sorted(LAYOUTS), default="ieee", help="what figures are to fit (default: ieee)")
+    report.add_argument("--interactive", action="store_true", help="also explore.html, a figure to explore (needs plotly)")
+    report.add_argument(
+        "--allow-mixed", action="store_true", help="compare points that ran with different code or on different hosts"
+    )
     report.set_defaults(verb=report_verb)
     check = verbs.add_parser(
-        "check", help="print every check of every point", epilog="example: python -m analysis check results/quickstart"
+        "check",
+        help="every check of every point, and those of the study",
+        epilog="example: python -m analysis check results/quickstart",
     )
-    check.add_argument("study", type=Path, help="folder of the study, results/STUDY")
+    check.add_argument("study", help=STUDY_HELP)
     check.set_defaults(verb=check_verb)
+    compare = verbs.add_parser(
+        "compare",
+        help="two studies, or two commits of one: what changed, by how much, and whether it is real",
+        epilog="example: python -m analysis compare results/before results/after",
+    )
+    compare.add_argument("one", help=STUDY_HELP)
+    compare.add_argument("other", help="the study that is compared with it")
+    compare.set_defaults(verb=lambda arguments: comparing.compare_verb(arguments.one, arguments.other))
+    imported = verbs.add_parser(
+        "import",
+        help="another meter's data (perun, CodeCarbon, CSV) beside our events: a new study",
+        epilog="example: python -m analysis import power.csv results/quickstart --into results/quickstart-metered",
+    )
+    imports.add_arguments(imported)
+    imported.set_defaults(verb=imports.import_verb)
+    pictures = verbs.add_parser(
+        "gallery", help="make docs/gallery again from its records", epilog="example: python -m analysis gallery"
+    )
+    pictures.add_argument("folder", type=Path, nargs="?", default=gallery.HERE, help="folder with gallery.yaml and records/")
+    pictures.set_defaults(verb=gallery_verb)
     return top
 
 
@@ -51,9 +86,13 @@ def report_verb(arguments: argparse.Namespace) -> int:
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown or not formats:
         raise UserError(f"--format={arguments.format} is unknown; use some of {', '.join(FORMATS)}")
-    study = load_study(arguments.study)
-    page = write_report(study, arguments.out, formats, LAYOUTS[arguments.column])
+    study = select(arguments.study)
+    notes = refuse_mixed(study, arguments.allow_mixed)
+    layout = LAYOUTS[arguments.column]
+    page = write_report(study, arguments.out, formats, layout, interactive=arguments.interactive, notes=notes)
     print_headline(study)
+    for line in notes:
+        print(f"mixed: {line}")
     for line in study.problems:
         print(f"left out: {line}")
     print(f"report: {page}")
@@ -72,16 +111,25 @@ def print_headline(study: Study) -> None:
 
 def check_verb(arguments: argparse.Namespace) -> int:
     """1 when a check failed or a point has no valid result."""
-    study = load_study(arguments.study)
-    words = {"passed": "PASSED", "failed": "FAILED", "warned": "WARNED", "skipped": "SKIPPED"}
+    study = select(arguments.study)
     for record in study.records:
         print(f"{record['point']['name']}: {record['status']}{'' if record['reason'] is None else ' - ' + record['reason']}")
         for check in record["checks"]:
-            print(f"  {words[check['status']]}  {check['name']}: {check['detail']}")
+            print(f"  {WORDS[check['status']]}  {check['name']}: {check['detail']}")
+    print(f"study {study.name}")
+    own = study_checks(study)
+    for check in own:
+        print(f"  {WORDS[check['status']]}  {check['name']}: {check['detail']}")
     for line in study.problems:
         print(f"FAILED  {line}")
     bad = [record for record in study.records if record["status"] not in ("ok", "oom")]
-    return 1 if bad or study.problems else 0
+    return 1 if bad or study.problems or any(check["status"] == "failed" for check in own) else 0
+
+
+def gallery_verb(arguments: argparse.Namespace) -> int:
+    page = gallery.write_gallery(arguments.folder, LAYOUTS["ieee"])
+    print(f"gallery: {page}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 from analysis.points import factor_row
 from analysis.records import Study, label_of
 from analysis.rules_of_numbers import Finding, centre, comparisons, intervals, normal, rates, ratios
-from analysis.sweeps import varied
+from analysis.sweeps import LEAST_FOR_LINE, varied
 from analysis.validity import Record, compared, counted, missing_repeats, some
 from bench.record.checks import LEAST_POWER_SAMPLES, MOST_SAMPLER_COST
 from bench.record.study import FINISHED
@@ -24,7 +24,6 @@ from bench.record.study import FINISHED
 SEVERITY = ("failed", "warned", "passed", "skipped")
 LINE_FACTORS = ("ranks", "batch", "micro_batches", "seq", "link_rate_bit_s", "link_delay_s")
 """Factors over which figures draw lines."""
-LEAST_LEVELS = 3
 BASE_FACTORS = ("batch", "seq", "dtype", "device", "power_mode")
 HOST_NEEDS = ("cpu", "cores", "kernel")
 HOST_WISHES = ("governor", "frequency_Hz", "temperature_C", "throttled")
@@ -221,9 +220,9 @@ def lines(study: Study) -> Iterator[Finding]:
         yield ("skipped", "no numeric factor is swept: points and bars, no lines")
     for (model, strategy, name), levels in swept.items():
         left, line = len(good.get((model, strategy, name), ())), f"{strategy} of {model} over {name}"
-        if len(levels) < LEAST_LEVELS:
+        if len(levels) < LEAST_FOR_LINE:
             yield ("warned", f"{line}: {len(levels)} levels, drawn as markers without a line")
-        elif left < LEAST_LEVELS:
+        elif left < LEAST_FOR_LINE:
             yield ("failed", f"{line}: {left} of {len(levels)} levels are left, too few for a line")
         else:
             yield ("passed", f"{line}: {left} levels")

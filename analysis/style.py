@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
+import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +21,10 @@ import pandas as pd
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
+from matplotlib.textpath import text_to_path
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 HERE = Path(__file__).parent
 
@@ -63,7 +69,25 @@ HATCHES = {
 }
 STATE_COLOURS = {"compute": "#0072B2", "communicate": "#E69F00", "wait": "#BBBBBB"}
 STATE_HATCHES = {"compute": "", "communicate": "////", "wait": "...."}
+PHASE_COLOURS = {
+    "forward": "#0072B2",
+    "backward": "#56B4E9",
+    "optimizer": "#009E73",
+    "other": "#FFFFFF",
+    "communicate": "#E69F00",
+    "wait": "#BBBBBB",
+}
+PHASE_HATCHES = {
+    "forward": "",
+    "backward": "\\\\\\\\",
+    "optimizer": "xxxx",
+    "other": "",
+    "communicate": "////",
+    "wait": "....",
+}
 OTHER_COLOUR, OTHER_MARKER, OTHER_HATCH = "#888888", "X", "--"
+TALLEST_IN = 9.0
+"""The height of a column of a page."""
 LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MORE_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
@@ -97,21 +121,28 @@ def hatch(strategy: str) -> str:
 
 def line_styles(strategies: Sequence[str]) -> list[dict[str, Any]]:
     """Arguments of ``plot`` for lines, one for each: colour and marker of its strategy, and where one strategy has several
-    lines, another dash and marker for each."""
+    lines, another dash for each and a marker that no other line has, or at least none with this dash."""
     seen: dict[str, int] = {}
+    taken = {marker(strategy) for strategy in strategies}
+    pairs: set[tuple[str, int]] = set()
     found = []
     for strategy in strategies:
         number = seen.get(strategy, 0)
         seen[strategy] = number + 1
-        shape = marker(strategy) if number == 0 else MORE_MARKERS[number % len(MORE_MARKERS)]
-        found.append({"color": colour(strategy), "marker": shape, "linestyle": LINES[number % len(LINES)]})
+        dash = number % len(LINES)
+        free = [one for one in MORE_MARKERS if one not in taken] + [one for one in MORE_MARKERS if (one, dash) not in pairs]
+        shape = marker(strategy) if number == 0 else [*free, MORE_MARKERS[number % len(MORE_MARKERS)]][0]
+        taken.add(shape)
+        pairs.add((shape, dash))
+        found.append({"color": colour(strategy), "marker": shape, "linestyle": LINES[dash]})
     return found
 
 
 @contextlib.contextmanager
 def drawing(layout: Layout) -> Iterator[None]:
     """Everything made inside, axes above all, has the layout's fonts and lines."""
-    with plt.style.context([HERE / sheet for sheet in layout.sheets]):
+    # A report holds all of its figures until they are written: more than pyplot expects.
+    with plt.style.context([HERE / sheet for sheet in layout.sheets]), plt.rc_context({"figure.max_open_warning": 0}):
         yield
 
 
@@ -129,20 +160,83 @@ def turn_for(configurations: int, layout: Layout) -> int:
     return 90 if configurations > 2.2 * room else 35 if configurations > 1.2 * room else 0
 
 
+def slug(text: str) -> str:
+    """``text`` as a part of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def names_in(labels: Sequence[str]) -> dict[str, str]:
+    """What each configuration is called in a figure that has only these: without the factors that all of them share."""
+    words = [set(label.split()[1:]) for label in labels]
+    shared = set.intersection(*words) if len(words) > 1 else set()
+    shared = {word for word in shared if "=" in word and not word.startswith("n=")}
+    return {label: " ".join(word for word in label.split() if word not in shared) for label in labels}
+
+
+def text_in(text: str, points: float | None = None) -> float:
+    """The width of one line of text in inches, at the size of tick labels or of ``points``. Inside ``drawing``."""
+    font = FontProperties(size=plt.rcParams["xtick.labelsize"] if points is None else points)
+    return float(text_to_path.get_text_width_height_descent(text, font, False)[0]) / 72
+
+
+def wrapped(text: str, room_in: float) -> str:
+    """``text`` in lines no wider than ``room_in``, broken between words where it has some. Inside ``drawing``."""
+    wide = text_in(text)
+    return text if wide <= room_in else "\n".join(textwrap.wrap(text, max(8, int(len(text) * room_in / wide) - 1)))
+
+
+def log_axis(axes: Any, name: str, low: float, high: float, most: int = 6) -> None:
+    """Make axis ``name`` (``x`` or ``y``) logarithmic from ``low`` to ``high``, with at most ``most`` ticks, plain numbers."""
+    axes.set(**{f"{name}scale": "log", f"{name}lim": (low, high)})
+    axis = getattr(axes, f"{name}axis")
+    axis.set_major_locator(FixedLocator(log_ticks(low, high, most)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value)))
+    axis.set_minor_locator(NullLocator())
+
+
+def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers from ``low`` to ``high``: of the series that end up with at most ``most``, the finest."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    series = [(decades, steps) for steps in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))]
+    series += [(decades[::apart], (1,)) for apart in range(2, len(decades) + 1)]
+    for chosen, steps in series:
+        found = [step * 10.0**decade for decade in chosen for step in steps if low <= step * 10.0**decade <= high]
+        if len(found) <= most:
+            break
+    if len(found) < 3:  # a narrow range: evenly apart is as good
+        found = [float(value) for value in MaxNLocator(most - 1).tick_values(low, high) if low <= value <= high]
+    return found
+
+
+def plain_number(value: float) -> str:
+    """Without an exponent where that takes few digits: 0.05, 20, 1500, 2e6."""
+    text = f"{value:.6g}"
+    return text.replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+
+
 def new_figure(layout: Layout, height_in: float = 2.6, page: bool = False, **arguments: Any) -> tuple[Figure, Any]:
     """``plt.subplots`` at the width of the column, or of the page. Inside ``drawing`` only."""
     return plt.subplots(figsize=(layout.page_in if page else layout.column_in, height_in), **arguments)
 
 
 def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], title: str | None = None) -> Legend:
-    """A legend above the axes with as many columns as the figure's width has room for."""
+    """A legend above the axes with as many columns as the figure's width has room for, read row by row; names too wide for
+    it are wrapped."""
     wide_px = figure.bbox.width
-    for columns in range(max(1, len(handles)), 0, -1):
-        legend = figure.legend(handles, labels, loc="outside upper center", ncols=columns, title=title)
-        if columns == 1 or legend.get_window_extent().width <= 0.98 * wide_px:
+    entries = [(handle, wrapped(label, figure.get_figwidth() - 0.7)) for handle, label in zip(handles, labels, strict=True)]
+    for columns in range(max(1, len(entries)), 0, -1):
+        by_column = [entry for column in range(columns) for entry in entries[column::columns]]
+        legend = figure.legend(*zip(*by_column, strict=True), loc="outside upper center", ncols=columns, title=title)
+        if columns == 1 or legend.get_window_extent().width <= 0.96 * wide_px:
             return legend
         legend.remove()
     raise AssertionError("one column is always taken")
+
+
+def legend_lines(labels: Sequence[str], width_in: float) -> int:
+    """About how many lines a legend above axes of this width takes. Inside ``drawing``."""
+    columns = max(1, int(width_in / (max(map(text_in, labels)) + 0.5)))
+    return -(-len(labels) // columns)
 
 
 def energy_label(kind: str, what: str = "Energy per sample (J)") -> str:

@@ -6,7 +6,7 @@ ranks) does not split a line: it *follows*, and captions name it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -15,6 +15,8 @@ from analysis.labels import plain
 from analysis.points import COLUMNS
 
 WORK = ("model", "task")
+LEAST_FOR_LINE = 3
+"""Levels that a line needs: two would suggest a trend that nobody saw."""
 NOT_FACTORS = {*COLUMNS, "steps"} - {"strategy", "model", "task", "ranks", "boards", "cluster"}
 
 
@@ -98,3 +100,22 @@ def _follows(text: pd.DataFrame, name: str, x: str) -> bool:
 def _label(own: dict[str, str], apart: list[str]) -> str:
     words = [f"{name.removeprefix('option.')}={own[name]}" for name in apart if own[name]]
     return " ".join([own["strategy"], *words])
+
+
+def short_labels(series: Sequence[Series]) -> list[str]:
+    """The strategy of each line, with the factors that tell it from the others of its figure and no more: ranks, not the
+    mesh that follows from them."""
+    levels = [line.points.iloc[0] for line in series]
+    own = factors(series[0].points)
+    constant = [name for name in own if all(line.points[name].nunique(dropna=False) == 1 for line in series)]
+    texts = [{name: "" if pd.isna(level[name]) else plain(level[name]) for name in constant} for level in levels]
+    chosen = ["strategy"]
+    for name in sorted(constant, key=lambda name: name.startswith("mesh.")):
+        if len({tuple(text[n] for n in (*chosen, name)) for text in texts}) > len(
+            {tuple(text[n] for n in chosen) for text in texts}
+        ):
+            chosen.append(name)
+    return [
+        " ".join([text["strategy"], *(f"{n.removeprefix('option.')}={text[n]}" for n in chosen[1:] if text[n])])
+        for text in texts
+    ]

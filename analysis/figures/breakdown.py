@@ -1,85 +1,164 @@
-"""Where time and energy go: computing, communicating, waiting."""
+"""Where time and energy go: computing, communicating, waiting; and the forward and backward passes, the optimizer, the rest."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import pandas as pd
 
-from analysis.points import STATES
+from analysis.points import PHASES, STATES
 from analysis.records import Study
+from analysis.rows import Part, count_note, lines_of, numbered, pages, parts, row_figure
 from analysis.statistics import average
 from analysis.style import (
+    PHASE_COLOURS,
+    PHASE_HATCHES,
     STATE_COLOURS,
     STATE_HATCHES,
     Drawn,
     Layout,
-    crowded,
     drawing,
     energy_label,
     legend_above,
-    new_figure,
-    turn_for,
 )
+
+BAR_IN, LINE_IN = 0.19, 0.165
+EDGE = "#444444"
+
+
+@dataclass(frozen=True)
+class Split:
+    """What a bar is made of: the columns of its pieces, and what the figure says about them."""
+
+    name: str
+    title: str
+    pieces: tuple[str, ...]
+    column: str
+    colours: Mapping[str, str]
+    hatches: Mapping[str, str]
+    label: str
+    caption: str
+
+    def columns(self) -> list[str]:
+        return [self.column.format(piece) for piece in self.pieces]
 
 
 def draw_time(study: Study, layout: Layout) -> list[Drawn]:
     """Seconds of a step, averaged over ranks: an average of costs, so the parts add up to the whole."""
-    frame = study.points
-    if frame.empty:
-        return []
-    caption = (
-        "Time of one optimizer step by what the ranks' main threads did, mean over ranks and repeats ({n}). Communication "
-        "that runs beside computation counts as computing: only what is exposed is shown."
-    )
-    return [_draw("time_breakdown", "Time by state", frame, "s", "Time per step (s)", caption, layout)]
-
-
-def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
-    frame = study.points
-    frame = frame[frame["kind"] != "none"]
-    untold = [label for label, rows in frame.groupby("label", sort=False) if rows["compute_J"].isna().all()]
-    frame = frame[frame["compute_J"].notna()]
-    caption = (
-        "Energy of one sample by what the ranks did while it was used, {kind}, mean over repeats ({n}). A host's power is "
-        "shared equally between its ranks at any time; idle power is inside."
-    )
-    if untold:
-        caption += f" Too few readings to tell states apart in: {', '.join(untold)}."
     return [
-        _draw(f"energy_breakdown_{kind}", "Energy by state", rows, "J", energy_label(str(kind)), caption, layout, str(kind))
-        for kind, rows in frame.groupby("kind")
+        drawn
+        for part in parts(study)
+        for split in (_time_by_state(part), _time_by_phase(part))
+        for drawn in _draw(split, part, layout)
     ]
 
 
-def _draw(
-    name: str, title: str, frame: pd.DataFrame, unit: str, ylabel: str, caption: str, layout: Layout, kind: str = ""
-) -> Drawn:
+def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
+    return [
+        drawn
+        for part in parts(study, named_kind=True)
+        if part.kind != "none"
+        for split in (_energy_by_state(part), _energy_by_phase(part))
+        for drawn in _draw(split, part, layout)
+    ]
+
+
+def _time_by_state(part: Part) -> Split:
+    caption = (
+        f"{part.of}Time of one optimizer step by what the ranks' main threads did, mean over ranks and repeats ({{n}}). "
+        "Communication that runs beside computation counts as computing: only what is exposed is shown."
+    )
+    return Split(
+        f"time_breakdown{part.ending}", "Time by state", STATES, "{}_s", STATE_COLOURS, STATE_HATCHES,
+        "Time per step (s)", caption,
+    )  # fmt: skip
+
+
+def _time_by_phase(part: Part) -> Split:
+    caption = (
+        f"{part.of}Time of one optimizer step by phase, mean over ranks and repeats ({{n}}). Other: loading of batches and "
+        "whatever the ranks do between the phases."
+    )
+    return Split(
+        f"time_phases{part.ending}", "Time by phase", _DRAWN_PHASES, "{}_s", PHASE_COLOURS, PHASE_HATCHES,
+        "Time per step (s)", caption,
+    )  # fmt: skip
+
+
+def _energy_by_state(part: Part) -> Split:
+    caption = (
+        f"{part.of}Energy of one sample by what the ranks did while it was used, {part.kind}, mean over repeats ({{n}}). A "
+        "host's power is shared equally between its ranks at any time; idle power is inside."
+    )
+    return Split(
+        f"energy_breakdown_{part.kind}{part.ending}", "Energy by state", STATES, "{}_J", STATE_COLOURS, STATE_HATCHES,
+        energy_label(part.kind), caption,
+    )  # fmt: skip
+
+
+def _energy_by_phase(part: Part) -> Split:
+    caption = (
+        f"{part.of}Energy of one sample by phase, {part.kind}, mean over repeats ({{n}}). Estimated from the readings and the "
+        "times of the phases; idle power is inside. A piece left of zero is within the error of that estimate."
+    )
+    return Split(
+        f"energy_phases_{part.kind}{part.ending}", "Energy by phase", _DRAWN_PHASES, "phase_{}_J", PHASE_COLOURS, PHASE_HATCHES,
+        energy_label(part.kind), caption,
+    )  # fmt: skip
+
+
+_DRAWN_PHASES = ("forward", "backward", "optimizer", "other", "communicate", "wait")
+assert set(_DRAWN_PHASES) == set(PHASES)
+
+
+def _draw(split: Split, part: Part, layout: Layout) -> list[Drawn]:
+    columns = split.columns()
+    known = part.points.dropna(subset=columns)
+    if known.empty:
+        return []
     rows = []
-    for label, group in frame.groupby("label", sort=False):
-        means = {state: average(group[f"{state}_{unit}"].tolist(), "cost") for state in STATES}
-        rows.append({"label": label, **{f"{s}_{unit}": v for s, v in means.items()}, "n": len(group)})
+    for label, group in known.groupby("label", sort=False):
+        means = {column: average(group[column].tolist(), "cost") for column in columns}
+        rows.append({"label": label, "strategy": part.strategies[str(label)], **means, "n": len(group)})
     data = pd.DataFrame(rows)
+    untold = [part.names[label] for label in part.strategies if label not in set(data["label"])]
+    caption = split.caption.format(n=count_note(data["n"].tolist()))
+    caption += " Dots: the whole of each repeat." if data["n"].max() > 1 else ""
+    caption += f" Not known for: {', '.join(untold)}." if untold else ""
     with drawing(layout):
-        figure, axes = new_figure(layout, page=crowded(len(data), layout))
-        bottom = [0.0] * len(data)
-        for state in STATES:
-            heights = data[f"{state}_{unit}"].tolist()
-            axes.bar(
-                data["label"],
-                heights,
-                bottom=bottom,
-                width=0.62,
-                label=state,
-                color=STATE_COLOURS[state],
-                hatch=STATE_HATCHES[state],
-                edgecolor="white" if state == "compute" else "#444444",
-                linewidth=0.4,
-            )
-            bottom = [b + h for b, h in zip(bottom, heights, strict=True)]
-        axes.set_ylabel(ylabel)
-        axes.set_ylim(0, 1.08 * max(bottom))
-        axes.grid(axis="x", visible=False)
-        axes.tick_params(axis="x", rotation=turn_for(len(data), layout))
-        legend_above(figure, *axes.get_legend_handles_labels())
-    counts = sorted(set(data["n"]))
-    n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
-    return Drawn(name, title, caption.format(n=n, kind=kind), figure, data)
+        names = [part.names[label] for label in data["label"]]
+        heights = [max(BAR_IN, LINE_IN * lines_of(name, layout)) for name in names]
+        on_pages = pages(heights, data["strategy"].tolist())
+    wholes = known.assign(whole=known[columns].sum(axis=1)).groupby("label", sort=False)["whole"].apply(list)
+    return numbered([_page(split, part, data.iloc[page], wholes, caption, layout) for page in on_pages])
+
+
+def _page(split: Split, part: Part, data: pd.DataFrame, wholes: pd.Series, caption: str, layout: Layout) -> Drawn:
+    with drawing(layout):
+        names = [part.names[label] for label in data["label"]]
+        heights = [max(BAR_IN, LINE_IN * lines_of(name, layout)) for name in names]
+        rows = row_figure(layout, names, data["strategy"].tolist(), heights)
+        handles = _bars(rows.axes, split, data, rows.middles)
+        for label, middle in zip(data["label"], rows.middles, strict=True):
+            if len(wholes[label]) > 1:
+                dots: dict[str, Any] = {"markersize": 2.8, "markeredgecolor": "#ffffff", "markeredgewidth": 0.4}
+                rows.axes.plot(wholes[label], [middle] * len(wholes[label]), "o", color="#000000", **dots, zorder=4)
+        rows.axes.set_xlabel(split.label)
+        rows.axes.set_xlim(right=1.04 * max(map(max, wholes)))
+        legend_above(rows.figure, handles, list(split.pieces))
+    return Drawn(split.name, split.title, caption, rows.figure, data, part.point_names(set(data["label"])))
+
+
+def _bars(axes: Any, split: Split, data: pd.DataFrame, middles: list[float]) -> list[Any]:
+    """Pieces from left to right; those below zero (an estimate may be) to the left of it. A handle for each piece."""
+    right, left, handles = [0.0] * len(data), [0.0] * len(data), []
+    for piece, column in zip(split.pieces, split.columns(), strict=True):
+        widths = data[column].tolist()
+        starts = [b if width >= 0 else a for a, b, width in zip(left, right, widths, strict=True)]
+        look = {"color": split.colours[piece], "hatch": split.hatches[piece], "edgecolor": EDGE, "linewidth": 0.4}
+        handles.append(axes.barh(middles, widths, left=starts, height=0.75 * BAR_IN, **look))
+        right = [b + max(width, 0.0) for b, width in zip(right, widths, strict=True)]
+        left = [a + min(width, 0.0) for a, width in zip(left, widths, strict=True)]
+    return handles

@@ -1,73 +1,212 @@
-"""The headline: energy per sample against samples per second, with the configurations that nothing beats."""
+"""The headline: energy per sample against samples per second, with the configurations that nothing beats.
+
+On two logarithmic axes equal power (rate times joules per sample) is a line that falls, and equal energy-delay product (joules
+per sample over rate) one that rises.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from analysis.records import Study
+from analysis.rows import Part, parts
 from analysis.statistics import Summary, by_configuration, interval_note, pareto_front
-from analysis.style import Drawn, Layout, colour, crowded, drawing, energy_label, legend_above, marker, new_figure
+from analysis.style import (
+    Drawn,
+    Layout,
+    colour,
+    crowded,
+    drawing,
+    energy_label,
+    legend_above,
+    legend_lines,
+    log_axis,
+    marker,
+    new_figure,
+    plain_number,
+)
+from analysis.tags import place_tags, tags_of
+
+LEAST_PAD, ALONE_PAD = 1.02, 1.15
+FAINT = {"color": "#b0b0b0", "linewidth": 0.7, "zorder": 0.5, "marker": ""}
+POWER, EDP = {**FAINT, "linestyle": ":"}, {**FAINT, "linestyle": "-."}
+MOST_LINES = 3
 
 
 def draw(study: Study, layout: Layout) -> list[Drawn]:
-    """One figure for measured energy and one for modelled: they are never put together."""
-    frame = study.points
-    frame = frame[frame["kind"] != "none"]
-    return [_draw(str(kind), group, layout) for kind, group in frame.groupby("kind")]
+    """One figure for each kind of energy and each work: they are never put together."""
+    return [_draw(part, layout) for part in parts(study, named_kind=True) if part.kind != "none"]
 
 
-def _draw(kind: str, frame: pd.DataFrame, layout: Layout) -> Drawn:
+@dataclass(frozen=True)
+class Spot:
+    """Where a configuration lies."""
+
+    label: str
+    strategy: str
+    rate: Summary
+    cost: Summary
+    rows: pd.DataFrame
+
+
+def _draw(part: Part, layout: Layout) -> Drawn:
+    frame = part.points
     rate, cost = by_configuration(frame, "samples_per_s"), by_configuration(frame, "per_sample_J")
-    strategies = dict(zip(frame["label"], frame["strategy"], strict=True))
-    labels = list(rate)
-    front = [labels[i] for i in pareto_front([(rate[label].median, cost[label].median) for label in labels])]
+    spots = [Spot(label, part.strategies[label], rate[label], cost[label], frame[frame["label"] == label]) for label in rate]
+    front = [spots[i] for i in pareto_front([(spot.rate.median, spot.cost.median) for spot in spots])]
+    tags = tags_of([(part.names[spot.label], spot.strategy) for spot in spots])
+    page = crowded(len(spots), layout)
     with drawing(layout):
-        figure, axes = new_figure(layout, page=crowded(len(labels), layout))
-        for label in labels:
-            _configuration(axes, label, frame[frame["label"] == label], rate[label], cost[label], strategies[label])
+        handles = _legend(spots, part, bool(tags.texts)) + tags.key()
+        labels = [str(handle.get_label()) for handle in handles]
+        above = 0.17 * legend_lines(labels, layout.page_in if page else layout.column_in)
+        figure, axes = new_figure(layout, above + (3.3 if page else 2.8), page=page)
+        for name, column in (("x", "samples_per_s"), ("y", "per_sample_J")):
+            low, high = frame[column].min(), frame[column].max()
+            pad = max(LEAST_PAD, (high / low) ** 0.15) if high > low else ALONE_PAD
+            log_axis(axes, name, low / pad, high * pad)
+        axes.grid(visible=False)  # the lines of equal power and product are one
+        small = len(spots) > 8
+        for spot in spots:
+            _show(axes, spot, small)
+        _staircase(axes, [(spot.rate.median, spot.cost.median) for spot in front])
         axes.set_xlabel("Throughput (samples/s)")
-        axes.set_ylabel(energy_label(kind))
-        axes.set_xlim(0, 1.12 * frame["samples_per_s"].max())
-        axes.set_ylim(0, 1.15 * frame["per_sample_J"].max())
-        _staircase(axes, [(rate[label].median, cost[label].median) for label in front])
-        legend_above(figure, *axes.get_legend_handles_labels())
-    data = frame[["label", "repeat", "samples_per_s", "per_sample_J", "edp_Js", "kind"]].copy()
-    data["on_pareto_front"] = data["label"].isin(front)
+        axes.set_ylabel(energy_label(part.kind))
+        legend_above(figure, handles, labels)
+        _iso_lines(axes)
+        untold = place_tags(axes, [_covered(spot) for spot in spots], tags.texts)
     caption = (
-        f"Energy per sample against throughput; energy is {kind}. {_sentence(interval_note([s.n for s in rate.values()]))} "
-        f"What lies above and left of the dashed line is beaten in both; nothing beats {', '.join(front)}."
+        f"{part.of}Energy per sample against throughput, both axes logarithmic; energy is {part.kind}. "
+        f"{_sentence(interval_note([spot.rate.n for spot in spots]))} {tags.note}"
+        f"What lies above and left of the dashed line is beaten in both; nothing beats {_named(front, part)}. "
+        "Faint lines have equal power (dotted, in W) or equal energy-delay product of a sample (dash-dotted, in J s)."
     )
-    return Drawn(f"energy_time_{kind}", "Energy against time", caption, figure, data)
+    if untold:
+        named = ", ".join(part.names[spots[i].label] for i in untold)
+        caption += f" No room for a sign beside {len(untold)} of them: {named}."
+    columns = ["label", "strategy", "ranks", "repeat", "samples_per_s", "per_sample_J", "power_W", "edp_Js", "kind"]
+    data = frame[columns].copy()
+    data["on_pareto_front"] = data["label"].isin([spot.label for spot in front])
+    name = f"energy_time_{part.kind}{part.ending}"
+    return Drawn(name, "Energy against time", caption, figure, data, part.point_names())
 
 
 def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
+    return (text if text.startswith("n = ") else text[0].upper() + text[1:]) + "."
 
 
-def _configuration(axes: Axes, label: str, rows: pd.DataFrame, rate: Summary, cost: Summary, strategy: str) -> None:
-    style: dict[str, Any] = {"color": colour(strategy), "marker": marker(strategy), "linestyle": "none"}
-    axes.plot(rows["samples_per_s"], rows["per_sample_J"], **style, markersize=3, markeredgewidth=0, zorder=3)
+def _named(front: list[Spot], part: Part) -> str:
+    return ", ".join(part.names[spot.label] for spot in front)
+
+
+def _show(axes: Axes, spot: Spot, small: bool) -> None:
+    style: dict[str, Any] = {"color": colour(spot.strategy), "marker": marker(spot.strategy), "linestyle": "none"}
+    axes.plot(spot.rows["samples_per_s"], spot.rows["per_sample_J"], **style, markersize=2.5, markeredgewidth=0, zorder=3)
+    rate, cost = spot.rate, spot.cost
     if rate.low is not None and rate.high is not None and cost.low is not None and cost.high is not None:
         axes.errorbar(
             [rate.median],
             [cost.median],
             xerr=[[rate.median - rate.low], [rate.high - rate.median]],
             yerr=[[cost.median - cost.low], [cost.high - cost.median]],
-            color=colour(strategy),
+            color=colour(spot.strategy),
             linewidth=0.8,
             capsize=2,
         )
     # The median is an open marker around its repeats, which lie close together on a quiet machine.
-    open_marker: dict[str, Any] = {"markerfacecolor": "none", "markersize": 9, "markeredgewidth": 1.1}
-    axes.plot([rate.median], [cost.median], **style, **open_marker, label=label)
+    axes.plot([rate.median], [cost.median], **style, **_open(small))
+
+
+def _covered(spot: Spot) -> list[tuple[float, float]]:
+    """Its median, then everything else that is drawn of it."""
+    found = [(spot.rate.median, spot.cost.median)]
+    found += list(zip(spot.rows["samples_per_s"], spot.rows["per_sample_J"], strict=True))
+    if spot.rate.low is not None and spot.rate.high is not None and spot.cost.low is not None and spot.cost.high is not None:
+        for share in (0.0, 0.25, 0.75, 1.0):
+            found.append((spot.rate.low + share * (spot.rate.high - spot.rate.low), spot.cost.median))
+            found.append((spot.rate.median, spot.cost.low + share * (spot.cost.high - spot.cost.low)))
+    return found
+
+
+def _open(small: bool) -> dict[str, Any]:
+    return {"markerfacecolor": "none", "markersize": 6 if small else 8, "markeredgewidth": 0.9 if small else 1.1}
+
+
+def _legend(spots: list[Spot], part: Part, tagged: bool) -> list[Line2D]:
+    """By strategy, or by configuration where each strategy has one."""
+    names = {spot.strategy: spot.strategy if tagged else part.names[spot.label] for spot in spots}
+    return [
+        Line2D([], [], color=colour(s), marker=marker(s), linestyle="none", label=name, **_open(len(spots) > 8))
+        for s, name in names.items()
+    ]
 
 
 def _staircase(axes: Axes, front: list[tuple[float, float]]) -> None:
     """The border of what is beaten: along a point's energy up to its rate, then up to the energy of the next."""
     steps = sorted(front)
-    rates = [0.0, *(rate for rate, _ in steps for _ in range(2))]
+    rates = [axes.get_xlim()[0], *(rate for rate, _ in steps for _ in range(2))]
     costs = [cost for _, cost in steps for _ in range(2)]
-    axes.plot(rates, [*costs, axes.get_ylim()[1]], color="#666666", linestyle="--", linewidth=0.8, zorder=1)
+    axes.plot(rates, [*costs, axes.get_ylim()[1]], color="#555555", linestyle="--", linewidth=0.8, zorder=1)
+
+
+def _iso_lines(axes: Axes) -> None:
+    """A few lines of equal power and of equal energy-delay product, each named where it leaves the axes; those whose names
+    would touch another's are left out."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    made = []
+    for watts in _round_values(left * top, right * top):
+        line = axes.plot([watts / top, right], [top, watts / right], **POWER, scalex=False, scaley=False)
+        made.append((line, _name_line(axes, _with_unit(watts, "W"), (watts / top, 1.0), False)))
+    for joule_seconds in _round_values(bottom / right, top / left):
+        line = axes.plot([left, right], [left * joule_seconds, right * joule_seconds], **EDP, scalex=False, scaley=False)
+        through = joule_seconds * right <= top
+        end = (1.0, joule_seconds * right) if through else (top / joule_seconds, 1.0)
+        made.append((line, _name_line(axes, _with_unit(joule_seconds, "J s"), end, through)))
+    figure: Any = axes.figure
+    figure.draw_without_rendering()
+    taken: list[Any] = []
+    for line, name in made:
+        box = name.get_window_extent().padded(4)
+        if any(box.overlaps(other) for other in taken) or box.x1 > figure.bbox.x1:
+            for artist in (*line, name):
+                artist.remove()
+        else:
+            taken.append(box)
+
+
+def _round_values(low: float, high: float) -> list[float]:
+    """At most a few round numbers between, evenly chosen, not at the very ends."""
+    low, high = low * (high / low) ** 0.06, high / (high / low) ** 0.06
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found: list[float] = []
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)):
+        finer = [step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high]
+        if len(finer) > MOST_LINES and len(found) > 1:
+            break
+        found = finer
+        if len(found) >= MOST_LINES:
+            break
+    if not found:  # a narrow range: evenly apart is as good
+        found = [float(value) for value in MaxNLocator(MOST_LINES).tick_values(low, high) if low <= value <= high]
+    return found[:: max(1, math.ceil(len(found) / MOST_LINES))]
+
+
+def _name_line(axes: Axes, text: str, end: tuple[float, float], right: bool) -> Any:
+    """The name beyond the right edge, or above the upper one."""
+    about: dict[str, Any] = {"textcoords": "offset points", "color": "#666666", "annotation_clip": False}
+    if right:
+        return axes.annotate(text, end, xycoords=axes.get_yaxis_transform(), xytext=(3, 0), ha="left", va="center", **about)
+    return axes.annotate(text, end, xycoords=axes.get_xaxis_transform(), xytext=(0, 2), ha="center", va="bottom", **about)
+
+
+def _with_unit(value: float, unit: str) -> str:
+    if unit == "J s" and value < 0.01:
+        return f"{plain_number(value * 1e3)} mJ s" if value >= 1e-5 else f"{plain_number(value * 1e6)} µJ s"
+    return f"{plain_number(value)} {unit}"

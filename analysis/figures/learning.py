@@ -1,135 +1,219 @@
-"""What the joules bought: loss and metric against energy, and the proof that all strategies learn the same."""
+"""What the joules bought: loss and metric against energy and time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
+from matplotlib.lines import Line2D
 
-from analysis.records import Study, label_of, ordered
-from analysis.style import Drawn, Layout, colour, drawing, legend_above, marker, new_figure
+from analysis.figures.steps import about, curves
+from analysis.figures.steps import draw as draw_steps
+from analysis.records import Study
+from analysis.rows import Part, numbered, pages, parts
+from analysis.style import (
+    TALLEST_IN,
+    Drawn,
+    Layout,
+    drawing,
+    legend_above,
+    legend_lines,
+    line_styles,
+    new_figure,
+    slug,
+    wrapped,
+)
+
+__all__ = ["draw_loss", "draw_metric", "draw_steps"]
 
 SMOOTHED = 5
+ONE_PANEL = 6
+"""Configurations whose lines one panel has room for."""
+PANEL_IN, AROUND_IN = 1.45, 0.75
+LEGEND_SHARE = 0.27
+FEWEST_FOR_A_LINE = 3
+MARKS = 8
+"""Markers on a line, which tell it from its neighbours in grey."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is drawn against joules and seconds: a column of the data, its axis, the figure's name, title and caption."""
+
+    column: str
+    label: str
+    name: str
+    title: str
+    caption: str
 
 
 def draw_loss(study: Study, layout: Layout) -> list[Drawn]:
-    data = _curves(study)
-    data = data[data["energy_J"].notna()]
-    return [_loss(str(kind), rows, layout) for kind, rows in data.groupby("kind")] if not data.empty else []
-
-
-def _loss(kind: str, data: pd.DataFrame, layout: Layout) -> Drawn:
-    with drawing(layout):
-        figure, axes = new_figure(layout)
-        for label, strategy, rows in _lines(data):
-            smooth = rows["loss"].rolling(SMOOTHED, min_periods=1, center=True).mean()
-            axes.plot(rows["energy_J"], smooth, color=colour(strategy), label=label, linewidth=1)
-        axes.set_xlabel(f"Training energy (J), {kind}")
-        axes.set_ylabel("Training loss")
-        _one_legend(figure, axes)
-    caption = (
-        f"Loss against the energy spent on training ({kind}), warm-up included, evaluations not; mean of {SMOOTHED} steps; "
-        "one line for each repeat."
-    )
-    return Drawn(f"loss_energy_{kind}", "Loss against joules", caption, figure, data.drop(columns="kind"))
+    """Every step's loss, smoothed."""
+    found = []
+    for part in parts(study, named_kind=True):
+        data = curves(part)
+        smooth = data.groupby(["label", "repeat"], sort=False)["loss"]
+        data["smooth_loss"] = smooth.transform(lambda loss: loss.rolling(SMOOTHED, min_periods=1, center=True).mean())
+        caption = (
+            f"{part.of}Training loss, mean of {SMOOTHED} steps, against {_spent(part)}: warm-up included, evaluations not."
+        )
+        quantity = Quantity("smooth_loss", "Training loss", f"loss_{_against(part)}", f"Loss against {_axes(part)}", caption)
+        found += _figures(quantity, data, part, layout)
+    return found
 
 
 def draw_metric(study: Study, layout: Layout) -> list[Drawn]:
+    """The validation metric at every evaluation."""
+    found = []
+    for part in parts(study, named_kind=True):
+        data, metric = _evaluations(part), part.records[0]["learning"]["metric_name"]
+        if data.empty:
+            continue
+        sizes = sorted(set(data["n"]))
+        samples = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+        caption = (
+            f"{part.of}Validation {metric} against {_spent(part)}; {samples} samples, evaluated outside of the timed windows. "
+            "Strategies run as many steps as fit in the window, unless train.steps is set: points to the right have seen more "
+            "samples."
+        )
+        name, title = f"{slug(metric)}_{_against(part)}", f"{metric.capitalize()} against {_axes(part)}"
+        found += _figures(Quantity("value", f"Validation {metric}", name, title, caption), data, part, layout)
+    return found
+
+
+def _against(part: Part) -> str:
+    return ("time" if part.kind == "none" else f"energy_{part.kind}") + part.ending
+
+
+def _axes(part: Part) -> str:
+    return "seconds" if part.kind == "none" else "joules and seconds"
+
+
+def _spent(part: Part) -> str:
+    return "the time of training" if part.kind == "none" else f"the energy ({part.kind}) and the time of training"
+
+
+def _evaluations(part: Part) -> pd.DataFrame:
     rows = []
-    for record in ordered(study):
-        point = record["point"]
-        for found in record["learning"]["evaluations"]:
-            rows.append(
-                {
-                    "label": label_of(point),
-                    "strategy": point["strategy"],
-                    "repeat": point["repeat"],
-                    "kind": record["energy"]["kind"],
-                    "metric": record["learning"]["metric_name"],
-                    **{key: found[key] for key in ("step", "time_s", "energy_J", "value", "n")},
-                }
-            )
-    data = pd.DataFrame(rows)
-    if data.empty or data["energy_J"].isna().all():
-        return []
-    data = data[data["energy_J"].notna()]
-    return [_metric(str(kind), own, layout) for kind, own in data.groupby("kind")]
+    for record in part.records:
+        learning = record["learning"]
+        for found in ([learning["initial"]] if learning["initial"] else []) + learning["evaluations"]:
+            row = {key: found[key] for key in ("step", "time_s", "energy_J", "value", "n")}
+            rows.append({**about(record), "metric": learning["metric_name"], **row})
+    data = pd.DataFrame(rows).drop_duplicates(ignore_index=True) if rows else pd.DataFrame()
+    return data if data.empty else data.assign(energy_J=data["energy_J"].astype(float))
 
 
-def _metric(kind: str, data: pd.DataFrame, layout: Layout) -> Drawn:
-    name = data["metric"].iloc[0]
+def _figures(quantity: Quantity, data: pd.DataFrame, part: Part, layout: Layout) -> list[Drawn]:
+    """Against joules and against seconds, in one panel each, or many configurations in panels of their strategy."""
+    axes = {"energy_J": f"Training energy (J), {part.kind}", "time_s": "Training time (s)"}
+    axes = {column: label for column, label in axes.items() if data[column].notna().any()}
+    repeats = data.groupby("label", sort=False)["repeat"].nunique()
+    caption = quantity.caption + _repeats_note(repeats.max())
+    panels = _panels(part)
+    if len(panels) == 1:
+        figure = _one_panel(quantity, data, part, axes, layout)
+        return [Drawn(quantity.name, quantity.title, caption, figure, data, part.point_names())]
+    compared = ", with the single process for comparison" if "single" in part.strategies.values() else ""
+    caption += f" Panels by strategy{compared}."
+    found = []
+    heights = [_panel_in(panel, part, layout) for panel in panels]
+    for page in pages(heights, [str(number) for number in range(len(panels))], room_in=TALLEST_IN - AROUND_IN):
+        own = [panels[index] for index in page]
+        figure = _grid(quantity, data, part, own, axes, layout)
+        shown = {label for panel in own for label in panel}
+        rows = data[data["label"].isin(shown)]
+        found.append(Drawn(quantity.name, quantity.title, caption, figure, rows, part.point_names(shown)))
+    return numbered(found)
+
+
+def _repeats_note(most: int) -> str:
+    if most == 1:
+        return " One repeat, whose spread is unknown."
+    return " Strong: the repeat of median length (the lower of two); pale: the others, all of them."
+
+
+def _panels(part: Part) -> list[list[str]]:
+    """Labels in one panel, or where they are too many, a panel or more for each strategy, the single process in each."""
+    if len(part.strategies) <= ONE_PANEL:
+        return [list(part.strategies)]
+    single = [label for label, strategy in part.strategies.items() if strategy == "single"][:1]
+    room = ONE_PANEL - len(single)
+    found = []
+    for strategy in dict.fromkeys(part.strategies.values()):
+        own = [label for label, of in part.strategies.items() if of == strategy and label not in single]
+        found += [[*single, *own[first : first + room]] for first in range(0, len(own), room)]
+    return found
+
+
+def _one_panel(quantity: Quantity, data: pd.DataFrame, part: Part, axes: dict[str, str], layout: Layout) -> Any:
     with drawing(layout):
-        figure, axes = new_figure(layout)
-        for label, strategy, rows in _lines(data):
-            axes.plot(
-                rows["energy_J"],
-                rows["value"],
-                color=colour(strategy),
-                marker=marker(strategy),
-                markersize=4,
-                label=label,
-                linewidth=0.9,
-            )
-        axes.set_xlabel(f"Training energy (J), {kind}")
-        axes.set_ylabel(f"Validation {name}")
-        axes.margins(0.08)
-        axes.set_xlim(left=min(0, axes.get_xlim()[0]))
-        _one_legend(figure, axes)
-    counts = sorted(set(data["n"]))
-    caption = (
-        f"Validation {name} against the energy spent on training ({kind}); {counts[0]} samples, evaluated outside of the "
-        "timed windows; one line for each repeat. Strategies run as many steps as fit in the window, unless train.steps is "
-        "set: points to the right have seen more samples."
-    )
-    return Drawn(f"{name}_energy_{kind}", f"{name.capitalize()} against joules", caption, figure, data.drop(columns="kind"))
+        wide = layout.column_in > 5
+        across = (1, len(axes)) if wide else (len(axes), 1)
+        above = 0.17 * legend_lines(list(part.names.values()), layout.column_in)
+        height = above + (2.3 if wide else 0.2 + 1.8 * len(axes))
+        figure, grid = new_figure(layout, height, nrows=across[0], ncols=across[1], sharey=True, squeeze=False)
+        for panel, (column, label) in zip(grid.flat, axes.items(), strict=True):
+            handles = _lines(panel, data, part, list(part.strategies), column, quantity.column)
+            panel.set_xlabel(label)
+            panel.set_xlim(0, 1.05 * data[column].max())
+        for panel in grid[:, 0]:
+            panel.set_ylabel(quantity.label)
+        legend_above(figure, handles, [str(handle.get_label()) for handle in handles])
+    return figure
 
 
-def draw_steps(study: Study, layout: Layout) -> list[Drawn]:
-    """Loss by step: strategies that are the same computation lie on one line."""
-    data = _curves(study)
-    if data.empty:
-        return []
-    first = data[data["repeat"] == data["repeat"].min()]
-    table = first.pivot_table(index="step", columns="label", values="loss", aggfunc="first").dropna()
-    spread = float((table.max(axis=1) - table.min(axis=1)).max()) if table.shape[1] > 1 and len(table) else None
+def _grid(
+    quantity: Quantity, data: pd.DataFrame, part: Part, panels: Sequence[list[str]], axes: dict[str, str], layout: Layout
+) -> Any:
+    """A row for each panel, its legend to the right of it."""
     with drawing(layout):
-        figure, axes = new_figure(layout)
-        # Curves that coincide stay visible: open markers, the later ones smaller inside the earlier.
-        sparse = max(1, first["step"].max() // 25)
-        for size, (label, strategy, rows) in zip((8, 6, 4, 2.5, 2.5, 2.5), _lines(first), strict=False):
-            style = {"color": colour(strategy), "marker": marker(strategy), "markerfacecolor": "none", "markersize": size}
-            axes.plot(rows["step"], rows["loss"], **style, markevery=sparse, linewidth=0.7, markeredgewidth=0.8, label=label)
-        axes.set_xlabel("Optimizer step")
-        axes.set_ylabel("Training loss")
-        _one_legend(figure, axes)
-    compared = "" if spread is None else f" The largest difference between strategies at the same step is {spread:.1e}."
-    caption = f"Training loss by step, first repeat, fp32: the strategies compute the same up to rounding.{compared}"
-    return [Drawn("loss_step", "Loss by step", caption, figure, first.drop(columns="kind"))]
+        heights = [_panel_in(panel, part, layout) for panel in panels]
+        shape = {"nrows": len(panels), "ncols": len(axes), "height_ratios": heights, "squeeze": False}
+        figure, grid = new_figure(layout, AROUND_IN + sum(heights), page=True, sharex="col", sharey=True, **shape)
+        for row, labels in zip(grid, panels, strict=True):
+            for panel, column in zip(row, axes, strict=True):
+                handles = _lines(panel, data, part, labels, column, quantity.column)
+            row[0].set_ylabel(quantity.label)
+            names = [wrapped(part.names[label], LEGEND_SHARE * layout.page_in) for label in labels]
+            row[-1].legend(handles, names, loc="center left", bbox_to_anchor=(1.02, 0.5))
+        shown = data[data["label"].isin({label for labels in panels for label in labels})]
+        for panel, (column, label) in zip(grid[-1], axes.items(), strict=True):
+            panel.set_xlabel(label)
+            panel.set_xlim(0, 1.05 * shown[column].max())
+    return figure
 
 
-def _curves(study: Study) -> pd.DataFrame:
-    parts = []
-    for record in ordered(study):
-        point, curve = record["point"], record["learning"]["curve"]
-        part = pd.DataFrame({"step": curve["step"], "loss": curve["loss"], "time_s": curve["time_s"]})
-        part["energy_J"] = curve["energy_J"] if curve["energy_J"] is not None else None
-        about = {
-            "label": label_of(point),
-            "strategy": point["strategy"],
-            "repeat": point["repeat"],
-            "kind": record["energy"]["kind"],
-        }
-        parts.append(part.assign(**about))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+def _panel_in(labels: Sequence[str], part: Part, layout: Layout) -> float:
+    """The height of a panel: at least that of its legend."""
+    with drawing(layout):
+        lines = sum(1 + wrapped(part.names[label], LEGEND_SHARE * layout.page_in).count("\n") for label in labels)
+    return max(PANEL_IN, 0.16 * lines + 0.25)
 
 
-def _lines(data: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    for (label, _), rows in data.groupby(["label", "repeat"], sort=False):
-        yield str(label), str(rows["strategy"].iloc[0]), rows
+def _lines(panel: Any, data: pd.DataFrame, part: Part, labels: Sequence[str], x: str, y: str) -> list[Line2D]:
+    """Every repeat of these configurations; the handles of a legend. Fewer than three points make no line."""
+    styles = line_styles([part.strategies[label] for label in labels])
+    sparse = data.groupby(["label", "repeat"]).size().max() < FEWEST_FOR_A_LINE
+    handles = []
+    for label, style in zip(labels, styles, strict=True):
+        own = data[data["label"] == label]
+        middle = _middle_repeat(own, x)
+        look: dict[str, Any] = {"color": style["color"], "linestyle": "none" if sparse else style["linestyle"]}
+        strong: dict[str, Any] = {"linewidth": 1.2, "markersize": 4.5, "marker": style["marker"]}
+        for repeat, rows in own.groupby("repeat", sort=False):
+            if repeat == middle:
+                panel.plot(rows[x], rows[y], **look, **strong, zorder=3, markevery=-(-len(rows) // MARKS))
+            else:
+                pale = {"marker": style["marker"], "markersize": 2.5} if sparse else {"linewidth": 0.5}
+                panel.plot(rows[x], rows[y], **look, **pale, alpha=0.45, zorder=2)
+        handles.append(Line2D([], [], **look, **strong, label=part.names[label]))
+    panel.margins(0.06)
+    return handles
 
 
-def _one_legend(figure, axes) -> None:  # type: ignore[no-untyped-def]
-    """One entry for each label, however many repeats are drawn."""
-    handles, labels = axes.get_legend_handles_labels()
-    once = dict(zip(labels, handles, strict=True))
-    legend_above(figure, list(once.values()), list(once))
+def _middle_repeat(own: pd.DataFrame, x: str) -> Any:
+    ends = own.groupby("repeat")[x].max().sort_values(kind="stable")
+    return ends.index[(len(ends) - 1) // 2]

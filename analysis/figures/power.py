@@ -1,87 +1,144 @@
-"""Power over time of one repeat of each strategy, with its idle and timed windows."""
+"""Power of all boards over time, for one repeat of each configuration, with what the ranks did meanwhile."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
 
-from analysis.records import Study, label_of, ordered
-from analysis.style import Drawn, Layout, colour, drawing, energy_label, new_figure
+from analysis.records import Study, label_of
+from analysis.rows import Part, numbered, parts
+from analysis.style import Drawn, Layout, colour, drawing, energy_label, legend_above, new_figure
+from analysis.traces import ALL, MARKS, power_of
 
 BIN_S = 0.25
+PANELS = 5
+PANEL_IN, AROUND_IN = 1.0, 1.05
+MOST_HOSTS = 6
+"""More boards than this are told apart by nothing: then only their sum is drawn."""
+TONES = ("#f2f2f2", "#9a9a9a", "#d5d5d5", "#707070", "#ebebeb", "#b5b5b5")
+HATCHES = ("", "////", "....", "", "\\\\\\\\", "xxxx")
+STRIP: dict[str, dict[str, Any]] = {
+    "replication": {"facecolor": "#CC79A7", "hatch": "xxxx"},
+    "idle": {"facecolor": "#ffffff"},
+    "warm-up": {"facecolor": "#F0E442", "hatch": "////"},
+    "timed": {"facecolor": "#333333"},
+    "evaluation": {"facecolor": "#56B4E9", "hatch": "...."},
+}
 
 
 def draw(study: Study, layout: Layout) -> list[Drawn]:
-    """Mean power in bins of a quarter of a second, first repeat; nothing where no point has a trace."""
-    parts = []
-    for record in ordered(study):
-        path = Path(record["folder"]) / "power.parquet"
-        if record["point"]["repeat"] == 0 and path.exists():
-            parts.append(_binned(path, record))
-    if not parts:
+    """The first good repeat that has a trace; nothing where no point has one."""
+    return [drawn for part in parts(study, named_kind=True) for drawn in _draw(part, layout)]
+
+
+def _draw(part: Part, layout: Layout) -> list[Drawn]:
+    frames, chosen = [], {}
+    for record in part.records:
+        label = label_of(record["point"])
+        found = None if label in chosen else power_of(record, BIN_S)
+        if found is not None:
+            about = {"label": label, "strategy": record["point"]["strategy"], "repeat": record["point"]["repeat"]}
+            frames.append(found.assign(**about)[[*about, *found.columns]])
+            chosen[label] = record["point"]["name"]
+    if not frames:
         return []
-    data = pd.concat(parts, ignore_index=True)
-    return [_figure(str(kind), rows, layout) for kind, rows in data.groupby("kind")]
+    data, labels = pd.concat(frames, ignore_index=True), list(chosen)
+    groups = _figures_of(labels, part)
+    missing = [part.names[label] for label in part.strategies if label not in chosen]
+    drawn = []
+    for own in groups:
+        rows = data[data["label"].isin(own)]
+        points = tuple(chosen[label] for label in own)
+        caption = _caption(part, rows, len(groups), len(labels)) + (f" No trace: {', '.join(missing)}." if missing else "")
+        figure = _figure(part, own, rows, layout)
+        drawn.append(Drawn(f"power_{part.kind}{part.ending}", "Power over time", caption, figure, rows, points))
+    return numbered(drawn)
 
 
-def _binned(path: Path, record: dict[str, Any]) -> pd.DataFrame:
-    table = pq.read_table(path)
-    meta = table.schema.metadata
-    about, rows = json.loads(meta[b"channels"]), table.to_pandas()
-    traces = [trace for trace in about if trace["in_total"]]
-    times = rows.groupby(["host", "source"])["t_s"]
-    edges = np.arange(max(times.min().max(), 0), times.max().min(), BIN_S)
-    total = np.zeros(len(edges) - 1)
-    for trace in traces:
-        own = rows[(rows["host"] == trace["host"]) & (rows["source"] == trace["source"])]
-        calibration = trace["calibration"] or {"gain": 1.0, "offset_W": 0.0}
-        total += calibration["offset_W"]
-        for channel in (c for c in trace["channels"] if c["id"] in trace["in_total"]):
-            part = own[own["channel"] == channel["id"]]
-            total += calibration["gain"] * _power(part["raw"].to_numpy(), part["t_s"].to_numpy(), edges, channel)
-    about_point = {
-        "label": label_of(record["point"]),
-        "strategy": record["point"]["strategy"],
-        "kind": record["energy"]["kind"],
-    }
-    frame = pd.DataFrame({"time_s": edges[:-1] - edges[0], "power_W": total}).assign(**about_point)
-    since_begin = edges[:-1]
-    timed = [(since_begin >= window["start_s"]) & (since_begin < window["end_s"]) for window in record["time"]["windows"]]
-    return frame.assign(timed=np.any(np.stack(timed), axis=0))
+def _figures_of(labels: Sequence[str], part: Part) -> list[list[str]]:
+    """All in one figure where a page has room; otherwise by strategy, a handful in each."""
+    if len(labels) <= PANELS:
+        return [list(labels)]
+    found: list[list[str]] = []
+    for label in labels:
+        full = bool(found) and len(found[-1]) >= PANELS
+        if not found or full or part.strategies[found[-1][-1]] != part.strategies[label]:
+            found.append([])
+        found[-1].append(label)
+    if len(found) > 1 and len(found[0]) == 1 and len(found[1]) < PANELS:  # the single process stands with the next strategy
+        found[:2] = [found[0] + found[1]]
+    return found
 
 
-def _power(raw: np.ndarray, seconds: np.ndarray, edges: np.ndarray, channel: dict[str, Any]) -> np.ndarray:  # type: ignore[type-arg]
-    if channel["kind"] == "power":
-        joules = np.concatenate([[0], np.cumsum((raw[1:] + raw[:-1]) / 2 * channel["scale"] * np.diff(seconds))])
-    else:
-        steps = np.diff(raw)
-        steps = np.where(steps < 0, steps + (channel["modulus"] or 0), steps)
-        joules = np.concatenate([[0], np.cumsum(steps * channel["scale"])])
-    return np.diff(np.interp(edges, seconds, joules)) / BIN_S + channel["baseline_W"]
-
-
-def _figure(kind: str, data: pd.DataFrame, layout: Layout) -> Drawn:
-    labels = list(dict.fromkeys(data["label"]))
-    with drawing(layout):
-        figure, panels = new_figure(
-            layout, 0.6 + 0.75 * len(labels), nrows=len(labels), sharex=True, sharey=True, squeeze=False
-        )
-        for axes, label in zip(panels[:, 0], labels, strict=True):
-            rows = data[data["label"] == label]
-            top = 1.1 * data["power_W"].max()
-            axes.fill_between(rows["time_s"], 0, top, where=rows["timed"], color="#e8e8e8", linewidth=0, zorder=0)
-            axes.plot(rows["time_s"], rows["power_W"], color=colour(rows["strategy"].iloc[0]), linewidth=0.9)
-            axes.set_title(label, loc="left", pad=2)
-        panels[0, 0].set_ylim(0, 1.1 * data["power_W"].max())
-        panels[-1, 0].set_xlabel("Time since the first reading (s)")
-        figure.supylabel(energy_label(kind, "Power of all hosts (W)"))
-    caption = (
-        f"Power of all hosts over one point of each configuration (first repeat, {kind}), mean of {BIN_S} s. Grey: the timed "
-        "windows. Before them start-up, idle and warm-up; between and behind them evaluation, and idle at the end."
+def _caption(part: Part, rows: pd.DataFrame, figures: int, configurations: int) -> str:
+    repeats = sorted(set(rows["repeat"]))
+    which = f"repeat {repeats[0]}" if len(repeats) == 1 else "first good repeat"
+    hosts = _most_hosts(rows)
+    stacked = "the hosts stacked upon each other, " if 1 < hosts <= MOST_HOSTS else ""
+    text = (
+        f"{part.of}Power of all hosts over one point of each configuration ({which}), {part.kind}: {stacked}means of "
+        f"{BIN_S} s, on the clock of the first host. The strip above says what the ranks did: idle before and after (measured "
+        "as the idle power), warm-up, timed windows, evaluations; in between they start and settle."
     )
-    return Drawn(f"power_{kind}", "Power over time", caption, figure, data.drop(columns="kind"))
+    if hosts > MOST_HOSTS:
+        text += f" {hosts} hosts: only their sum is drawn; the table behind the figure has each."
+    return text + (f" The {configurations} configurations are in {figures} figures." if figures > 1 else "")
+
+
+def _most_hosts(rows: pd.DataFrame) -> int:
+    return int(rows[rows["host"] != ALL].groupby("label")["host"].nunique().max())
+
+
+def _figure(part: Part, labels: Sequence[str], data: pd.DataFrame, layout: Layout) -> Any:
+    hosts = list(dict.fromkeys(data[data["host"] != ALL]["host"]))
+    stacked = _most_hosts(data) > 1 and len(hosts) <= MOST_HOSTS
+    looks: dict[str, dict[str, Any]] = {}
+    if stacked:
+        looks = {host: {"facecolor": TONES[i], "hatch": HATCHES[i]} for i, host in enumerate(hosts)}
+    with drawing(layout):
+        height = min(9.0, max(2.2, AROUND_IN + PANEL_IN * len(labels)))
+        figure, panels = new_figure(layout, height, nrows=len(labels), sharex=True, sharey=True, squeeze=False)
+        for axes, label in zip(panels[:, 0], labels, strict=True):
+            _panel(axes, data[data["label"] == label], looks, colour(part.strategies[label]))
+            axes.set_title(part.names[label], loc="left", pad=10)
+        panels[0, 0].set_ylim(0, 1.06 * data["power_W"].max())
+        panels[0, 0].set_xlim(0, data["time_s"].max() + BIN_S)
+        panels[-1, 0].set_xlabel("Time since the first reading (s)")
+        figure.supylabel(energy_label(part.kind, "Power of all hosts (W)"))
+        whole = [Line2D([], [], color="#000000", linewidth=1.0, label="all hosts")] if stacked else []
+        boxes = {**looks, **{name: STRIP[name] for name in MARKS if (data["phase"] == name).any()}}
+        patches = [Patch(edgecolor="#333333", linewidth=0.5, label=name, **look) for name, look in boxes.items()]
+        handles: list[Any] = [*whole, *patches]
+        legend_above(figure, handles, [str(handle.get_label()) for handle in handles])
+    return figure
+
+
+def _panel(axes: Any, rows: pd.DataFrame, looks: dict[str, dict[str, Any]], line: str) -> None:
+    total = rows[rows["host"] == ALL]
+    seconds = np.append(total["time_s"].to_numpy(), total["time_s"].iloc[-1] + BIN_S)
+    floor = np.zeros(len(seconds))
+    for host, look in looks.items():
+        own = rows[rows["host"] == host]["power_W"].to_numpy()
+        if len(own):
+            top = floor + np.append(own, own[-1])
+            axes.fill_between(seconds, floor, top, step="post", edgecolor="#555555", linewidth=0.3, **look)
+            floor = top
+    watts = total["power_W"].to_numpy()
+    axes.step(seconds, np.append(watts, watts[-1]), where="post", color=line, linewidth=1.1, zorder=3)
+    _strip(axes, total)
+
+
+def _strip(axes: Any, total: pd.DataFrame) -> None:
+    """Above the axes, a box for each stretch of one phase."""
+    runs = (total["phase"] != total["phase"].shift()).cumsum()
+    for _, run in total.groupby(runs):
+        phase = run["phase"].iloc[0]
+        if phase:
+            start, end = run["time_s"].iloc[0], run["time_s"].iloc[-1] + BIN_S
+            box = {"transform": axes.get_xaxis_transform(), "edgecolor": "#333333", "linewidth": 0.5, "clip_on": False}
+            axes.add_patch(Rectangle((start, 1.02), end - start, 0.09, **box, **STRIP[phase]))

@@ -1,0 +1,1 @@
+"""What a report consists of: its content, the page, Markdown, the commands that make the study again."""

@@ -1,0 +1,43 @@
+"""Tables of a study, each as data for CSV, for the page and for LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis.records import Study
+from analysis.style import Drawn
+from analysis.tables.artefact import artefacts, reproduction
+from analysis.tables.citation import KEY, bibtex
+from analysis.tables.devices import devices, software
+from analysis.tables.factors import factor_table
+from analysis.tables.headline import headline, headline_tables, latex, shown
+from analysis.tables.participants import participants
+from analysis.tables.table import Table
+from analysis.tables.typeset import document, floats
+
+__all__ = ["Table", "artefact_tables", "headline", "headline_tables", "latex", "shown", "study_tables", "write_tables"]
+
+
+def study_tables(study: Study) -> list[Table]:
+    """All tables that say something about the study itself; those of the artefact come with the report."""
+    joining = participants(study)
+    return [*headline_tables(study), *([joining] if joining else []), devices(study), factor_table(study), software(study)]
+
+
+def artefact_tables(study: Study, drawn: Sequence[Drawn], tables: Sequence[Table], command: str) -> list[Table]:
+    """The artefact description: where these figures and tables come from, and what making them again takes."""
+    own = {table.name: table for table in tables}
+    return [artefacts(study, drawn, tables, command), reproduction(study, own["devices"], own["software"], command)]
+
+
+def write_tables(study: Study, tables: Sequence[Table], folder: Path) -> None:
+    """Each table as CSV and LaTeX; ``headline.csv`` has all configurations, ``all.tex`` is a document with all tables."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in tables:
+        table.data.to_csv(folder / f"{table.name}.csv", index=False)
+        (folder / f"{table.name}.tex").write_text(floats(table), encoding="utf-8")
+    headline(study).to_csv(folder / "headline.csv", index=False)
+    (folder / "headline.tex").write_text(latex(study), encoding="utf-8")
+    (folder / f"{KEY}.bib").write_text(bibtex(study), encoding="utf-8")
+    (folder / "all.tex").write_text(document([table.name for table in tables], KEY, KEY), encoding="utf-8")

@@ -1,0 +1,58 @@
+"""How to cite the suite: an entry for BibTeX from CITATION.cff, with the commits that the records are from."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from analysis.records import Study
+from analysis.tables.devices import commit
+from analysis.tables.typeset import escape
+
+KEY = "edgejoule"
+CITATION = Path(__file__).resolve().parents[2] / "CITATION.cff"
+
+
+@cache
+def about() -> dict[str, Any]:
+    """What CITATION.cff says; of a package that was installed without it, what its metadata say."""
+    try:
+        found = yaml.safe_load(CITATION.read_text(encoding="utf-8"))
+    except OSError:
+        found = _installed()
+    return dict(found)
+
+
+def _installed() -> dict[str, Any]:
+    try:
+        own = metadata.metadata("edgejoule")
+    except metadata.PackageNotFoundError:
+        return {"title": "EdgeJoule", "authors": [{"name": "EdgeJoule contributors"}]}
+    authors = [{"name": own["Author"]}] if "Author" in own else []
+    return {"title": f"EdgeJoule: {own['Summary']}", "version": own["Version"], "authors": authors}
+
+
+def bibtex(study: Study) -> str:
+    """``@misc``, which every bibliography style knows. Braces keep names of organisations and capitals as they are."""
+    found = about()
+    commits = list(dict.fromkeys(commit(record["environment"]) for record in study.records))
+    fields = {
+        "title": f"{{{escape(found['title'])}}}",
+        "author": " and ".join(_author(author) for author in found.get("authors", ())),
+        "year": str(found.get("date-released", ""))[:4],
+        "howpublished": escape(f"Software, version {found['version']}") if "version" in found else "Software",
+        "note": escape(f"{'Commit' if len(commits) == 1 else 'Commits'} {', '.join(commits)}"),
+        "url": str(found.get("repository-code", found.get("url", ""))),
+    }
+    lines = [f"  {name} = {{{text}}}" for name, text in fields.items() if text]
+    return f"@misc{{{KEY},\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _author(author: dict[str, str]) -> str:
+    if "family-names" in author:
+        return escape(", ".join(author[key] for key in ("family-names", "given-names") if key in author))
+    return f"{{{escape(author['name'])}}}"

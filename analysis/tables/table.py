@@ -1,0 +1,103 @@
+"""A table: its rows as data, and how its columns are shown. The page, the CSV and LaTeX are made from the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+NUMBER, TEXT, CODE = "number", "text", "code"
+MISSING = "-"
+
+
+@dataclass(frozen=True)
+class Column:
+    """``key`` names the data. A number is shown with ``digits`` significant ones, and, with ``interval``, the bounds that are
+    in ``key_low`` and ``key_high`` beside it; ``print_interval`` says whether on paper too, which is narrow."""
+
+    key: str
+    title: str
+    unit: str = ""
+    kind: str = TEXT
+    digits: int = 3
+    interval: bool = False
+    print_interval: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is shown: a value, and its bounds where it has them."""
+
+    text: str
+    bounds: tuple[str, str] | None = None
+
+    @property
+    def interval(self) -> str:
+        return "" if self.bounds is None else f"[{self.bounds[0]}, {self.bounds[1]}]"
+
+
+@dataclass(frozen=True)
+class Table:
+    """``name`` is its file; the caption says n, interval, measured or modelled. ``data`` holds more than is shown."""
+
+    name: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    data: pd.DataFrame
+
+    def rows(self, limit: int | None = None) -> list[list[Cell]]:
+        found = self.data if limit is None else self.data.head(limit)
+        return [[_cell(row, column) for column in self.columns] for row in found.to_dict("records")]
+
+
+def plain_table(name: str, title: str, data: pd.DataFrame) -> Table:
+    """Any data as a table: its columns by their own names."""
+    columns = tuple(
+        Column(str(key), str(key), kind=NUMBER if pd.api.types.is_numeric_dtype(data[key]) else TEXT, digits=5) for key in data
+    )
+    return Table(name, title, "", columns, data)
+
+
+def significant(value: Any, digits: int = 3) -> str:
+    """A number with at least ``digits`` significant digits, whole numbers in full; powers of ten only where they are needed."""
+    if is_missing(value):
+        return MISSING
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, int) or value == 0 or math.isinf(value):
+        return str(int(value)) if math.isfinite(value) else str(value)
+    size = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if -4 <= size < 7:
+        return f"{value:.{max(0, digits - 1 - size)}f}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def short(value: float) -> str:
+    """A number in a sentence: three significant digits, without zeros at the end."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}" if abs(value) < 1e7 else f"{value:.2e}"
+
+
+def is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA
+
+
+def join(words: Sequence[str], last: str = "and") -> str:
+    """``a, b and c``"""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def _cell(row: Mapping[Any, Any], column: Column) -> Cell:
+    value = row[column.key]
+    if is_missing(value):
+        return Cell(MISSING)
+    if column.kind != NUMBER:
+        return Cell(str(value))
+    low, high = (row.get(f"{column.key}_{side}") if column.interval else None for side in ("low", "high"))
+    if is_missing(low) or is_missing(high):
+        return Cell(significant(value, column.digits))
+    return Cell(significant(value, column.digits), (significant(low, column.digits), significant(high, column.digits)))

@@ -1,0 +1,100 @@
+"""Power over time from the readings of a point: watts of each host on one axis, and what the ranks did meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+ALL = "all"
+MARKS = ("replication", "idle", "warm-up", "timed", "evaluation")
+
+LEAST_EDGES = 3  # of bins
+
+
+def power_of(record: Mapping[str, Any], bin_s: float) -> pd.DataFrame | None:
+    """Mean watts in bins of ``bin_s``: a row for each host and bin, and for the sum (host ``all``), with ``phase``, one of
+    ``MARKS`` or nothing, at the middle of the bin. ``time_s`` begins with the first bin that every host has readings of.
+
+    None where the point has no trace, or none as long as two bins.
+    """
+    path = Path(record["folder"]) / "power.parquet" if "folder" in record else None
+    if path is None or not path.exists():
+        return None
+    table = pq.read_table(path)
+    described, rows = json.loads(table.schema.metadata[b"channels"]), table.to_pandas()
+    traces = [trace for trace in described if trace["in_total"]]
+    readings = [rows[(rows["host"] == trace["host"]) & (rows["source"] == trace["source"])] for trace in traces]
+    if not traces or any(own.empty for own in readings):
+        return None
+    first, last = max(own["t_s"].min() for own in readings), min(own["t_s"].max() for own in readings)
+    edges = np.arange(max(first, 0), last, bin_s)
+    if len(edges) < LEAST_EDGES:
+        return None
+    watts: dict[str, np.ndarray] = {}  # type: ignore[type-arg]
+    for trace, own in zip(traces, readings, strict=True):
+        name = trace["host"] if trace["host"] not in watts else f"{trace['host']} {trace['source']}"
+        watts[name] = _calibrated(trace, own, edges)
+    middles = (edges[:-1] + edges[1:]) / 2
+    marks = phases_of(record, float(rows["t_s"].max()))
+    phase = [next((name for name, start, end in marks if start <= at < end), "") for at in middles]
+    frames = [
+        pd.DataFrame({"host": host, "time_s": edges[:-1] - edges[0], "power_W": values, "phase": phase})
+        for host, values in {ALL: np.sum(list(watts.values()), axis=0), **watts}.items()
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _calibrated(trace: Mapping[str, Any], rows: pd.DataFrame, edges: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    calibration = trace["calibration"] or {"gain": 1.0, "offset_W": 0.0}
+    total = np.full(len(edges) - 1, float(calibration["offset_W"]))
+    for channel in (c for c in trace["channels"] if c["id"] in trace["in_total"]):
+        own = rows[rows["channel"] == channel["id"]]
+        total += calibration["gain"] * _watts(own["raw"].to_numpy(), own["t_s"].to_numpy(), edges, channel)
+    return total
+
+
+def _watts(raw: np.ndarray, seconds: np.ndarray, edges: np.ndarray, channel: Mapping[str, Any]) -> np.ndarray:  # type: ignore[type-arg]
+    if channel["kind"] == "power":
+        joules = np.concatenate([[0], np.cumsum((raw[1:] + raw[:-1]) / 2 * channel["scale"] * np.diff(seconds))])
+    else:
+        steps = np.diff(raw)
+        steps = np.where(steps < 0, steps + (channel["modulus"] or 0), steps)
+        joules = np.concatenate([[0], np.cumsum(steps * channel["scale"])])
+    found: np.ndarray = np.diff(np.interp(edges, seconds, joules)) / np.diff(edges) + channel["baseline_W"]  # type: ignore[type-arg]
+    return found
+
+
+def phases_of(record: Mapping[str, Any], last_s: float) -> list[tuple[str, float, float]]:
+    """What the ranks did from when to when, in seconds from the start of the run, in order and without overlap.
+
+    Warm-up ends where the first timed window begins; what is between windows, or between idle and training, is evaluation.
+    Records that do not keep when idle was have half of ``energy.idle.seconds`` before the warm-up and half before ``last_s``,
+    the last reading: up to some tenths of a second off, since ranks settle first.
+    """
+    time = record["time"]
+    windows = [(window["start_s"], window["end_s"]) for window in time["windows"]]
+    warm_up = windows[0][0] - sum(time["warmup"]["step_s"])
+    before, after = _idle(record, warm_up, last_s)
+    sent = record.get("replication") or {}
+    found = [("replication", sent["start_s"], sent["start_s"] + sent["seconds"])] if "start_s" in sent else []
+    found += [("idle", *before), ("evaluation", before[1], warm_up)] if record["learning"]["initial"] else [("idle", *before)]
+    found.append(("warm-up", warm_up, windows[0][0]))
+    starts = [*(start for start, _ in windows[1:]), after[0]]
+    for (start, end), following in zip(windows, starts, strict=True):
+        found += [("timed", start, end), ("evaluation", end, following)]
+    return [phase for phase in [*found, ("idle", *after)] if phase[2] > phase[1]]
+
+
+def _idle(record: Mapping[str, Any], warm_up: float, last_s: float) -> list[tuple[float, float]]:
+    known = record["time"].get("idle")
+    if known:
+        return [(window["start_s"], window["end_s"]) for window in known]
+    idle_s = record["energy"]["idle"]["seconds"] / 2
+    begin = record["time"]["startup_s"] if record["learning"]["initial"] else warm_up - idle_s
+    return [(begin, begin + idle_s), (last_s - idle_s, last_s)]
