@@ -1,4 +1,4 @@
-"""The command line of the analysis: ``python -m analysis report|check|compare|import|gallery``."""
+"""The command line of the analysis: ``python -m analysis report|check|compare|import|publish|gallery``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from analysis import comparing, gallery, imports, tables
+from analysis import comparing, gallery, imports, publishing, tables
 from analysis.comparing import select
 from analysis.records import Study
 from analysis.report import FORMATS, write_report
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m analysis", description="From the records of studies to reports and figures.")
-    verbs = top.add_subparsers(required=True, metavar="report|check|compare|import|gallery")
+    verbs = top.add_subparsers(required=True, metavar="report|check|compare|import|publish|gallery")
     report = verbs.add_parser(
         "report",
         help="figures, tables and the page of a study",
@@ -73,6 +73,15 @@ def parser() -> argparse.ArgumentParser:
     )
     imports.add_arguments(imported)
     imported.set_defaults(verb=imports.import_verb)
+    given = verbs.add_parser(
+        "publish",
+        help="a copy of a study's records to give away, without paths and boot ids",
+        epilog="example: python -m analysis publish results/quickstart --into artefact/quickstart",
+    )
+    given.add_argument("study", help=STUDY_HELP)
+    given.add_argument("--into", type=Path, required=True, help="folder of the copy; must not exist")
+    given.add_argument("--power", choices=publishing.POWER, default="first", help="raw power of which repeats (default: first)")
+    given.set_defaults(verb=publish_verb)
     pictures = verbs.add_parser(
         "gallery", help="make docs/gallery again from its records", epilog="example: python -m analysis gallery"
     )
@@ -124,6 +133,12 @@ def check_verb(arguments: argparse.Namespace) -> int:
         print(f"FAILED  {line}")
     bad = [record for record in study.records if record["status"] not in ("ok", "oom")]
     return 1 if bad or study.problems or any(check["status"] == "failed" for check in own) else 0
+
+
+def publish_verb(arguments: argparse.Namespace) -> int:
+    count = publishing.publish(select(arguments.study), arguments.into, arguments.power)
+    print(f"{count} records in {arguments.into}")
+    return 0
 
 
 def gallery_verb(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -84,3 +85,9 @@ def plain(value: Any) -> str:
     if isinstance(value, list) and value and all(isinstance(inner, str) for inner in value):
         return ",".join(value)
     return f"{value:g}" if isinstance(value, float) else str(value).replace(" ", "")
+
+
+def natural(label: str) -> tuple[tuple[float, str], ...]:
+    """Order of labels with their numbers as numbers: batch=8 before batch=16."""
+    parts_ = re.findall(r"[0-9.]*[0-9]|[^0-9]+", label)
+    return tuple((float(part), "") if part.replace(".", "", 1).isdigit() else (-1.0, part) for part in parts_)

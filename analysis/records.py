@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.labels import labels_of, short_label
+from analysis.labels import labels_of, natural, short_label
 from analysis.points import points_frame
 from bench.errors import UserError
 from bench.record.schema import load_record
@@ -81,7 +81,11 @@ def ordered(study: Study) -> list[dict[str, Any]]:
     """Good records by strategy (the single process first), then by label and repeat: the order of every figure."""
     return sorted(
         study.good,
-        key=lambda record: (place(record["point"]["strategy"]), label_of(record["point"]), record["point"]["repeat"]),
+        key=lambda record: (
+            place(record["point"]["strategy"]),
+            natural(label_of(record["point"])),
+            record["point"]["repeat"],
+        ),
     )
 
 

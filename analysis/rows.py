@@ -5,7 +5,6 @@ Names of configurations lie flat beside their row, however long and however many
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.points import points_frame
-from analysis.records import Study, label_of, ordered, place
+from analysis.records import Study, label_of, ordered
 from analysis.statistics import Summary
 from analysis.style import TALLEST_IN, Drawn, Layout, names_in, new_figure, slug, text_in, wrapped
 from bench.record.statistics import SMALLEST_N
@@ -61,9 +60,7 @@ class Part:
 def parts(study: Study, named_kind: bool = False) -> list[Part]:
     """The parts of a study in their order. ``named_kind``: the figure's name has the kind of energy in it already."""
     found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for record in sorted(
-        ordered(study), key=lambda record: (place(record["point"]["strategy"]), natural(label_of(record["point"])))
-    ):
+    for record in ordered(study):
         point = record["point"]
         found.setdefault((record["energy"]["kind"], point["model"], point["task"]), []).append(record)
     kinds, works = {kind for kind, *_ in found}, {tuple(work) for _, *work in found}
@@ -74,12 +71,6 @@ def parts(study: Study, named_kind: bool = False) -> list[Part]:
         of = f"{model} on {task}. " if len(works) > 1 else ""
         made.append(Part(kind, model, task, tuple(records), ending, of))
     return made
-
-
-def natural(label: str) -> tuple[tuple[float, str], ...]:
-    """Order of labels with their numbers as numbers: batch=8 before batch=16."""
-    parts_ = re.findall(r"[0-9.]*[0-9]|[^0-9]+", label)
-    return tuple((float(part), "") if part.replace(".", "", 1).isdigit() else (-1.0, part) for part in parts_)
 
 
 def pages(heights_in: Sequence[float], groups: Sequence[str], room_in: float = TALLEST_IN - AROUND_IN) -> list[list[int]]:

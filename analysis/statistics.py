@@ -158,6 +158,8 @@ def interval_note(counts: Sequence[int]) -> str:
     """What a caption says about the spread of repeats."""
     least, most = min(counts), max(counts)
     n = f"n = {least}" if least == most else f"n = {least} to {most}"
+    if most == 1:
+        return "one repeat of each (n = 1): its spread is unknown, and there is no interval"
     if least < SMALLEST_N:
         return (
             f"{n} repeats: too few for a 95 % interval of the median (six are needed), so every repeat is drawn; "

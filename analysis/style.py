@@ -124,7 +124,7 @@ def line_styles(strategies: Sequence[str]) -> list[dict[str, Any]]:
     lines, another dash for each and a marker that no other line has, or at least none with this dash."""
     seen: dict[str, int] = {}
     taken = {marker(strategy) for strategy in strategies}
-    pairs: set[tuple[str, int]] = set()
+    pairs = {(shape, 0) for shape in taken}
     found = []
     for strategy in strategies:
         number = seen.get(strategy, 0)

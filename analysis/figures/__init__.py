@@ -21,6 +21,7 @@ from analysis.figures import (
     schedule,
     sensitivity,
     spread,
+    steps,
     timeline,
     topology,
     traffic,
@@ -49,7 +50,7 @@ FIGURES: tuple[Callable[[Study, Layout], list[Drawn]], ...] = (
     traffic.draw,
     learning.draw_loss,
     learning.draw_metric,
-    learning.draw_steps,
+    steps.draw,
     spread.draw,
     timeline.draw,
 )

@@ -4,7 +4,6 @@ a bar for each parallelism, a row of panels for each work. What ran out of memor
 from __future__ import annotations
 
 import itertools
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
 from analysis.captions import left_out, ranks_label, some
-from analysis.labels import plain
+from analysis.labels import natural, plain
 from analysis.points import factor_row
 from analysis.records import Study, place
 from analysis.statistics import summarise
@@ -108,15 +107,10 @@ def bars_of(study: Study, kind: str) -> tuple[list[Bar], list[str], list[str]]:
             found.append(Bar(str(work), str(group), series.strategy, about, own, tuple(rows["point"])))
     work_order, group_order = list(works.sort_index().unique()), list(groups.unique())
     found.sort(
-        key=lambda bar: (work_order.index(bar.work), group_order.index(bar.group), place(bar.strategy), _natural(bar.about))
+        key=lambda bar: (work_order.index(bar.work), group_order.index(bar.group), place(bar.strategy), natural(bar.about))
     )
     follow = [name for name in together.follow if not name.startswith(OWN) and name not in names]
     return found, names, follow
-
-
-def _natural(text: str) -> list[tuple[float, str]]:
-    """A key that sorts numbers in names by their value."""
-    return [(float(part), "") if part.isdigit() else (-1.0, part) for part in re.split(r"(\d+)", text)]
 
 
 def _draw(study: Study, kind: str, column: str, name: str, ylabel: str, layout: Layout) -> list[Drawn]:

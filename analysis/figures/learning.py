@@ -10,7 +10,6 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from analysis.figures.steps import about, curves
-from analysis.figures.steps import draw as draw_steps
 from analysis.records import Study
 from analysis.rows import Part, numbered, pages, parts
 from analysis.style import (
@@ -25,8 +24,6 @@ from analysis.style import (
     slug,
     wrapped,
 )
-
-__all__ = ["draw_loss", "draw_metric", "draw_steps"]
 
 SMOOTHED = 5
 ONE_PANEL = 6

@@ -10,9 +10,10 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from analysis.labels import natural
 from analysis.points import MIB
 from analysis.records import Study, label_of, place
-from analysis.rows import Part, bar_note, lines_of, natural, numbered, pages, parts, row_figure, show_repeats
+from analysis.rows import Part, bar_note, lines_of, numbered, pages, parts, row_figure, show_repeats
 from analysis.statistics import summarise
 from analysis.style import Drawn, Layout, colour, drawing, legend_above, names_in, slug
 
