@@ -2,9 +2,9 @@
 
     python -m analysis publish results/quickstart --into artefact/quickstart
 
-Kept is every number. Replaced are the project's folder (``.``), home folders (``~``) and boot ids (``boot-1``, ...); left out are
-logs' folders, configurations and events, and raw power but that of first repeats. Host names, addresses and processors stay:
-they are the environment. ``environment.published`` says that a record is such a copy.
+Kept is every number. Replaced are the project's folder (``.``), home folders (``~``) and boot ids (``boot-1``, ...). Left out
+are logs, configurations and events, and raw power but that of first repeats. Host names, addresses and processors stay: they
+are the environment. ``environment.published`` says that a record is such a copy.
 """
 
 from __future__ import annotations

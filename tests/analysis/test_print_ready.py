@@ -13,14 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.figures import FIGURES
-from analysis.figures.prediction import draw as draw_prediction
 from analysis.records import load_study
 from analysis.style import IEEE, LAYOUTS, Drawn, close, drawing
 from tests.analysis.made import paper_study, rich_record, with_traces
 from tests.analysis.print_ready import assert_grey_safe, assert_print_ready, overlaps
 
 UNITLESS = ("Training loss", "Optimizer step", "Validation accuracy", "Validation perplexity")
-ALL_FIGURES = tuple(dict.fromkeys([*FIGURES, draw_prediction]))
+
 FOUR = ("single", "data", "tensor", "pipeline")
 
 
@@ -106,7 +105,7 @@ def test_colour_alone_does_not_tell_apart(
 
 def test_fonts_are_those_of_the_layout_while_they_are_measured(tmp_path: Path) -> None:
     """Measured in another font than the printed one, texts have another width, and the probe proves nothing."""
-    (drawn,) = ALL_FIGURES[0](load_study(with_traces(tmp_path / "s", [rich_record("data")])), IEEE)
+    (drawn,) = FIGURES[0](load_study(with_traces(tmp_path / "s", [rich_record("data")])), IEEE)
     label = drawn.figure.axes[0].xaxis.label
     assert_print_ready(drawn, IEEE, UNITLESS)
     measured = label.get_window_extent().width
@@ -151,7 +150,7 @@ STUDIES: dict[str, Callable[[], list[dict[str, Any]]]] = {
 def test_figures_of_every_layout_are_ready(which: str, name: str, tmp_path: Path) -> None:
     layout = LAYOUTS[name]
     study = load_study(with_traces(tmp_path / "study", STUDIES[which]()))
-    found = [figure for draw in ALL_FIGURES for figure in draw(study, layout)]
+    found = [figure for draw in FIGURES for figure in draw(study, layout)]
     assert len({figure.name for figure in found}) == len(found), "two figures would be written to one file"
     for figure in found:
         assert_print_ready(figure, layout, unitless=UNITLESS)
