@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     )
     report.add_argument("--column", choices=sorted(LAYOUTS), default="ieee", help="what figures are to fit (default: ieee)")
     report.add_argument("--interactive", action="store_true", help="also explore.html, a figure to explore (needs plotly)")
+    report.add_argument("--olympic", action="store_true", help="also means without the fastest and the slowest repeat")
     report.add_argument(
         "--allow-mixed", action="store_true", help="compare points that ran with different code or on different hosts"
     )
@@ -98,7 +99,8 @@ def report_verb(arguments: argparse.Namespace) -> int:
     study = select(arguments.study)
     notes = refuse_mixed(study, arguments.allow_mixed)
     layout = LAYOUTS[arguments.column]
-    page = write_report(study, arguments.out, formats, layout, interactive=arguments.interactive, notes=notes)
+    options = {"interactive": arguments.interactive, "olympic": arguments.olympic}
+    page = write_report(study, arguments.out, formats, layout, notes=notes, **options)
     print_headline(study)
     for line in notes:
         print(f"mixed: {line}")

@@ -16,6 +16,8 @@ from analysis.style import Drawn, Layout, close
 from analysis.tables import Table, artefact_tables, study_tables, write_tables
 
 FORMATS = ("svg", "pdf", "png")
+MADE = ("index.html", "report.md", "reproduce.sh", "explore.html", "figures", "data", "tables")
+LISTED = "files.txt"
 __all__ = ["FORMATS", "write_report"]
 
 
@@ -26,12 +28,15 @@ def write_report(
     layout: Layout,
     *,
     interactive: bool = False,
+    olympic: bool = False,
     notes: Sequence[str] = (),
 ) -> Path:
     """Write ``out``/index.html, report.md, reproduce.sh, figures/, data/ and tables/; the path of the page.
 
-    ``notes`` are warnings that the page begins with. ``interactive`` adds explore.html (UserError without plotly).
+    ``notes`` are warnings that the page begins with. ``interactive`` adds explore.html (UserError without plotly), ``olympic``
+    means without the fastest and the slowest repeat. What an earlier report left there of another study goes away.
     """
+    _clear(out)
     for name in ("figures", "data", "tables"):
         (out / name).mkdir(parents=True, exist_ok=True)
     if interactive:
@@ -40,7 +45,7 @@ def write_report(
         write_explore(study, out / "explore.html")
     drawn = [figure for draw in FIGURES for figure in draw(study, layout)]
     pictures = [picture(figure, out, formats, layout) for figure in drawn]
-    tables = _tables(study, drawn, _command(study, out, formats, layout))
+    tables = _tables(study, drawn, _command(study, out, formats, layout, olympic), olympic)
     write_tables(study, tables, out / "tables")
     for figure in drawn:
         close(figure)
@@ -48,14 +53,30 @@ def write_report(
     (out / "index.html").write_text(page(content), encoding="utf-8")
     (out / "report.md").write_text(markdown(content), encoding="utf-8")
     (out / "reproduce.sh").write_text(script(study), encoding="utf-8")
+    _list(out)
     return out / "index.html"
 
 
-def _tables(study: Study, drawn: Sequence[Drawn], command: str) -> list[Table]:
-    own = study_tables(study)
+def _clear(out: Path) -> None:
+    """Remove the files that an earlier report has listed as its own: a figure that is not drawn again would look current."""
+    listed = out / LISTED
+    if listed.exists():
+        for line in listed.read_text(encoding="utf-8").splitlines():
+            if (path := (out / line)).is_file() and path.resolve().is_relative_to(out.resolve()):
+                path.unlink()
+
+
+def _list(out: Path) -> None:
+    made = [path for top in MADE for path in ([out / top] if (out / top).is_file() else sorted((out / top).rglob("*")))]
+    names = [path.relative_to(out).as_posix() for path in made if path.is_file()]
+    (out / LISTED).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+
+
+def _tables(study: Study, drawn: Sequence[Drawn], command: str, olympic: bool) -> list[Table]:
+    own = study_tables(study, olympic)
     return [*own, *artefact_tables(study, drawn, own, command)]
 
 
-def _command(study: Study, out: Path, formats: Sequence[str], layout: Layout) -> str:
-    options = ["--out", str(out), "--format", ",".join(formats), "--column", layout.name]
+def _command(study: Study, out: Path, formats: Sequence[str], layout: Layout, olympic: bool) -> str:
+    options = ["--out", str(out), "--format", ",".join(formats), "--column", layout.name, *(["--olympic"] if olympic else [])]
     return shlex.join(["python", "-m", "analysis", "report", str(study.folder), *options])

@@ -13,16 +13,18 @@ from analysis.tables.devices import devices, software
 from analysis.tables.factors import factor_table
 from analysis.tables.headline import headline, headline_tables, latex, shown
 from analysis.tables.participants import participants
+from analysis.tables.repeats import energy_known, repeats
 from analysis.tables.table import Table
 from analysis.tables.typeset import document, floats
 
 __all__ = ["Table", "artefact_tables", "headline", "headline_tables", "latex", "shown", "study_tables", "write_tables"]
 
 
-def study_tables(study: Study) -> list[Table]:
+def study_tables(study: Study, olympic: bool = False) -> list[Table]:
     """All tables that say something about the study itself; those of the artefact come with the report."""
-    joining = participants(study)
-    return [*headline_tables(study), *([joining] if joining else []), devices(study), factor_table(study), software(study)]
+    told = [participants(study), repeats(study, olympic), energy_known(study)]
+    own = [table for table in told if table is not None]
+    return [*headline_tables(study), *own, devices(study), factor_table(study), software(study)]
 
 
 def artefact_tables(study: Study, drawn: Sequence[Drawn], tables: Sequence[Table], command: str) -> list[Table]:

@@ -109,12 +109,22 @@ def test_the_report_and_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "data n=2" in (out / "report.md").read_text()
 
 
-def test_the_same_records_give_the_same_figures(tmp_path: Path) -> None:
-    folder = write_study(tmp_path / "study", full(1))
-    for name in ("a", "b"):
-        assert main(["report", str(folder), "--out", str(tmp_path / name), "--format", "svg,pdf"]) == 0
-    for figure in (tmp_path / "a" / "figures").iterdir():
-        assert figure.read_bytes() == (tmp_path / "b" / "figures" / figure.name).read_bytes(), figure.name
+def test_what_an_earlier_report_left_goes_away(tmp_path: Path) -> None:
+    """A figure that is not drawn again would look current; files of the user's own stay."""
+    out = tmp_path / "out"
+    folder = write_study(tmp_path / "study", [make_record("data")])
+    assert main(["report", str(folder), "--out", str(out), "--format", "png"]) == 0
+    (out / "figures" / "mine.png").write_bytes(b"own")
+    first = {path.name for path in (out / "figures").iterdir()}
+    assert "energy_time_modelled.png" in first
+    silent = write_study(tmp_path / "silent", [make_record("data", kind="none")])
+    assert main(["report", str(silent), "--out", str(out), "--format", "png"]) == 0
+    second = {path.name for path in (out / "figures").iterdir()}
+    assert "mine.png" in second
+    assert not [name for name in second if "energy" in name]
+    listed = (out / "files.txt").read_text().splitlines()
+    assert "index.html" in listed
+    assert all((out / name).is_file() for name in listed)
 
 
 def test_smoke_runs_are_stamped(tmp_path: Path) -> None:

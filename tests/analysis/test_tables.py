@@ -375,3 +375,31 @@ def test_an_empty_table_says_so() -> None:
     text = floats(devices(study([make_record("data")])))
     assert_compiles(text)
     assert r"\multicolumn{11}{l}{none}" in text
+
+
+def test_repeats_and_what_is_known_of_energy() -> None:
+    """Nine repeats: medians with intervals, Olympic means only where they are asked for, the sensor's part kept apart."""
+    own = study([make_record(strategy, n) for strategy in ("single", "data") for n in range(9)])
+    found = {table.name: table for table in study_tables(own, olympic=True)}
+    rows = found["repeats"].data.set_index(["configuration", "quantity"])
+    steps = sorted(make_record("data", n)["time"]["step_s"]["median"] for n in range(9))
+    row = rows.loc[("data n=2", "Step (s)")]
+    assert (row["n"], row["median"], row["median_low"], row["median_high"]) == (9, steps[4], steps[1], steps[7])
+    assert row["olympic"] == pytest.approx(sum(steps[1:8]) / 7)
+    assert row["mean"] == pytest.approx(sum(steps) / 9)
+    assert row["outliers"] == 0
+    assert "step: some differ (Kruskal and Wallis over 2 configurations, p = 0.0" in found["repeats"].caption
+    known = found["uncertainty"].data.set_index("configuration").loc["data n=2"]
+    joules = sorted(make_record("data", n)["energy"]["per_sample_J"] for n in range(9))
+    half = 1.959964 * 0.006 * joules[4]
+    assert known["systematic_half_width_J"] == pytest.approx(half, rel=1e-6)
+    above = ((joules[7] - joules[4]) ** 2 + half**2) ** 0.5
+    below = ((joules[4] - joules[1]) ** 2 + half**2) ** 0.5
+    assert known["combined_half_width_J"] == pytest.approx((above + below) / 2)
+    assert "how well the model was evaluated" in found["uncertainty"].caption
+    assert "olympic" not in [column.key for column in {t.name: t for t in study_tables(own)}["repeats"].columns]
+
+
+def test_one_repeat_has_no_table_of_repeats() -> None:
+    assert "repeats" not in {table.name for table in study_tables(study([make_record("data")]))}
+    assert "uncertainty" not in {table.name for table in study_tables(study([make_record("data", kind="none")]))}
