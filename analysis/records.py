@@ -50,13 +50,7 @@ class Study:
 
 def load_study(folder: Path) -> Study:
     """Read every point of a study. UserError for a folder that is not one, or that holds no record."""
-    marker = folder / "study.json"
-    try:
-        about = json.loads(marker.read_text())
-    except (OSError, ValueError):
-        raise UserError(f"{folder} is not a study (no readable study.json); give results/STUDY") from None
-    if about.get("schema") != STUDY:
-        raise UserError(f"{marker} has schema {about.get('schema')!r}, this version reads {STUDY!r}")
+    about = about_study(folder)
     records, problems = [], []
     for point in sorted(path for path in folder.iterdir() if path.is_dir()):
         try:
@@ -67,6 +61,18 @@ def load_study(folder: Path) -> Study:
         more = f": {problems[0]}" if problems else ""
         raise UserError(f"{folder} holds no record yet{more}; run python -m bench study={folder.name} first")
     return study_of(about["study"], folder, records, problems)
+
+
+def about_study(folder: Path) -> dict[str, Any]:
+    """What study.json says. UserError for a folder without one, or with one of another version."""
+    marker = folder / "study.json"
+    try:
+        about: dict[str, Any] = json.loads(marker.read_text())
+    except (OSError, ValueError):
+        raise UserError(f"{folder} is not a study (no readable study.json); give results/STUDY") from None
+    if about.get("schema") != STUDY:
+        raise UserError(f"{marker} has schema {about.get('schema')!r}, this version reads {STUDY!r}")
+    return about
 
 
 def study_of(name: str, folder: Path, records: list[dict[str, Any]], problems: list[str]) -> Study:

@@ -15,9 +15,10 @@ from analysis.imports import joining
 from analysis.imports.joining import Alignment, Joined, Record
 from analysis.imports.mapping import Meter
 from analysis.imports.readings import Log, between
+from analysis.records import about_study
 from bench.errors import UserError
 from bench.record.schema import load_record, problem
-from bench.record.study import STUDY, check_study, open_study
+from bench.record.study import check_study, open_study
 from bench.record.writer import write_json, write_power
 
 WITH_NUMBERS = ("ok", "invalid")
@@ -49,13 +50,7 @@ class Told:
 
 def read_source(folder: Path, pattern: str) -> Source:
     """UserError for a folder that is no study, and where no point fits the pattern."""
-    marker = folder / "study.json"
-    try:
-        about = json.loads(marker.read_text())
-    except (OSError, ValueError):
-        raise UserError(f"{folder} is not a study (no readable study.json); give results/STUDY") from None
-    if about.get("schema") != STUDY:
-        raise UserError(f"{marker} has schema {about.get('schema')!r}, this version reads {STUDY!r}")
+    about = about_study(folder)
     found: dict[Path, Record] = {}
     others, problems = [], []
     folders = sorted(path for path in folder.iterdir() if path.is_dir())

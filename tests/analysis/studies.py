@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from analysis.figures import FIGURES
-from analysis.records import load_study
-from analysis.style import IEEE, Drawn, close
+from analysis.records import Study, load_study, study_of
+from analysis.style import IEEE, Drawn, Layout, close
 from bench.record.writer import write_json
 from tests.records import make_record
 
@@ -25,6 +26,21 @@ def write_study(folder: Path, records: list[dict[str, Any]]) -> Path:
 def full(repeats: int = 3, **changes: Any) -> list[dict[str, Any]]:
     """Four strategies on two ranks, ``repeats`` of each."""
     return [make_record(strategy, repeat, **changes) for repeat in range(repeats) for strategy in STRATEGIES]
+
+
+def study(records: Sequence[dict[str, Any]]) -> Study:
+    """A study of these records that is in no folder."""
+    return study_of("test", Path("test"), list(records), [])
+
+
+def drawn_by(
+    draw: Callable[[Study, Layout], list[Drawn]], records: Sequence[dict[str, Any]], layout: Layout = IEEE
+) -> list[Drawn]:
+    """What one figure's function draws of these records."""
+    found = draw(study(records), layout)
+    for figure in found:
+        close(figure)
+    return found
 
 
 def drawn(folder: Path) -> dict[str, Drawn]:

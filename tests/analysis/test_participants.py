@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from analysis.figures.participants import draw, marginal
-from analysis.records import Study, study_of
 from analysis.style import IEEE, LAYOUTS, Drawn, Layout, close
 from tests.analysis.print_ready import assert_print_ready
+from tests.analysis.studies import drawn_by, study
 from tests.records import make_record
 
 CLASSES = {"orin-1": "jetson-orin-nano", "nx-1": "jetson-xavier-nx", "pi-1": "raspberry-pi-5"}
 HOSTS = list(CLASSES)
 
 
-def study(records: Sequence[dict[str, Any]]) -> Study:
-    return study_of("test", Path("test"), list(records), [])
-
-
 def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
-    found = draw(study(records), layout)
-    for figure in found:
-        close(figure)
-    return found
+    return drawn_by(draw, records, layout)
 
 
 def record(strategy: str, hosts: Sequence[str], rate: float, watts: float, repeat: int = 0, **changes: Any) -> dict[str, Any]:

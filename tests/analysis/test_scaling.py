@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,23 +11,16 @@ import pytest
 
 from analysis.bounds import amdahl, communication_s, lines_of
 from analysis.figures.scaling import draw
-from analysis.records import Study, study_of
 from analysis.style import IEEE, LAYOUTS, Drawn, Layout, close
 from tests.analysis.print_ready import assert_print_ready
+from tests.analysis.studies import drawn_by, study
 from tests.records import make_record
 
 HOSTS = ["pi-1", "pi-2", "pi-3", "pi-4"]
 
 
-def study(records: Sequence[dict[str, Any]]) -> Study:
-    return study_of("test", Path("test"), list(records), [])
-
-
 def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
-    found = draw(study(records), layout)
-    for figure in found:
-        close(figure)
-    return found
+    return drawn_by(draw, records, layout)
 
 
 def record(strategy: str, ranks: int, rate: float, repeat: int = 0, wire_bytes: float = 0.0, **point: Any) -> dict[str, Any]:

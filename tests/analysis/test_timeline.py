@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,23 +12,16 @@ import pytest
 from matplotlib.dates import date2num
 
 from analysis.figures.timeline import STATUSES, draw, time_ticks
-from analysis.records import Study, study_of
 from analysis.style import IEEE, LAYOUTS, MARKERS, Drawn, Layout, close
 from tests.analysis.print_ready import assert_print_ready
+from tests.analysis.studies import drawn_by, study
 from tests.records import make_record
 
 BEGIN = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 
 
-def study(records: Sequence[dict[str, Any]]) -> Study:
-    return study_of("test", Path("test"), list(records), [])
-
-
 def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
-    found = draw(study(records), layout)
-    for figure in found:
-        close(figure)
-    return found
+    return drawn_by(draw, records, layout)
 
 
 def at(record: dict[str, Any], minutes: float, lasted_s: float = 60.0) -> dict[str, Any]:

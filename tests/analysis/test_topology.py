@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analysis.figures.topology import draw, order_of
-from analysis.records import Study, study_of
 from analysis.style import IEEE, LAYOUTS, TALLEST_IN, Drawn, Layout, close
 from tests.analysis.print_ready import assert_print_ready
+from tests.analysis.studies import drawn_by, study
 from tests.records import make_record
 
 SWITCHES = {"pi-1": "left", "pi-2": "left", "pi-3": "right", "pi-4": "right"}
 NEAR, FAR = ["pi-1", "pi-2", "pi-3", "pi-4"], ["pi-1", "pi-3", "pi-2", "pi-4"]
 
 
-def study(records: Sequence[dict[str, Any]]) -> Study:
-    return study_of("test", Path("test"), list(records), [])
-
-
 def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
-    found = draw(study(records), layout)
-    for figure in found:
-        close(figure)
-    return found
+    return drawn_by(draw, records, layout)
 
 
 def record(strategy: str, hosts: Sequence[str], rate: float, repeat: int = 0, **changes: Any) -> dict[str, Any]:
