@@ -59,8 +59,8 @@ def steps(host: Host, project: Path, elsewhere: Sequence[Path], present: Sequenc
     excludes = [f"--exclude={name}" for name in NOT]
     there = f"{host.login}:{project}/"
     mirror = ["rsync", "-a", "-e", shlex.join(SSH)]
-    # Weights may be a link to where they really are, and that is not there on the host. Code has links of its own: the
-    # sensors' trees of the tests point to what is in no file system.
+    # Weights may be a link to where they really are, and that is not there on the host. Code is copied with its links as
+    # they are: the sensors' trees of the tests have circles, as sysfs has, and following them never ends.
     rsync = ["rsync", "-a", "--copy-unsafe-links", "-e", shlex.join(SSH)]
     brought = [f"--exclude=/{name}" for name in present]
     code = [str(project / name) for name in present]

@@ -126,6 +126,7 @@ def _clipped(stretches: Sequence[tuple[float, float]], windows: Sequence[tuple[f
 
 
 def seconds(own: Stretches, windows: Sequence[tuple[float, float]], labels: Sequence[str]) -> dict[str, float]:
+    """Seconds of a rank's main thread inside ``windows`` by label; they add up to the windows' length."""
     spent = {label: float(np.diff(_clipped(own.get(label, ()), windows)).sum()) for label in labels[1:]}
     rest = math.fsum(end - begin for begin, end in windows) - math.fsum(spent.values())
     return {labels[0]: rest if rest > 1e-9 else 0.0, **spent}

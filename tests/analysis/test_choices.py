@@ -12,16 +12,14 @@ from analysis.figures.choices import draw, with_split
 from analysis.records import study_of
 from analysis.style import IEEE, LAYOUTS, Drawn, Layout, close
 from tests.analysis.print_ready import assert_print_ready
+from tests.analysis.studies import drawn_by
 from tests.records import make_record
 
 SPLITS = {"data": ("shares", [20, 12]), "pipeline": ("stages", [[0, 2], [2, 6]])}
 
 
 def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
-    found = draw(study_of("test", Path("test"), list(records), []), layout)
-    for figure in found:
-        close(figure)
-    return found
+    return drawn_by(draw, records, layout)
 
 
 def waits(repeats: int = 1, **changes: Any) -> list[dict[str, Any]]:

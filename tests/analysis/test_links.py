@@ -17,6 +17,7 @@ from analysis.records import study_of
 from analysis.statistics import Summary, summarise
 from analysis.style import IEEE, LAYOUTS, Drawn, Layout, close
 from tests.analysis.print_ready import assert_print_ready
+from tests.analysis.studies import drawn_by
 from tests.records import make_record
 
 RATES = {"wifi-4": 0.5e8, "ethernet-100m": 1e8, "wifi-5": 4e8, "ethernet-1g": 10e8}
@@ -44,10 +45,7 @@ def of_laws(repeats: int = 1, rates: dict[str, float] | None = None, **changes: 
 
 
 def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
-    found = draw(study_of("test", Path("test"), list(records), []), layout)
-    for figure in found:
-        close(figure)
-    return found
+    return drawn_by(draw, records, layout)
 
 
 def test_two_power_laws_cross_where_they_do() -> None:

@@ -12,6 +12,7 @@ from analysis.figures.power_modes import draw, mode_name
 from analysis.records import study_of
 from analysis.style import IEEE, LAYOUTS, Drawn, Layout, close
 from tests.analysis.print_ready import assert_print_ready
+from tests.analysis.studies import drawn_by
 from tests.records import make_record
 
 MODES = {"MAXN": (40.0, 80.0), "10W": (10.0, 30.0), "25W": (30.0, 45.0)}
@@ -28,10 +29,7 @@ def modes(repeats: int = 1, strategies: dict[str, float] | None = None, **change
 
 
 def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
-    found = draw(study_of("test", Path("test"), list(records), []), layout)
-    for figure in found:
-        close(figure)
-    return found
+    return drawn_by(draw, records, layout)
 
 
 def curve(figure: Drawn, strategy: str) -> list[tuple[float, float]]:

@@ -12,6 +12,7 @@ from analysis.figures.replication import draw
 from analysis.records import study_of
 from analysis.style import IEEE, LAYOUTS, Drawn, Layout, close
 from tests.analysis.print_ready import assert_print_ready
+from tests.analysis.studies import drawn_by
 from tests.records import make_record
 
 RATE = 8e6
@@ -37,10 +38,7 @@ def sent(
 
 
 def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
-    found = draw(study_of("test", Path("test"), list(records), []), layout)
-    for figure in found:
-        close(figure)
-    return found
+    return drawn_by(draw, records, layout)
 
 
 def test_links_bound_the_time() -> None:

@@ -15,14 +15,12 @@ from analysis.records import study_of
 from analysis.style import IEEE, LAYOUTS, Drawn, Layout, close
 from analysis.sweeps import short_labels, sweep
 from tests.analysis.print_ready import assert_print_ready
+from tests.analysis.studies import drawn_by
 from tests.records import make_record
 
 
 def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
-    found = draw(study_of("test", Path("test"), list(records), []), layout)
-    for figure in found:
-        close(figure)
-    return found
+    return drawn_by(draw, records, layout)
 
 
 def batches(repeats: int = 1, levels: tuple[int, ...] = (8, 16, 32), **changes: Any) -> list[dict[str, Any]]:
