@@ -132,7 +132,7 @@ def test_outside_of_an_allocation(tmp_path: Path) -> None:
         "error: cluster=slurm needs an allocation, and SLURM_JOB_NODELIST is not set; start it inside"
     )
     assert len(done.stderr.splitlines()) == 1
-    inside = {"SLURM_JOB_NODELIST": "n1", "PATH": "/usr/bin"}
+    inside = {"SLURM_JOB_NODELIST": "n1", "PATH": str(tmp_path / "nothing")}
     done = bench(tmp_path, "strategy=single", "cluster.launcher=srun", **inside)
     assert done.stderr == (
         "error: cluster.launcher=srun, but srun is not on PATH; start on a node of the allocation, or use mpirun\n"
