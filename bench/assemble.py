@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from bench import states
 from bench.energy.attribute import seconds
 from bench.energy.parts import Cover, find_cover
 from bench.energy.summary import Run, step_joules, summary, window_energy
+from bench.faults.block import checks as fault_checks
+from bench.faults.block import fault_block
 from bench.learning import learning_block
 from bench.record import alike, checks, environment, host_checks, repeats, writer
 from bench.record.point import point_block
@@ -34,8 +37,12 @@ def write(
     traces: Any,
     clock: ClockModel,
     facts: RunFacts,
+    plan_after: Plan | None = None,
 ) -> str:
-    """Write result.json, power.parquet and events.parquet of the point; the record's status."""
+    """Write result.json, power.parquet and events.parquet of the point; the record's status.
+
+    ``plan_after`` is that of the survivors where a rank was killed; all other blocks are of the time before.
+    """
     folder = Path(config["paths"]["point"])
 
     def to_common(rank: int, t_ns: float) -> float:
@@ -80,7 +87,12 @@ def write(
         "checks": [],
         "environment": _environment(config, reports, facts),
     }
-    record["checks"] = [*_checks(config, record, reports), repeats.agree(record, folder)]
+    if plan_after is not None:
+        lives, hosts = [report.lived for report in reports], [report.facts["host"] for report in reports]
+        covers = functools.partial(find_cover, traces, to_common=to_common)
+        record["fault"] = fault_block(config, plan_after, lives, hosts, covers, clock.bound_s, to_common)
+        record["checks"] += fault_checks(config, record["fault"], plan_after, lives)
+    record["checks"] = [*_checks(config, record, reports), *record["checks"], repeats.agree(record, folder)]
     record["status"], record["reason"] = checks.overall(record["checks"])
     if traces:
         writer.write_power(folder / "power.parquet", traces, to_common, found.in_total)

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench import composing, config
 from bench.errors import UserError
+from bench.faults.surviving import check_survives
 from bench.launch.point import write_files
 from bench.record.study import check_study, open_study
 from strategies.errors import PlanError
@@ -25,6 +26,7 @@ def run_inside_mpi(arguments: Sequence[str]) -> int:
     from mpi4py import MPI
 
     from bench import worker
+    from bench.faults.surviving import leave
 
     comm = MPI.COMM_WORLD
     try:
@@ -48,7 +50,7 @@ def run_inside_mpi(arguments: Sequence[str]) -> int:
         raise
     if comm.Get_rank() == 0:
         _report(point)
-    return code
+    return leave(point, code)
 
 
 def _compose(arguments: Sequence[str], size: int) -> dict[str, Any] | None:
@@ -62,6 +64,8 @@ def _compose(arguments: Sequence[str], size: int) -> dict[str, Any] | None:
         plain["ranks"] = size
     experiment = cfg.hydra.runtime.choices.get("experiment")
     point = config.resolve(plain, experiment, composing.RESULTS, ranks=size)
+    if "fault" in point and not plain["dry_run"]:
+        check_survives()
     if plain["dry_run"]:
         from bench.dry_run import show
 

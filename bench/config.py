@@ -12,6 +12,7 @@ from typing import Any
 from bench.boards import in_mode, load_board
 from bench.energy.settings import energy_settings
 from bench.errors import UserError
+from bench.faults.settings import fault_settings
 from bench.fetch import WEIGHTS_FILE, check_sha256, checkpoint_dir
 from bench.launch import cluster as launch_cluster
 from bench.launch.hosts import Host, check_slots
@@ -84,6 +85,9 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
     if config["smoke"]:
         config.update({key: min(value, config[key] or value) for key, value in SMOKE.items()})
     plan_of(config)
+    fault = fault_settings(cfg["fault"], config)
+    if fault is not None:  # without one a point is what it was before there were any
+        config["fault"] = fault
     config["hash"] = _hash(config, _resumed(config))
     point = named(config, results, 0)
     _check_save(point, by_hand=ranks is not None)
@@ -231,7 +235,7 @@ def _check_save(point: Mapping[str, Any], by_hand: bool) -> None:
 def _hash(config: Mapping[str, Any], resumed: Checkpoint | None) -> str:
     """Eight digits of what matters for the result. Weights count by name and hash and a resumed checkpoint by what it holds,
     not by where they lie."""
-    chosen = {key: config[key] for key in MEANINGFUL}
+    chosen = {key: config[key] for key in (*MEANINGFUL, "fault") if key in config}
     chosen["cluster"] = launch_cluster.meaning(config["cluster"])
     chosen["train"] = {key: value for key, value in config["train"].items() if key not in ("save", "resume")}
     if resumed is not None:

@@ -28,6 +28,8 @@ class RankReport:
     """Of the first rank of a host: how it stood before the idle phase and after the last one. Empty elsewhere."""
     mode: dict[str, Any] | None = None
     """Of the first rank of a host: the power mode that was set on it, and whether what was before is restored."""
+    lived: Any = None
+    """Where a rank was killed: what this one saw of it."""
 
 
 @dataclass(frozen=True)

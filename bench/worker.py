@@ -3,8 +3,8 @@
 Rank 0 reads the resolved configuration and broadcasts it; no shared file system and no Hydra is needed. The way of a
 point: set the hosts' power mode, build the shard (and resume a checkpoint), start the power samplers, send the weights
 around where that is to be measured, compare clocks,
-measure idle, warm up, train in timed windows, measure idle and clocks again, put the power mode back, save a checkpoint,
-gather, and let rank 0 write the record.
+measure idle, warm up, train in timed windows, measure idle and clocks again, let a rank fail where that is asked for, put
+the power mode back, save a checkpoint, gather, and let rank 0 write the record.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,8 @@ from strategies.errors import PlanError
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+    from bench.energy.session import EnergySession
+    from bench.faults.surviving import Lived
     from bench.power.session import PowerModes
 
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "cannot allocate memory")
@@ -33,6 +37,8 @@ BAD_INPUT, FAILED, OOM = 2, 1, 3
 def main(argv: list[str]) -> int:
     """Entry of each rank. Errors of the user's making are one line; the job ends on all ranks."""
     from mpi4py import MPI
+
+    from bench.faults.surviving import leave
 
     comm = MPI.COMM_WORLD
     config, error = None, None
@@ -47,7 +53,7 @@ def main(argv: list[str]) -> int:
             print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     run(config, comm)  # an invalid point is the record's to say: an exit code would only make mpirun complain
-    return 0
+    return leave(config, 0)
 
 
 def run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
@@ -85,6 +91,7 @@ def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, A
     from bench import memory, placing
     from bench.energy.clock import ClockModel, measure
     from bench.energy.session import EnergySession
+    from bench.faults import surviving
     from bench.replication import replicate
     from bench.tasks.base import make_task
     from bench.training import Trainer
@@ -92,6 +99,8 @@ def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, A
     from strategies.comm.ledger import Ledger
 
     started, begin_ns = datetime.now(timezone.utc), time.monotonic_ns()
+    if "fault" in config:
+        surviving.check_survives()
     facts = placing.settle(config, comm, where)
     baseline = memory.resident_bytes()
     task = make_task(dict(config))
@@ -115,42 +124,58 @@ def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, A
         idle.append(_idle(config["idle_s"], comm))
         host_states += _host_state(config, facts)
         after = measure(comm, facts["boot_id"])
+        held = {
+            "peak_bytes": memory.peak_bytes(),
+            "baseline_bytes": baseline,
+            **memory.states(strategy.trainable(), trainer.optimizer, strategy.module),
+            "activations_bytes": history.activations_bytes,
+        }
+        report = RankReport(
+            rank=comm.Get_rank(),
+            facts=facts,
+            history=history,
+            entries=list(ledger.entries),
+            losses=[float(loss) for loss in history.losses],
+            memory=held,
+            weights_hash=placing.weights_hash(strategy.module),
+            idle_ns=idle,
+            drawn=[] if config["train"]["resume"] else loaded.drawn,
+            host_states=host_states,
+        )
+        survived = None
+        if "fault" in config:
+            survived = surviving.Failure(config, comm, trainer, partial(_last_words, report, session, modes)).run()
     finally:
         session.stop()
     modes.release()
-    traces = session.gather()
-    held = {
-        "peak_bytes": memory.peak_bytes(),
-        "baseline_bytes": baseline,
-        **memory.states(strategy.trainable(), trainer.optimizer, strategy.module),
-        "activations_bytes": history.activations_bytes,
-    }
+    report = replace(report, mode=modes.state())
+    last_words = None
+    if survived is not None:
+        comm = session.comm = survived.comm
+        report, last_words = replace(report, lived=survived.lived), survived.handed
+    traces, reports = session.gather(), comm.gather(report)
     if config["train"]["save"]:  # gathers whole tensors on rank 0, so the memory of training is read before
         checkpoints.save(strategy, trainer.optimizer, history.steps, Path(config["train"]["save"]), comm)
-    strategy.close()
-
-    report = RankReport(
-        rank=comm.Get_rank(),
-        facts=facts,
-        history=history,
-        entries=ledger.entries,
-        losses=[float(loss) for loss in history.losses],
-        memory=held,
-        weights_hash=placing.weights_hash(strategy.module),
-        idle_ns=idle,
-        drawn=[] if config["train"]["resume"] else loaded.drawn,
-        host_states=host_states,
-        mode=modes.state(),
-    )
-    reports = comm.gather(report)
+    (strategy if survived is None else survived.strategy).close()
     if reports is None or before is None or after is None or traces is None:
         return comm.bcast(None)  # type: ignore[no-any-return]
     from bench import assemble
 
+    if last_words is not None:
+        reports = sorted([*reports, last_words[0]], key=lambda found: found.rank)
+        traces = sorted([*traces, *last_words[1]], key=lambda trace: trace.rank)
     offsets = ClockModel.fit(before, after)
     run_facts = RunFacts(begin_ns, ready_ns, started, datetime.now(timezone.utc), sent)
-    status = assemble.write(config, strategy.made_by, reports, traces, offsets, run_facts)
+    plan_after = None if survived is None else survived.plan
+    status = assemble.write(config, strategy.made_by, reports, traces, offsets, run_facts, plan_after)
     return comm.bcast(0 if status == "ok" else FAILED)  # type: ignore[no-any-return]
+
+
+def _last_words(report: RankReport, session: EnergySession, modes: PowerModes, lived: Lived) -> tuple[RankReport, list[Any]]:
+    """What a rank that will be killed hands over: its report, and the readings of its host if it has them."""
+    session.stop()
+    modes.release()
+    return replace(report, mode=modes.state(), lived=lived), session.traces
 
 
 def _build(config: Mapping[str, Any], comm: MPI.Intracomm, ledger: Any, device: str) -> tuple[Any, Any]:

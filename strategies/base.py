@@ -141,10 +141,15 @@ class Strategy(ABC):
     def sharded(self, values: Mapping[str, Tensor]) -> dict[nn.Parameter, Tensor]:
         """Tensors of the shapes of this rank's parameters, by name, as tensors of the shapes of what is ``trainable``.
 
-        Each has memory of its own if those of ``values`` have. With ``export``, which goes the other way, states of an
+        Each has memory of its own if those of ``values`` have. ``local`` goes the other way; with ``export`` states of an
         optimizer pass from one strategy to another.
         """
         return {parameter: values[name] for name, parameter in self.module.named_parameters()}
+
+    def local(self, values: Mapping[nn.Parameter, Tensor]) -> dict[str, Tensor]:
+        """Tensors of the shapes of what is ``trainable`` as tensors of the shapes of this rank's parameters, by name.
+        Collective."""
+        return {name: values[parameter] for name, parameter in self.module.named_parameters()}
 
     def updated(self) -> None:  # noqa: B027 - most strategies have nothing to do
         """To be called after each step of the optimizer: makes the weights whole where it updated only a part."""

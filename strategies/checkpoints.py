@@ -19,7 +19,7 @@ import os
 import struct
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +130,7 @@ def save(strategy: Strategy, optimizer: torch.optim.Optimizer, steps: int, folde
         except PlanError as problem:
             error = str(problem)
     _agree(error, comm)
-    tensors = {MODEL: strategy.export("weights"), OPTIMIZER: _states(strategy, optimizer, STATES[kind])}
+    tensors = {MODEL: strategy.export("weights"), OPTIMIZER: _states(strategy, states_of(strategy, optimizer))}
     if comm.Get_rank() == 0:
         try:
             _write(folder, tensors, strategy.spec, strategy.shape.dtype, kind, steps)
@@ -152,15 +152,34 @@ def resume(strategy: Strategy, optimizer: torch.optim.Optimizer, folder: Path) -
     with torch.no_grad(), _opened(folder / MODEL) as opened:
         for name, value in _Slices(strategy, opened).items():
             own[name].copy_(value)  # in place: weights may be views of a flat buffer
-    found: dict[nn.Parameter, dict[str, Tensor]] = {}
     with _opened(folder / OPTIMIZER) as opened:
-        for state in STATES[checkpoint.optimizer]:
-            for parameter, value in strategy.sharded(_Slices(strategy, opened, f"{state}/")).items():
-                found.setdefault(parameter, {"step": torch.tensor(float(checkpoint.steps))})[state] = value
+        states = {state: _Slices(strategy, opened, f"{state}/") for state in STATES[checkpoint.optimizer]}
+        load_states(strategy, optimizer, states, checkpoint.steps)
+    return checkpoint.steps
+
+
+def load_states(
+    strategy: Strategy, optimizer: torch.optim.Optimizer, states: Mapping[str, Mapping[str, Tensor]], steps: int
+) -> None:
+    """Put what an optimizer keeps after ``steps`` steps into it: for each of its STATES the tensors of this rank's
+    parameters, by name."""
+    found: dict[nn.Parameter, dict[str, Tensor]] = {}
+    for state, values in states.items():
+        for parameter, value in strategy.sharded(values).items():
+            found.setdefault(parameter, {"step": torch.tensor(float(steps))})[state] = value
     order = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     numbered = {number: found[parameter] for number, parameter in enumerate(order) if parameter in found}
     optimizer.load_state_dict({**optimizer.state_dict(), "state": numbered})
-    return checkpoint.steps
+
+
+def states_of(strategy: Strategy, optimizer: torch.optim.Optimizer) -> dict[str, dict[nn.Parameter, Tensor]]:
+    """What the optimizer keeps of everything ``trainable`` here, by state; before its first step what it would begin with:
+    zero. Raises PlanError for an optimizer that keeps more than a checkpoint holds."""
+    kept = optimizer.state
+    return {
+        state: {p: kept[p][state] if kept.get(p) else torch.zeros_like(p) for p, _ in strategy.trainable()}
+        for state in STATES[_kind(optimizer)]
+    }
 
 
 class _Slices(Mapping[str, Tensor]):
@@ -210,10 +229,9 @@ def _contents(spec: ModelSpec, optimizer: str) -> dict[str, Shapes]:
     return {MODEL: weights, OPTIMIZER: states}
 
 
-def _states(strategy: Strategy, optimizer: torch.optim.Optimizer, states: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
-    """The optimizer's states, whole, on rank 0. Before its first step they are what it would begin with: zero."""
-    for state in states:
-        own = {p: optimizer.state[p][state] if optimizer.state.get(p) else torch.zeros_like(p) for p, _ in strategy.trainable()}
+def _states(strategy: Strategy, states: Mapping[str, Mapping[nn.Parameter, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    """The optimizer's states, whole, on rank 0."""
+    for state, own in states.items():
         for name, whole in strategy.export(own):
             yield f"{state}/{name}", whole
 

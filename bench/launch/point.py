@@ -51,6 +51,7 @@ def job_of(config: Mapping[str, Any]) -> tuple[Launcher, Job]:
         agent=agent_command(cluster["name"]) if cluster.get("emulated") else None,
         bind=cluster.get("bind", "none"),
         forward=forwarded(config),
+        survives="fault" in config,
     )
     return launcher, job
 

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from bench.errors import UserError
 from bench.launch.hosts import Host
-from bench.launch.mpirun import Job, Launcher, check_emulates, seats
+from bench.launch.mpirun import Job, Launcher, check_emulates, check_survives, seats
 
 GROUP = re.compile(r"\[([^\[\]]*)\]")
 RANGE = re.compile(r"^(\d+)(?:-(\d+))?$")
@@ -138,6 +138,7 @@ class Srun(Launcher):
     def command(self, job: Job) -> list[str]:
         if job.agent:
             check_emulates(self)
+        check_survives(self, job)
         self._check(job)
         seated = [host.address for host, ranks in seats(job, round_robin=job.oversubscribe) for _ in range(ranks)]
         threads = {host.threads for host in job.hosts}

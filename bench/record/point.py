@@ -62,4 +62,5 @@ def point_block(config: Mapping[str, Any]) -> dict[str, Any]:
         "power_mode": config["board"]["power_mode"],
         "seed": config["seed"],
         "smoke": config["smoke"],
+        **({"fault": dict(config["fault"])} if "fault" in config else {}),
     }

@@ -28,7 +28,8 @@ PIECE_BYTES = 4 * 2**20
 
 
 class Group:
-    """``axis`` names the group in the ledger; ``members`` are its world ranks in the order of the communicator."""
+    """``axis`` names the group in the ledger; ``members`` are its world ranks in the order of the communicator. ``opened``
+    has all communicators of the mesh, and gets those made here."""
 
     def __init__(
         self,
@@ -39,17 +40,24 @@ class Group:
         wait: Wait = "spin",
         algorithm: str = "mpi",
         aware: bool = False,
+        opened: list[MPI.Comm] | None = None,
         thread: str = "main",
     ) -> None:
         self.comm, self.axis, self.members, self.ledger = comm, axis, members, ledger
+        self.opened = [comm] if opened is None else opened
         self.wait, self.algorithm, self.aware, self.thread = wait, algorithm, aware, thread
         self.size, self.rank = comm.Get_size(), comm.Get_rank()
         self._calls = 0
 
     def for_thread(self) -> Group:
         """The same ranks on a duplicated communicator, for use by one communication thread. Collective."""
-        how = (self.wait, self.algorithm, self.aware)
-        return Group(self.comm.Dup(), self.axis, self.members, self.ledger, *how, thread="comm")
+        how = (self.wait, self.algorithm, self.aware, self.opened)
+        return Group(self.duplicate(), self.axis, self.members, self.ledger, *how, thread="comm")
+
+    def duplicate(self) -> MPI.Comm:
+        """Another communicator of the same ranks. Collective."""
+        self.opened.append(self.comm.Dup())
+        return self.opened[-1]
 
     def all_reduce(self, tensor: Tensor, phase: str | None = None) -> Tensor:
         """The sum over the group as a new tensor; ``tensor`` stays as it is."""

@@ -1,4 +1,4 @@
-"""The mesh of ranks: one communicator per axis, made from a Cartesian communicator."""
+"""The mesh of ranks: one communicator per axis."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Mesh:
     """This rank's place in a mesh and the groups it belongs to.
 
     ``groups[axis]`` holds the ranks that differ from this one only along ``axis``, ordered by their coordinate.
-    ``stages`` is for the messages of pipelines, between any two ranks. World ranks are the plan's ranks: the Cartesian
-    communicator is made without reordering. ``wait``, ``progress``, ``algorithm`` and ``cuda`` say how all operations wait,
-    whether they advance beside the computation, which all-reduce they use, and whether MPI gets buffers on a GPU.
+    ``stages`` is for the messages of pipelines, between any two ranks. World ranks are the plan's ranks. ``wait``,
+    ``progress``, ``algorithm`` and ``cuda`` say how all operations wait, whether they advance beside the computation, which
+    all-reduce they use, and whether MPI gets buffers on a GPU.
     """
 
     def __init__(
@@ -37,15 +37,20 @@ class Mesh:
         if comm.Get_size() != shape.size:
             raise ValueError(f"the mesh {shape.dims} needs {shape.size} ranks, the communicator has {comm.Get_size()}")
         self.shape, self.ledger, self.progress = shape, ledger, progress
-        cart = comm.Create_cart(shape.dims, periods=[False] * len(AXES), reorder=False)
-        self.rank = cart.Get_rank()
+        own = comm.Dup()
+        self.rank = own.Get_rank()
         self.coordinates = shape.coordinates(self.rank)
-        everyone, self._how = tuple(range(shape.size)), (ledger, wait, algorithm, cuda == "aware")
-        self.world = Group(cart, "world", everyone, *self._how)
-        self.stages = Group(cart, "pipeline", everyone, *self._how)
-        self.groups = {
-            axis: Group(cart.Sub([other == axis for other in AXES]), axis, self._members(axis), *self._how) for axis in AXES
-        }
+        self._opened: list[MPI.Comm] = [own]
+        everyone, how = tuple(range(shape.size)), (ledger, wait, algorithm, cuda == "aware", self._opened)
+        self._how = how
+        self.world = Group(own, "world", everyone, *how)
+        self.stages = Group(own, "pipeline", everyone, *how)
+        # Not MPI's Cartesian communicators: they are not made for going on after a failure.
+        self.groups = {}
+        for axis in AXES:
+            members = self._members(axis)
+            self._opened.append(own.Split(color=members[0], key=self.rank))
+            self.groups[axis] = Group(self._opened[-1], axis, members, *how)
 
     def _members(self, axis: str) -> tuple[int, ...]:
         same = {other: at for other, at in self.coordinates.items() if other != axis}
@@ -58,5 +63,11 @@ class Mesh:
         Ranks that belong to several such groups must make them in the same order.
         """
         world: Any = self.world.comm
-        comm = world.Create_group(world.Get_group().Incl(ranks))
-        return Group(comm, name, ranks, *self._how)
+        self._opened.append(world.Create_group(world.Get_group().Incl(ranks)))
+        return Group(self._opened[-1], name, ranks, *self._how)
+
+    def revoke(self) -> None:
+        """End every operation under way on the communicators of this mesh, on all ranks (ULFM): whoever waits in one gets an
+        error. To be called by a rank that found another one dead, for its partners would wait for it."""
+        for comm in self._opened:
+            comm.Revoke()

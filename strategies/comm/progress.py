@@ -53,7 +53,7 @@ class Pump:
     """While active, enters MPI a few thousand times a second, so that messages move while this rank computes."""
 
     def __init__(self, group: Group) -> None:
-        self._comm = group.comm.Dup()
+        self._comm = group.duplicate()
         self._active, self._closed = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="pump", daemon=True)
         self._thread.start()
@@ -71,6 +71,11 @@ class Pump:
         self._thread.join()
 
     def _run(self) -> None:
+        from mpi4py import MPI
+
         while self._active.wait() and not self._closed:
-            self._comm.Iprobe()
+            try:
+                self._comm.Iprobe()
+            except MPI.Exception:  # a rank is dead: whoever waits for it finds out, and says so
+                return
             time.sleep(PUMP_PERIOD_S)
