@@ -52,17 +52,16 @@ class Copies:
         keeper, sole = keepers(hosts), alone(placement, spec, hosts)
         self._given, self._keeper = sole[rank], keeper[rank]
         self._wards = [(other, sole[other]) for other in range(len(hosts)) if keeper[other] == rank and sole[other]]
-        self._parameters = {parameter.name: parameter for parameter in parameters(spec)}
 
     def take(self, step: int) -> None:
         """Copy the state after ``step`` steps. Collective. ``payload_bytes`` counts what this rank sent."""
         own = self._state()
-        held = {piece: {kind: values[piece.name].detach().cpu().clone() for kind, values in own.items()} for piece in self._own}
-        arriving = []
-        for ward, theirs in self._wards:
-            room = {piece: {kind: torch.empty(self._shape(piece), dtype=self._dtype) for kind in own} for piece in theirs}
-            arriving += [(tensor, ward) for by_kind in room.values() for tensor in by_kind.values()]
-            held.update(room)
+        held = self.kept[0].held if len(self.kept) == 2 else self._room(list(own))
+        with torch.no_grad():
+            for piece in self._own:
+                for kind, values in own.items():
+                    held[piece][kind].copy_(values[piece.name])
+        arriving = [(tensor, ward) for ward, theirs in self._wards for piece in theirs for tensor in held[piece].values()]
         leaving = [(tensor, self._keeper) for piece in self._given for tensor in held[piece].values()]
         exchange(self.comm, leaving, arriving)
         self.payload_bytes += sum(nbytes(tensor) for tensor, _ in leaving)
@@ -74,17 +73,20 @@ class Copies:
         """What the newest copy takes on this rank."""
         return sum(nbytes(tensor) for by_kind in self.kept[-1].held.values() for tensor in by_kind.values())
 
+    def _room(self, kinds: Sequence[str]) -> Held:
+        """For a copy; made twice, and then used in turns."""
+        dtype = next(self.strategy.module.parameters()).dtype
+        wanted = [*self._own, *(piece for _, theirs in self._wards for piece in theirs)]
+        known = {parameter.name: parameter for parameter in parameters(self.strategy.spec)}
+        return {
+            piece: {kind: torch.empty(shape_of(known[piece.name], piece.span), dtype=dtype) for kind in kinds}
+            for piece in wanted
+        }
+
     def _state(self) -> dict[str, Mapping[str, Tensor]]:
         weights = dict(self.strategy.module.named_parameters())
         states = states_of(self.strategy, self.optimizer)
         return {WEIGHT: weights, **{state: self.strategy.local(values) for state, values in states.items()}}
-
-    @property
-    def _dtype(self) -> torch.dtype:
-        return next(self.strategy.module.parameters()).dtype
-
-    def _shape(self, piece: Piece) -> tuple[int, ...]:
-        return shape_of(self._parameters[piece.name], piece.span)
 
 
 class Restored(WeightLoader):

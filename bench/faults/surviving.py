@@ -138,6 +138,7 @@ class Failure:
 
     def _handed(self) -> Any:
         """What the rank that will be killed gives to rank 0."""
+        self.comm.Barrier()  # its readings must reach over the last step of all
         mine = self.hand_over(self.lived) if self.rank == self.fault["rank"] else None
         if self.rank == self.fault["rank"]:
             self.comm.send(mine, dest=0)

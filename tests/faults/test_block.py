@@ -32,8 +32,8 @@ def plan(ranks: int) -> Plan:
 
 
 def lives() -> list[Lived]:
-    """Three ranks on three hosts: copies at 0 and 2, three steps until 4 s, rank 1 is killed then; noticed at 4.5 (rank 2 first),
-    shrunk at 4.75, built at 5.25, step 2 again until 6, two more until 8."""
+    """Three ranks on three hosts: copies at 0 and 2, three steps until 4 s, rank 1 is killed then, which is noticed at 4.5,
+    by rank 2 before; shrunk at 4.75, built at 5.25, step 2 again until 6, two more until 8."""
 
     def step(part: str, number: int, begin: float, end: float, loss: float) -> Span:
         return Span(part, "step", int(begin * S), int(end * S), number, loss)
