@@ -77,7 +77,8 @@ case "${1:-}" in
         "$VENV/bin/ruff" format --check .
         "$VENV/bin/mypy"
         "$VENV/bin/python" -m bench.fetch
-        "$VENV/bin/python" -m pytest
+        # Two at a time, of which at most one starts ranks or boards (tests/conftest.py).
+        "$VENV/bin/python" -m pytest -n 2 --dist loadgroup
         ;;
     help | -h | --help) usage ;;
     *)
