@@ -8,7 +8,7 @@ from typing import Any
 
 NOT_FACTORS = (
     *("name", "study", "experiment", "repeat", "order", "hash", "strategy", "options", "ranks", "mesh", "checkpoint"),
-    "network",
+    *("network", "fault"),
 )
 FIRST = ("model",)
 """Factors that are named before those that follow from them."""
@@ -50,10 +50,12 @@ def factors_of(point: Mapping[str, Any]) -> dict[str, Any]:
     """Everything about a point that a sweep can vary, by the last part of its name.
 
     Of the network: ``link`` (names), ``link_rate_bit_s`` (of the slowest link), ``link_delay_s``; null where it is not known.
+    Of a failure: ``fault.rank``, ``fault.snapshot_every``, ``fault.after_steps``; they are not there where nothing failed.
     """
     own = {key: value for key, value in point.items() if key not in NOT_FACTORS and key != "label"}
     mesh = {f"mesh.{axis}": size for axis, size in point["mesh"].items()}
-    return {**own, **mesh, **network_factors(point.get("network")), **point["options"]}
+    failing = {f"fault.{key}": value for key, value in (point.get("fault") or {}).items() if key not in ("mesh", "options")}
+    return {**own, **mesh, **network_factors(point.get("network")), **failing, **point["options"]}
 
 
 def network_factors(network: Mapping[str, Any] | None) -> dict[str, Any]:

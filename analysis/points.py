@@ -14,6 +14,10 @@ Quantities, with their unit at the end of the name:
 - ``compute_s, communicate_s, wait_s``: of a step, mean over ranks; ``..._J`` of a sample
 - ``forward_s, backward_s, optimizer_s, other_s`` likewise; ``phase_..._J`` of a sample. Null in old records
 - ``wire_bytes``: of a step, all ranks; ``replication_s, replication_J, replication_bytes``
+- of a failure: ``recovery_s``, ``recovery_J`` and its parts ``recovery_notice_s, ..._shrink_s, ..._rebuild_s, ..._redo_s``
+  (and ``_J``), ``lost_steps``, ``copy_s`` and ``copy_bytes`` (of one copy of the state, all ranks),
+  ``copies_samples_per_s, copies_per_sample_J`` (steps with copies), ``after_ranks, after_samples_per_s, after_per_sample_J``.
+  Everything else is of the time before. Null where nothing failed
 - ``metric`` (its name is ``metric_name``), ``loss``
 """
 
@@ -30,6 +34,7 @@ from analysis.labels import factors_of, plain, short_label
 STATES = ("compute", "communicate", "wait")
 PHASES = ("forward", "backward", "optimizer", "other", "communicate", "wait")
 MIB = 2**20
+RECOVERY = ("notice", "shrink", "rebuild", "redo")
 NOT_COLUMNS = ("weights", "smoke")
 
 COLUMNS = (
@@ -40,6 +45,9 @@ COLUMNS = (
     *(f"{state}_s" for state in (*STATES, *PHASES[:4])),
     *(f"{state}_J" for state in STATES),
     *(f"phase_{phase}_J" for phase in PHASES),
+    *("recovery_s", "recovery_J", *(f"recovery_{part}_{unit}" for unit in "sJ" for part in RECOVERY), "lost_steps"),
+    *("copy_s", "copy_bytes", "copies_samples_per_s", "copies_per_sample_J"),
+    *("after_samples_per_s", "after_per_sample_J", "after_ranks"),
 )
 
 
@@ -47,7 +55,8 @@ def points_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """One row for each record, which must have numbers, in their order. With no record, no rows and all columns."""
     if not records:
         return pd.DataFrame(columns=list(COLUMNS))
-    return pd.DataFrame([{**factor_row(record), **_quantities(record)} for record in records])
+    found = pd.DataFrame([{**factor_row(record), **_quantities(record)} for record in records])
+    return found.reindex(columns=[*found.columns, *(column for column in COLUMNS if column not in found)])
 
 
 def factor_row(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,6 +118,30 @@ def _quantities(record: Mapping[str, Any]) -> dict[str, Any]:
         **{f"{state}_J": None if states_J is None else states_J[f"{state}_J"] / samples for state in STATES},
         **{f"phase_{phase}_J": phases_J[phase] / samples if phase in phases_J else None for phase in PHASES},
         "steps": steps,
+        **_failure(record.get("fault")),
+    }
+
+
+def _failure(fault: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A part that there was none of took nothing: no step was lost, none was done again."""
+    if fault is None:
+        return {}
+    copies, after, recovery = fault["copies"], fault["after"], fault["recovery"]
+    spent = {row["name"]: row for row in fault["phases"]}
+    known = recovery["joules"] is not None
+    return {
+        "recovery_s": recovery["seconds"],
+        "recovery_J": recovery["joules"],
+        **{f"recovery_{part}_s": row["end_s"] - row["start_s"] if (row := spent.get(part)) else 0.0 for part in RECOVERY},
+        **{f"recovery_{part}_J": (spent[part]["joules"] if part in spent else 0.0 if known else None) for part in RECOVERY},
+        "lost_steps": fault["lost_steps"],
+        "copy_s": sum(copies["seconds"]) / len(copies["seconds"]),
+        "copy_bytes": copies["payload_bytes"] / len(copies["seconds"]),
+        "copies_samples_per_s": copies["samples_per_s"],
+        "copies_per_sample_J": copies["per_sample_J"],
+        "after_samples_per_s": after["samples_per_s"],
+        "after_per_sample_J": after["per_sample_J"],
+        "after_ranks": after["ranks"],
     }
 
 

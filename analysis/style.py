@@ -85,6 +85,8 @@ PHASE_HATCHES = {
     "communicate": "////",
     "wait": "....",
 }
+RECOVERY_COLOURS = {"notice": "#D55E00", "shrink": "#000000", "rebuild": "#56B4E9", "redo": "#F0E442"}
+RECOVERY_HATCHES = {"notice": "xxxx", "shrink": "", "rebuild": "////", "redo": "...."}
 OTHER_COLOUR, OTHER_MARKER, OTHER_HATCH = "#888888", "X", "--"
 TALLEST_IN = 9.0
 """The height of a column of a page."""

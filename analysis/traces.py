@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
+Array = npt.NDArray[Any]
 ALL = "all"
 MARKS = ("replication", "idle", "warm-up", "timed", "evaluation")
 
@@ -19,29 +21,17 @@ LEAST_EDGES = 3  # of bins
 
 def power_of(record: Mapping[str, Any], bin_s: float) -> pd.DataFrame | None:
     """Mean watts in bins of ``bin_s``: a row for each host and bin, and for the sum (host ``all``), with ``phase``, one of
-    ``MARKS`` or nothing, at the middle of the bin. ``time_s`` begins with the first bin that every host has readings of.
+    ``MARKS`` or nothing, at the middle of the bin. ``time_s`` begins with the first bin that every host has readings of, and
+    ends with the last one: where a rank was killed, with its host's.
 
     None where the point has no trace, or none as long as two bins.
     """
-    path = Path(record["folder"]) / "power.parquet" if "folder" in record else None
-    if path is None or not path.exists():
+    found = watts_of(record, bin_s)
+    if found is None:
         return None
-    table = pq.read_table(path)
-    described, rows = json.loads(table.schema.metadata[b"channels"]), table.to_pandas()
-    traces = [trace for trace in described if trace["in_total"]]
-    readings = [rows[(rows["host"] == trace["host"]) & (rows["source"] == trace["source"])] for trace in traces]
-    if not traces or any(own.empty for own in readings):
-        return None
-    first, last = max(own["t_s"].min() for own in readings), min(own["t_s"].max() for own in readings)
-    edges = np.arange(max(first, 0), last, bin_s)
-    if len(edges) < LEAST_EDGES:
-        return None
-    watts: dict[str, np.ndarray] = {}  # type: ignore[type-arg]
-    for trace, own in zip(traces, readings, strict=True):
-        name = trace["host"] if trace["host"] not in watts else f"{trace['host']} {trace['source']}"
-        watts[name] = _calibrated(trace, own, edges)
+    edges, watts, last_s = found
     middles = (edges[:-1] + edges[1:]) / 2
-    marks = phases_of(record, float(rows["t_s"].max()))
+    marks = phases_of(record, last_s)
     phase = [next((name for name, start, end in marks if start <= at < end), "") for at in middles]
     frames = [
         pd.DataFrame({"host": host, "time_s": edges[:-1] - edges[0], "power_W": values, "phase": phase})
@@ -50,7 +40,34 @@ def power_of(record: Mapping[str, Any], bin_s: float) -> pd.DataFrame | None:
     return pd.concat(frames, ignore_index=True)
 
 
-def _calibrated(trace: Mapping[str, Any], rows: pd.DataFrame, edges: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def watts_of(
+    record: Mapping[str, Any], bin_s: float, hosts: Collection[str] | None = None
+) -> tuple[Array, dict[str, Array], float] | None:
+    """Edges of bins on the run's axis (s), the mean watts of each of the ``hosts`` (all) in them, the time of the last reading.
+
+    None where the point has no trace of them, or none as long as two bins.
+    """
+    path = Path(record["folder"]) / "power.parquet" if "folder" in record else None
+    if path is None or not path.exists():
+        return None
+    table = pq.read_table(path)
+    described, rows = json.loads(table.schema.metadata[b"channels"]), table.to_pandas()
+    traces = [trace for trace in described if trace["in_total"] and (hosts is None or trace["host"] in hosts)]
+    readings = [rows[(rows["host"] == trace["host"]) & (rows["source"] == trace["source"])] for trace in traces]
+    if not traces or any(own.empty for own in readings):
+        return None
+    first, last = max(own["t_s"].min() for own in readings), min(own["t_s"].max() for own in readings)
+    edges = np.arange(max(first, 0), last, bin_s)
+    if len(edges) < LEAST_EDGES:
+        return None
+    watts: dict[str, Array] = {}
+    for trace, own in zip(traces, readings, strict=True):
+        name = trace["host"] if trace["host"] not in watts else f"{trace['host']} {trace['source']}"
+        watts[name] = _calibrated(trace, own, edges)
+    return edges, watts, float(rows["t_s"].max())
+
+
+def _calibrated(trace: Mapping[str, Any], rows: pd.DataFrame, edges: Array) -> Array:
     calibration = trace["calibration"] or {"gain": 1.0, "offset_W": 0.0}
     total = np.full(len(edges) - 1, float(calibration["offset_W"]))
     for channel in (c for c in trace["channels"] if c["id"] in trace["in_total"]):
@@ -59,14 +76,14 @@ def _calibrated(trace: Mapping[str, Any], rows: pd.DataFrame, edges: np.ndarray)
     return total
 
 
-def _watts(raw: np.ndarray, seconds: np.ndarray, edges: np.ndarray, channel: Mapping[str, Any]) -> np.ndarray:  # type: ignore[type-arg]
+def _watts(raw: Array, seconds: Array, edges: Array, channel: Mapping[str, Any]) -> Array:
     if channel["kind"] == "power":
         joules = np.concatenate([[0], np.cumsum((raw[1:] + raw[:-1]) / 2 * channel["scale"] * np.diff(seconds))])
     else:
         steps = np.diff(raw)
         steps = np.where(steps < 0, steps + (channel["modulus"] or 0), steps)
         joules = np.concatenate([[0], np.cumsum(steps * channel["scale"])])
-    found: np.ndarray = np.diff(np.interp(edges, seconds, joules)) / np.diff(edges) + channel["baseline_W"]  # type: ignore[type-arg]
+    found: Array = np.diff(np.interp(edges, seconds, joules)) / np.diff(edges) + channel["baseline_W"]
     return found
 
 

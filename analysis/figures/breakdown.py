@@ -8,13 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.points import PHASES, STATES
+from analysis.points import PHASES, RECOVERY, STATES
 from analysis.records import Study
 from analysis.rows import Part, count_note, lines_of, numbered, pages, parts, row_figure
 from analysis.statistics import average
 from analysis.style import (
     PHASE_COLOURS,
     PHASE_HATCHES,
+    RECOVERY_COLOURS,
+    RECOVERY_HATCHES,
     STATE_COLOURS,
     STATE_HATCHES,
     Drawn,
@@ -65,6 +67,17 @@ def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
     ]
 
 
+def draw_recovery(study: Study, layout: Layout) -> list[Drawn]:
+    """From the death of a rank to the first new step of the others, in seconds and joules."""
+    return [
+        drawn
+        for part in parts(study, named_kind=True)
+        if (part.points["recovery_s"].notna()).any()
+        for split in (_recovery_time(part), *([_recovery_energy(part)] if part.kind != "none" else []))
+        for drawn in _draw(split, part, layout)
+    ]
+
+
 def _time_by_state(part: Part) -> Split:
     caption = (
         f"{part.of}Time of one optimizer step by what the ranks' main threads did, mean over ranks and repeats ({{n}}). "
@@ -106,6 +119,33 @@ def _energy_by_phase(part: Part) -> Split:
     return Split(
         f"energy_phases_{part.kind}{part.ending}", "Energy by phase", _DRAWN_PHASES, "phase_{}_J", PHASE_COLOURS, PHASE_HATCHES,
         energy_label(part.kind), caption,
+    )  # fmt: skip
+
+
+_RECOVERY = (
+    "Notice: until every other rank has an error from MPI. Shrink: to a communicator of those that are left. Rebuild: their "
+    "plan, and their parts of the last copy of the state. Redo: the steps since that copy again."
+)
+
+
+def _recovery_time(part: Part) -> Split:
+    caption = (
+        f"{part.of}Time from the death of a rank to the first new step of the others, mean over repeats ({{n}}). {_RECOVERY}"
+    )
+    return Split(
+        f"failure_time_{part.kind}{part.ending}", "Recovery from a failure: time", RECOVERY, "recovery_{}_s",
+        RECOVERY_COLOURS, RECOVERY_HATCHES, "Time without a new step (s)", caption,
+    )  # fmt: skip
+
+
+def _recovery_energy(part: Part) -> Split:
+    caption = (
+        f"{part.of}Energy of the boards that are left from the death of a rank to their first new step, {part.kind}, mean over "
+        f"repeats ({{n}}). {_RECOVERY}"
+    )
+    return Split(
+        f"failure_energy_{part.kind}{part.ending}", "Recovery from a failure: energy", RECOVERY, "recovery_{}_J",
+        RECOVERY_COLOURS, RECOVERY_HATCHES, energy_label(part.kind, "Energy without a new step (J)"), caption,
     )  # fmt: skip
 
 

@@ -11,10 +11,11 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Scaling", ("scaling", "participants", "replication")),
     ("Network", ("links", "topology", "collectives", "bandwidth", "latency")),
     ("Time and energy", ("time_", "energy_", "power_", "schedule")),
+    ("Failures", ("failure",)),
     ("Memory and traffic", ("peak_memory", "traffic")),
     ("Learning", ("loss", "accuracy", "perplexity")),
     ("Sensitivity", ("sensitivity", "choice", "split")),
-    ("Quality", ("step_times", "prediction", "timeline", "failure", "spread", "normality", "uncertainty")),
+    ("Quality", ("step_times", "prediction", "timeline", "spread", "normality", "uncertainty")),
 )
 MORE = "More"
 Named = TypeVar("Named")

@@ -11,6 +11,7 @@ from analysis.tables.artefact import artefacts, reproduction
 from analysis.tables.citation import KEY, bibtex
 from analysis.tables.devices import devices, software
 from analysis.tables.factors import factor_table
+from analysis.tables.failures import failures
 from analysis.tables.headline import headline, headline_tables, latex, shown
 from analysis.tables.participants import participants
 from analysis.tables.repeats import energy_known, repeats
@@ -22,7 +23,7 @@ __all__ = ["Table", "artefact_tables", "headline", "headline_tables", "latex", "
 
 def study_tables(study: Study, olympic: bool = False) -> list[Table]:
     """All tables that say something about the study itself; those of the artefact come with the report."""
-    told = [participants(study), repeats(study, olympic), energy_known(study)]
+    told = [participants(study), failures(study), repeats(study, olympic), energy_known(study)]
     own = [table for table in told if table is not None]
     return [*headline_tables(study), *own, devices(study), factor_table(study), software(study)]
 

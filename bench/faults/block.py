@@ -112,16 +112,21 @@ def _of(life: Lived, part: str) -> list[Span]:
 
 
 def _steps(lives: Sequence[Lived], part: str, to_common: ToCommon) -> Iterator[dict[str, Any]]:
-    """The steps of a part: from the first rank's begin to the last one's end; the loss is the sum over the ranks."""
+    """The steps of a part: from the first rank's begin, or the end of the step before where that was later, to the last rank's
+    end; the loss is the sum over the ranks."""
+    before = -math.inf
     for same in zip(*([span for span in _of(life, part) if span.what == "step"] for life in lives), strict=True):
+        begin = min(to_common(life.rank, span.begin_ns) for life, span in zip(lives, same, strict=True))
+        end = max(to_common(life.rank, span.end_ns) for life, span in zip(lives, same, strict=True))
         yield {
             "part": part,
             "step": same[0].step,
             "ranks": len(lives),
-            "start_s": min(to_common(life.rank, span.begin_ns) for life, span in zip(lives, same, strict=True)),
-            "end_s": max(to_common(life.rank, span.end_ns) for life, span in zip(lives, same, strict=True)),
+            "start_s": max(before, begin),
+            "end_s": end,
             "loss": math.fsum(span.loss for span in same if span.loss is not None),
         }
+        before = end
 
 
 def _length(lives: Sequence[Lived], same: Sequence[Span], to_common: ToCommon) -> float:
