@@ -76,7 +76,7 @@ def answers(study: Study) -> list[Answer]:
         labels = [label for label in own.speed if label not in {own.base, *described}]
         others, left = _of_each(own, labels)
         base = [] if described == {own.base} else [_baseline(own)]
-        found.append(Answer(_what(study, work), tuple(lead), (*base, *others), left))
+        found.append(Answer(_what(study, work), tuple(lead), (*base, *others, *_recovered(work)), left))
     return found
 
 
@@ -171,6 +171,27 @@ def _fastest(own: Numbers, fastest: Winner, least: Winner | None) -> str:
     if fastest.few:
         return f"{who} {too}has the highest median rate: {what}. {_too_few(fastest, own, 'more')}"
     return f"Which was fastest is not decided: {label} has the highest median rate, {what}, {_undecided(fastest)}."
+
+
+def _recovered(work: Work) -> list[str]:
+    """A sentence for each configuration in which a rank was killed: how long until the others trained on, and the joules."""
+    failed = work.points[work.points["recovery_s"].notna()]
+    names, told = names_in(list(dict.fromkeys(work.points["label"]))), []
+    for label, rows in failed.groupby("label", sort=False):
+        seconds, lost = summarise(rows["recovery_s"].tolist()), short(float(rows["lost_steps"].median()))
+        spent = rows["recovery_J"].dropna().astype(float)
+        joules = "" if spent.empty else f" and {short(float(spent.median()))} J ({work.kind})"
+        told.append(
+            f"{names[str(label)]}: after a rank was killed the other {int(rows['after_ranks'].iloc[0])} trained on within "
+            f"{short(seconds.median)} s{joules}, {lost} lost steps done again{_of_repeats(seconds)}."
+        )
+    return told[:MOST_SENTENCES]
+
+
+def _of_repeats(found: Summary) -> str:
+    if found.low is not None and found.high is not None:
+        return f" (95 % interval {short(found.low)} to {short(found.high)} s, n = {found.n})"
+    return " (one repeat)" if found.n == 1 else f" (median of n = {found.n} repeats)"
 
 
 def _too_few(found: Winner, own: Numbers, what: str) -> str:

@@ -63,6 +63,65 @@ def rich_record(strategy: str, repeat: int = 0, **changes: Any) -> dict[str, Any
     return record
 
 
+def failing_record(strategy: str, repeat: int = 0, joules: bool = True, **changes: Any) -> dict[str, Any]:
+    """A record of four boards of which the last one's rank was killed: copies at 30 s and 39 s, sixteen steps of half a second
+    between and after them, the failure at 44 s, noticed within 0.25 s, shrunk in 1/8 s, built in half a second, four steps
+    again in 2 s, then 20 steps with three ranks. 20 W before, 15 W after; repeats take a second more for the steps again."""
+    record = rich_record(strategy, repeat, ranks=4, **changes)
+    record["point"]["fault"] = {
+        "rank": 3, "snapshot_every": 16, "after_steps": 24, "mesh": dict.fromkeys(record["point"]["mesh"]), "options": {},
+    }  # fmt: skip
+    kind = record["energy"]["kind"]
+
+    def spent(watts: float, seconds: float) -> dict[str, Any]:
+        known = joules and kind != "none"
+        about = {"uncertainty_J": 0.1 if known else None, "quality": "good" if known else "no readings"}
+        return {"kind": kind if known else "none", "joules": watts * seconds if known else None, **about}
+
+    def step(part: str, number: int, begin: float, end: float) -> dict[str, Any]:
+        left = 4 if part == "copies" else 3
+        return {"part": part, "step": number, "ranks": left, "start_s": begin, "end_s": end, "loss": 0.7 - 0.001 * number}
+
+    def window(ranks: int, begin: float, end: float, steps: int, watts: float) -> dict[str, Any]:
+        samples, used = 32 * steps, spent(watts, end - begin)
+        each = None if used["joules"] is None else used["joules"] / samples
+        rate = samples / (end - begin)
+        return {
+            "ranks": ranks,
+            "start_s": begin,
+            "end_s": end,
+            "steps": steps,
+            "samples_per_s": rate,
+            "per_sample_J": each,
+            **used,
+        }
+
+    again = 2.0 + repeat
+    back = 44.875 + again
+    edges = {"notice": (44.0, 44.25), "shrink": (44.25, 44.375), "rebuild": (44.375, 44.875), "redo": (44.875, back)}
+    steps = [step("copies", i, 31 + 0.5 * i, 31.5 + 0.5 * i) for i in range(16)]
+    steps += [step("copies", 16 + i, 40 + 0.5 * i, 40.5 + 0.5 * i) for i in range(8)]
+    steps += [step("redo", 16 + i, 44.875 + again / 8 * i, 44.875 + again / 8 * (i + 1)) for i in range(8)]
+    steps += [step("after", 24 + i, back + 0.625 * i, back + 0.625 * (i + 1)) for i in range(20)]
+    sent = 0 if strategy in ("data", "sequence") else 270_000_000
+    record["fault"] = {
+        "rank": 3, "host": "pi-4", "step": 24, "at_s": 44.0, "recovered_s": back,
+        "recovery": {"seconds": back - 44.0, **spent(15, back - 44.0)},
+        "phases": [{"name": n, "start_s": b, "end_s": e, **spent(15, e - b)} for n, (b, e) in edges.items()],
+        "lost_steps": 8, "loss_difference": 1e-7, "restored_bytes": sent // 4,
+        "copies": {
+            "every_steps": 16, "seconds": [1.0, 1.0], "payload_bytes": 2 * sent, "memory_bytes": [270_000_000] * 4,
+            **window(4, 30, 44, 24, 20),
+        },
+        "after": {
+            "mesh": {**record["point"]["mesh"], strategy: 3}, "hosts": ["pi-1", "pi-2", "pi-3"],
+            **window(3, back, back + 12.5, 20, 15),
+        },
+        "steps": steps,
+    }  # fmt: skip
+    return record
+
+
 def paper_study(repeats: int = 1, kind: str = "modelled", ranks: tuple[int, ...] = (2, 3, 4)) -> list[dict[str, Any]]:
     """The case study of the paper: two models, a single board and four strategies on each number of boards."""
     records = []
@@ -96,15 +155,21 @@ def with_traces(folder: Path, records: list[dict[str, Any]]) -> Path:
 def write_trace(folder: Path, record: dict[str, Any]) -> None:
     """One board for each rank: 3 W at rest, 7 W at work with a ripple that differs between boards."""
     window = record["time"]["windows"][-1]
-    t_ns = np.arange(int(2.0e9), int((window["end_s"] + 5.0) * 1e9), 50_000_000, dtype=np.int64)
+    last_s = window["end_s"]
+    if "fault" in record:
+        last_s = record["fault"]["after"]["end_s"]
+    t_ns = np.arange(int(2.0e9), int((last_s + 5.0) * 1e9), 50_000_000, dtype=np.int64)
     seconds = t_ns / 1e9
     traces = []
     for rank in range(record["point"]["ranks"]):
         busy = (seconds > 5.9) & (seconds < window["end_s"] + 1.2)
+        if "fault" in record:
+            busy |= seconds > 29.0
         watts = 3 + busy * (4 + 0.6 * np.sin((2 + rank) * seconds) + 0.3 * rank)
         raw = (np.concatenate([[0], np.cumsum(watts[:-1] * 0.05)]) * 1e6).astype(np.int64).reshape(-1, 1)
         channel = Channel("board", "counter", 1e-6, "made")
         host = f"pi-{rank + 1}"
         about = (host, str(rank), "raspberry-pi-4", "made", "modelled", 0.05, (channel,))
-        traces.append(Trace(*about, t_ns, t_ns, raw, label=host))  # type: ignore[arg-type]
+        end = int(np.searchsorted(seconds, record["fault"]["at_s"])) if "fault" in record and rank == 3 else len(t_ns)
+        traces.append(Trace(*about, t_ns[:end], t_ns[:end], raw[:end], label=host))  # type: ignore[arg-type]
     write_power(folder / "power.parquet", traces, lambda rank, ns: ns / 1e9, lambda trace: ["board"])

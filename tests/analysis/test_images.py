@@ -22,10 +22,10 @@ from matplotlib.testing.compare import compare_images
 from PIL import Image
 
 from analysis import style
-from analysis.figures import breakdown, energy_time, learning, memory, power, prediction, schedule, spread, traffic
+from analysis.figures import breakdown, energy_time, failure, learning, memory, power, prediction, schedule, spread, traffic
 from analysis.records import Study, load_study
 from analysis.style import IEEE, Drawn, close, drawing
-from tests.analysis.made import paper_study, rich_record, with_traces
+from tests.analysis.made import failing_record, paper_study, rich_record, with_traces
 
 IMAGES = Path(__file__).with_name("images")
 DPI = 100
@@ -46,12 +46,15 @@ FIGURES: dict[str, tuple[str, Callable[..., list[Drawn]]]] = {
     "power_modelled": ("four", power.draw),
     "schedule_interleaved_pipemode": ("four", schedule.draw),
     "prediction": ("four", prediction.draw),
+    "failure_timeline_modelled": ("failing", failure.draw),
 }
 
 
 def made(which: str, folder: Path) -> Study:
     if which == "paper":
         return load_study(with_traces(folder, paper_study()))
+    if which == "failing":
+        return load_study(with_traces(folder, [failing_record(strategy) for strategy in ("data", "pipeline")]))
     records = [rich_record(strategy, repeat) for repeat in range(3) for strategy in FOUR]
     lost = rich_record("data", status="oom", reason="out of memory on rank 3", ranks=4)
     return load_study(with_traces(folder, [*records, lost]))
