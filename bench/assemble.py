@@ -91,7 +91,7 @@ def write(
         lives, hosts = [report.lived for report in reports], [report.facts["host"] for report in reports]
         covers = functools.partial(find_cover, traces, to_common=to_common)
         record["fault"] = fault_block(config, plan_after, lives, hosts, covers, clock.bound_s, to_common)
-        record["checks"] += fault_checks(config, record["fault"], plan_after, lives)
+        record["checks"] += fault_checks(config, record["fault"], (plan, plan_after), lives, hosts)
     record["checks"] = [*_checks(config, record, reports), *record["checks"], repeats.agree(record, folder)]
     record["status"], record["reason"] = checks.overall(record["checks"])
     if traces:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.config import plan_of
+from bench.faults.pieces import copy_bytes
+from bench.faults.settings import hosts_of, plan_after
 from bench.launch.point import job_of
 from bench.schedule import stage_actions
 from strategies.placement import Placement
@@ -47,7 +49,19 @@ def show(points: Sequence[Mapping[str, Any]], started_by_hand: bool = False, lin
         if not started_by_hand:
             launcher, job = job_of(point)
             console.print(shlex.join(launcher.command(job)), markup=False)
+        if "fault" in point:
+            _failure(console, point, plan)
     return 0
+
+
+def _failure(console: Console, point: Mapping[str, Any], plan: Plan) -> None:
+    """What copies of the state take, and the plan of the ranks that are left."""
+    copies, after = copy_bytes(plan, hosts_of(point)), plan_after(point)
+    most, sent = max(kept for kept, _ in copies), sum(sent for _, sent in copies)
+    mesh = " x ".join(f"{axis} {getattr(after.mesh, axis)}" for axis in AXES)
+    console.print(f"Two copies of the state: at most {2 * most / MIB:.1f} MiB on a rank; {sent:,} bytes are sent for each")
+    console.print(f"After rank {point['fault']['rank']} is killed: {mesh}")
+    console.print(_ranks(after))
 
 
 def _ranks(plan: Plan) -> Table:

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.energy.parts import Cover, Window
 from bench.energy.summary import window_energy
+from bench.faults.pieces import copy_bytes
 from bench.faults.surviving import Lived, Span
 from bench.record.checks import Check, finding, skipped
 from strategies.plan import Plan
@@ -84,8 +85,10 @@ def fault_block(
     }
 
 
-def checks(config: Mapping[str, Any], block: Mapping[str, Any], plan: Plan, lives: Sequence[Lived]) -> list[Check]:
-    """Whether the survivors went on with the same training."""
+def checks(
+    config: Mapping[str, Any], block: Mapping[str, Any], plans: tuple[Plan, Plan], lives: Sequence[Lived], hosts: Sequence[str]
+) -> list[Check]:
+    """Whether copies were as planned, and the survivors went on with the same training; ``plans`` before and after."""
     limit, worst = LARGEST_DIFFERENCE[config["train"]["dtype"]], block["loss_difference"]
     name = "redone steps give the same loss"
     if worst is None:
@@ -96,11 +99,18 @@ def checks(config: Mapping[str, Any], block: Mapping[str, Any], plan: Plan, live
     finite = all(math.isfinite(step["loss"]) for step in block["steps"])
     by_part: dict[tuple[int, int], set[str | None]] = {}
     left = [life for life in lives if life.rank != block["rank"]]
-    for at, life in zip(plan.placement, left, strict=True):
+    for at, life in zip(plans[1].placement, left, strict=True):
         by_part.setdefault((at.stage[0], at.tensor[0]), set()).add(life.weights_hash)
     different = [part for part, hashes in by_part.items() if len(hashes) > 1]
     detail = f"weights differ between {len(different)} sets of replicas" if different else f"{len(left)} ranks"
+    copies, planned = block["copies"], copy_bytes(plans[0], hosts)
+    sent, wanted = copies["payload_bytes"], len(copies["seconds"]) * sum(bytes_ for _, bytes_ in planned)
+    as_planned = sent == wanted and copies["memory_bytes"] == [bytes_ for bytes_, _ in planned]
+    said = f"{sent} bytes sent, {wanted} planned; in memory {copies['memory_bytes']}, planned {[b for b, _ in planned]}"
     return [
+        finding(
+            "copies are as planned", as_planned, f"{sent} bytes for {len(copies['seconds'])} copies" if as_planned else said
+        ),
         found,
         finding("loss is finite after the failure", finite, f"{len(block['steps'])} steps"),
         finding("replicas are equal after the failure", not different, detail),

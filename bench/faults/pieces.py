@@ -12,6 +12,7 @@ from bench.errors import UserError
 from strategies.models.spec import ModelSpec, Parameter, parameters
 from strategies.partition import Span
 from strategies.placement import Placement
+from strategies.plan import OPTIMIZER_STATES, Plan
 
 
 @dataclass(frozen=True, order=True)
@@ -68,6 +69,28 @@ def alone(placement: Sequence[Placement], spec: ModelSpec, hosts: Sequence[str])
         [piece for piece in pieces(at, spec) if where[piece] == {homes[at.rank]: at.rank}]  # on this host only, and first here
         for at in placement
     ]
+
+
+def copy_bytes(plan: Plan, hosts: Sequence[str]) -> list[tuple[int, int]]:
+    """For each rank the bytes that one copy of the state takes in its memory, and those that it sends for it."""
+    spec, each = plan.model, plan.shape.element_bytes * (1 + OPTIMIZER_STATES[plan.shape.optimizer])
+    known = {parameter.name: parameter for parameter in parameters(spec)}
+    keeper, sole = keepers(hosts), alone(plan.placement, spec, hosts)
+
+    def size(found: Sequence[Piece]) -> int:
+        return each * sum(elements(known[piece.name], piece.span) for piece in found)
+
+    kept = [size(pieces(at, spec)) for at in plan.placement]
+    for rank, to in enumerate(keeper):
+        kept[to] += size(sole[rank])
+    return list(zip(kept, map(size, sole), strict=True))
+
+
+def elements(parameter: Parameter, span: Span) -> int:
+    """Elements of the part ``span`` of a parameter."""
+    return (
+        parameter.size if parameter.split is None else parameter.size // parameter.shape[parameter.split] * (span[1] - span[0])
+    )
 
 
 def transfers(needed: Sequence[Sequence[Piece]], held: Sequence[Collection[Piece]]) -> list[Transfer]:

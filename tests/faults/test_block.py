@@ -11,7 +11,7 @@ from bench.energy.parts import Cover, find_cover
 from bench.faults.block import checks, fault_block
 from bench.faults.surviving import Lived, Span
 from strategies.base import check_options, get
-from strategies.models.spec import ModelSpec
+from strategies.models.spec import ModelSpec, parameter_count
 from strategies.plan import Plan, StepShape
 from tests.energy.test_summary import counter
 
@@ -24,6 +24,9 @@ SPEC = ModelSpec(
     "gpt2-test", "gpt2", 37, 24, 4, 12, 12, 36, 16, True, "layer", "pre", "learned", "gelu_tanh", "lm",
     norm_eps=1e-5, tied=True,
 )  # fmt: skip
+
+STATE = 3 * 4 * parameter_count(SPEC)
+"""Bytes of the weights and of AdamW's two states, which every replica has."""
 
 
 def plan(ranks: int) -> Plan:
@@ -50,9 +53,9 @@ def lives() -> list[Lived]:
     after += [step("redo", 2, 5.25, 6, 0.1875), step("after", 3, 6, 7, 0.1), step("after", 4, 7, 8, 0.1)]
     early = [replace(span, end_ns=span.end_ns - S // 8) if span.part == "notice" else span for span in after]
     return [
-        Lived(0, [*before, *after], 0, 300, 7, "same"),
-        Lived(1, list(before), 40, 400, 0, None),
-        Lived(2, [*before, *early], 40, 400, 5, "same"),
+        Lived(0, [*before, *after], 0, STATE, 7, "same"),
+        Lived(1, list(before), 0, STATE, 0, None),
+        Lived(2, [*before, *early], 0, STATE, 5, "same"),
     ]
 
 
@@ -63,6 +66,10 @@ def block(found: list[Lived] | None = None) -> dict[str, Any]:
         return find_cover([trace for trace in traces if trace.label in hosts], hosts, lambda rank, ns: ns / 1e9)
 
     return fault_block(CONFIG, plan(2), found or lives(), ["a", "b", "c"], covers, 0.0, lambda rank, ns: ns / 1e9)
+
+
+def checked(found: dict[str, Any], seen: list[Lived]) -> list[dict[str, str]]:
+    return checks(CONFIG, found, (plan(3), plan(2)), seen, ["a", "b", "c"])
 
 
 def test_by_hand() -> None:
@@ -83,7 +90,7 @@ def test_by_hand() -> None:
     assert (copies["ranks"], copies["steps"], copies["seconds"]) == (3, 3, [0.5, 0.25])
     assert copies["samples_per_s"] == pytest.approx(30 / 3.5)
     assert copies["per_sample_J"] == pytest.approx(130 * 3.5 / 30)
-    assert (copies["payload_bytes"], copies["memory_bytes"], found["restored_bytes"]) == (80, [300, 400, 400], 12)
+    assert (copies["payload_bytes"], copies["memory_bytes"], found["restored_bytes"]) == (0, [STATE] * 3, 12)
     after = found["after"]
     assert (after["ranks"], after["steps"], after["hosts"]) == (2, 2, ["a", "c"])
     assert after["samples_per_s"] == pytest.approx(10)
@@ -102,20 +109,23 @@ def test_nothing_lost() -> None:
     assert (found["lost_steps"], found["loss_difference"]) == (0, None)
     assert [row["name"] for row in found["phases"]] == ["notice", "shrink", "rebuild"]
     assert found["recovered_s"] == 5.25
-    assert checks(CONFIG, found, plan(2), kept)[0]["status"] == "skipped"
+    assert checked(found, kept)[1]["status"] == "skipped"
 
 
 def test_another_loss_or_other_weights_are_no_recovery() -> None:
-    good = checks(CONFIG, block(), plan(2), lives())
-    assert [check["status"] for check in good] == ["passed"] * 3
+    assert [check["status"] for check in checked(block(), lives())] == ["passed"] * 4
     other = lives()
     other[0].spans[-3] = replace(other[0].spans[-3], loss=0.1876)
-    worse = checks(CONFIG, block(other), plan(2), other)
-    assert worse[0] == {
+    assert checked(block(other), other)[1] == {
         "name": "redone steps give the same loss",
         "status": "failed",
         "detail": "1 steps, at most 2.7e-04 apart (relative), 1e-05 allowed",
     }
     other = lives()
     other[2].weights_hash = "another"
-    assert [check["status"] for check in checks(CONFIG, block(other), plan(2), other)] == ["passed", "passed", "failed"]
+    assert [check["status"] for check in checked(block(other), other)] == ["passed", "passed", "passed", "failed"]
+    other = lives()
+    other[1].copied_bytes = 1
+    found = checked(block(other), other)[0]
+    assert found["status"] == "failed"
+    assert found["detail"].startswith("1 bytes sent, 0 planned; in memory [")

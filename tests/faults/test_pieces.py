@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import UserError
-from bench.faults.pieces import Piece, Transfer, alone, keepers, pieces, transfers
+from bench.faults.pieces import Piece, Transfer, alone, copy_bytes, keepers, pieces, transfers
 from strategies.base import check_options, get
-from strategies.models.spec import ModelSpec
+from strategies.models.spec import ModelSpec, parameter_count, parameters
 from strategies.placement import Placement
 from strategies.plan import StepShape
 
@@ -77,6 +77,20 @@ def test_senders_take_turns() -> None:
     """Two ranks hold a table that two others need: each sends it once."""
     table = Piece("t", (0, 10))
     assert transfers([[], [], [table], [table]], [[table], [table], [], []]) == [Transfer(0, 2, table), Transfer(1, 3, table)]
+
+
+def test_what_copies_take() -> None:
+    """AdamW in float32: three values of four bytes. A stage keeps its own, and all of the other's but for what is tied."""
+    cls = get("pipeline")
+    plan = cls.plan(SPEC, StepShape(8, 8, 2), cls.mesh_for(2, {}), check_options(cls, {}))
+    own = [12 * sum(p.size for p in parameters(SPEC) if at.holds(p, SPEC)) for at in plan.placement]
+    table = 12 * 37 * 24
+    assert copy_bytes(plan, ["a", "b"]) == [
+        (own[0] + own[1] - table, own[0] - table),
+        (own[1] + own[0] - table, own[1] - table),
+    ]
+    replicas = get("data").plan(SPEC, StepShape(8, 8), get("data").mesh_for(2, {}), {})
+    assert copy_bytes(replicas, ["a", "b"]) == [(12 * parameter_count(SPEC), 0)] * 2
 
 
 def test_what_nobody_holds() -> None:

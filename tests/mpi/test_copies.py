@@ -10,6 +10,7 @@ from test_checkpoints import AFTER, BEFORE, EPSILON, TOLERANCE, TRAIN, Training,
 
 from bench.errors import UserError
 from bench.faults.copies import Copies, restore
+from bench.faults.pieces import copy_bytes
 from bench.faults.settings import plan_after
 from bench.training import make_optimizer
 from strategies.base import check_options, get
@@ -92,8 +93,9 @@ def test_what_is_sent(strategy: str, comm: MPI.Intracomm) -> None:
     training = Training(Case(strategy, cls.mesh_for(comm.Get_size(), {}), options, 2), spec, comm)
     copies = Copies(comm, training.strategy, training.optimizer, [f"board-{rank}" for rank in range(comm.Get_size())])
     copies.take(0)
-    placement = training.strategy.made_by.placement
-    alone = 0
+    plan, hosts = training.strategy.made_by, [f"board-{rank}" for rank in range(comm.Get_size())]
+    assert comm.allgather((copies.memory_bytes, copies.payload_bytes)) == copy_bytes(plan, hosts)
+    placement, alone = plan.placement, 0
     for parameter in parameters(spec):
         sizes = [size for at in placement if (size := at.local_size(parameter, spec))]
         alone += sum(sizes) if len(sizes) == 1 or sum(sizes) == parameter.size else 0
