@@ -170,20 +170,19 @@ class Trainer:
 
     def _step(self, segment: Segment) -> None:
         number = self.history.steps
-        self.history.losses.append(take_step(self.strategy, self.optimizer, self.task, self.ledger, number))
+        self.history.losses.append(self.take_step(number))
         segment.ends_ns.append(time.monotonic_ns())
 
-
-def take_step(strategy: Strategy, optimizer: torch.optim.Optimizer, task: Task, ledger: Ledger, number: int) -> Tensor:
-    """Step ``number`` of a training, complete when this returns; this rank's contribution to its loss."""
-    ledger.step = number
-    loss = strategy.step(task.batch(number))
-    with ledger.during("optimizer"):
-        optimizer.step()
-        strategy.updated()
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-    return loss
+    def take_step(self, number: int) -> Tensor:
+        """Step ``number`` of the training, complete when this returns; this rank's contribution to its loss."""
+        self.ledger.step = number
+        loss = self.strategy.step(self.task.batch(number))
+        with self.ledger.during("optimizer"):
+            self.optimizer.step()
+            self.strategy.updated()
+        if self.config["device"] == "cuda":
+            torch.cuda.synchronize()
+        return loss
 
 
 def _durations_s(segment: Segment) -> list[float]:

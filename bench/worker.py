@@ -2,9 +2,9 @@
 
 Rank 0 reads the resolved configuration and broadcasts it; no shared file system and no Hydra is needed. The way of a
 point: set the hosts' power mode, build the shard (and resume a checkpoint), start the power samplers, send the weights
-around where that is to be measured, compare clocks,
-measure idle, warm up, train in timed windows, measure idle and clocks again, let a rank fail where that is asked for, put
-the power mode back, save a checkpoint, gather, and let rank 0 write the record.
+around where that is to be measured, compare clocks, measure idle, warm up, train in timed windows, measure idle and clocks
+again, let a rank fail where that is asked for, put the power mode back, save a checkpoint, gather, and let rank 0 write the
+record.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bench.energy.session import EnergySession
     from bench.faults.surviving import Lived
     from bench.power.session import PowerModes
+    from bench.training import Trainer
 
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "cannot allocate memory")
 BAD_INPUT, FAILED, OOM = 2, 1, 3
@@ -106,7 +107,8 @@ def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, A
     task = make_task(dict(config))
     ledger = Ledger()
     strategy, loaded = _build(config, comm, ledger, facts["device"])
-    trainer = Trainer(config, comm, strategy, task, ledger)
+    trainer, plan = Trainer(config, comm, strategy, task, ledger), strategy.made_by
+    del strategy  # the trainer's, which has another one after a failure
 
     session = EnergySession(comm, config["energy"], config["boards"], placing.home(facts))
     session.start()
@@ -124,51 +126,63 @@ def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, A
         idle.append(_idle(config["idle_s"], comm))
         host_states += _host_state(config, facts)
         after = measure(comm, facts["boot_id"])
-        held = {
-            "peak_bytes": memory.peak_bytes(),
-            "baseline_bytes": baseline,
-            **memory.states(strategy.trainable(), trainer.optimizer, strategy.module),
-            "activations_bytes": history.activations_bytes,
-        }
-        report = RankReport(
-            rank=comm.Get_rank(),
-            facts=facts,
-            history=history,
-            entries=list(ledger.entries),
-            losses=[float(loss) for loss in history.losses],
-            memory=held,
-            weights_hash=placing.weights_hash(strategy.module),
-            idle_ns=idle,
-            drawn=[] if config["train"]["resume"] else loaded.drawn,
-            host_states=host_states,
-        )
+        drawn = [] if config["train"]["resume"] else loaded.drawn
+        report = _report(facts, trainer, baseline, idle, drawn, host_states)
         survived = None
         if "fault" in config:
             survived = surviving.Failure(config, comm, trainer, partial(_last_words, report, session, modes)).run()
+            comm = session.comm = survived.comm
     finally:
         session.stop()
     modes.release()
-    report = replace(report, mode=modes.state())
-    last_words = None
-    if survived is not None:
-        comm = session.comm = survived.comm
-        report, last_words = replace(report, lived=survived.lived), survived.handed
+    report = replace(report, mode=modes.state(), lived=survived and survived.lived)
     traces, reports = session.gather(), comm.gather(report)
     if config["train"]["save"]:  # gathers whole tensors on rank 0, so the memory of training is read before
-        checkpoints.save(strategy, trainer.optimizer, history.steps, Path(config["train"]["save"]), comm)
-    (strategy if survived is None else survived.strategy).close()
+        checkpoints.save(trainer.strategy, trainer.optimizer, history.steps, Path(config["train"]["save"]), comm)
+    trainer.strategy.close()
     if reports is None or before is None or after is None or traces is None:
         return comm.bcast(None)  # type: ignore[no-any-return]
     from bench import assemble
 
-    if last_words is not None:
-        reports = sorted([*reports, last_words[0]], key=lambda found: found.rank)
-        traces = sorted([*traces, *last_words[1]], key=lambda trace: trace.rank)
+    if survived is not None:
+        report_of_lost, traces_of_lost = survived.handed
+        reports = sorted([*reports, report_of_lost], key=lambda found: found.rank)
+        traces = sorted([*traces, *traces_of_lost], key=lambda trace: trace.rank)
     offsets = ClockModel.fit(before, after)
     run_facts = RunFacts(begin_ns, ready_ns, started, datetime.now(timezone.utc), sent)
-    plan_after = None if survived is None else survived.plan
-    status = assemble.write(config, strategy.made_by, reports, traces, offsets, run_facts, plan_after)
+    status = assemble.write(config, plan, reports, traces, offsets, run_facts, None if survived is None else survived.plan)
     return comm.bcast(0 if status == "ok" else FAILED)  # type: ignore[no-any-return]
+
+
+def _report(
+    facts: dict[str, Any],
+    trainer: Trainer,
+    baseline: int,
+    idle_ns: list[tuple[int, int]],
+    drawn: list[str],
+    host_states: list[dict[str, Any]],
+) -> RankReport:
+    """What this rank has to tell when its windows are over."""
+    from bench import memory, placing
+
+    strategy, history = trainer.strategy, trainer.history
+    return RankReport(
+        rank=facts["rank"],
+        facts=facts,
+        history=history,
+        entries=list(trainer.ledger.entries),
+        losses=[float(loss) for loss in history.losses],
+        memory={
+            "peak_bytes": memory.peak_bytes(),
+            "baseline_bytes": baseline,
+            **memory.states(strategy.trainable(), trainer.optimizer, strategy.module),
+            "activations_bytes": history.activations_bytes,
+        },
+        weights_hash=placing.weights_hash(strategy.module),
+        idle_ns=idle_ns,
+        drawn=drawn,
+        host_states=host_states,
+    )
 
 
 def _last_words(report: RankReport, session: EnergySession, modes: PowerModes, lived: Lived) -> tuple[RankReport, list[Any]]:

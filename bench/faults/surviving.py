@@ -14,6 +14,7 @@ MobiCom 2024, arXiv 2408.08015, who call it replication to the next stage).
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import signal
@@ -26,10 +27,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import torch
 
 from bench.errors import UserError
-from bench.faults.copies import Copies, restore
+from bench.faults.copies import Copies, Copy, restore
 from bench.faults.settings import hosts_of, plan_after
 from bench.placing import weights_hash
-from bench.training import Trainer, make_optimizer, take_step
+from bench.training import Trainer, make_optimizer
 from strategies.base import Strategy, get
 from strategies.checkpoints import load_states
 from strategies.comm.ledger import Ledger
@@ -71,12 +72,11 @@ class Lived:
 
 @dataclass(frozen=True)
 class Survived:
-    """What is left: the communicator of the survivors, their plan, their strategy, what this rank saw, and, on rank 0, what
-    the rank that failed had handed over."""
+    """What is left: the communicator of the survivors, their plan, what this rank saw, and, on rank 0, what the rank that
+    failed had handed over."""
 
     comm: MPI.Intracomm
     plan: Plan
-    strategy: Strategy
     lived: Lived
     handed: Any
 
@@ -90,47 +90,47 @@ def check_survives() -> None:
 class Failure:
     """One failure on this rank, from the copies before it to the steps after it. ``run`` is collective.
 
-    ``hand_over`` is called on the rank that will be killed: what it returns is given to rank 0.
+    The strategy, optimizer and ledger of ``trainer`` become those of the survivors. ``hand_over`` is called on the rank that
+    will be killed: what it returns is given to rank 0.
     """
 
     def __init__(
         self, config: Mapping[str, Any], comm: MPI.Intracomm, trainer: Trainer, hand_over: Callable[[Lived], object]
     ) -> None:
-        self.config, self.comm, self.task, self.hand_over = config, comm, trainer.task, hand_over
-        self.strategy, self.optimizer, self.ledger = trainer.strategy, trainer.optimizer, trainer.ledger
+        self.config, self.comm, self.trainer, self.hand_over = config, comm, trainer, hand_over
+        self.fault, self.rank = config["fault"], comm.Get_rank()
         self.first = trainer.history.steps
-        self.fault = config["fault"]
-        self.rank = comm.Get_rank()
+        self.failing = self.first + self.fault["after_steps"]
         self.lived = Lived(self.rank)
-        self.copies = Copies(comm, self.strategy, self.optimizer, hosts_of(config))
 
     def run(self) -> Survived:
         """Let it happen. Returns on every rank but the one that is killed."""
-        for number in range(self.first, self.first + self.fault["after_steps"]):
-            if (number - self.first) % self.fault["snapshot_every"] == 0:
-                self._copy(number)
-            self._step("copies", number)
-        lived = self.lived
-        lived.copied_bytes, lived.copy_memory_bytes = self.copies.payload_bytes, self.copies.memory_bytes
+        kept = self._with_copies()
         handed = self._handed()
         self.comm.Barrier()
         alive = self._notice()
-        plan, restored_step = self._rebuild(alive)
-        end = self.first + self.fault["after_steps"]
-        for number in range(restored_step, end):
+        plan, restored_step = self._rebuild(alive, kept)
+        for number in range(restored_step, self.failing):
             self._step("redo", number)
-        self._after(alive, end)
-        lived.weights_hash = weights_hash(self.strategy.module)
-        return Survived(alive, plan, self.strategy, lived, handed)
+        self._after(alive)
+        self.lived.weights_hash = weights_hash(self.trainer.strategy.module)
+        return Survived(alive, plan, self.lived, handed)
 
-    def _copy(self, step: int) -> None:
-        begin = time.monotonic_ns()
-        self.copies.take(step)
-        self._saw("copies", "copy", begin, step)
+    def _with_copies(self) -> list[Copy]:
+        """The steps before the failure, and the copies that were made between them."""
+        copies = Copies(self.comm, self.trainer.strategy, self.trainer.optimizer, hosts_of(self.config))
+        for number in range(self.first, self.failing):
+            if (number - self.first) % self.fault["snapshot_every"] == 0:
+                begin = time.monotonic_ns()
+                copies.take(number)
+                self._saw("copies", "copy", begin, number)
+            self._step("copies", number)
+        self.lived.copied_bytes, self.lived.copy_memory_bytes = copies.payload_bytes, copies.memory_bytes
+        return copies.kept
 
     def _step(self, part: str, number: int) -> None:
         begin = time.monotonic_ns()
-        loss = take_step(self.strategy, self.optimizer, self.task, self.ledger, number)
+        loss = self.trainer.take_step(number)
         self._saw(part, "step", begin, number, float(loss))
 
     def _saw(self, part: str, what: str, begin_ns: int, step: int | None = None, loss: float | None = None) -> None:
@@ -152,7 +152,7 @@ class Failure:
         if self.rank == self.fault["rank"]:
             _die()
         try:
-            take_step(self.strategy, self.optimizer, self.task, self.ledger, self.first + self.fault["after_steps"])
+            self.trainer.take_step(self.failing)
             self.comm.Barrier()
         except MPI.Exception as error:
             if error.Get_error_class() not in (MPI.ERR_PROC_FAILED, MPI.ERR_REVOKED):
@@ -161,7 +161,7 @@ class Failure:
             raise RuntimeError(f"rank {self.fault['rank']} was killed, and no operation failed")
         self._saw("notice", "notice", begin)
         begin = time.monotonic_ns()
-        self.strategy.mesh.revoke()  # partners that wait for this rank must know
+        self.trainer.strategy.mesh.revoke()  # partners that wait for this rank must know
         self.comm.Revoke()
         alive = cast("MPI.Intracomm", self.comm.Shrink())
         if alive.Get_size() != self.config["ranks"] - 1:
@@ -169,40 +169,43 @@ class Failure:
         self._saw("shrink", "shrink", begin)
         return alive
 
-    def _rebuild(self, alive: MPI.Intracomm) -> tuple[Plan, int]:
+    def _rebuild(self, alive: MPI.Intracomm, kept: list[Copy]) -> tuple[Plan, int]:
         """The plan of those that are left, and the step that their state is of."""
         begin = time.monotonic_ns()
-        self.strategy.close()
-        device, dtype = _device_of(self.strategy), getattr(torch, self.config["train"]["dtype"])
-        plan, how = plan_after(self.config), self.config["comm"]
-        restored = restore(self.copies.kept, plan, alive)
-        self.ledger = Ledger()
-        mesh = Mesh(alive, plan.mesh, self.ledger, how["wait"], how["progress"], how["all_reduce"], how["cuda"])
-        self.strategy = get(plan.strategy)(plan, mesh)
-        self.strategy.build(restored, dtype, device)
-        self.optimizer = make_optimizer(self.strategy.trainable(), self.config["train"])
-        load_states(self.strategy, self.optimizer, restored.states, restored.step)
+        trainer, how = self.trainer, self.config["comm"]
+        device, dtype = _device_of(trainer.strategy), getattr(torch, self.config["train"]["dtype"])
+        trainer.strategy.close()
+        del trainer.strategy, trainer.optimizer
+        gc.collect()  # there may be no room for both states; what was under way refers to itself
+        plan = plan_after(self.config)
+        restored = restore(kept, plan, alive)
+        trainer.ledger = Ledger()
+        mesh = Mesh(alive, plan.mesh, trainer.ledger, how["wait"], how["progress"], how["all_reduce"], how["cuda"])
+        trainer.strategy = get(plan.strategy)(plan, mesh)
+        trainer.strategy.build(restored, dtype, device)
+        trainer.optimizer = make_optimizer(trainer.strategy.trainable(), self.config["train"])
+        load_states(trainer.strategy, trainer.optimizer, restored.states, restored.step)
         self.lived.restored_bytes = restored.received_bytes
         alive.Barrier()
         self._saw("rebuild", "rebuild", begin)
         return plan, restored.step
 
-    def _after(self, alive: MPI.Intracomm, number: int) -> None:
+    def _after(self, alive: MPI.Intracomm) -> None:
         """As many steps as the window takes, by the first ones; rank 0 judges."""
         begin = time.monotonic_ns()
-        for step in range(number, number + LEAST_STEPS):
-            self._step("after", step)
+        for number in range(self.failing, self.failing + LEAST_STEPS):
+            self._step("after", number)
         step_s = (time.monotonic_ns() - begin) / 1e9 / LEAST_STEPS
-        more = alive.bcast(max(0, math.ceil(self.config["window_s"] / step_s) - LEAST_STEPS))
-        for step in range(number + LEAST_STEPS, number + LEAST_STEPS + more):
-            self._step("after", step)
+        wanted = alive.bcast(math.ceil(self.config["window_s"] / step_s))
+        for number in range(self.failing + LEAST_STEPS, self.failing + wanted):
+            self._step("after", number)
         alive.Barrier()
 
 
 def leave(config: Mapping[str, Any], code: int) -> int:
     """End this process with ``code`` where a rank was killed; otherwise return ``code``.
 
-    MPI_Finalize waits for the dead rank now and then (seen with Open MPI 5.0.8 to 5.0.11), and there is nothing left to wait
+    MPI_Finalize waits for the dead rank now and then (seen with Open MPI 5.0.11), and there is nothing left to wait
     for: the ranks that are left have agreed that the record is written.
     """
     if "fault" not in config:
