@@ -64,7 +64,7 @@ def test_totals_equal_the_truth(tmp_path: Path) -> None:
             ]  # fmt: skip
             done = subprocess.run(
                 [sys.executable, "-m", "bench", *words],
-                cwd=tmp_path, env=mpirun.environment(), capture_output=True, text=True, timeout=240,
+                cwd=tmp_path, env=mpirun.environment(), capture_output=True, text=True, timeout=600,
             )  # fmt: skip
     finally:
         sensors.stdin.close()
