@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
 
+Array = NDArray[np.float64]
 LONGEST_KEY = 16
 MARKER_PT, DOT_PT = 4.0, 1.2
 RADII_PT = (4.0, 9.0, 14.0, 20.0, 27.0)
@@ -63,8 +66,8 @@ def place_tags(axes: Axes, covered: Sequence[Sequence[tuple[float, float]]], tex
     figure.draw_without_rendering()
     px = figure.dpi / 72
     centres = [axes.transData.transform(places[0]) for places in covered]
-    taken = [_around(centre, MARKER_PT * px) for centre in centres]
-    taken += [_around(at, DOT_PT * px) for places in covered for at in axes.transData.transform(places)[1:]]
+    dots = np.concatenate([axes.transData.transform(places)[1:] for places in covered])
+    taken = [*_around(np.array(centres), MARKER_PT * px), *_around(dots, DOT_PT * px)]
     inside, untold = axes.get_window_extent().padded(-2), []
     for index, text in enumerate(texts):
         if not text:
@@ -73,18 +76,18 @@ def place_tags(axes: Axes, covered: Sequence[Sequence[tuple[float, float]]], tex
             text, covered[index][0], xytext=(0, 0), textcoords="offset points", ha="center", va="center", zorder=5
         )
         box = found.get_window_extent()
-        room = _room(centres, index, (box.width, box.height), px, inside, taken)
+        room = _room(centres, index, (box.width, box.height), px, inside, np.array(taken))
         if room is None:
             found.remove()
             untold.append(index)
         else:
-            taken.append(room[0].padded(APART_PT * px))  # 2 beside 4 is not 24
+            taken.append(room[0].padded(APART_PT * px).extents)  # 2 beside 4 is not 24
             _settle(found, *room[1:])
     return untold
 
 
 def _room(
-    centres: Sequence[Any], index: int, size: tuple[float, float], px: float, inside: Bbox, taken: Sequence[Bbox]
+    centres: Sequence[Any], index: int, size: tuple[float, float], px: float, inside: Bbox, taken: Array
 ) -> tuple[Bbox, float, float, bool] | None:
     """The first free place, as a box and in points from the marker; among those as near, one that no other marker is near."""
     width, height = size
@@ -95,7 +98,7 @@ def _room(
             own = math.hypot(dx, dy) * px
             others = (math.hypot(x - cx, y - cy) for at, (cx, cy) in enumerate(centres) if at != index)
             lonely = far or all(other >= clear * own for other in others)
-            if lonely and _contains(inside, box) and not any(box.overlaps(other) for other in taken):
+            if lonely and _contains(inside, box) and not _overlaps(box, taken):
                 return box, dx, dy, far
     return None
 
@@ -108,8 +111,14 @@ def _settle(text: Any, dx: float, dy: float, far: bool) -> None:
         held.set_zorder(2)
 
 
-def _around(centre: Any, radius: float) -> Bbox:
-    return Bbox.from_bounds(centre[0] - radius, centre[1] - radius, 2 * radius, 2 * radius)
+def _around(centres: Array, radius: float) -> Array:
+    """Boxes [n, 4] around places [n, 2]: left, bottom, right, top."""
+    return np.hstack([centres - radius, centres + radius])
+
+
+def _overlaps(box: Bbox, boxes: Array) -> bool:
+    left, bottom, right, top = boxes.T
+    return bool(np.any((left <= box.x1) & (box.x0 <= right) & (bottom <= box.y1) & (box.y0 <= top)))
 
 
 def _offsets(width: float, height: float) -> Iterator[tuple[float, float, bool]]:
