@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from analysis.curves import FEWEST_FOR_A_LINE, Curve, curves_of, draw_repeats, repeats_note
 from analysis.figures.steps import about, curves
 from analysis.records import Study
 from analysis.rows import Part, numbered, pages, parts
@@ -30,9 +31,6 @@ ONE_PANEL = 6
 """Configurations whose lines one panel has room for."""
 PANEL_IN, AROUND_IN = 1.45, 0.75
 LEGEND_SHARE = 0.27
-FEWEST_FOR_A_LINE = 3
-MARKS = 8
-"""Markers on a line, which tell it from its neighbours in grey."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +44,25 @@ class Quantity:
     caption: str
 
 
+@dataclass(frozen=True)
+class Plot:
+    """What is drawn of one part: ``axes`` has the label of each column that is an x axis, ``curves`` the repeats by column and
+    label. ``points_only``: there are too few points for lines."""
+
+    quantity: Quantity
+    part: Part
+    axes: dict[str, str]
+    curves: dict[str, dict[str, list[Curve]]]
+    points_only: bool
+
+
 def draw_loss(study: Study, layout: Layout) -> list[Drawn]:
     """Every step's loss, smoothed."""
     found = []
     for part in parts(study, named_kind=True):
         data = curves(part)
-        smooth = data.groupby(["label", "repeat"], sort=False)["loss"]
-        data["smooth_loss"] = smooth.transform(lambda loss: loss.rolling(SMOOTHED, min_periods=1, center=True).mean())
+        smooth = data.groupby(["label", "repeat"], sort=False)["loss"].rolling(SMOOTHED, min_periods=1, center=True).mean()
+        data["smooth_loss"] = smooth.droplevel(["label", "repeat"])
         caption = (
             f"{part.of}Training loss, mean of {SMOOTHED} steps, against {_spent(part)}: warm-up included, evaluations not."
         )
@@ -107,29 +117,24 @@ def _figures(quantity: Quantity, data: pd.DataFrame, part: Part, layout: Layout)
     """Against joules and against seconds, in one panel each, or many configurations in panels of their strategy."""
     axes = {"energy_J": f"Training energy (J), {part.kind}", "time_s": "Training time (s)"}
     axes = {column: label for column, label in axes.items() if data[column].notna().any()}
+    points_only = bool(data.groupby(["label", "repeat"]).size().max() < FEWEST_FOR_A_LINE)
+    plot = Plot(quantity, part, axes, {x: curves_of(data, x, quantity.column) for x in axes}, points_only)
     repeats = data.groupby("label", sort=False)["repeat"].nunique()
-    caption = quantity.caption + _repeats_note(repeats.max())
+    caption = quantity.caption + repeats_note(repeats.tolist(), points_only)
     panels = _panels(part)
     if len(panels) == 1:
-        figure = _one_panel(quantity, data, part, axes, layout)
-        return [Drawn(quantity.name, quantity.title, caption, figure, data, part.point_names())]
+        return [Drawn(quantity.name, quantity.title, caption, _one_panel(plot, layout), data, part.point_names())]
     compared = ", with the single process for comparison" if "single" in part.strategies.values() else ""
     caption += f" Panels by strategy{compared}."
     found = []
     heights = [_panel_in(panel, part, layout) for panel in panels]
     for page in pages(heights, [str(number) for number in range(len(panels))], room_in=TALLEST_IN - AROUND_IN):
         own = [panels[index] for index in page]
-        figure = _grid(quantity, data, part, own, axes, layout)
+        figure = _grid(plot, own, [heights[index] for index in page], layout)
         shown = {label for panel in own for label in panel}
         rows = data[data["label"].isin(shown)]
         found.append(Drawn(quantity.name, quantity.title, caption, figure, rows, part.point_names(shown)))
     return numbered(found)
-
-
-def _repeats_note(most: int) -> str:
-    if most == 1:
-        return " One repeat, whose spread is unknown."
-    return " Strong: the repeat of median length (the lower of two); pale: the others, all of them."
 
 
 def _panels(part: Part) -> list[list[str]]:
@@ -145,42 +150,44 @@ def _panels(part: Part) -> list[list[str]]:
     return found
 
 
-def _one_panel(quantity: Quantity, data: pd.DataFrame, part: Part, axes: dict[str, str], layout: Layout) -> Any:
+def _one_panel(plot: Plot, layout: Layout) -> Any:
+    names = plot.part.names
     with drawing(layout):
         wide = layout.column_in > 5
-        across = (1, len(axes)) if wide else (len(axes), 1)
-        above = 0.17 * legend_lines(list(part.names.values()), layout.column_in)
-        height = above + (2.3 if wide else 0.2 + 1.8 * len(axes))
+        across = (1, len(plot.axes)) if wide else (len(plot.axes), 1)
+        above = 0.17 * legend_lines(list(names.values()), layout.column_in)
+        height = above + (2.3 if wide else 0.2 + 1.8 * len(plot.axes))
         figure, grid = new_figure(layout, height, nrows=across[0], ncols=across[1], sharey=True, squeeze=False)
-        for panel, (column, label) in zip(grid.flat, axes.items(), strict=True):
-            handles = _lines(panel, data, part, list(part.strategies), column, quantity.column)
-            panel.set_xlabel(label)
-            panel.set_xlim(0, 1.05 * data[column].max())
+        for panel, column in zip(grid.flat, plot.axes, strict=True):
+            handles = _lines(panel, plot, list(names), column)
+            _name_x(panel, plot, list(names), column)
         for panel in grid[:, 0]:
-            panel.set_ylabel(quantity.label)
+            panel.set_ylabel(plot.quantity.label)
         legend_above(figure, handles, [str(handle.get_label()) for handle in handles])
     return figure
 
 
-def _grid(
-    quantity: Quantity, data: pd.DataFrame, part: Part, panels: Sequence[list[str]], axes: dict[str, str], layout: Layout
-) -> Any:
+def _grid(plot: Plot, panels: Sequence[list[str]], heights: Sequence[float], layout: Layout) -> Any:
     """A row for each panel, its legend to the right of it."""
     with drawing(layout):
-        heights = [_panel_in(panel, part, layout) for panel in panels]
-        shape = {"nrows": len(panels), "ncols": len(axes), "height_ratios": heights, "squeeze": False}
+        shape = {"nrows": len(panels), "ncols": len(plot.axes), "height_ratios": heights, "squeeze": False}
         figure, grid = new_figure(layout, AROUND_IN + sum(heights), page=True, sharex="col", sharey=True, **shape)
         for row, labels in zip(grid, panels, strict=True):
-            for panel, column in zip(row, axes, strict=True):
-                handles = _lines(panel, data, part, labels, column, quantity.column)
-            row[0].set_ylabel(quantity.label)
-            names = [wrapped(part.names[label], LEGEND_SHARE * layout.page_in) for label in labels]
+            for panel, column in zip(row, plot.axes, strict=True):
+                handles = _lines(panel, plot, labels, column)
+            row[0].set_ylabel(plot.quantity.label)
+            names = [wrapped(plot.part.names[label], LEGEND_SHARE * layout.page_in) for label in labels]
             row[-1].legend(handles, names, loc="center left", bbox_to_anchor=(1.02, 0.5))
-        shown = data[data["label"].isin({label for labels in panels for label in labels})]
-        for panel, (column, label) in zip(grid[-1], axes.items(), strict=True):
-            panel.set_xlabel(label)
-            panel.set_xlim(0, 1.05 * shown[column].max())
+        for panel, column in zip(grid[-1], plot.axes, strict=True):
+            _name_x(panel, plot, [label for labels in panels for label in labels], column)
     return figure
+
+
+def _name_x(panel: Any, plot: Plot, labels: Sequence[str], column: str) -> None:
+    """From zero to the end of the longest of these configurations."""
+    ends = [curve[0].max() for label in labels for curve in plot.curves[column].get(label, [])]
+    panel.set_xlabel(plot.axes[column])
+    panel.set_xlim(0, 1.05 * max(ends))
 
 
 def _panel_in(labels: Sequence[str], part: Part, layout: Layout) -> float:
@@ -190,27 +197,13 @@ def _panel_in(labels: Sequence[str], part: Part, layout: Layout) -> float:
     return max(PANEL_IN, 0.16 * lines + 0.25)
 
 
-def _lines(panel: Any, data: pd.DataFrame, part: Part, labels: Sequence[str], x: str, y: str) -> list[Line2D]:
-    """Every repeat of these configurations; the handles of a legend. Fewer than three points make no line."""
+def _lines(panel: Any, plot: Plot, labels: Sequence[str], column: str) -> list[Line2D]:
+    """Every repeat of these configurations; the handles of a legend."""
+    part, curves = plot.part, plot.curves[column]
     styles = line_styles([part.strategies[label] for label in labels])
-    sparse = data.groupby(["label", "repeat"]).size().max() < FEWEST_FOR_A_LINE
-    handles = []
-    for label, style in zip(labels, styles, strict=True):
-        own = data[data["label"] == label]
-        middle = _middle_repeat(own, x)
-        look: dict[str, Any] = {"color": style["color"], "linestyle": "none" if sparse else style["linestyle"]}
-        strong: dict[str, Any] = {"linewidth": 1.2, "markersize": 4.5, "marker": style["marker"]}
-        for repeat, rows in own.groupby("repeat", sort=False):
-            if repeat == middle:
-                panel.plot(rows[x], rows[y], **look, **strong, zorder=3, markevery=-(-len(rows) // MARKS))
-            else:
-                pale = {"marker": style["marker"], "markersize": 2.5} if sparse else {"linewidth": 0.5}
-                panel.plot(rows[x], rows[y], **look, **pale, alpha=0.45, zorder=2)
-        handles.append(Line2D([], [], **look, **strong, label=part.names[label]))
+    handles = [
+        draw_repeats(panel, curves.get(label, []), style, part.names[label], plot.points_only)
+        for label, style in zip(labels, styles, strict=True)
+    ]
     panel.margins(0.06)
     return handles
-
-
-def _middle_repeat(own: pd.DataFrame, x: str) -> Any:
-    ends = own.groupby("repeat")[x].max().sort_values(kind="stable")
-    return ends.index[(len(ends) - 1) // 2]

@@ -109,12 +109,15 @@ def _step_line(panel: Any, strategy: str, rows: pd.DataFrame, offset: int, lines
 
 def curves(part: Part) -> pd.DataFrame:
     """The loss of every step of every record, with the seconds and joules spent up to it."""
-    frames = []
+    found: dict[str, list[Any]] = {name: [] for name in ("step", "loss", "time_s", "energy_J", "label", "strategy", "repeat")}
     for record in part.records:
-        curve = record["learning"]["curve"]
-        frame = pd.DataFrame({"step": curve["step"], "loss": curve["loss"], "time_s": curve["time_s"]})
-        frames.append(frame.assign(energy_J=curve["energy_J"] or float("nan"), **about(record)))
-    return pd.concat(frames, ignore_index=True)
+        curve, steps = record["learning"]["curve"], len(record["learning"]["curve"]["step"])
+        for name in ("step", "loss", "time_s"):
+            found[name] += curve[name]
+        found["energy_J"] += curve["energy_J"] or [float("nan")] * steps
+        for name, value in about(record).items():
+            found[name] += [value] * steps
+    return pd.DataFrame(found)
 
 
 def about(record: dict[str, Any]) -> dict[str, Any]:

@@ -187,7 +187,8 @@ def test_loss_against_joules_and_seconds(drawn: Any) -> None:
     assert (joules.get_xlabel(), seconds.get_xlabel()) == ("Training energy (J), modelled", "Training time (s)")
     record = rich_record("data", 1)  # of three repeats the second is of median length
     strong = [line for line in joules.lines if line.get_linewidth() > 1]
-    assert len(joules.lines) == 3
+    assert len(strong) == len(joules.lines) == 1
+    assert [len(others.get_paths()) for others in joules.collections] == [2]
     assert strong[0].get_xdata().tolist() == record["learning"]["curve"]["energy_J"]
     loss = record["learning"]["curve"]["loss"]
     assert strong[0].get_ydata()[5] == pytest.approx(sum(loss[3:8]) / 5)
@@ -214,7 +215,8 @@ def test_every_curve_is_inside_its_panel(drawn: Any) -> None:
     for figure in drawn(learning.draw_loss, paper_study()).values():
         assert len(figure.figure.axes) == 8
         for axes in figure.figure.axes:
-            right = max(line.get_xdata().max() for line in axes.lines)
+            paths = [path.vertices for others in axes.collections for path in others.get_paths()]
+            right = max(vertices[:, 0].max() for vertices in (*paths, *(line.get_xydata() for line in axes.lines)))
             assert right <= axes.get_xlim()[1]
 
 

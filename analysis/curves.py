@@ -1,0 +1,91 @@
+"""Curves of repeats: that of median length strong, the others pale, or the range that they fill where they are many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+Curve = NDArray[np.float64]
+"""Of one repeat, ``[2, points]``: x, which grows, and y."""
+MOST_CURVES = 10
+"""Repeats of a configuration whose curves can be told apart."""
+CORNERS = 300
+"""Places across a panel where the border of a range may turn: half a point of print apart."""
+FEWEST_FOR_A_LINE = 3
+MARKS = 8
+"""Markers on a line, which tell it from its neighbours in grey."""
+THIN: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.45, "zorder": 2}
+
+
+def curves_of(data: pd.DataFrame, x: str, y: str) -> dict[str, list[Curve]]:
+    """Of each label in ``data`` the curve of each ``repeat``, both in their order there, without points that have no ``x``."""
+    data = data[data[x].notna()]
+    values = data[[x, y]].to_numpy(dtype=float)
+    found: dict[str, list[Curve]] = {}
+    repeats = data.groupby(["label", "repeat"], sort=False).ngroup().to_numpy()
+    for rows in np.split(np.argsort(repeats, kind="stable"), np.cumsum(np.bincount(repeats))[:-1]):
+        found.setdefault(data["label"].iloc[rows[0]], []).append(values[rows].T)
+    return found
+
+
+def draw_repeats(axes: Axes, curves: Sequence[Curve], style: dict[str, Any], name: str, points_only: bool) -> Line2D:
+    """Draw all repeats of a configuration; the handle of its legend. ``points_only``: nothing is joined."""
+    look: dict[str, Any] = {"color": style["color"], "linestyle": "none" if points_only else style["linestyle"]}
+    strong: dict[str, Any] = {"linewidth": 1.2, "markersize": 4.5, "marker": style["marker"]}
+    if curves:
+        middle = _middle(curves)
+        others = [curve for index, curve in enumerate(curves) if index != middle]
+        if points_only and others:
+            axes.plot(*np.hstack(others), **look, marker=style["marker"], markersize=2.5, alpha=0.45, zorder=2)
+        elif len(curves) > MOST_CURVES:
+            inside, border = to_rgba(style["color"], 0.15), to_rgba(style["color"], THIN["alpha"])
+            axes.fill_between(
+                *envelope(curves), facecolor=inside, edgecolor=border, linestyle=style["linestyle"], linewidth=0.5
+            )
+        elif others:
+            axes.add_collection(LineCollection([curve.T for curve in others], **look, **THIN))
+        axes.plot(*curves[middle], **look, **strong, zorder=3, markevery=-(-curves[middle].shape[1] // MARKS))
+    return Line2D([], [], **look, **strong, label=name)
+
+
+def _middle(curves: Sequence[Curve]) -> int:
+    """The curve of median length, the lower of two."""
+    ends = np.array([curve[0].max() for curve in curves])
+    return int(np.argsort(ends, kind="stable")[(len(curves) - 1) // 2])
+
+
+def envelope(curves: Sequence[Curve], corners: int = CORNERS) -> tuple[Curve, Curve, Curve]:
+    """x, and the lowest and the highest y there of the curves that have begun and not ended: straight from point to point,
+    at the points of all of them. Where these are more than ``corners`` the border turns there only, and nothing is outside."""
+    at = np.unique(np.concatenate([curve[0] for curve in curves]))
+    values = np.array([np.interp(at, x, y, left=np.nan, right=np.nan) for x, y in curves])
+    low, high = np.fmin.reduce(values), np.fmax.reduce(values)
+    if len(at) <= corners:
+        return at, low, high
+    turns = np.linspace(0, len(at) - 1, corners).round().astype(int)
+    spans = [slice(turns[max(0, i - 1)], turns[min(corners - 1, i + 1)] + 1) for i in range(corners)]
+    lows, highs = (
+        np.array([join.reduce(border[span]) for span in spans]) for join, border in ((np.fmin, low), (np.fmax, high))
+    )
+    return at[turns], lows, highs
+
+
+def repeats_note(counts: Sequence[int], points_only: bool) -> str:
+    """What a caption says about how configurations of so many repeats are drawn."""
+    least, most = min(counts), max(counts)
+    if most == 1:
+        return " One repeat, whose spread is unknown."
+    strong = " Strong: the repeat of median length (the lower of two); pale: "
+    if points_only or most <= MOST_CURVES:
+        return f"{strong}the others, all of them."
+    n = f"n = {most}" if least == most else f"n up to {most}"
+    few = f"the others, all of them, but of more than {MOST_CURVES} " if least <= MOST_CURVES else ""
+    return f"{strong}{few}the range of all repeats ({n}) that had not ended there; the table has each of them."
