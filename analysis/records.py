@@ -37,10 +37,22 @@ class Study:
         return [record for record in self.records if record["status"] == "ok"]
 
     @cached_property
+    def ordered(self) -> list[dict[str, Any]]:
+        """Good records by strategy (the single process first), then by label and repeat: the order of every figure."""
+
+        def key(record: dict[str, Any]) -> tuple[Any, ...]:
+            point = record["point"]
+            return place(point["strategy"]), names[label_of(point)], point["repeat"]
+
+        good = self.good
+        names = {label: natural(label) for label in {label_of(record["point"]) for record in good}}
+        return sorted(good, key=key)
+
+    @cached_property
     def points(self) -> pd.DataFrame:
         """One row for each good point (``analysis/points.py`` has the columns), in the order of every figure: by kind of
         energy, strategy (the single process first), label and repeat. Not to be changed in place."""
-        frame = points_frame(ordered(self))
+        frame = points_frame(self.ordered)
         return frame.sort_values("kind", kind="stable").reset_index(drop=True)
 
     @property
@@ -81,18 +93,6 @@ def study_of(name: str, folder: Path, records: list[dict[str, Any]], problems: l
     labels = labels_of(records)
     named = [{**r, "point": {**r["point"], "label": labels[r["point"]["hash"]]}} for r in records]
     return Study(name, folder, tuple(named), tuple(problems))
-
-
-def ordered(study: Study) -> list[dict[str, Any]]:
-    """Good records by strategy (the single process first), then by label and repeat: the order of every figure."""
-    return sorted(
-        study.good,
-        key=lambda record: (
-            place(record["point"]["strategy"]),
-            natural(label_of(record["point"])),
-            record["point"]["repeat"],
-        ),
-    )
 
 
 def place(strategy: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.points import points_frame
-from analysis.records import Study, label_of, ordered
+from analysis.records import Study, label_of
 from analysis.statistics import Summary
 from analysis.style import TALLEST_IN, Drawn, Layout, names_in, new_figure, slug, text_in, wrapped
 from bench.record.statistics import SMALLEST_N
@@ -60,7 +60,7 @@ class Part:
 def parts(study: Study, named_kind: bool = False) -> list[Part]:
     """The parts of a study in their order. ``named_kind``: the figure's name has the kind of energy in it already."""
     found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for record in ordered(study):
+    for record in study.ordered:
         point = record["point"]
         found.setdefault((record["energy"]["kind"], point["model"], point["task"]), []).append(record)
     kinds, works = {kind for kind, *_ in found}, {tuple(work) for _, *work in found}
@@ -120,7 +120,7 @@ def row_figure(layout: Layout, names: Sequence[str], groups: Sequence[str], heig
     figure, axes = new_figure(layout, min(TALLEST_IN, max(1.9, AROUND_IN + at + GAP_IN)), page=page)
     axes.set_yticks(middles, shown)
     axes.set_ylim(at + GAP_IN, 0)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, left=False)
     axes.grid(axis="y", visible=False)
     return Rows(figure, axes, middles)
 

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.records import Study, label_of, ordered
+from analysis.records import Study, label_of
 from analysis.style import TALLEST_IN, Drawn, Layout, drawing, legend_above, new_figure
 
 KINDS = {"F": "forward", "B": "backward", "I": "input gradient", "W": "weight gradient"}
@@ -29,7 +29,7 @@ Colour = tuple[float, float, float]
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure for each configuration that has stages, of its first good repeat."""
     first: dict[str, dict[str, Any]] = {}
-    for record in ordered(study):
+    for record in study.ordered:
         if "schedule" in record["time"]:
             first.setdefault(record["point"]["hash"], record)
     return [_drawn(record, layout) for record in first.values()]

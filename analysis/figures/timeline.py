@@ -77,14 +77,13 @@ def points_in_time(study: Study) -> pd.DataFrame:
                 "hash": record["point"]["hash"],
                 **{name: record["point"][name] for name in ("strategy", "repeat")},
                 **{name: record[name] for name in ("status", "reason")},
-                **{
-                    name: pd.to_datetime(about.get(name) or "not told", utc=True, errors="coerce")
-                    for name in ("started", "finished")
-                },
+                **{name: about.get(name) or "not told" for name in ("started", "finished")},
                 "samples_per_s": record["time"]["samples_per_s"] if good else None,
             }
         )
     data = pd.DataFrame(rows, columns=["point", "hash", *COLUMNS])
+    for name in ("started", "finished"):
+        data[name] = pd.to_datetime(data[name], utc=True, errors="coerce", format="mixed")
     data["duration_s"] = [(end - start).total_seconds() for start, end in zip(data["started"], data["finished"], strict=True)]
     rates = data["samples_per_s"].astype(float)
     repeats = rates.groupby(data["hash"])
