@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from analysis.figures import FIGURES
 from analysis.records import Study
-from analysis.reporting.content import content_of, picture
+from analysis.reporting.content import Picture, content_of, picture
 from analysis.reporting.markdown import markdown
 from analysis.reporting.page import page
 from analysis.reporting.reproduce import script
@@ -43,18 +43,22 @@ def write_report(
         from analysis.explore import write_explore
 
         write_explore(study, out / "explore.html")
-    drawn = [figure for draw in FIGURES for figure in draw(study, layout)]
-    pictures = [picture(figure, out, formats, layout) for figure in drawn]
-    tables = _tables(study, drawn, _command(study, out, formats, layout, olympic), olympic)
+    pictures = [made for draw in FIGURES for made in _pictures(draw(study, layout), out, formats, layout)]
+    tables = _tables(study, pictures, _command(study, out, formats, layout, olympic), olympic)
     write_tables(study, tables, out / "tables")
-    for figure in drawn:
-        close(figure)
     content = content_of(study, pictures, tables, notes, interactive)
     (out / "index.html").write_text(page(content), encoding="utf-8")
     (out / "report.md").write_text(markdown(content), encoding="utf-8")
     (out / "reproduce.sh").write_text(script(study), encoding="utf-8")
     _list(out)
     return out / "index.html"
+
+
+def _pictures(drawn: Sequence[Drawn], out: Path, formats: Sequence[str], layout: Layout) -> Iterator[Picture]:
+    """Write figures and let them go: all those of a large study at once take gigabytes."""
+    for figure in drawn:
+        yield picture(figure, out, formats, layout)
+        close(figure)
 
 
 def _clear(out: Path) -> None:
@@ -72,9 +76,9 @@ def _list(out: Path) -> None:
     (out / LISTED).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
-def _tables(study: Study, drawn: Sequence[Drawn], command: str, olympic: bool) -> list[Table]:
+def _tables(study: Study, pictures: Sequence[Picture], command: str, olympic: bool) -> list[Table]:
     own = study_tables(study, olympic)
-    return [*own, *artefact_tables(study, drawn, own, command)]
+    return [*own, *artefact_tables(study, pictures, own, command)]
 
 
 def _command(study: Study, out: Path, formats: Sequence[str], layout: Layout, olympic: bool) -> str:

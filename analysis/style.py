@@ -26,6 +26,8 @@ from matplotlib.legend import Legend
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from analysis.png import png
+
 HERE = Path(__file__).parent
 
 
@@ -226,13 +228,25 @@ def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], 
     it are wrapped."""
     wide_px = figure.bbox.width
     entries = [(handle, wrapped(label, figure.get_figwidth() - 0.7)) for handle, label in zip(handles, labels, strict=True)]
-    for columns in range(max(1, len(entries)), 0, -1):
+    for columns in range(_most_columns([label for _, label in entries], 0.96 * figure.get_figwidth()), 0, -1):
         by_column = [entry for column in range(columns) for entry in entries[column::columns]]
         legend = figure.legend(*zip(*by_column, strict=True), loc="outside upper center", ncols=columns, title=title)
         if columns == 1 or legend.get_window_extent().width <= 0.96 * wide_px:
             return legend
         legend.remove()
     raise AssertionError("one column is always taken")
+
+
+def _most_columns(labels: Sequence[str], room_in: float) -> int:
+    """More columns than this have no room, by the widths of their texts alone: to try a legend takes far longer."""
+    em_in = plt.rcParams["legend.fontsize"] / 72
+    handle_in = em_in * (plt.rcParams["legend.handlelength"] + plt.rcParams["legend.handletextpad"])
+    wide_in = [handle_in + max(text_in(line, 72 * em_in) for line in label.split("\n")) for label in labels]
+    for columns in range(len(labels), 1, -1):
+        apart_in = em_in * plt.rcParams["legend.columnspacing"] * (columns - 1)
+        if apart_in + sum(max(wide_in[column::columns]) for column in range(columns)) <= room_in:
+            return columns
+    return 1
 
 
 def legend_lines(labels: Sequence[str], width_in: float) -> int:
@@ -246,19 +260,30 @@ def energy_label(kind: str, what: str = "Energy per sample (J)") -> str:
     return f"{what}, {kind}"
 
 
+def settle(figure: Figure) -> None:
+    """Lay the figure out for good. Matplotlib would do it again for every format, and draw twice for that."""
+    engine = figure.get_layout_engine()
+    if engine is not None and figure.axes:
+        engine.execute(figure)
+        with plt.rc_context({"figure.constrained_layout.use": False}):
+            figure.set_layout_engine(None)
+
+
 def save(drawn: Drawn, folder: Path, formats: Sequence[str], layout: Layout) -> None:
     """Write the figure as each of ``formats``; the same records give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    with drawing(layout):
-        for kind in formats:
-            dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-            drawn.figure.savefig(folder / f"{drawn.name}.{kind}", metadata=dates)
+    for kind in formats:
+        (folder / f"{drawn.name}.{kind}").write_bytes(picture_of(drawn, kind, layout))
 
 
-def svg_text(drawn: Drawn, layout: Layout) -> bytes:
-    buffer = io.BytesIO()
+def picture_of(drawn: Drawn, kind: str, layout: Layout, dpi: float | None = None) -> bytes:
+    """The figure as ``svg``, ``pdf`` or ``png``, this with ``dpi`` dots per inch or as many as the layout has."""
     with drawing(layout):
-        drawn.figure.savefig(buffer, format="svg", metadata={"Date": None})
+        settle(drawn.figure)
+        if kind == "png":
+            return png(drawn.figure, dpi or plt.rcParams["savefig.dpi"])
+        buffer = io.BytesIO()
+        drawn.figure.savefig(buffer, format=kind, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind])
     return buffer.getvalue()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,20 +12,21 @@ from analysis.reporting.checks import Row, point_rows
 from analysis.reporting.reproduce import Command, commands, whole_study
 from analysis.reporting.sections import grouped
 from analysis.rules import Rule, rules
-from analysis.style import Drawn, Layout, drawing, save, svg_text
+from analysis.style import Drawn, Layout, picture_of, save
 from analysis.tables import Table
 from analysis.tables.table import plain_table
 from analysis.validity import study_checks
 from analysis.words import NOTHING, SMOKE, Answer, answers
 
-DOTS_PER_INCH = 200
-LARGEST_SVG = 1_500_000
-"""Bytes: what is larger makes a page slow, and is shown as a picture of dots; its vectors stay in its files."""
+DOTS_PER_INCH = 150
+LARGEST_SVG = 300_000
+"""Bytes: more of them make a page slow, and are shown as a picture of dots; the vectors stay in the files."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure on the page. ``data_url`` has the picture itself, ``file`` is beside the page, ``table`` its data."""
+    """A figure on the page. ``data_url`` has the picture itself, ``file`` is beside the page, ``table`` its data,
+    ``points`` the records that it is from (empty: all good ones)."""
 
     name: str
     title: str
@@ -38,6 +38,7 @@ class Picture:
     wide: bool
     formats: tuple[str, ...]
     table: Table
+    points: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -144,14 +145,12 @@ def picture(drawn: Drawn, out: Path, formats: Sequence[str], layout: Layout) -> 
         wide=width_in > layout.column_in + 0.01 or layout.column_in == layout.page_in,
         formats=tuple(formats),
         table=plain_table(drawn.name, drawn.title, drawn.data),
+        points=drawn.points,
     )
 
 
 def _data_url(drawn: Drawn, file: Path, formats: Sequence[str], layout: Layout) -> str:
-    image, kind = file.read_bytes() if "svg" in formats else svg_text(drawn, layout), "svg+xml"
+    image, kind = file.read_bytes() if "svg" in formats else picture_of(drawn, "svg", layout), "svg+xml"
     if len(image) > LARGEST_SVG:
-        buffer = io.BytesIO()
-        with drawing(layout):
-            drawn.figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
-        image, kind = buffer.getvalue(), "png"
+        image, kind = picture_of(drawn, "png", layout, DOTS_PER_INCH), "png"
     return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"

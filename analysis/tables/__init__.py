@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.records import Study
-from analysis.style import Drawn
-from analysis.tables.artefact import artefacts, reproduction
+from analysis.tables.artefact import Figure, artefacts, reproduction
 from analysis.tables.citation import KEY, bibtex
 from analysis.tables.devices import devices, software
 from analysis.tables.factors import factor_table
@@ -28,10 +27,10 @@ def study_tables(study: Study, olympic: bool = False) -> list[Table]:
     return [*headline_tables(study), *own, devices(study), factor_table(study), software(study)]
 
 
-def artefact_tables(study: Study, drawn: Sequence[Drawn], tables: Sequence[Table], command: str) -> list[Table]:
+def artefact_tables(study: Study, figures: Sequence[Figure], tables: Sequence[Table], command: str) -> list[Table]:
     """The artefact description: where these figures and tables come from, and what making them again takes."""
     own = {table.name: table for table in tables}
-    return [artefacts(study, drawn, tables, command), reproduction(study, own["devices"], own["software"], command)]
+    return [artefacts(study, figures, tables, command), reproduction(study, own["devices"], own["software"], command)]
 
 
 def write_tables(study: Study, tables: Sequence[Table], folder: Path) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from analysis.records import Study
-from analysis.style import Drawn
 from analysis.tables.citation import about
 from analysis.tables.table import CODE, Column, Table
 
@@ -17,11 +16,22 @@ NAMED_RECORDS = 3
 MODELS = "Source and licence of data and checkpoints are beside them, in the folders of data and weights that have their names"
 
 
-def artefacts(study: Study, drawn: Sequence[Drawn], tables: Sequence[Table], command: str) -> Table:
+class Figure(Protocol):
+    """What is told of a figure; without ``points`` it is from all good records."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def points(self) -> tuple[str, ...]: ...
+
+
+def artefacts(study: Study, figures: Sequence[Figure], tables: Sequence[Table], command: str) -> Table:
     """One row for each figure and table; ``command`` is the one that makes them all."""
     seconds = {record["point"]["name"]: execution_s(record) for record in study.good}
     all_of_it = list(seconds)
-    rows = [_row("figure", figure.name, figure.title, figure.points or all_of_it, seconds) for figure in drawn]
+    rows = [_row("figure", figure.name, figure.title, figure.points or all_of_it, seconds) for figure in figures]
     rows += [_row("table", table.name, table.title, all_of_it, seconds) for table in tables]
     rows = [{**row, "command": command} for row in rows]
     data = pd.DataFrame(rows, columns=["kind", "name", "title", "command", "from", "execution_s", "records"])
