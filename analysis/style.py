@@ -26,8 +26,6 @@ from matplotlib.legend import Legend
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from analysis.png import png
-
 HERE = Path(__file__).parent
 
 
@@ -280,10 +278,9 @@ def picture_of(drawn: Drawn, kind: str, layout: Layout, dpi: float | None = None
     """The figure as ``svg``, ``pdf`` or ``png``, this with ``dpi`` dots per inch or as many as the layout has."""
     with drawing(layout):
         settle(drawn.figure)
-        if kind == "png":
-            return png(drawn.figure, dpi or plt.rcParams["savefig.dpi"])
         buffer = io.BytesIO()
-        drawn.figure.savefig(buffer, format=kind, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind])
+        dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+        drawn.figure.savefig(buffer, format=kind, metadata=dates, dpi=dpi or plt.rcParams["savefig.dpi"])
     return buffer.getvalue()
 
 

@@ -18,8 +18,8 @@ from analysis.tables.table import plain_table
 from analysis.validity import study_checks
 from analysis.words import NOTHING, SMOKE, Answer, answers
 
-DOTS_PER_INCH = 150
-LARGEST_SVG = 300_000
+DOTS_PER_INCH = 200
+LARGEST_SVG = 500_000
 """Bytes: more of them make a page slow, and are shown as a picture of dots; the vectors stay in the files."""
 
 

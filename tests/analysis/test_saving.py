@@ -1,4 +1,4 @@
-"""Files of figures: pixels as Matplotlib draws them, and the same bytes whichever other formats are written."""
+"""Files of figures: the same bytes whichever other formats are written."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from analysis.figures import energy_time
-from analysis.style import IEEE, Drawn, close, drawing, picture_of, save, settle
+from analysis.style import IEEE, Drawn, close, drawing, save, settle
 from tests.analysis.studies import full, study
 
 
@@ -25,18 +24,6 @@ def figure() -> Iterator[Drawn]:
     drawn = made()
     yield drawn
     close(drawn)
-
-
-def test_png_has_the_pixels_and_the_size_of_matplotlibs(figure: Drawn) -> None:
-    ours = Image.open(io.BytesIO(picture_of(figure, "png", IEEE, 150)))
-    other = io.BytesIO()
-    with drawing(IEEE):
-        figure.figure.savefig(other, format="png", dpi=150)
-    theirs = Image.open(other)
-    assert ours.info["dpi"] == pytest.approx((150, 150), abs=0.05), "whole dots in a metre"
-    assert ours.mode == "RGB"
-    assert np.asarray(theirs)[:, :, 3].min() == 255, "nothing is lost with the fourth channel"
-    np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs)[:, :, :3])
 
 
 def test_a_format_does_not_depend_on_the_others(tmp_path: Path) -> None:
