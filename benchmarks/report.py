@@ -1,0 +1,75 @@
+"""What a report costs as a study grows: processor time for each thousand records, and its ratio to that of the smallest study.
+
+    python -m benchmarks.report docs/gallery/records/quickstart --times 1,4,16 --rounds 5
+
+The study is taken so many times, each time as further repeats of its configurations. A round makes the report of each size
+once, in an order that is drawn, so that what else the machine does meets all of them; the ratios are of one round, and the
+table has their medians with rank-based 95 % intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from analysis.records import Study, load_study, study_of
+from analysis.report import FORMATS, write_report
+from analysis.style import LAYOUTS
+from bench.record.statistics import median_interval
+
+
+def multiplied(study: Study, times: int) -> Study:
+    """The study with ``times`` as many repeats of every configuration."""
+    repeats = 1 + max(record["point"]["repeat"] for record in study.records)
+    records = [_again(record, copy, repeats) for copy in range(times) for record in study.records]
+    return study_of(study.name, study.folder, records, [])
+
+
+def _again(record: dict[str, Any], copy: int, repeats: int) -> dict[str, Any]:
+    point = record["point"]
+    repeat = point["repeat"] + copy * repeats
+    return {**record, "point": {**point, "repeat": repeat, "name": f"{point['name']}-{copy}"}}
+
+
+def report_s(study: Study, formats: list[str]) -> float:
+    """Processor time of one report, reading not counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.process_time()
+        write_report(study, Path(folder), formats, LAYOUTS["ieee"])
+        return time.process_time() - begin
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--times", default="1,4,16", help="how many times the study is taken, the smallest first")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--format", default="svg,pdf", help=f"some of {','.join(FORMATS)}")
+    given = parser.parse_args()
+    read, formats = load_study(given.study), given.format.split(",")
+    times = [int(word) for word in given.times.split(",")]
+    report_s(read, formats)  # imports and fonts
+    rounds: list[dict[int, float]] = []
+    for number in range(given.rounds):
+        order = random.Random(number).sample(times, len(times))
+        rounds.append({size: report_s(multiplied(read, size), formats) for size in order})
+    print(f"{given.study.name}, {given.format}: {given.rounds} rounds\n")
+    print("| records | processor time (s) | of a thousand records (s) | ratio to the smallest |\n|---|---|---|---|")
+    for size in times:
+        records = size * len(read.records)
+        spent = median_interval([own[size] for own in rounds])["median"]
+        print(f"| {records} | {spent:.1f} | {1000 * spent / records:.1f} | {_ratio(rounds, size, times[0])} |")
+
+
+def _ratio(rounds: list[dict[int, float]], size: int, smallest: int) -> str:
+    found = median_interval([own[size] / own[smallest] for own in rounds])
+    low, high = found["ci_low"], found["ci_high"]
+    return f"{found['median']:.2f}" + ("" if low is None else f" [{low:.2f}, {high:.2f}]")
+
+
+if __name__ == "__main__":
+    main()
