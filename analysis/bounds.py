@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
@@ -40,23 +41,23 @@ class Line:
     points: pd.DataFrame
     base: pd.DataFrame
 
-    @property
+    @cached_property
     def all(self) -> pd.DataFrame:
         """From the single process on, unless the configuration itself has a point at one rank."""
         return self.points if (self.points["ranks"] == 1).any() else pd.concat([self.base, self.points])
 
-    @property
+    @cached_property
     def weak(self) -> bool:
         return bool(self.points["batch"].nunique() > 1)
 
-    @property
+    @cached_property
     def ideal_rate(self) -> float:
         """Samples per second of the base, null where there is none or where boards are of several classes: they have no
         common speed to scale from."""
         several = self.all["boards"].map(lambda classes: "," in str(classes)).any()
         return NONE if several or self.base.empty else float(self.base["samples_per_s"].median())
 
-    @property
+    @cached_property
     def serial_share(self) -> float | None:
         """s of Amdahl's law; None in weak scaling, without a base, and with too few levels."""
         if self.weak or np.isnan(self.ideal_rate) or self.all["ranks"].nunique() < LEAST_FOR_LINE:

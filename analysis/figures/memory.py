@@ -123,13 +123,17 @@ def _figure(held: list[Held], names: list[str], heights: list[float], layout: La
 
 
 def _ranks(axes: Any, one: Held, middle: float) -> None:
-    frame = pd.DataFrame(one.rows)
-    ranks = sorted(frame["rank"].unique())
-    for index, rank in enumerate(ranks):
-        own = frame[frame["rank"] == rank]
-        at = middle + (index - (len(ranks) - 1) / 2) * RANK_IN
-        peak, predicted, baseline = (summarise(own[key].tolist()) for key in KEYS)
-        axes.barh(at, peak.median, height=0.86 * RANK_IN, color=colour(one.strategy), alpha=0.8, linewidth=0)
-        axes.barh(at, baseline.median, height=0.86 * RANK_IN, color="none", hatch="//////", edgecolor="white", linewidth=0)
-        axes.plot([predicted.median], [at], **PREDICTED, zorder=3, clip_on=False)
-        show_repeats(axes, at, peak, own["peak_MiB"].tolist())
+    by_rank: dict[int, dict[str, list[float]]] = {}
+    for row in one.rows:
+        sizes = by_rank.setdefault(row["rank"], {key: [] for key in KEYS})
+        for key in KEYS:
+            sizes[key].append(row[key])
+    ranks = sorted(by_rank)
+    places = [middle + (index - (len(ranks) - 1) / 2) * RANK_IN for index in range(len(ranks))]
+    found = [[summarise(by_rank[rank][key]) for rank in ranks] for key in KEYS]
+    peaks, predicted, baselines = ([summary.median for summary in summaries] for summaries in found)
+    axes.barh(places, peaks, height=0.86 * RANK_IN, color=colour(one.strategy), alpha=0.8, linewidth=0)
+    axes.barh(places, baselines, height=0.86 * RANK_IN, color="none", hatch="//////", edgecolor="white", linewidth=0)
+    axes.plot(predicted, places, **PREDICTED, zorder=3, clip_on=False)
+    for at, peak, rank in zip(places, found[0], ranks, strict=True):
+        show_repeats(axes, at, peak, by_rank[rank]["peak_MiB"])
