@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.figures import FIGURES
+from analysis.drawing import draw_all
 from analysis.records import Study
-from analysis.reporting.content import Picture, content_of, picture
+from analysis.reporting.content import Picture, content_of
 from analysis.reporting.markdown import markdown
 from analysis.reporting.page import page
 from analysis.reporting.reproduce import script
-from analysis.style import Drawn, Layout, close
+from analysis.style import Layout
 from analysis.tables import Table, artefact_tables, study_tables, write_tables
 
 FORMATS = ("svg", "pdf", "png")
@@ -43,7 +43,7 @@ def write_report(
         from analysis.explore import write_explore
 
         write_explore(study, out / "explore.html")
-    pictures = [made for draw in FIGURES for made in _pictures(draw(study, layout), out, formats, layout)]
+    pictures = draw_all(study, out, formats, layout)
     tables = _tables(study, pictures, _command(study, out, formats, layout, olympic), olympic)
     write_tables(study, tables, out / "tables")
     content = content_of(study, pictures, tables, notes, interactive)
@@ -52,13 +52,6 @@ def write_report(
     (out / "reproduce.sh").write_text(script(study), encoding="utf-8")
     _list(out)
     return out / "index.html"
-
-
-def _pictures(drawn: Sequence[Drawn], out: Path, formats: Sequence[str], layout: Layout) -> Iterator[Picture]:
-    """Write figures and let them go: all those of a large study at once take gigabytes."""
-    for figure in drawn:
-        yield picture(figure, out, formats, layout)
-        close(figure)
 
 
 def _clear(out: Path) -> None:

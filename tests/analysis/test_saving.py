@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from analysis.drawing import FEWEST_RECORDS, draw_all, processes_for
 from analysis.figures import energy_time
+from analysis.records import load_study
 from analysis.style import IEEE, Drawn, close, drawing, save, settle
+from tests.analysis.made import paper_study, with_traces
 from tests.analysis.studies import full, study
+from tests.records import make_record
 
 
 def made() -> Drawn:
@@ -46,3 +52,31 @@ def test_a_settled_figure_stays_where_it_is(figure: Drawn) -> None:
         points = other.figure.axes[0].get_position().get_points() * figure.figure.get_size_inches() * 72
         close(other)
     np.testing.assert_allclose(before, points, atol=1.0)
+
+
+def test_several_processes_write_the_same_files(tmp_path: Path) -> None:
+    """Figures of all kinds, in the same order, with the same bytes."""
+    loaded = load_study(with_traces(tmp_path / "study", paper_study()))
+    found = {}
+    for processes in (1, 3):
+        out = tmp_path / str(processes)
+        for name in ("figures", "data"):
+            (out / name).mkdir(parents=True)
+        found[processes] = draw_all(loaded, out, ("svg",), IEEE, processes)
+    assert len(found[1]) > 20
+    for one, other in zip(found[1], found[3], strict=True):
+        assert (one.name, one.caption, one.data_url, one.points) == (other.name, other.caption, other.data_url, other.points)
+        pd.testing.assert_frame_equal(one.table.data, other.table.data)
+    for path in (tmp_path / "1").rglob("*.*"):
+        assert path.read_bytes() == (tmp_path / "3" / path.relative_to(tmp_path / "1")).read_bytes(), path.name
+
+
+def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="data"):
+        draw_all(study(full()), tmp_path, ("svg",), IEEE, 2)
+
+
+def test_small_studies_are_drawn_by_one_process() -> None:
+    records = [make_record("data", repeat) for repeat in range(FEWEST_RECORDS)]
+    assert processes_for(study(records[:-1])) == 1
+    assert processes_for(study(records)) == min(4, len(os.sched_getaffinity(0)))
