@@ -321,7 +321,7 @@ def test_a_section_with_many_figures_is_folded(tmp_path: Path, monkeypatch: pyte
         data = pd.DataFrame({"x_s": [1.0]})
         return [Drawn(f"loss_{n}", f"Loss {n}", "A caption.", Figure((3.5, 1)), data) for n in range(MOST_FIGURES + 3)]
 
-    monkeypatch.setattr("analysis.report.FIGURES", (many,))
+    monkeypatch.setattr("analysis.drawing.FIGURES", (many,))
     study = study_of("s", Path("s"), [make_record("data")], [])
     write_report(study, tmp_path / "out", ("png",), IEEE)
     text = (tmp_path / "out" / "index.html").read_text()
@@ -334,7 +334,7 @@ def test_a_figure_of_too_many_lines_is_shown_as_dots(tmp_path: Path, monkeypatch
     """A picture of megabytes of vectors makes a page slow; its vectors stay in its files."""
     from analysis.figures import spread
 
-    monkeypatch.setattr("analysis.report.FIGURES", (spread.draw,))
+    monkeypatch.setattr("analysis.drawing.FIGURES", (spread.draw,))
     monkeypatch.setattr("analysis.reporting.content.LARGEST_SVG", 1000)
     write_report(study_of("s", Path("s"), full(1), []), tmp_path / "out", ("svg",), IEEE)
     assert 'src="data:image/png;base64,' in (tmp_path / "out" / "index.html").read_text()
@@ -343,7 +343,7 @@ def test_a_figure_of_too_many_lines_is_shown_as_dots(tmp_path: Path, monkeypatch
 
 def test_the_figure_to_explore_with_is_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("plotly", reason="plotly is an extra")
-    monkeypatch.setattr("analysis.report.FIGURES", ())
+    monkeypatch.setattr("analysis.drawing.FIGURES", ())
     study = study_of("s", Path("s"), full(1), [])
     for interactive in (False, True):
         write_report(study, tmp_path / "out", ("svg",), IEEE, interactive=interactive)
