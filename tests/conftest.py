@@ -15,6 +15,7 @@ BESIDE = ("analysis", "imports", "record", "states", "strategies", "tasks")
 """Folders of tests that need one core and nothing of the machine."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With ``-n 2 --dist loadgroup``: tests that start ranks, boards or servers run one after the other, those of BESIDE beside
     them."""
