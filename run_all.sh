@@ -78,7 +78,7 @@ case "${1:-}" in
         "$VENV/bin/mypy"
         "$VENV/bin/python" -m bench.fetch
         # Two at a time, of which at most one starts ranks or boards (tests/conftest.py).
-        "$VENV/bin/python" -m pytest -n 2 --dist loadgroup
+        "$VENV/bin/python" -m pytest -n 2
         ;;
     help | -h | --help) usage ;;
     *)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,13 +15,14 @@ BESIDE = ("analysis", "imports", "record", "states", "strategies", "tasks")
 """Folders of tests that need one core and nothing of the machine."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With ``-n 2 --dist loadgroup``: tests that start ranks, boards or servers run one after the other, those of BESIDE beside
-    them."""
-    here = Path(__file__).parent
-    beside = {item: item.path.relative_to(here).parts[0] in BESIDE for item in items}
-    for item in items:
-        if not beside[item]:
-            item.add_marker(pytest.mark.xdist_group("machine"))
-    items.sort(key=lambda item: beside[item])
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``-n 2``: tests that start ranks, boards or servers run one after the other on one worker, those of BESIDE, each by
+    itself, on the other one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneMachine(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if nodeid.split("/")[1] in BESIDE else "machine"
+
+    return OneMachine(config, log)
