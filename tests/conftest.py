@@ -11,8 +11,14 @@ import pytest
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-BESIDE = ("analysis", "imports", "record", "states", "strategies", "tasks")
-"""Folders of tests that need one core and nothing of the machine."""
+BESIDE = tuple(
+    f"tests/{name}"
+    for name in (
+        *("analysis/", "imports/", "record/", "states/", "strategies/", "tasks/"),
+        *(f"app/test_{name}.py" for name in ("bad_input", "campaign_choice", "dry_run", "export", "resume", "studies")),
+    )
+)
+"""Tests that need one core and nothing of the machine."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -23,6 +29,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class OneMachine(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return nodeid if nodeid.split("/")[1] in BESIDE else "machine"
+            return nodeid if nodeid.startswith(BESIDE) else "machine"
 
     return OneMachine(config, log)

@@ -44,8 +44,9 @@ def fault_block(
     def ends(lived: Sequence[Lived], part: str) -> float:
         return max(to_common(life.rank, span.end_ns) for life in lived for span in _of(life, part))
 
-    steps = [*_steps(lives, "copies", to_common), *_steps(left, "redo", to_common), *_steps(left, "after", to_common)]
-    redone = [step for step in steps if step["part"] == "redo"]
+    redone = list(_steps(left, "redo", to_common))
+    again_s = redone[-1]["end_s"] if redone else -math.inf
+    steps = [*_steps(lives, "copies", to_common), *redone, *_steps(left, "after", to_common, again_s)]
     at_s = begins(left, "notice")
     edges = [at_s]
     for part in PHASES:
@@ -121,10 +122,9 @@ def _of(life: Lived, part: str) -> list[Span]:
     return [span for span in life.spans if span.part == part]
 
 
-def _steps(lives: Sequence[Lived], part: str, to_common: ToCommon) -> Iterator[dict[str, Any]]:
-    """The steps of a part: from the first rank's begin, or the end of the step before where that was later, to the last rank's
-    end; the loss is the sum over the ranks."""
-    before = -math.inf
+def _steps(lives: Sequence[Lived], part: str, to_common: ToCommon, before: float = -math.inf) -> Iterator[dict[str, Any]]:
+    """The steps of a part: from the first rank's begin, or the end of the step ``before`` where that was later, to the last
+    rank's end; the loss is the sum over the ranks."""
     for same in zip(*([span for span in _of(life, part) if span.what == "step"] for life in lives), strict=True):
         begin = min(to_common(life.rank, span.begin_ns) for life, span in zip(lives, same, strict=True))
         end = max(to_common(life.rank, span.end_ns) for life, span in zip(lives, same, strict=True))
