@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,7 +97,6 @@ def report_verb(arguments: argparse.Namespace) -> int:
     if unknown or not formats:
         raise UserError(f"--format={arguments.format} is unknown; use some of {', '.join(FORMATS)}")
     study = select(arguments.study)
-    gc.freeze()  # records stay to the end: to look through all of them again and again takes a tenth of the time
     notes = refuse_mixed(study, arguments.allow_mixed)
     layout = LAYOUTS[arguments.column]
     options = {"interactive": arguments.interactive, "olympic": arguments.olympic}

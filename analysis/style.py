@@ -263,8 +263,7 @@ def settle(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     if engine is not None and figure.axes:
         engine.execute(figure)
-        with plt.rc_context({"figure.constrained_layout.use": False}):
-            figure.set_layout_engine(None)
+        figure.set_layout_engine("none")
 
 
 def save(drawn: Drawn, folder: Path, formats: Sequence[str], layout: Layout) -> None:
@@ -280,7 +279,7 @@ def picture_of(drawn: Drawn, kind: str, layout: Layout, dpi: float | None = None
         settle(drawn.figure)
         buffer = io.BytesIO()
         dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-        drawn.figure.savefig(buffer, format=kind, metadata=dates, dpi=dpi or plt.rcParams["savefig.dpi"])
+        drawn.figure.savefig(buffer, format=kind, metadata=dates, dpi=dpi)
     return buffer.getvalue()
 
 

@@ -64,13 +64,13 @@ def _compose(arguments: Sequence[str], size: int) -> dict[str, Any] | None:
         plain["ranks"] = size
     experiment = cfg.hydra.runtime.choices.get("experiment")
     point = config.resolve(plain, experiment, composing.RESULTS, ranks=size)
-    if "fault" in point and not plain["dry_run"]:
-        check_survives()
     if plain["dry_run"]:
         from bench.dry_run import show
 
         show([point], started_by_hand=True)
         return None
+    if "fault" in point:
+        check_survives()
     study = composing.RESULTS / point["study"]
     check_study(study, experiment)
     open_study(study, point["study"], experiment)

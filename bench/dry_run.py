@@ -17,7 +17,7 @@ from bench.faults.settings import hosts_of, plan_after
 from bench.launch.point import job_of
 from bench.schedule import stage_actions
 from strategies.placement import Placement
-from strategies.plan import AXES, Plan
+from strategies.plan import Plan
 from strategies.schedules import Action, text
 from strategies.schedules.simulate import simulate
 
@@ -39,8 +39,9 @@ def show(points: Sequence[Mapping[str, Any]], started_by_hand: bool = False, lin
         console.print(f"  {point['point']}", markup=False)
     for point in reversed(configurations.values()):
         plan = plan_of(point)
-        mesh = " x ".join(f"{axis} {getattr(plan.mesh, axis)}" for axis in AXES)
-        console.print(f"\n[bold]{point['strategy']['name']}[/bold] on {point['ranks']} ranks: {mesh}", highlight=False)
+        console.print(
+            f"\n[bold]{point['strategy']['name']}[/bold] on {point['ranks']} ranks: {plan.mesh.words}", highlight=False
+        )
         console.print(_ranks(plan))
         console.print(_traffic(plan))
         todo = stage_actions(plan)
@@ -58,9 +59,8 @@ def _failure(console: Console, point: Mapping[str, Any], plan: Plan) -> None:
     """What copies of the state take, and the plan of the ranks that are left."""
     copies, after = copy_bytes(plan, hosts_of(point)), plan_after(point)
     most, sent = max(kept for kept, _ in copies), sum(sent for _, sent in copies)
-    mesh = " x ".join(f"{axis} {getattr(after.mesh, axis)}" for axis in AXES)
     console.print(f"Two copies of the state: at most {2 * most / MIB:.1f} MiB on a rank; {sent:,} bytes are sent for each")
-    console.print(f"After rank {point['fault']['rank']} is killed: {mesh}")
+    console.print(f"After rank {point['fault']['rank']} is killed: {after.mesh.words}")
     console.print(_ranks(after))
 
 

@@ -69,7 +69,7 @@ def replicate(config: Mapping[str, Any], comm: MPI.Intracomm, asked: list[Reques
             if rank == 0:
                 tensor = load.read(parameter, span, dtype)
             else:
-                tensor = torch.empty(_shape(parameter, span), dtype=dtype)
+                tensor = torch.empty(parameter.part(span), dtype=dtype)
                 received.append((request, tensor))
             groups[ranks].Bcast(as_mpi(tensor), root=0)
         comm.Barrier()
@@ -100,9 +100,3 @@ def _needed(asked: list[list[Request]]) -> list[tuple[Request, tuple[int, ...]]]
 def _group(comm: MPI.Intracomm, ranks: tuple[int, ...]) -> Any:
     """A communicator of these ranks, None on others; rank 0 is its first."""
     return comm.Create_group(comm.Get_group().Incl(ranks)) if comm.Get_rank() in ranks else None
-
-
-def _shape(parameter: Parameter, span: Span | None) -> tuple[int, ...]:
-    if span is None or parameter.split is None:
-        return parameter.shape
-    return tuple(span[1] - span[0] if dim == parameter.split else size for dim, size in enumerate(parameter.shape))

@@ -20,9 +20,12 @@ from torch import Tensor
 
 from bench.memory import ActivationMeter
 from bench.tasks.base import Task
-from strategies.base import Scores, Strategy
+from strategies.base import Scores, Strategy, get
 from strategies.checkpoints import resume
 from strategies.comm.ledger import Ledger
+from strategies.comm.mesh import Mesh
+from strategies.models.checkpoint import WeightLoader
+from strategies.plan import Plan
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -80,6 +83,17 @@ def make_optimizer(trainable: Sequence[tuple[torch.nn.Parameter, bool]], train: 
     if train["optimizer"] == "sgd":
         return torch.optim.SGD(groups, lr=train["lr"])
     return torch.optim.AdamW(groups, lr=train["lr"], fused=True)
+
+
+def make_strategy(
+    config: Mapping[str, Any], comm: MPI.Intracomm, plan: Plan, ledger: Ledger, load: WeightLoader, device: str
+) -> Strategy:
+    """This rank's part of ``plan`` over ``comm``, its module filled from ``load``. Collective."""
+    how = config["comm"]
+    mesh = Mesh(comm, plan.mesh, ledger, how["wait"], how["progress"], how["all_reduce"], how["cuda"])
+    strategy = get(plan.strategy)(plan, mesh)
+    strategy.build(load, getattr(torch, config["train"]["dtype"]), device)
+    return strategy
 
 
 class Trainer:

@@ -194,25 +194,19 @@ def _last_words(report: RankReport, session: EnergySession, modes: PowerModes, l
 
 def _build(config: Mapping[str, Any], comm: MPI.Intracomm, ledger: Any, device: str) -> tuple[Any, Any]:
     """This rank's strategy with its module loaded, and the loader, which knows what it was asked and what it had to draw."""
-    import torch
-
     from bench.replication import RememberingLoader
+    from bench.training import make_strategy
     from strategies.base import check_options, get
-    from strategies.comm.mesh import Mesh
     from strategies.models.spec import ModelSpec
     from strategies.plan import MeshShape, StepShape
 
-    train, options = config["train"], dict(config["strategy"])
+    options = dict(config["strategy"])
     cls = get(options.pop("name"))
     spec = ModelSpec.from_dict(config["model"]["spec"])
-    plan = cls.plan(spec, StepShape.of(train), MeshShape(**config["mesh"]), check_options(cls, options))
-    how = config["comm"]
-    mesh = Mesh(comm, plan.mesh, ledger, how["wait"], how["progress"], how["all_reduce"], how["cuda"])
-    strategy = cls(plan, mesh)
+    plan = cls.plan(spec, StepShape.of(config["train"]), MeshShape(**config["mesh"]), check_options(cls, options))
     checkpoint = config["model"]["checkpoint"]
     with RememberingLoader(spec, Path(checkpoint) if checkpoint else None, config["seed"]) as load:
-        strategy.build(load, getattr(torch, train["dtype"]), device)
-    return strategy, load
+        return make_strategy(config, comm, plan, ledger, load, device), load
 
 
 def _host_state(config: Mapping[str, Any], facts: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -106,8 +106,7 @@ class Strategy(ABC):
             axes[cls.axes[0]] = ranks
         shape = MeshShape(**axes)
         if shape.size != ranks:
-            wanted = " x ".join(f"{axis} {size}" for axis, size in zip(shape.__dict__, shape.dims, strict=True))
-            raise PlanError(f"the mesh {wanted} has {shape.size} ranks, but ranks={ranks}; their product must be equal")
+            raise PlanError(f"the mesh {shape.words} has {shape.size} ranks, but ranks={ranks}; their product must be equal")
         return shape
 
     @classmethod

@@ -195,9 +195,7 @@ class Composed(Strategy):
         if owner == 0:
             assert local is not None
             return local.clone()
-        shape, span = list(parameter.shape), self.made_by.placement[owner].shard(parameter, self.spec)
-        if span is not None and parameter.split is not None:
-            shape[parameter.split] = span[1] - span[0]
+        shape = parameter.part(self.made_by.placement[owner].shard(parameter, self.spec))
         like = next(self.module.parameters())
         return self.mesh.world.receive(like.new_empty(shape), owner, tag).finish()
 

@@ -7,6 +7,7 @@ columns), ``groups`` and ``group_shares`` (several ranks at one stage, and their
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,10 +91,7 @@ class Placement:
         """Elements of ``parameter`` on this rank (0 where it does not hold it)."""
         if not self.holds(parameter, spec):
             return 0
-        span = self.shard(parameter, spec)
-        if span is None or parameter.split is None:
-            return parameter.size
-        return parameter.size // parameter.shape[parameter.split] * (span[1] - span[0])
+        return math.prod(parameter.part(self.shard(parameter, spec)))
 
     def kv_of_heads(self, spec: ModelSpec) -> list[int]:
         """For each local query head, which local key/value head it attends with."""

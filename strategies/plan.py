@@ -46,6 +46,11 @@ class MeshShape:
     def dims(self) -> tuple[int, ...]:
         return tuple(getattr(self, axis) for axis in AXES)
 
+    @property
+    def words(self) -> str:
+        """``pipeline 2 x data 1 x sequence 1 x tensor 1``"""
+        return " x ".join(f"{axis} {size}" for axis, size in zip(AXES, self.dims, strict=True))
+
     def coordinates(self, rank: int) -> dict[str, int]:
         found = {}
         for axis in reversed(AXES):

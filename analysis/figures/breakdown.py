@@ -72,8 +72,7 @@ def draw_recovery(study: Study, layout: Layout) -> list[Drawn]:
     return [
         drawn
         for part in parts(study, named_kind=True)
-        if (part.points["recovery_s"].notna()).any()
-        for split in (_recovery_time(part), *([_recovery_energy(part)] if part.kind != "none" else []))
+        for split in (_recovery_time(part), _recovery_energy(part))
         for drawn in _draw(split, part, layout)
     ]
 

@@ -73,12 +73,9 @@ def timeline(record: Mapping[str, Any]) -> pd.DataFrame:
     rows += [{"what": "copy", "start_s": begin, "end_s": end} for begin, end in copies_of(fault)]
     rows += [{"what": part["name"], "start_s": part["start_s"], "end_s": part["end_s"]} for part in fault["phases"]]
     rows += _watts(record)
-    data = pd.DataFrame(rows)
-    for column in ("step", "ranks", "samples_per_s", "loss", "power_W"):
-        if column not in data:
-            data[column] = None
+    data = pd.DataFrame(rows).reindex(columns=["what", "start_s", "end_s", "step", "ranks", "samples_per_s", "loss", "power_W"])
     data[["start_s", "end_s"]] -= at_s
-    return data[["what", "start_s", "end_s", "step", "ranks", "samples_per_s", "loss", "power_W"]]
+    return data
 
 
 def copies_of(fault: Mapping[str, Any]) -> list[tuple[float, float]]:

@@ -58,7 +58,7 @@ def fault_block(
     ]
     before = (begins(lives, "copies"), ends(lives, "copies"))
     after = (edges[-1], ends(left, "after"))
-    copies = list(zip(*([span for span in _of(life, "copies") if span.what == "copy"] for life in lives), strict=True))
+    copies = [_edges(lives, same, to_common) for same in _together(lives, "copies", "copy")]
     return {
         "rank": fault["rank"],
         "host": hosts[fault["rank"]],
@@ -72,7 +72,7 @@ def fault_block(
         "restored_bytes": sum(life.restored_bytes for life in left),
         "copies": {
             "every_steps": fault["snapshot_every"],
-            "seconds": [_length(lives, same, to_common) for same in copies],
+            "seconds": [end - begin for begin, end in copies],
             "payload_bytes": sum(life.copied_bytes for life in lives),
             "memory_bytes": [life.copy_memory_bytes for life in lives],
             **_window(before, len(lives), _count(steps, "copies"), batch, everywhere, clock_s),
@@ -125,9 +125,8 @@ def _of(life: Lived, part: str) -> list[Span]:
 def _steps(lives: Sequence[Lived], part: str, to_common: ToCommon, before: float = -math.inf) -> Iterator[dict[str, Any]]:
     """The steps of a part: from the first rank's begin, or the end of the step ``before`` where that was later, to the last
     rank's end; the loss is the sum over the ranks."""
-    for same in zip(*([span for span in _of(life, part) if span.what == "step"] for life in lives), strict=True):
-        begin = min(to_common(life.rank, span.begin_ns) for life, span in zip(lives, same, strict=True))
-        end = max(to_common(life.rank, span.end_ns) for life, span in zip(lives, same, strict=True))
+    for same in _together(lives, part, "step"):
+        begin, end = _edges(lives, same, to_common)
         yield {
             "part": part,
             "step": same[0].step,
@@ -139,10 +138,16 @@ def _steps(lives: Sequence[Lived], part: str, to_common: ToCommon, before: float
         before = end
 
 
-def _length(lives: Sequence[Lived], same: Sequence[Span], to_common: ToCommon) -> float:
+def _together(lives: Sequence[Lived], part: str, what: str) -> Iterator[tuple[Span, ...]]:
+    """What the ranks did at the same time, one after the other."""
+    return zip(*([span for span in _of(life, part) if span.what == what] for life in lives), strict=True)
+
+
+def _edges(lives: Sequence[Lived], same: Sequence[Span], to_common: ToCommon) -> Window:
+    """From the first rank's begin to the last one's end."""
     pairs = list(zip(lives, same, strict=True))
     first = min(to_common(life.rank, span.begin_ns) for life, span in pairs)
-    return max(to_common(life.rank, span.end_ns) for life, span in pairs) - first
+    return first, max(to_common(life.rank, span.end_ns) for life, span in pairs)
 
 
 def _count(steps: Sequence[Mapping[str, Any]], part: str) -> int:

@@ -79,8 +79,7 @@ class Copies:
         wanted = [*self._own, *(piece for _, theirs in self._wards for piece in theirs)]
         known = {parameter.name: parameter for parameter in parameters(self.strategy.spec)}
         return {
-            piece: {kind: torch.empty(shape_of(known[piece.name], piece.span), dtype=dtype) for kind in kinds}
-            for piece in wanted
+            piece: {kind: torch.empty(known[piece.name].part(piece.span), dtype=dtype) for kind in kinds} for piece in wanted
         }
 
     def _state(self) -> dict[str, Mapping[str, Tensor]]:
@@ -107,7 +106,7 @@ def restore(kept: Sequence[Copy], plan: Plan, comm: MPI.Intracomm) -> Restored:
     Raises UserError, on every rank, where a part of the state is on none of them.
     """
     spec, rank = plan.model, comm.Get_rank()
-    step = comm.allreduce(kept[-1].step, op=_least())
+    step = min(comm.allgather(kept[-1].step))
     held = next(copy.held for copy in kept if copy.step == step)
     kinds = list(next(iter(held.values())))
     known = {parameter.name: parameter for parameter in parameters(spec)}
@@ -117,14 +116,14 @@ def restore(kept: Sequence[Copy], plan: Plan, comm: MPI.Intracomm) -> Restored:
     state: dict[str, dict[str, Tensor]] = {kind: {} for kind in kinds}
     for piece in needed[rank]:
         for kind in kinds:
-            state[kind][piece.name] = torch.empty(shape_of(known[piece.name], piece.span), dtype=dtype)
+            state[kind][piece.name] = torch.empty(known[piece.name].part(piece.span), dtype=dtype)
     arriving, leaving, put = list[tuple[Tensor, int]](), list[tuple[Tensor, int]](), list[Callable[[], object]]()
     wanted = {piece.name: piece.span for piece in needed[rank]}
     for transfer in todo:
         piece, parameter = transfer.piece, known[transfer.piece.name]
+        source = covering(piece, held) if transfer.source == rank else None
         for kind in kinds:
-            if transfer.source == rank:
-                source = covering(piece, held)
+            if source is not None:
                 part = cut(held[source][kind], parameter, source.span, piece.span)
                 if transfer.target != rank:
                     leaving.append((part.contiguous(), transfer.target))
@@ -151,20 +150,8 @@ def exchange(comm: MPI.Intracomm, leaving: Sequence[tuple[Tensor, int]], arrivin
     MPI.Request.Waitall(requests)
 
 
-def shape_of(parameter: Parameter, span: Span) -> tuple[int, ...]:
-    if parameter.split is None:
-        return parameter.shape
-    return tuple(span[1] - span[0] if dim == parameter.split else size for dim, size in enumerate(parameter.shape))
-
-
 def cut(tensor: Tensor, parameter: Parameter, held: Span, wanted: Span) -> Tensor:
     """The part ``wanted`` of a tensor that is the part ``held`` of a parameter; a view."""
     if parameter.split is None or held == wanted:
         return tensor
     return tensor.narrow(parameter.split, wanted[0] - held[0], wanted[1] - wanted[0])
-
-
-def _least() -> MPI.Op:
-    from mpi4py import MPI
-
-    return MPI.MIN

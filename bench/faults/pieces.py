@@ -5,6 +5,7 @@ A piece is a slice of a parameter along its split dimension. Its state is the we
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -78,19 +79,12 @@ def copy_bytes(plan: Plan, hosts: Sequence[str]) -> list[tuple[int, int]]:
     keeper, sole = keepers(hosts), alone(plan.placement, spec, hosts)
 
     def size(found: Sequence[Piece]) -> int:
-        return each * sum(elements(known[piece.name], piece.span) for piece in found)
+        return each * sum(math.prod(known[piece.name].part(piece.span)) for piece in found)
 
     kept = [size(pieces(at, spec)) for at in plan.placement]
     for rank, to in enumerate(keeper):
         kept[to] += size(sole[rank])
     return list(zip(kept, map(size, sole), strict=True))
-
-
-def elements(parameter: Parameter, span: Span) -> int:
-    """Elements of the part ``span`` of a parameter."""
-    return (
-        parameter.size if parameter.split is None else parameter.size // parameter.shape[parameter.split] * (span[1] - span[0])
-    )
 
 
 def transfers(needed: Sequence[Sequence[Piece]], held: Sequence[Collection[Piece]]) -> list[Transfer]:

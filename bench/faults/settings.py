@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.errors import UserError
+from bench.launch.hosts import Host
+from bench.placing import host_of
 from strategies.base import check_options, get
 from strategies.errors import PlanError
 from strategies.models.spec import ModelSpec
@@ -29,9 +31,9 @@ def fault_settings(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[
     for key in COUNTS:
         if not isinstance(given[key], int) or given[key] < 1:
             raise UserError(f"fault.{key}={given[key]} must be a whole number of at least 1")
-    if config["train"]["save"] is not None or config["train"]["steps"] is not None:
-        what = "train.save" if config["train"]["save"] is not None else "train.steps"
-        raise UserError(f"{what} is for a training without a failure; leave it out, or use fault.rank=null")
+    for key in ("save", "steps"):
+        if config["train"][key] is not None:
+            raise UserError(f"train.{key} is for a training without a failure; leave it out, or use fault.rank=null")
     if config["train"]["resume"] is not None:
         raise UserError("train.resume and fault.rank do not go together; leave one of them out")
     hosts = hosts_of(config)
@@ -47,9 +49,8 @@ def fault_settings(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[
 
 
 def hosts_of(config: Mapping[str, Any]) -> list[str]:
-    """The host of every rank, by its name in the inventory: hosts are filled slot by slot in their order."""
-    seats = [host.get("name") or host["address"] for host in config["cluster"]["hosts"] for _ in range(host["slots"])]
-    return [seats[rank % len(seats)] for rank in range(config["ranks"])]
+    """The host of every rank, by its name in the inventory."""
+    return [Host(**host_of(config, rank)).label for rank in range(config["ranks"])]
 
 
 def plan_after(config: Mapping[str, Any]) -> Plan:

@@ -24,17 +24,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-import torch
-
 from bench.errors import UserError
 from bench.faults.copies import Copies, Copy, restore
 from bench.faults.settings import hosts_of, plan_after
 from bench.placing import weights_hash
-from bench.training import Trainer, make_optimizer
-from strategies.base import Strategy, get
+from bench.training import Trainer, make_optimizer, make_strategy
 from strategies.checkpoints import load_states
 from strategies.comm.ledger import Ledger
-from strategies.comm.mesh import Mesh
 from strategies.plan import Plan
 
 if TYPE_CHECKING:
@@ -139,9 +135,8 @@ class Failure:
     def _handed(self) -> Any:
         """What the rank that will be killed gives to rank 0."""
         self.comm.Barrier()  # its readings must reach over the last step of all
-        mine = self.hand_over(self.lived) if self.rank == self.fault["rank"] else None
         if self.rank == self.fault["rank"]:
-            self.comm.send(mine, dest=0)
+            self.comm.send(self.hand_over(self.lived), dest=0)
         return self.comm.recv(source=self.fault["rank"]) if self.rank == 0 else None
 
     def _notice(self) -> MPI.Intracomm:
@@ -172,17 +167,15 @@ class Failure:
     def _rebuild(self, alive: MPI.Intracomm, kept: list[Copy]) -> tuple[Plan, int]:
         """The plan of those that are left, and the step that their state is of."""
         begin = time.monotonic_ns()
-        trainer, how = self.trainer, self.config["comm"]
-        device, dtype = _device_of(trainer.strategy), getattr(torch, self.config["train"]["dtype"])
+        trainer = self.trainer
+        device = str(next(trainer.strategy.module.parameters()).device)
         trainer.strategy.close()
         del trainer.strategy, trainer.optimizer
         gc.collect()  # there may be no room for both states; what was under way refers to itself
         plan = plan_after(self.config)
         restored = restore(kept, plan, alive)
         trainer.ledger = Ledger()
-        mesh = Mesh(alive, plan.mesh, trainer.ledger, how["wait"], how["progress"], how["all_reduce"], how["cuda"])
-        trainer.strategy = get(plan.strategy)(plan, mesh)
-        trainer.strategy.build(restored, dtype, device)
+        trainer.strategy = make_strategy(self.config, alive, plan, trainer.ledger, restored, device)
         trainer.optimizer = make_optimizer(trainer.strategy.trainable(), self.config["train"])
         load_states(trainer.strategy, trainer.optimizer, restored.states, restored.step)
         self.lived.restored_bytes = restored.received_bytes
@@ -219,7 +212,3 @@ def _die() -> NoReturn:
     """As a process dies that the kernel ends: nothing is cleaned up, nobody is told."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("still alive")
-
-
-def _device_of(strategy: Strategy) -> str:
-    return str(next(strategy.module.parameters()).device)

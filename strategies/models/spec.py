@@ -102,6 +102,12 @@ class Parameter:
     def size(self) -> int:
         return math.prod(self.shape)
 
+    def part(self, span: tuple[int, int] | None) -> tuple[int, ...]:
+        """The shape of the slice ``span`` along ``split``; of all of it for None, and where it is never cut."""
+        if span is None or self.split is None:
+            return self.shape
+        return tuple(span[1] - span[0] if dim == self.split else size for dim, size in enumerate(self.shape))
+
 
 def parameters(spec: ModelSpec) -> Iterator[Parameter]:
     """Every parameter of the model in forward order; a tied head has none of its own."""

@@ -11,20 +11,16 @@ from bench.energy.parts import Cover, find_cover
 from bench.faults.block import checks, fault_block
 from bench.faults.surviving import Lived, Span
 from strategies.base import check_options, get
-from strategies.models.spec import ModelSpec, parameter_count
+from strategies.models.spec import parameter_count
 from strategies.plan import Plan, StepShape
 from tests.energy.test_summary import counter
+from tests.faults.test_pieces import SPEC
 
 S = 10**9
 CONFIG: dict[str, Any] = {
     "fault": {"rank": 1, "snapshot_every": 2, "after_steps": 3},
     "train": {"batch": 10, "dtype": "float32"},
 }
-SPEC = ModelSpec(
-    "gpt2-test", "gpt2", 37, 24, 4, 12, 12, 36, 16, True, "layer", "pre", "learned", "gelu_tanh", "lm",
-    norm_eps=1e-5, tied=True,
-)  # fmt: skip
-
 STATE = 3 * 4 * parameter_count(SPEC)
 """Bytes of the weights and of AdamW's two states, which every replica has."""
 

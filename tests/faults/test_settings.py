@@ -6,23 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from bench import composing, config
 from bench.errors import UserError
 from bench.faults.settings import hosts_of, plan_after
 from bench.launch.hosts import Host
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5
 from bench.launch.slurm import Srun
 from strategies.errors import PlanError
+from tests.app.test_resume import resolve as resolve_tiny
 
 
 def resolve(tmp_path: Path, *overrides: str) -> dict[str, Any]:
-    composing.register_strategies()
-    base = ["model=gpt2-tiny", "task=lm", "ranks=3", "cluster.oversubscribe=true", "energy.source=none"]
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
-        plain = composing.to_plain(compose("config", overrides=[*base, *overrides]))
-    return config.resolve(plain, None, tmp_path / "results")
+    return resolve_tiny(tmp_path, "ranks=3", "cluster.oversubscribe=true", "energy.source=none", *overrides)
 
 
 @pytest.mark.parametrize(
