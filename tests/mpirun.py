@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.launch.hosts import Host
 from bench.launch.mpirun import Job, find_mpirun, launcher_for
+from bench.launch.process import session_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,14 +41,14 @@ def run(
     ``prefix`` goes before mpirun, ``extra`` into its environment.
     """
     launcher, here = launcher_for(find_mpirun()), [Host("localhost", 1)]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, session_folder() as variables:
         hostfile = Path(folder) / "hostfile"
         hostfile.write_text(launcher.hostfile(here))
         job = Job(ranks, here, hostfile, module, arguments, oversubscribe=True, root=os.geteuid() == 0)
         return subprocess.run(
             [*prefix, *launcher.command(job)],
             cwd=ROOT,
-            env=environment(**extra),
+            env=environment(**variables, **extra),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

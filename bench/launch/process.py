@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +20,7 @@ from typing import Literal
 RUN_ID = "BENCH_RUN_ID"
 GRACE_S = 10.0
 LOG_LINES = 40
+SESSIONS = "PRTE_MCA_prte_local_tmpdir_base"
 ERROR_WORDS = ("error:", "Error", "Exception", "not enough slots", "was unable", "signal", "Killed")
 
 
@@ -36,9 +39,15 @@ def run(command: Sequence[str], log: Path, timeout_s: float, run_id: str, cwd: P
     Raises KeyboardInterrupt on, after the job has been ended.
     """
     status: Literal["ended", "timeout", "interrupted"] = "ended"
-    with log.open("wb") as output:
+    with log.open("wb") as output, session_folder() as variables:
         job = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd, env=env, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=cwd,
+            env={**env, **variables},
+            start_new_session=True,
         )
         try:
             job.wait(timeout=timeout_s)
@@ -48,8 +57,19 @@ def run(command: Sequence[str], log: Path, timeout_s: float, run_id: str, cwd: P
         except KeyboardInterrupt:
             status = "interrupted"
             _end(job)
-    sweep(run_id)
+        sweep(run_id)
     return Outcome(status, job.returncode, tail(log))
+
+
+@contextmanager
+def session_folder() -> Iterator[dict[str, str]]:
+    """Variables with which Open MPI 5's mpirun keeps its files in a folder of its own, removed at the end.
+
+    By itself it keeps them in /tmp/ompi.PID and leaves them there when it is killed; a later mpirun that gets the same PID
+    then cannot start.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgejoule-mpirun-", ignore_cleanup_errors=True) as folder:
+        yield {SESSIONS: folder}
 
 
 def _end(job: subprocess.Popen[bytes]) -> None:

@@ -15,6 +15,7 @@ import socket
 import sys
 
 NEW_NETWORK, NEW_HOST_NAME = 0x40000000, 0x04000000  # CLONE_NEWNET, CLONE_NEWUTS
+SESSIONS, DAEMON_SESSIONS = "PRTE_MCA_prte_local_tmpdir_base", "PRTE_MCA_prte_remote_tmpdir_base"
 
 
 def enter(board: dict[str, object]) -> None:
@@ -43,6 +44,9 @@ def main(argv: list[str]) -> int:
     except (OSError, ValueError, KeyError) as error:
         print(f"error: cannot enter the emulated board {address}: {error}; bring the testbed up again", file=sys.stderr)
         return 2
+    # Boards share this machine's /tmp and its PIDs: a daemon keeps its files where the mpirun that starts it does.
+    if SESSIONS in os.environ:
+        os.environ[DAEMON_SESSIONS] = os.environ[SESSIONS]
     os.execv("/bin/sh", ["sh", "-c", " ".join(words)])
     return 2
 

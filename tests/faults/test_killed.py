@@ -37,7 +37,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
     """The losses of one process, of which nothing fails."""
     folder = tmp_path_factory.mktemp("alone")
     done = bench(folder, "strategy=single", f"train.steps={STEPS}", "study=alone")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     losses: list[float] = record_of(folder, "alone")["learning"]["curve"]["loss"]
     assert len(losses) == STEPS
     return losses
