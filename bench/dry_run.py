@@ -13,9 +13,11 @@ from rich.table import Table
 
 from bench.config import plan_of
 from bench.faults.pieces import copy_bytes
-from bench.faults.settings import hosts_of, plan_after
+from bench.faults.settings import plan_after
 from bench.launch.point import job_of
+from bench.placing import hosts_of
 from bench.schedule import stage_actions
+from bench.tables import si
 from strategies.placement import Placement
 from strategies.plan import Plan
 from strategies.schedules import Action, text
@@ -47,6 +49,8 @@ def show(points: Sequence[Mapping[str, Any]], started_by_hand: bool = False, lin
         todo = stage_actions(plan)
         if todo:
             console.print(_schedule(plan.options["schedule"], todo))
+        if "predicted" in point:
+            console.print(_predicted(point["predicted"], point["train"]["batch"]), markup=False)
         if not started_by_hand:
             launcher, job = job_of(point)
             console.print(shlex.join(launcher.command(job)), markup=False)
@@ -62,6 +66,13 @@ def _failure(console: Console, point: Mapping[str, Any], plan: Plan) -> None:
     console.print(f"Two copies of the state: at most {2 * most / MIB:.1f} MiB on a rank; {sent:,} bytes are sent for each")
     console.print(f"After rank {point['fault']['rank']} is killed: {after.mesh.words}")
     console.print(_ranks(after))
+
+
+def _predicted(found: Mapping[str, Any], samples: int) -> str:
+    """What the profile predicts for a step, in one line."""
+    joules = f", {found['step_J'] / samples:.3g} J/sample" if found["step_J"] is not None else ""
+    time = f"{si(found['step_s'], 's')} a step, {samples / found['step_s']:.3g} samples/s"
+    return f"Predicted from {found['profile']['file']}: {time}{joules} (modelled)"
 
 
 def _ranks(plan: Plan) -> Table:

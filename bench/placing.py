@@ -12,6 +12,7 @@ import torch
 
 from bench.energy.session import root_of
 from bench.errors import UserError
+from bench.launch.hosts import Host
 from strategies.comm.cuda import why_not_aware
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ def host_of(config: Mapping[str, Any], rank: int) -> dict[str, Any]:
     hosts = config["cluster"]["hosts"]
     seats = [host for host in hosts for _ in range(host["slots"])]
     return dict(seats[rank % len(seats)])
+
+
+def hosts_of(config: Mapping[str, Any]) -> list[str]:
+    """The host of every rank, by its name in the inventory."""
+    return [Host(**host_of(config, rank)).label for rank in range(config["ranks"])]
 
 
 def locate(config: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any]:

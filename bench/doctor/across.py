@@ -55,18 +55,19 @@ def over_mpirun(
     module: str,
     limit_s: float,
     energy: Mapping[str, Any] | None = None,
-    slots: int = 1,
+    slots: int | None = 1,
 ) -> Came:
-    """Run ``module`` with ``slots`` ranks on each host. It gets the path of the order and writes to ``order["found"]``.
+    """Run ``module`` with ``slots`` ranks on each host (None: as many as it has slots). It gets the path of the order and
+    writes to ``order["found"]``.
 
     Emulated boards are brought up for it. Raises UserError for what cannot be started, and KeyboardInterrupt on.
     """
-    hosts = [{**host, "slots": slots} for host in cluster["hosts"]]
+    hosts = [{**host, "slots": slots or host["slots"]} for host in cluster["hosts"]]
     folder, run_id = Path(tempfile.mkdtemp(prefix="edgejoule-doctor-")), uuid.uuid4().hex
     point = {
         "cluster": {**cluster, "hosts": hosts},
         "energy": energy,
-        "ranks": len(hosts) * slots,
+        "ranks": sum(host["slots"] for host in hosts),
         "paths": {"point": str(folder)},
         "run_id": run_id,
     }

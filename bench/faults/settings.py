@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.errors import UserError
-from bench.launch.hosts import Host
-from bench.placing import host_of
+from bench.placing import hosts_of
 from strategies.base import check_options, get
 from strategies.errors import PlanError
 from strategies.models.spec import ModelSpec
@@ -46,11 +45,6 @@ def fault_settings(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[
     found = {"rank": rank, **{key: given[key] for key in COUNTS}, **{key: dict(given[key]) for key in ("mesh", "options")}}
     plan_after({**config, "fault": found})
     return found
-
-
-def hosts_of(config: Mapping[str, Any]) -> list[str]:
-    """The host of every rank, by its name in the inventory."""
-    return [Host(**host_of(config, rank)).label for rank in range(config["ranks"])]
 
 
 def plan_after(config: Mapping[str, Any]) -> Plan:

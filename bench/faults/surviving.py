@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from bench.errors import UserError
 from bench.faults.copies import Copies, Copy, restore
-from bench.faults.settings import hosts_of, plan_after
-from bench.placing import weights_hash
+from bench.faults.settings import plan_after
+from bench.placing import hosts_of, weights_hash
 from bench.training import Trainer, make_optimizer, make_strategy
 from strategies.checkpoints import load_states
 from strategies.comm.ledger import Ledger

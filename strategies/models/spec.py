@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import Any, Literal
 
 from strategies.errors import PlanError
@@ -109,8 +110,13 @@ class Parameter:
         return tuple(span[1] - span[0] if dim == self.split else size for dim, size in enumerate(self.shape))
 
 
-def parameters(spec: ModelSpec) -> Iterator[Parameter]:
+@lru_cache(maxsize=64)
+def parameters(spec: ModelSpec) -> tuple[Parameter, ...]:
     """Every parameter of the model in forward order; a tied head has none of its own."""
+    return tuple(_parameters(spec))
+
+
+def _parameters(spec: ModelSpec) -> Iterator[Parameter]:
     yield Parameter("embed.tokens.weight", (spec.vocab, spec.hidden), "embed", 0, "vocab")
     if spec.positions == "learned":
         yield Parameter("embed.positions.weight", (spec.max_positions, spec.hidden), "embed")

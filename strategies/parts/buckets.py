@@ -88,10 +88,10 @@ def volumes(spec: ModelSpec, shape: StepShape, placement: Sequence[Placement], o
     for at in placement:
         main, rest = plan_buckets(spec, shape, at, placement, options)
         for bucket in (*main, *rest):
-            yield from _bucket_volumes(bucket, at.rank, shape.element_bytes, options)
+            yield from bucket_volumes(bucket, at.rank, shape.element_bytes, options)
 
 
-def _bucket_volumes(bucket: BucketPlan, rank: int, element: int, options: Mapping[str, Any]) -> Iterator[Volume]:
+def bucket_volumes(bucket: BucketPlan, rank: int, element: int, options: Mapping[str, Any]) -> Iterator[Volume]:
     ranks, total = len(bucket.ranks), sum(bucket.sizes)
     begin, end = even(total, ranks)[bucket.ranks.index(rank)]
     if options["wire"]:

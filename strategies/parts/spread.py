@@ -35,15 +35,22 @@ def spread_of(placement: Sequence[Placement], mesh: Mesh, options: Mapping[str, 
 def volumes(spec: ModelSpec, shape: StepShape, placement: Sequence[Placement], options: Mapping[str, Any]) -> Iterator[Volume]:
     """Attention's traffic for each layer and micro-batch, and the sum of a classifier's token vectors."""
     for at in placement:
-        members = [other for other in placement if _same_group(at, other)]
-        if len(members) == 1:
-            continue
-        attention = _ulysses if options["attention"] == "ulysses" else _ring
-        for samples in at.micro_samples:
-            yield from attention(spec, shape, at, members, samples)
-            if at.last and spec.head == "classifier":
-                pooled = samples * spec.hidden * shape.element_bytes
-                yield volume(AXIS, "all_reduce", "forward", 1, pooled, len(members))
+        yield from rank_volumes(spec, shape, at, placement, options)
+
+
+def rank_volumes(
+    spec: ModelSpec, shape: StepShape, at: Placement, placement: Sequence[Placement], options: Mapping[str, Any]
+) -> Iterator[Volume]:
+    """The part of ``volumes`` that the rank of ``at`` sends."""
+    members = [other for other in placement if _same_group(at, other)]
+    if len(members) == 1:
+        return
+    attention = _ulysses if options["attention"] == "ulysses" else _ring
+    for samples in at.micro_samples:
+        yield from attention(spec, shape, at, members, samples)
+        if at.last and spec.head == "classifier":
+            pooled = samples * spec.hidden * shape.element_bytes
+            yield volume(AXIS, "all_reduce", "forward", 1, pooled, len(members))
 
 
 def _same_group(at: Placement, other: Placement) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from strategies.schedules.actions import (
@@ -55,10 +55,11 @@ def simulate(
     schedule: Sequence[Sequence[Action]],
     forward_s: Sequence[float],
     backward_s: Sequence[float],
-    message_s: float = 0.0,
+    message_s: float | Callable[[int, int], float] = 0.0,
     weight_share: float = 0.5,
 ) -> Timeline:
-    """Play the actions of all stages. Sends do not wait; a receive ends ``message_s`` after its send.
+    """Play the actions of all stages. Sends do not wait; a message takes ``message_s``, or ``message_s(stage, to_stage)``, and
+    those of one stage to another follow each other on their link.
 
     ``forward_s`` and ``backward_s`` are the times of one micro-batch on each (virtual) stage of a rank;
     ``weight_share`` is the part of backward that computes weight gradients, where a schedule splits it. Raises Deadlock,
@@ -67,6 +68,8 @@ def simulate(
     stages = len(schedule)
     at, clock, busy = [0] * stages, [0.0] * stages, [0.0] * stages
     sent: dict[tuple[type[Action], int, int, int], float] = {}
+    free: dict[tuple[int, int], float] = {}
+    takes_s = message_s if callable(message_s) else lambda stage, to: message_s
     intervals: list[Interval] = []
     moved = True
     while moved:
@@ -78,9 +81,11 @@ def simulate(
                     arrival = sent.get(sender(action, stage, stages))
                     if arrival is None:
                         break
-                    clock[stage] = max(clock[stage], arrival + message_s)
+                    clock[stage] = max(clock[stage], arrival)
                 elif isinstance(action, (SendActivation, SendGradient)):
-                    sent[type(action), stage, action.micro, action.chunk] = clock[stage]
+                    link = stage, (stage + (1 if isinstance(action, SendActivation) else -1)) % stages
+                    free[link] = max(clock[stage], free.get(link, 0.0)) + takes_s(*link)
+                    sent[type(action), stage, action.micro, action.chunk] = free[link]
                 elif isinstance(action, COMPUTE):
                     seconds = _seconds(action, forward_s[stage], backward_s[stage], weight_share)
                     intervals.append(Interval(stage, action, clock[stage], clock[stage] + seconds))

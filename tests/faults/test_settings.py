@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from bench.errors import UserError
-from bench.faults.settings import hosts_of, plan_after
+from bench.faults.settings import plan_after
 from bench.launch.hosts import Host
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5
 from bench.launch.slurm import Srun
+from bench.placing import hosts_of
 from strategies.errors import PlanError
 from tests.app.test_resume import resolve as resolve_tiny
 

@@ -108,3 +108,18 @@ def test_messages_and_slow_stages_cost_time() -> None:
     timeline = simulate(schedule("gpipe", 2, 1), [1.0, 3.0], [2.0, 6.0], message_s=0.5)
     assert timeline.duration_s == pytest.approx(1 + 0.5 + 3 + 6 + 0.5 + 2)
     assert timeline.busy_s == pytest.approx((3.0, 9.0))
+
+
+def test_messages_of_one_link_follow_each_other() -> None:
+    """Forwards of 1 s, messages of 5 s: the second leaves when the first has arrived, at 6 s. So do those of the way back."""
+    timeline = simulate(schedule("gpipe", 2, 2), [1.0, 1.0], [1.0, 1.0], message_s=5.0)
+    begins = {(i.stage, str(i.action)): i.start_s for i in timeline.intervals}
+    assert [begins[1, name] for name in ("F0", "F1", "B0", "B1")] == [6.0, 11.0, 12.0, 13.0]
+    assert [begins[0, name] for name in ("B0", "B1")] == [18.0, 23.0]
+    assert timeline.duration_s == 24.0
+
+
+def test_every_link_has_its_own_time() -> None:
+    links = {(0, 1): 0.5, (1, 0): 4.0}
+    timeline = simulate(schedule("gpipe", 2, 1), [1.0, 3.0], [2.0, 6.0], message_s=lambda stage, to: links[stage, to])
+    assert timeline.duration_s == pytest.approx(1 + 0.5 + 3 + 6 + 4.0 + 2)

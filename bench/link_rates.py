@@ -1,0 +1,65 @@
+"""How fast ranks reach each other: latency and rate of every pair, one pair at a time, while the others sleep."""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+SMALL_BYTES, ROUNDS, LARGE_ROUNDS = 8, 40, 3
+NAP_S = 0.002
+TAG = 4712
+
+
+def exchange(comm: MPI.Intracomm, other: int, first: bool, megabytes: float) -> tuple[float, float, float]:
+    """One-way latency (s) to ``other``, and the rates (bit/s) there and back, as seen from the ``first`` of the two.
+
+    The latency is half of the median round trip of 8 bytes. A rate is of one message of ``megabytes`` that the other
+    answers with 8 bytes, less the latency of the answer; the fastest of three.
+    """
+    small, large = np.zeros(SMALL_BYTES, np.uint8), np.zeros(int(megabytes * 1e6), np.uint8)
+
+    def there_and_back(out: np.ndarray, back: np.ndarray) -> float:
+        begin = time.perf_counter()
+        if first:
+            comm.Send(out, dest=other, tag=TAG)
+            comm.Recv(back, source=other, tag=TAG)
+        else:
+            comm.Recv(out, source=other, tag=TAG)
+            comm.Send(back, dest=other, tag=TAG)
+        return time.perf_counter() - begin
+
+    there_and_back(small, small)  # the first message makes the connection
+    latency_s = median(there_and_back(small, small) for _ in range(ROUNDS)) / 2
+    rates = []
+    for out, back in ((large, small), (small, large)):
+        took_s = min(there_and_back(out, back) for _ in range(LARGE_ROUNDS)) - latency_s
+        rates.append(large.nbytes * 8 / max(took_s, 1e-9))
+    return latency_s, rates[0], rates[1]
+
+
+def links(comm: MPI.Intracomm, megabytes: float) -> list[dict[str, Any]]:
+    """Every pair of ranks, one after the other, seen from its lower rank; whole on rank 0. Collective."""
+    own, found = comm.Get_rank(), []
+    for low in range(comm.Get_size()):
+        for high in range(low + 1, comm.Get_size()):
+            rest(comm)
+            if own in (low, high):
+                latency_s, there, back = exchange(comm, high if own == low else low, own == low, megabytes)
+                if own == low:
+                    found.append({"from": low, "to": high, "latency_s": latency_s, "there_bit_s": there, "back_bit_s": back})
+    rest(comm)
+    gathered = comm.gather(found)
+    return [] if gathered is None else [link for own_links in gathered for link in own_links]
+
+
+def rest(comm: MPI.Intracomm) -> None:
+    """A barrier in which ranks sleep: those that wait must not take a core, or the network's, from those that measure."""
+    request = comm.Ibarrier()
+    while not request.Test():
+        time.sleep(NAP_S)
