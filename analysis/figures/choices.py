@@ -55,7 +55,7 @@ def with_split(points: pd.DataFrame) -> pd.DataFrame:
     if not given or not texts.astype(bool).any():
         return points
     rest = points.drop(columns=given)
-    lines = rest[["strategy", *(n for n in varied(rest) if n != "strategy")]].astype(str).agg(" ".join, axis=1)
+    lines = rest[["strategy", *(n for n in varied(rest) if n != "strategy")]].apply(lambda row: " ".join(map(str, row)), axis=1)
     levels = pd.Series("even", index=points.index)
     for _, own in texts[texts != ""].groupby(lines):
         kinds = list(dict.fromkeys(own))

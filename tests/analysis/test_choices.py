@@ -96,6 +96,17 @@ def test_even_and_planned_splits_of_all_strategies_are_one_choice() -> None:
     assert [text.get_text() for text in figure.figure.legends[0].get_texts()] == ["even", "planned"]
 
 
+def test_options_that_only_one_strategy_has_do_not_split_it() -> None:
+    """As in real records: an option of another strategy is missing, not a value."""
+    records = splits()
+    for record in records:
+        own = {"data": {"zero": 0}, "pipeline": {"schedule": "1f1b", "virtual_stages": 2}}[record["point"]["strategy"]]
+        record["point"]["options"].update(own)
+    (figure,) = drawn(records)
+    assert figure.title == "Even against planned split"
+    assert set(figure.data["line"]) == {"data", "pipeline"}
+
+
 def test_several_planned_splits_of_one_line_are_told_apart() -> None:
     records = [
         make_record("data", samples_per_s=rate, point={"options": {"shares": shares}})
