@@ -1,4 +1,5 @@
-"""Predicted against measured, for everything that a plan predicts: memory, activations, bytes, the schedule of a pipeline."""
+"""Predicted against measured, for everything that a plan predicts: memory, activations, bytes, the schedule of a pipeline; and
+where a profile of the boards was given, seconds and joules of a step."""
 
 from __future__ import annotations
 
@@ -23,16 +24,20 @@ FACTORS = (1.1, 1.25, 1.5, 2.0, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class Quantity:
-    """``share``: a part of the whole from 0 to 1, for which differences say more than ratios."""
+    """``share``: a part of the whole from 0 to 1, for which differences say more than ratios. ``energy``: joules, which are
+    only as measured as the records' are."""
 
     key: str
     title: str
     unit: str
     noun: str
     share: bool = False
+    energy: bool = False
 
 
 QUANTITIES = (
+    Quantity("step_s", "Time of a step", "s", "the time of a step"),
+    Quantity("step_J", "Energy of a step", "J", "the energy of a step", energy=True),
     Quantity("peak_memory_MiB", "Peak memory of a rank", "MiB", "the peak memory of ranks"),
     Quantity("activations_MiB", "Activations of a rank", "MiB", "the activations of ranks"),
     Quantity("traffic_MB", "Bytes of an operation", "MB", "the bytes of operations"),
@@ -56,13 +61,16 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
     quantities = [quantity for quantity in QUANTITIES if (shown["quantity"] == quantity.key).any()]
     if not quantities:
         return []
-    figure = _figure(shown, quantities, layout)
+    figure = _figure(shown, quantities, part.kind, layout)
     errors = "; ".join(_error(shown[shown["quantity"] == quantity.key], quantity) for quantity in quantities)
+    modelled = part.kind == "modelled" and any(quantity.energy for quantity in quantities)
     caption = (
         f"{part.of}Predicted against measured, every rank, operation and repeat; on the diagonal both are equal, the dashed "
         "lines are off by the factor that they name. Median absolute error (of the prediction, relative to the measured "
         f"value): {errors}."
     )
+    if modelled:
+        caption += " Energy was not measured: against the prediction stands what was modelled from the run's processor time."
     if len(gone):
         caption += f" Not drawn, since one side is zero: {len(gone)} rows of the table."
     return [Drawn(f"prediction{part.ending}", "Predicted against measured", caption, figure, data, part.point_names())]
@@ -75,6 +83,13 @@ def _rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     def row(quantity: str, of: str, predicted: float, measured: float, scale: float = 1.0) -> dict[str, Any]:
         return {**about, "quantity": quantity, "of": of, "predicted": predicted / scale, "measured": measured / scale}
 
+    predicted = record["plan"].get("predicted")
+    if predicted:
+        about_profile = f"by {predicted['profile']['file']}, {predicted['split']} shares"
+        yield row("step_s", about_profile, predicted["step_s"], record["time"]["step_s"]["median"])
+        sample_J = record["energy"].get("per_sample_J")
+        if predicted["step_J"] is not None and sample_J is not None:
+            yield row("step_J", about_profile, predicted["step_J"], sample_J * point["batch"])
     for rank, sizes in enumerate(zip(memory["predicted_bytes"], memory["peak_bytes"], strict=True)):
         yield row("peak_memory_MiB", f"rank {rank}", *sizes, MIB)
     planned = {entry["rank"]: entry["activations_bytes"] for entry in record["plan"]["memory"]}
@@ -85,9 +100,9 @@ def _rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield row("traffic_MB", key, theory, traffic["payload_bytes"].get(key, 0), MEGA)
     schedule = record["time"].get("schedule")
     if schedule:
-        predicted, measured = schedule["predicted"], schedule["measured"]
-        yield row("schedule_s", schedule["name"], predicted["duration_s"], measured["duration_s"])
-        yield row("bubble", schedule["name"], predicted["bubble"], measured["bubble"])
+        played, measured = schedule["predicted"], schedule["measured"]
+        yield row("schedule_s", schedule["name"], played["duration_s"], measured["duration_s"])
+        yield row("bubble", schedule["name"], played["bubble"], measured["bubble"])
 
 
 def _error(rows: pd.DataFrame, quantity: Quantity) -> str:
@@ -100,7 +115,7 @@ def _error(rows: pd.DataFrame, quantity: Quantity) -> str:
     return f"{percent:.2g} % for {quantity.noun} (n = {len(rows)})"
 
 
-def _figure(data: pd.DataFrame, quantities: list[Quantity], layout: Layout) -> Any:
+def _figure(data: pd.DataFrame, quantities: list[Quantity], kind: str, layout: Layout) -> Any:
     with drawing(layout):
         columns = min(len(quantities), 3 if layout.page_in > 5 else 2)
         rows = -(-len(quantities) // columns)
@@ -108,7 +123,8 @@ def _figure(data: pd.DataFrame, quantities: list[Quantity], layout: Layout) -> A
             layout, AROUND_IN + PANEL_IN * rows, page=len(quantities) > 1, nrows=rows, ncols=columns, squeeze=False
         )
         for axes, quantity in zip(grid.flat, quantities, strict=False):
-            _panel(axes, data[data["quantity"] == quantity.key], quantity)
+            of = "Modelled from the run" if quantity.energy and kind == "modelled" else "Measured"
+            _panel(axes, data[data["quantity"] == quantity.key], quantity, of)
         for axes in grid.flat[len(quantities) :]:
             axes.set_visible(False)
         handles = [
@@ -119,11 +135,11 @@ def _figure(data: pd.DataFrame, quantities: list[Quantity], layout: Layout) -> A
     return figure
 
 
-def _panel(axes: Any, rows: pd.DataFrame, quantity: Quantity) -> None:
+def _panel(axes: Any, rows: pd.DataFrame, quantity: Quantity, of: str) -> None:
     for strategy, own in rows.groupby("strategy", sort=False):
         look = {"color": colour(str(strategy)), "marker": marker(str(strategy)), "markerfacecolor": "none"}
         axes.plot(own["measured"], own["predicted"], **look, linestyle="none", markersize=4.5, markeredgewidth=0.8, zorder=3)
-    axes.set(xlabel=f"Measured ({quantity.unit})", ylabel=f"Predicted ({quantity.unit})")
+    axes.set(xlabel=f"{of} ({quantity.unit})", ylabel=f"Predicted ({quantity.unit})")
     axes.set_title(quantity.title, loc="left", pad=15)
     axes.set_box_aspect(1)
     everything = pd.concat([rows["measured"], rows["predicted"]])

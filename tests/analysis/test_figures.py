@@ -313,6 +313,42 @@ def test_errors_of_predictions(drawn: Any) -> None:
     assert f"{wider:.2g} percentage points for the bubble of pipelines (n = 1)" in figure.caption
 
 
+def predicted_record(kind: str) -> dict[str, Any]:
+    """Half a second and 10 J were predicted of a step."""
+    record = rich_record("data", kind=kind)
+    ranks = [{"host": "pi-1", "compute_s": 0.5, "exchange_s": 0.0, "wait_s": 0.0}]
+    about = {"file": "shelf.json", "made": "2026-11-29", "git": None, "kind": "by parts"}
+    record["plan"]["predicted"] = {
+        "step_s": 0.5, "step_J": 10.0, "split": "planned", "ranks": ranks, "joules_by_host": {"pi-1": 10.0}, "profile": about,
+    }  # fmt: skip
+    return record
+
+
+@pytest.mark.parametrize(("kind", "against"), [("modelled", "Modelled from the run (J)"), ("measured", "Measured (J)")])
+def test_time_and_energy_of_a_step_that_a_profile_predicted(kind: str, against: str, drawn: Any) -> None:
+    """Joules are only as measured as the record's."""
+    record = predicted_record(kind)
+    step_s, joules = record["time"]["step_s"]["median"], record["energy"]["per_sample_J"] * record["point"]["batch"]
+    (figure,) = drawn(prediction.draw, [record]).values()
+    time, energy = figure.figure.axes[:2]
+    assert [time.get_title("left"), energy.get_title("left")] == ["Time of a step", "Energy of a step"]
+    assert [time.get_xlabel(), energy.get_xlabel()] == ["Measured (s)", against]
+    rows = figure.data.set_index("quantity")
+    assert rows.loc["step_s", ["predicted", "measured"]].tolist() == pytest.approx([0.5, step_s])
+    assert rows.loc["step_J", ["predicted", "measured"]].tolist() == pytest.approx([10.0, joules])
+    assert rows.loc["step_s", "of"] == "by shelf.json, planned shares"
+    assert f"{100 * abs(0.5 - step_s) / step_s:.2g} % for the time of a step (n = 1)" in figure.caption
+    assert ("Energy was not measured" in figure.caption) == (kind == "modelled")
+
+
+def test_a_prediction_without_watts_is_of_time_alone(drawn: Any) -> None:
+    record = predicted_record("modelled")
+    record["plan"]["predicted"] |= {"step_J": None, "joules_by_host": None}
+    (figure,) = drawn(prediction.draw, [record]).values()
+    assert set(figure.data["quantity"]) >= {"step_s"}
+    assert "step_J" not in set(figure.data["quantity"])
+
+
 def test_what_has_no_logarithm_is_counted(drawn: Any) -> None:
     record = rich_record("data")
     record["traffic"]["payload_bytes"] = {"data.all_reduce.backward": 0}
