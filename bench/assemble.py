@@ -71,7 +71,7 @@ def write(
         "status": "ok",
         "reason": None,
         "point": _point(config, reports),
-        "plan": _plan(plan, reports),
+        "plan": _plan(config, plan, reports),
         "time": {
             **time_block,
             "idle": [{"start_s": begin, "end_s": end} for begin, end in run.idle_windows],
@@ -115,14 +115,14 @@ def _point(config: Mapping[str, Any], reports: Sequence[RankReport]) -> dict[str
     return {**point_block(config), "threads": max(report.facts["threads"] for report in reports)}
 
 
-def _plan(plan: Plan, reports: Sequence[RankReport]) -> dict[str, Any]:
+def _plan(config: Mapping[str, Any], plan: Plan, reports: Sequence[RankReport]) -> dict[str, Any]:
     block = plan.to_dict()
     for place, report in zip(block["placement"], reports, strict=True):
         place["host"] = report.facts["host"]
     drawn = sorted({name for report in reports for name in report.drawn})
     if drawn:
         block["notes"].append(f"not in the checkpoint, drawn at random: {', '.join(drawn)}")
-    return block
+    return block | ({"predicted": config["predicted"]} if "predicted" in config else {})
 
 
 def _time(

@@ -16,6 +16,7 @@ from bench.faults.settings import fault_settings
 from bench.fetch import WEIGHTS_FILE, check_sha256, checkpoint_dir
 from bench.launch import cluster as launch_cluster
 from bench.launch.hosts import Host, check_slots
+from bench.planner import settings as planner
 from bench.power.modes import by_board
 from bench.power.modes import resolve as power_mode
 from bench.record.study import finished
@@ -84,7 +85,11 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
     }
     if config["smoke"]:
         config.update({key: min(value, config[key] or value) for key, value in SMOKE.items()})
-    plan_of(config)
+    profile = planner.profile_of(cfg["planner"], config)
+    config["strategy"] = planner.with_shares(cfg["planner"], profile, config)
+    plan = plan_of(config)
+    if profile is not None:
+        config["predicted"] = planner.block(planner.prediction_of(profile, config, plan), cfg["planner"], profile, config)
     fault = fault_settings(cfg["fault"], config)
     if fault is not None:  # without one a point is what it was before there were any
         config["fault"] = fault

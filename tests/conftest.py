@@ -15,6 +15,7 @@ BESIDE = tuple(
     f"tests/{name}"
     for name in (
         *("analysis/", "imports/", "record/", "states/", "strategies/", "tasks/"),
+        *(f"planner/test_{name}.py" for name in ("cost", "profile", "search", "split")),
         *(f"app/test_{name}.py" for name in ("bad_input", "campaign_choice", "dry_run", "export", "resume", "studies")),
     )
 )

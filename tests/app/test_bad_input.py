@@ -30,8 +30,8 @@ CASES = [
     (
         "experiment=quickstar",
         "unknown experiment quickstar; known are bandwidth, batch_size, cpu_gpu, device_scaling, failures, learn, "
-        "micro_batches, paper_case_study, participants, power_modes, quickstart, replication, sequence_length, topology, "
-        "wait_mode; did you mean quickstart?",
+        "micro_batches, paper_case_study, participants, planned_split, power_modes, quickstart, replication, sequence_length, "
+        "topology, wait_mode; did you mean quickstart?",
     ),
     ("train.btach=3", "unknown key train.btach; did you mean train.batch?; all keys: python -m bench --help"),
     (

@@ -1,0 +1,216 @@
+"""``python -m bench.planner profile|plan|simulate``: see ``python -m bench.planner --help``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from bench import composing, config
+from bench.boards import power_of
+from bench.doctor.across import over_mpirun
+from bench.doctor.base import composed
+from bench.doctor.cluster import expected_bit_s, links_s
+from bench.errors import UserError
+from bench.launch.hosts import Host
+from bench.planner import showing
+from bench.planner.profile import Profile, load, own_path, subject
+from bench.planner.search import OBJECTIVES, search
+from bench.planner.settings import path_of, prediction_of
+from bench.record import environment
+from bench.record.writer import write_json
+from strategies.base import get
+from strategies.errors import PlanError
+from strategies.models.spec import ModelSpec
+from strategies.partition import either
+from strategies.placement import place
+from strategies.plan import MeshShape, StepShape
+
+HELP = f"""usage: python -m bench.planner profile|plan|simulate [KEY=VALUE ...]
+
+  profile   measure on every host, all at once: seconds of the parts of the model, of the optimizer, of messages, of waiting
+  plan      price every strategy, mesh, choice of hosts and order by the profile; the best and the command lines that run them
+  simulate  price the one configuration that KEY=VALUE describe, rank by rank
+
+All keys of python -m bench count: cluster=, model=, task=, train.batch=, train.seq=, comm.wait=, ... Own ones:
+
+  planner.profile=FILE      the profile to write or to read; null and auto: profiles/CLUSTER-MODEL-TASK-SEQ.json
+  planner.objective=time    what is best: {", ".join(OBJECTIVES)} (energy: joules per sample; edp: joules x seconds of a step)
+  planner.deadline_s=null   seconds that a step may take at most
+  planner.top=10            how many to show
+  planner.seconds=0.4       profile: of each part and size
+
+Predictions are models (docs/planner.md says what they leave out). With planner.profile=auto (or a file) the record of a point
+has what was predicted, and with planner.split=planned too it gets shares by the profile:
+
+  python -m bench.planner profile cluster=emulated-mixed
+  python -m bench.planner plan cluster=emulated-mixed planner.objective=energy
+  python -m bench -m experiment=planned_split
+"""
+HELP_WORDS = ("-h", "--help", "help")
+MODULE = "bench.planner.measure"
+INTERRUPTED = 130
+MEGABYTES, LIMIT_S, SIZES = 2.0, 600.0, 12
+KIND = "measured by parts, on all hosts at once"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; 2 for what the user can mend, 1 where a profile could not be made."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    verbs = {"profile": measure, "plan": plan, "simulate": simulate}
+    if not words or any(word in HELP_WORDS for word in words):
+        print(HELP, end="")
+        return 0 if words else composing.BAD_INPUT
+    name, *overrides = words
+    try:
+        if name not in verbs:
+            raise UserError(f"unknown verb {name}; known are {', '.join(verbs)}{config.near(name, list(verbs))}")
+        plain = composed(overrides)
+        _check(plain["planner"])
+        return verbs[name](plain)
+    except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {composing.one_line(error)}", file=sys.stderr)
+        return composing.BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted; nothing is written", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    if given["objective"] not in OBJECTIVES:
+        known = either(OBJECTIVES)
+        raise UserError(
+            f"planner.objective={given['objective']} is unknown; use {known}{config.near(str(given['objective']), OBJECTIVES)}"
+        )
+    for key in ("deadline_s", "seconds"):
+        value = given[key]
+        if not (isinstance(value, (int, float)) and value > 0) and not (key == "deadline_s" and value is None):
+            raise UserError(f"planner.{key}={value} must be a positive number of seconds")
+    if not isinstance(given["top"], int) or given["top"] < 1:
+        raise UserError(f"planner.top={given['top']} must be a whole number of at least 1")
+
+
+def whole_cluster(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """A point of one rank of this configuration: its cluster has all hosts that may take part."""
+    single = {"name": "single", **get("single").options}
+    bare = {**plain, "strategy": single, "ranks": 1, "mesh": dict.fromkeys(plain["mesh"])}
+    bare["train"] = {**plain["train"], "micro_batches": 1, "save": None, "resume": None}
+    bare["planner"] = {**plain["planner"], "profile": None, "split": "even"}
+    bare["fault"] = {**plain["fault"], "rank": None}
+    return config.resolve(bare, None, composing.RESULTS)
+
+
+def measure(plain: dict[str, Any]) -> int:
+    """The verb ``profile``."""
+    point = whole_cluster(plain)
+    path, cluster = path_of(plain["planner"], point) or own_path(point), point["cluster"]
+    order = order_of(point, plain["planner"]["seconds"])
+    expected = expected_bit_s(cluster, point["boards"])
+    limit_s = LIMIT_S + links_s(order["ranks"], MEGABYTES, expected)
+    print(f"profiling {order['ranks']} ranks of {cluster['name']}; they should do nothing else", file=sys.stderr, flush=True)
+    came = over_mpirun(cluster, order, MODULE, limit_s, slots=None)
+    if came.report is None:
+        print(f"error: {came.trouble}", file=sys.stderr)
+        return 1
+    try:
+        write_json(path, came.report)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror or error}); give another planner.profile=") from None
+    showing.profile(Profile.from_dict(came.report))
+    named = "auto" if path == own_path(point) else path
+    print(f"{path}; it is read by: python -m bench.planner plan ..., and by python -m bench ... planner.profile={named}")
+    return 0
+
+
+def order_of(point: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """What the ranks are to do: sizes, cuts, and what only the launch host knows of the others."""
+    cluster, train = point["cluster"], point["train"]
+    hosts = [Host(**host) for host in cluster["hosts"]]
+    ranks = sum(host.slots for host in hosts)
+    emulated = {board["name"]: board for board in (cluster.get("emulated") or {"boards": []})["boards"]}
+    git = environment.collect_code().get("git")
+    return {
+        "point": point,
+        "ranks": ranks,
+        "seconds": seconds,
+        "samples": min(train["batch"], 1 << SIZES),
+        "tensor": cuts(ModelSpec.from_dict(point["model"]["spec"]), StepShape.of(train), ranks),
+        "megabytes": MEGABYTES,
+        "hosts": {
+            host.label: {
+                "cores": emulated[host.label]["quota_cores"] if host.label in emulated else None,
+                "memory_bytes": emulated[host.label]["memory_bytes"] if host.label in emulated else host.memory_bytes,
+                "watts": watts_of(point, host.board),
+            }
+            for host in hosts
+        },
+        "about": {
+            "subject": subject(point),
+            "made": date.today().isoformat(),
+            "git": None if git is None else f"{git['commit']}{' with changes' if git['dirty'] else ''}",
+            "kind": KIND,
+            "unix_s": int(time.time()),
+            "launch_cores": os.cpu_count(),
+        },
+    }
+
+
+def cuts(spec: ModelSpec, shape: StepShape, ranks: int) -> list[int]:
+    """1, 2, 4, ... tensor ranks, as far as the heads go, and ``ranks``."""
+    found = []
+    for tensor in sorted({*(1 << power for power in range(ranks.bit_length())), ranks}):
+        try:
+            place(spec, shape, MeshShape(tensor=tensor), {"tensor_shares": [1] * tensor})
+        except PlanError:
+            continue
+        found.append(tensor)
+    return found
+
+
+def watts_of(point: Mapping[str, Any], board: str) -> dict[str, float]:
+    """Those of the class in its power mode; none where they are not known."""
+    mode = point["board"]["power_mode"]
+    try:
+        described = point["boards"][board]
+        own = mode.get(board) if isinstance(mode, dict) else mode
+        return power_of(described, None if "mode_speed" in described else own)
+    except UserError:
+        return {}
+
+
+def profile_for(plain: Mapping[str, Any], point: Mapping[str, Any]) -> tuple[Profile, Path]:
+    path = path_of(plain["planner"], point) or own_path(point)
+    return load(path, point), path
+
+
+def plan(plain: dict[str, Any]) -> int:
+    """The verb ``plan``."""
+    point = whole_cluster(plain)
+    profile, path = profile_for(plain, point)
+    own = plain["planner"]
+    found = search(point, profile, plain["train"]["micro_batches"])
+    labels = [Host(**host).label for host in point["cluster"]["hosts"]]
+    showing.found(found, own, labels, path)
+    return 0 if found.best(own["objective"], own["deadline_s"]) else 1
+
+
+def simulate(plain: dict[str, Any]) -> int:
+    """The verb ``simulate``."""
+    point = whole_cluster(plain)
+    profile, path = profile_for(plain, point)
+    planner = {**plain["planner"], "profile": str(path)}
+    chosen = config.resolve({**plain, "planner": planner}, None, composing.RESULTS)
+    chosen_plan = config.plan_of(chosen)
+    showing.prediction(prediction_of(profile, chosen, chosen_plan), chosen_plan, path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

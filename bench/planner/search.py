@@ -1,0 +1,226 @@
+"""All that a cluster could do with a model, priced by its profile: strategies, meshes, participants, orders, shares.
+
+Hosts of one class on the same kind of link are interchangeable: of those that do the same only one choice is looked at. Orders
+matter to pipelines; up to MOST_ORDERS all are tried, else the inventory's, the fastest first and the fastest last.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.launch.hosts import Host
+from bench.planner.cost import Prediction, predict
+from bench.planner.profile import Profile
+from bench.planner.split import planned
+from strategies.base import Strategy, check_options, registered
+from strategies.errors import PlanError
+from strategies.models.spec import ModelSpec
+from strategies.plan import AXES, MeshShape, StepShape
+
+MOST_ORDERS, MOST_GROUPED = 24, 5
+OBJECTIVES = ("time", "energy", "edp")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to train. ``options`` are those that differ from the strategy's defaults; ``hosts`` take part, in this order."""
+
+    strategy: str
+    mesh: MeshShape
+    micro_batches: int
+    options: Mapping[str, Any]
+    hosts: tuple[str, ...]
+    ranks: int
+    prediction: Prediction
+
+    def cost(self, objective: str) -> float:
+        """What the objective wants small: seconds a step, joules a sample, or their product; without watts it is infinite."""
+        found = {"time": self.prediction.step_s, "energy": self.prediction.per_sample_J, "edp": self.prediction.edp_Js}[
+            objective
+        ]
+        return math.inf if found is None else found
+
+    def words(self, inventory: Sequence[str], single_axis: bool) -> list[str]:
+        """Overrides of the command line that run it."""
+        found = [f"strategy={self.strategy}"]
+        if self.ranks > 1:
+            found.append(f"ranks={self.ranks}")
+            found.append(f"train.micro_batches={self.micro_batches}")
+        if not single_axis:
+            found += [f"mesh.{axis}={size}" for axis, size in zip(AXES, self.mesh.dims, strict=True) if size > 1]
+        found += [f"strategy.{key}={listed(value)}" for key, value in self.options.items()]
+        taken = [host for host in inventory if host in self.hosts]
+        if len(taken) < len(inventory):
+            found.append(f"cluster.hosts={listed(taken)}")
+        if list(self.hosts) != taken:
+            found.append(f"cluster.order={listed(self.hosts)}")
+        return found
+
+
+def listed(value: Any) -> str:
+    """As the command line takes it: ``[3,1]``."""
+    return f"[{','.join(map(listed, value))}]" if isinstance(value, (list, tuple)) else str(value)
+
+
+@dataclass
+class Found:
+    """Candidates that fit, and how many did not: ``refused`` by reason, ``over`` for memory."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+    over: list[Candidate] = field(default_factory=list)
+    seen: set[tuple[Any, ...]] = field(default_factory=set)
+
+    def best(self, objective: str, deadline_s: float | None = None) -> list[Candidate]:
+        """From the best to the worst; those that take longer than the deadline are left out."""
+        kept = [c for c in self.candidates if deadline_s is None or c.prediction.step_s <= deadline_s]
+        return sorted(kept, key=lambda c: (c.cost(objective), c.prediction.step_s))
+
+    def front(self) -> list[Candidate]:
+        """Those that no other one beats in both time and energy, from the fastest on."""
+        found: list[Candidate] = []
+        for candidate in self.best("time"):
+            if not found or candidate.cost("energy") < found[-1].cost("energy"):
+                found.append(candidate)
+        return found
+
+
+def search(point: Mapping[str, Any], profile: Profile, micro_batches: int | None) -> Found:
+    """Every way to take a step of ``point``'s model, batch and communication on its hosts or some of them.
+
+    ``micro_batches`` null: as a strategy prefers, for pipelines several. Raises UserError where the profile lacks a link.
+    """
+    found = Found()
+    spec, shape = ModelSpec.from_dict(point["model"]["spec"]), StepShape.of(point["train"])
+    for strategy in registered().values():
+        comm = {**point["comm"], "progress": strategy.default_progress}
+        for hosts in participants(point):
+            for mesh, options, ordered in ways(strategy, hosts, profile):
+                for micros in micro_counts(strategy, mesh, shape.batch, micro_batches):
+                    step = StepShape(shape.batch, shape.seq, micros, shape.dtype, shape.optimizer, shape.recompute)
+                    _price(found, strategy, spec, step, mesh, options, ordered, profile, comm)
+    return found
+
+
+def _price(
+    found: Found,
+    strategy: type[Strategy],
+    spec: ModelSpec,
+    step: StepShape,
+    mesh: MeshShape,
+    options: Mapping[str, Any],
+    hosts: Sequence[Host],
+    profile: Profile,
+    comm: Mapping[str, Any],
+) -> None:
+    """Even and planned shares of one way, where they differ."""
+    seats = [host.label for host in hosts for _ in range(host.slots)]
+    seen = []
+    for split in ("even", "planned"):
+        given = check_options(strategy, options)
+        try:
+            if split == "planned":
+                given = planned(given, spec, step, mesh, profile, seats)
+            plan = strategy.plan(spec, step, mesh, given)
+        except PlanError as error:
+            found.refused[str(error)] += 1
+            continue
+        shares = [(at.layers, at.micros, at.tokens, at.units) for at in plan.placement]
+        if shares in seen:
+            continue
+        seen.append(shares)
+        changed = {key: value for key, value in given.items() if value != strategy.options[key]}
+        prediction = predict(plan, profile, seats, comm)
+        twin = strategy.name, frozenset(seats), prediction.step_s, prediction.step_J
+        if twin in found.seen:  # the same boards in another order, at one stage
+            continue
+        found.seen.add(twin)
+        candidate = Candidate(
+            strategy.name, mesh, step.micro_batches, changed, tuple(host.label for host in hosts), len(seats), prediction
+        )
+        (found.over if prediction.over else found.candidates).append(candidate)
+
+
+def participants(point: Mapping[str, Any]) -> Iterator[list[Host]]:
+    """Every choice of hosts that differs in what they are, each in the order of the inventory."""
+    hosts = [Host(**given) for given in point["cluster"]["hosts"]]
+    kinds = [kind_of(host, point) for host in hosts]
+    by_kind = {kind: [host for host, own in zip(hosts, kinds, strict=True) if own == kind] for kind in dict.fromkeys(kinds)}
+    for counts in itertools.product(*(range(len(same) + 1) for same in by_kind.values())):
+        taken = [host for same, count in zip(by_kind.values(), counts, strict=True) for host in same[:count]]
+        if taken:
+            yield [host for host in hosts if host in taken]
+
+
+def kind_of(host: Host, point: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What makes a host another one than its neighbour: class, slots, threads, memory, speed, link, switch."""
+    emulated = point["cluster"].get("emulated") or {"boards": []}
+    links = {board["name"]: tuple(board["link"].values()) for board in emulated["boards"]}
+    return host.board, host.slots, host.threads, host.memory_bytes, host.speed, host.link, host.switch, links.get(host.label)
+
+
+def ways(
+    strategy: type[Strategy], hosts: Sequence[Host], profile: Profile
+) -> Iterator[tuple[MeshShape, dict[str, Any], list[Host]]]:
+    """Meshes, options and orders of a strategy on these hosts."""
+    ranks = sum(host.slots for host in hosts)
+    if (ranks == 1) != (not strategy.axes):
+        return
+    for mesh in meshes(strategy, ranks):
+        if mesh.pipeline == 1:
+            yield mesh, {}, list(hosts)
+            continue
+        for order in orders(hosts, profile):
+            yield mesh, {}, order
+            if strategy.axes == ("pipeline",) and "groups" in strategy.options and ranks <= MOST_GROUPED:
+                for sizes in compositions(ranks):
+                    if 1 < len(sizes) < ranks:
+                        yield mesh, {"groups": sizes}, order
+
+
+def meshes(strategy: type[Strategy], ranks: int) -> Iterator[MeshShape]:
+    """Of a pure strategy its own; of others all that split two axes or more."""
+    if len(strategy.axes) <= 1:
+        yield strategy.mesh_for(ranks, {})
+        return
+    for sizes in itertools.product(*([n for n in range(1, ranks + 1) if ranks % n == 0] for _ in strategy.axes)):
+        if math.prod(sizes) == ranks and sum(size > 1 for size in sizes) > 1:
+            yield MeshShape(**dict(zip(strategy.axes, sizes, strict=True)))
+
+
+def orders(hosts: Sequence[Host], profile: Profile) -> list[list[Host]]:
+    """Orders of hosts that differ by class. Those of one class keep their order."""
+    boards = [host.board for host in hosts]
+    count = math.factorial(len(hosts)) // math.prod(math.factorial(n) for n in Counter(boards).values())
+    if count > MOST_ORDERS:
+        by_speed = sorted(hosts, key=lambda host: profile.host(host.label).seconds("block", 1.0, 1.0, True))
+        return [list(hosts), by_speed, by_speed[::-1]]
+    found: dict[tuple[str, ...], list[Host]] = {}
+    for order in itertools.permutations(hosts):
+        found.setdefault(tuple(host.board for host in order), list(order))
+    return list(found.values())
+
+
+def compositions(total: int) -> Iterator[list[int]]:
+    """All lists of positive numbers that sum to ``total``."""
+    for cuts in itertools.product((False, True), repeat=total - 1):
+        sizes = [1]
+        for cut in cuts:
+            if cut:
+                sizes.append(1)
+            else:
+                sizes[-1] += 1
+        yield sizes
+
+
+def micro_counts(strategy: type[Strategy], mesh: MeshShape, batch: int, given: int | None) -> list[int]:
+    """Micro-batches to try: those given, else what the strategy prefers, and of pipelines half and twice as many too."""
+    own = strategy.micro_batches(given, mesh)
+    if given is not None or mesh.pipeline == 1:
+        return [own]
+    return [count for count in (own // 2, own, 2 * own) if count >= 1 and count * mesh.data <= batch] or [own]

@@ -1,0 +1,110 @@
+"""Everything is looked at once, the best comes first, and its command line runs just that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.placing import hosts_of
+from bench.planner import __main__ as planner
+from bench.planner.profile import load
+from bench.planner.search import Found, compositions, meshes, orders, participants, search
+from strategies.base import get
+from strategies.plan import MeshShape
+from tests.planner import made
+
+
+@pytest.fixture
+def searched(tmp_path: Path):  # type: ignore[no-untyped-def]
+    """What a cluster of boards of these speeds could do, and what it was asked of."""
+
+    def run(*speeds: float, **changes: Any) -> tuple[Found, dict[str, Any], list[str]]:
+        overrides = made.cluster(tmp_path, *speeds)
+        path = made.written(tmp_path, overrides, speeds, **changes)
+        plain = made.composed(*overrides, f"planner.profile={path}")
+        point = planner.whole_cluster(plain)
+        return search(point, load(path, point), None), point, [*overrides, f"planner.profile={path}"]
+
+    return run
+
+
+def test_boards_of_one_class_are_interchangeable(tmp_path: Path) -> None:
+    """Two of one class and one of another: 3 x 2 choices without none."""
+    point = made.resolved(tmp_path, *made.cluster(tmp_path, 1.0, 1.0, 2.0))
+    taken = [[host.address for host in hosts] for hosts in participants(point)]
+    assert sorted(taken) == [["pi-1"], ["pi-1", "pi-2"], ["pi-1", "pi-2", "pi-3"], ["pi-1", "pi-3"], ["pi-3"]]
+
+
+def test_orders_differ_by_class(tmp_path: Path) -> None:
+    overrides = made.cluster(tmp_path, 1.0, 1.0, 2.0)
+    path = made.written(tmp_path, overrides, (1.0, 1.0, 2.0))
+    point = made.resolved(tmp_path, *overrides)
+    hosts = list(participants(point))[-1]
+    found = {tuple(host.address for host in order) for order in orders(hosts, load(path, point))}
+    assert found == {("pi-1", "pi-2", "pi-3"), ("pi-1", "pi-3", "pi-2"), ("pi-3", "pi-1", "pi-2")}
+
+
+def test_meshes_and_compositions() -> None:
+    assert list(meshes(get("data"), 4)) == [MeshShape(data=4)]
+    found = list(meshes(get("hybrid"), 4))
+    assert MeshShape(pipeline=2, data=2) in found
+    assert all(mesh.size == 4 and sum(size > 1 for size in mesh.dims) == 2 for mesh in found)
+    assert len(found) == 6
+    assert sorted(compositions(3)) == [[1, 1, 1], [1, 2], [2, 1], [3]]
+
+
+def test_the_best_come_first(searched) -> None:  # type: ignore[no-untyped-def]
+    found, _, _ = searched(1.0, 2.0)
+    names = {candidate.strategy for candidate in found.candidates}
+    assert {"single", "data", "sequence", "tensor", "pipeline"} <= names
+    steps = [candidate.prediction.step_s for candidate in found.best("time")]
+    assert steps == sorted(steps)
+    joules = [candidate.prediction.per_sample_J for candidate in found.best("energy")]
+    assert joules == sorted(joules)  # type: ignore[type-var]
+    limit = steps[len(steps) // 2]
+    assert all(candidate.prediction.step_s <= limit for candidate in found.best("energy", limit))
+    assert found.best("energy", 1e-9) == []
+    front = found.front()
+    for candidate in found.candidates:  # nothing beats one of the front in both
+        for best in front:
+            assert candidate.prediction.step_s >= best.prediction.step_s or candidate.cost("energy") >= best.cost("energy")
+
+
+def test_planned_shares_beat_even_ones_on_unequal_boards(searched) -> None:  # type: ignore[no-untyped-def]
+    found, _, _ = searched(1.0, 4.0)
+    data = [c for c in found.best("time") if c.strategy == "data"]
+    assert [dict(c.options) for c in data] == [{"shares": [6, 26]}, {}]  # 26 / 4 is less than 7
+
+
+def test_equal_boards_have_no_other_shares_of_samples(searched) -> None:  # type: ignore[no-untyped-def]
+    found, _, _ = searched(1.0, 1.0)
+    assert [dict(c.options) for c in found.candidates if c.strategy == "data"] == [{}]
+
+
+def test_the_command_line_is_what_was_priced(searched, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """All ways of three boards: composed again, each gives the same hosts in the same order, and the same prediction."""
+    found, _, overrides = searched(1.0, 1.0, 2.0)
+    inventory = [f"pi-{n}" for n in (1, 2, 3)]
+    chosen = [*found.best("time")[:12], *found.best("energy")[:4], found.best("time")[-1]]
+    assert any(len(c.hosts) < 3 for c in chosen)
+    assert any(c.strategy == "pipeline" for c in chosen)
+    for candidate in chosen:
+        words = candidate.words(inventory, single_axis=len(get(candidate.strategy).axes) <= 1)
+        again = made.resolved(tmp_path, *[word for word in overrides if not word.startswith("ranks=")], *words)
+        assert hosts_of(again) == list(candidate.hosts)
+        assert again["mesh"] == dict(candidate.mesh.__dict__)
+        assert again["predicted"]["step_s"] == pytest.approx(candidate.prediction.step_s, rel=1e-12), words
+        assert again["predicted"]["step_J"] == pytest.approx(candidate.prediction.step_J, rel=1e-12)
+
+
+def test_what_does_not_fit_is_told(searched, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    found, _, overrides = searched(1.0, 1.0, memory_bytes=2**28)
+    assert found.candidates == []
+    assert found.over
+    assert planner.main(["plan", "model=gpt2-tiny", "task=lm", "energy=none", *overrides]) == 1
+    printed = capsys.readouterr().out
+    assert "none of 0 ways fits" in printed
+    assert f"{len(found.over)} ways are too large, such as " in printed
+    assert "has 256 MiB and needs " in printed
