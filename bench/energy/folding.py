@@ -96,7 +96,12 @@ def fold(found: Curve, spent: Spent, windows: Spans, labels: int) -> Folded:
     if len(chosen.joules) < wanted:
         raise CannotFold(f"{len(chosen.joules)} readings for {labels} phases, {wanted} needed: a longer window")
     rows = _rows(chosen, spent)
-    condition = float(np.linalg.cond(rows / np.linalg.norm(rows, axis=0)))
+    lengths = np.linalg.norm(rows, axis=0)
+    if not lengths.all():
+        raise CannotFold(
+            f"no reading falls into {np.count_nonzero(lengths == 0)} of {labels} phases: a faster source is needed"
+        )
+    condition = float(np.linalg.cond(rows / lengths))
     if not condition <= MOST_CONDITION:
         raise CannotFold(
             "the phases come in the same proportions in every reading (condition number "

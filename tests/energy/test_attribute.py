@@ -109,3 +109,13 @@ def test_one_state_alone_has_all_the_joules() -> None:
     assert shares.method == "interpolated"
     assert shares.joules["compute"] == pytest.approx(total, rel=5e-3)
     assert shares.by_rank[0]["compute"] == pytest.approx(total / 2, rel=5e-3)
+
+
+def test_a_phase_into_which_no_reading_falls_is_refused() -> None:
+    """A millisecond of waiting at the very end of the window, after its last reading: there is nothing to divide by."""
+    found = curve(read(Channel("c", "counter", 1e-6, "t", update_period_s=0.01), STEP.energy_J, 121, 0.05), seconds)
+    stretches = {phase: spans for phase, spans in STEP.stretches(121).items() if phase != "wait"}
+    shares = attribute(found, {0: {**stretches, "wait": [(100.0479, 100.0489)]}}, [(1, 100.049)], PHASES)
+    assert shares.method == "refused"
+    assert "no reading falls into 1 of 4 phases" in shares.why
+    assert shares.joules == {}
