@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,13 +24,15 @@ ORDER = ("single", "data", "server", "sequence", "tensor", "pipeline", "hybrid")
 class Study:
     """Records of one study in the order in which they ran. ``problems`` are lines about files that are no records.
 
-    Each record has its folder (``record["folder"]``) and its label (``record["point"]["label"]``).
+    Each record has its folder (``record["folder"]``) and its label (``record["point"]["label"]``). ``planned`` are the names of
+    all points that were asked for, as far as study.json knows.
     """
 
     name: str
     folder: Path
     records: tuple[dict[str, Any], ...]
     problems: tuple[str, ...]
+    planned: tuple[str, ...] = ()
 
     @property
     def good(self) -> list[dict[str, Any]]:
@@ -72,7 +75,7 @@ def load_study(folder: Path) -> Study:
     if not records:
         more = f": {problems[0]}" if problems else ""
         raise UserError(f"{folder} holds no record yet{more}; run python -m bench study={folder.name} first")
-    return study_of(about["study"], folder, records, problems)
+    return study_of(about["study"], folder, records, problems, about.get("planned", ()))
 
 
 def about_study(folder: Path) -> dict[str, Any]:
@@ -87,12 +90,12 @@ def about_study(folder: Path) -> dict[str, Any]:
     return about
 
 
-def study_of(name: str, folder: Path, records: list[dict[str, Any]], problems: list[str]) -> Study:
-    """A study of these records: in their order, each with its label."""
+def study_of(name: str, folder: Path, records: list[dict[str, Any]], problems: list[str], planned: Sequence[str] = ()) -> Study:
+    """A study of these records: in their order, each with its label. ``planned`` are names of points that should be there."""
     records = sorted(records, key=lambda record: (record["point"]["repeat"], record["point"]["order"]))
     labels = labels_of(records)
     named = [{**r, "point": {**r["point"], "label": labels[r["point"]["hash"]]}} for r in records]
-    return Study(name, folder, tuple(named), tuple(problems))
+    return Study(name, folder, tuple(named), tuple(problems), tuple(planned))
 
 
 def place(strategy: str) -> int:

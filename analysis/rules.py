@@ -91,6 +91,9 @@ def nothing_left_out(study: Study) -> Iterator[Finding]:
     yield ("warned" if unfinished else "passed", text)
     if study.problems:
         yield ("failed", f"{counted(len(study.problems), 'folder')} without a whole record")
+    there = {record["point"]["name"] for record in study.records}
+    if missing := [name for name in study.planned if name not in there]:
+        yield ("failed", f"{len(missing)} of {counted(len(study.planned), 'planned point')} have no record: {some(missing)}")
     if gaps := missing_repeats(study):
         yield ("failed", f"repeats that should be there are not: {some(gaps)}")
     told = [host for record in study.good for host in _cores(record)]

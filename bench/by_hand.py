@@ -73,7 +73,7 @@ def _compose(arguments: Sequence[str], size: int) -> dict[str, Any] | None:
         check_survives()
     study = composing.RESULTS / point["study"]
     check_study(study, experiment)
-    open_study(study, point["study"], experiment)
+    open_study(study, point["study"], experiment, [point["point"]])
     point = {
         **point,
         "run_id": "by-hand",

@@ -44,7 +44,8 @@ def run(points: Sequence[Config], repeats: Sequence[int], results: Path, seed: i
     with Lease(might_run) as lease, Locks(might_run):
         with _disk(campaign):
             for study, experiment in folders:
-                open_study(results / study, study, experiment)
+                planned = [point["point"] for point in campaign.base if point["study"] == study]
+                open_study(results / study, study, experiment, planned)
         for point in campaign.base:
             _end_leftovers(point)
         return campaign.run(lease)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UserError
 from bench.record.schema import load_record
@@ -30,11 +32,16 @@ def check_study(folder: Path, experiment: str | None) -> None:
         raise UserError(f"{folder} is not empty and is not a study; choose another study= or move the folder away")
 
 
-def open_study(folder: Path, study: str, experiment: str | None) -> None:
-    """Make the study's folder, or check that it is this one."""
+def open_study(folder: Path, study: str, experiment: str | None, planned: Iterable[str] = ()) -> None:
+    """Make the study's folder, or check that it is this one. The names of points that are ``planned`` join those of before, so
+    that one that never ran is missed."""
     check_study(folder, experiment)
-    if not (folder / "study.json").exists():
-        write_json(folder / "study.json", {"schema": STUDY, "study": study, "experiment": experiment})
+    marker = folder / "study.json"
+    new = {"schema": STUDY, "study": study, "experiment": experiment}
+    found: dict[str, Any] = json.loads(marker.read_text()) if marker.exists() else new
+    names = sorted({*found.get("planned", ()), *planned})
+    if not marker.exists() or names != found.get("planned", []):
+        write_json(marker, {**found, "planned": names})
 
 
 def finished(point: Path) -> bool:

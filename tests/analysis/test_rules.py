@@ -66,6 +66,17 @@ def test_a_study_can_keep_all_twelve() -> None:
     assert found[12].detail == "data of minilm over ranks: 3 levels"
 
 
+def test_planned_points_that_never_ran_are_missed() -> None:
+    """A study that was stopped is not one with fewer points."""
+    records = good()
+    names = [record["point"]["name"] for record in records]
+    complete = rules(study_of("s", Path("s"), records, [], names))
+    assert {rule.status for rule in complete} == {"passed"}
+    stopped = {rule.number: rule for rule in rules(study_of("s", Path("s"), records, [], [*names, "tensor-n4", "tensor-n3"]))}
+    assert stopped[2].status == "failed"
+    assert "2 of 26 planned points have no record: tensor-n4, tensor-n3" in stopped[2].detail
+
+
 def unfinished(record: dict[str, Any], status: str = "failed") -> None:
     record.update(status=status, reason="no route to host")
 

@@ -47,6 +47,8 @@ def test_failures_stay_alone_and_are_run_again(tmp_path: Path) -> None:
     assert all(count in last for count in ("2 ok", "1 failed", "1 timeout", "1 oom"))
     records = [json.loads(p.read_text()) for p in (tmp_path / "results/mixed").glob("*/result.json")]
     by_seed = {r["point"]["seed"]: r for r in records}
+    planned = json.loads((tmp_path / "results/mixed/study.json").read_text())["planned"]
+    assert planned == sorted(r["point"]["name"] for r in records)
     assert by_seed[CRASH]["status"] == "failed"
     assert "ValueError: the stand-in crashes" in by_seed[CRASH]["reason"]
     assert by_seed[HANG]["status"] == "timeout"

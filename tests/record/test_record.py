@@ -160,6 +160,16 @@ def test_another_study_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in other.iterdir()] == ["notes.txt"]
 
 
+def test_a_study_remembers_all_points_that_were_asked_for(tmp_path: Path) -> None:
+    marker = tmp_path / "quickstart/study.json"
+    open_study(marker.parent, "quickstart", "quickstart", ["b", "a"])
+    open_study(marker.parent, "quickstart", "quickstart", ["c", "a"])
+    assert json.loads(marker.read_text())["planned"] == ["a", "b", "c"]
+    before = marker.stat().st_mtime_ns
+    open_study(marker.parent, "quickstart", "quickstart", ["b"])
+    assert marker.stat().st_mtime_ns == before, "nothing new was asked for"
+
+
 @pytest.mark.parametrize(("status", "done"), [("ok", True), ("oom", True), ("invalid", False), ("timeout", False)])
 def test_what_counts_as_finished(tmp_path: Path, status: str, done: bool) -> None:
     write_json(tmp_path / "result.json", make_record(status=status, reason=None if status == "ok" else "why"))
