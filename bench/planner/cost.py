@@ -10,8 +10,8 @@
     energy       of a host: idle_W x step + (busy_W - idle_W) x cores used / cores; a rank that computes uses as many as the
                  profiled one did, and in the rest of the step as many as one that waits under ``comm.wait``
 
-Left out: reading of samples, what messages and computation take from each other, heat, and hosts that take no part.
-Weight gradients of ``zero_bubble`` count as half of a backward.
+Left out: reading of samples, what messages and computation take from each other, copies between a GPU and its host, heat,
+and hosts that take no part. Weight gradients of ``zero_bubble`` count as half of a backward.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from strategies.parts import buckets, cut, spread
 from strategies.parts.rows import holders, row_volumes, sends_rows
 from strategies.parts.stages import neighbours, routes
 from strategies.placement import Placement
-from strategies.plan import Plan, Volume, wire_bytes
+from strategies.plan import OPTIMIZER_STATES, Plan, Volume, wire_bytes
 from strategies.schedules import actions
 from strategies.schedules.simulate import simulate
 
@@ -150,8 +150,9 @@ class _Model:
         step_s, found = max(done.values()), []
         for at in self.placement:
             compute = self.own[at.rank, "forward"] + self.own[at.rank, "backward"] + updated[at.rank]
-            talk = min(exchange[at.rank], step_s - compute)
-            found.append(RankTime(self.hosts[at.rank], compute, talk, step_s - compute - talk))
+            left = max(0.0, step_s - compute)
+            talk = min(exchange[at.rank], left)
+            found.append(RankTime(self.hosts[at.rank], compute, talk, left - talk))
         return step_s, tuple(found)
 
     def joules(self, step_s: float, ranks: Sequence[RankTime]) -> dict[str, float] | None:
@@ -271,10 +272,8 @@ class _Model:
         if at.first and self.rows:
             element = 2 if options["wire"] else self.shape.element_bytes
             own = [other.rank for other in holders(self.placement)]
-            yield (
-                own,
-                max(self._volume_s(volume, own) for volume in row_volumes(self.spec, self.shape, self.placement, element)),
-            )
+            volumes = row_volumes(self.spec, self.shape, self.placement, element)
+            yield own, max(self._volume_s(volume, own) for volume in volumes)
 
     def _weights_s(self, at: Placement) -> float:
         """Of the weights that ZeRO brings together after the optimizer."""
@@ -290,8 +289,12 @@ class _Model:
 
     def _updated(self) -> dict[int, float]:
         """Seconds of the optimizer on each rank."""
-        elements = buckets.updated_elements(self.spec, self.shape, self.placement, self.plan.options)
-        return {r: n * self.profile.host(self.hosts[r]).optimizer_s[self.shape.optimizer] for r, n in elements.items()}
+        name, found = self.shape.optimizer, {}
+        states = OPTIMIZER_STATES[name]
+        for memory, host in zip(self.plan.memory, self.hosts, strict=True):
+            held = memory.optimizer_bytes / states if states else memory.parameters_bytes
+            found[memory.rank] = held / self.shape.element_bytes * self.profile.host(host).optimizer_s[name]
+        return found
 
 
 def chain_s(sums_s: Sequence[float], beside_s: float) -> float:

@@ -197,13 +197,15 @@ def of_rank(order: Mapping[str, Any], comm: MPI.Intracomm, facts: Mapping[str, A
     measured = list(curves(order, device, settled))
     about = order["hosts"][facts["host"]]
     updates = {name: optimizer_s(name, dtype, device, order["seconds"], settled) for name in OPTIMIZER_STATES}
+    capacity = about["cores"] or float(os.cpu_count() or 1)
+    busy = fmean(cores[-1] for curve, cores in measured if curve.part == "block")
     return HostProfile(
         host=facts["host"],
         board=host["board"],
         slots=host["slots"],
         threads=facts["threads"],
-        cores=about["cores"] or float(os.cpu_count() or 1),
-        busy_cores=fmean(cores[-1] for curve, cores in measured if curve.part == "block"),
+        cores=capacity,
+        busy_cores=busy if device == "cpu" else capacity / host["slots"],  # a GPU at work is a busy board
         waiting_cores=waiting_cores(comm),
         optimizer_s=updates,
         curves=tuple(curve for curve, _ in measured),

@@ -1,7 +1,8 @@
 """All that a cluster could do with a model, priced by its profile: strategies, meshes, participants, orders, shares.
 
-Hosts of one class on the same kind of link are interchangeable: of those that do the same only one choice is looked at. Orders
-matter to pipelines; up to MOST_ORDERS all are tried, else the inventory's, the fastest first and the fastest last.
+Hosts of one class on the same kind of link are interchangeable: of those that do the same only one choice is looked at. Up to
+MOST_CHOICES choices all are tried, else the fastest host, the two fastest, and so on. Orders matter to pipelines; up to
+MOST_ORDERS all are tried, else the inventory's, the fastest first and the fastest last.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from strategies.errors import PlanError
 from strategies.models.spec import ModelSpec
 from strategies.plan import AXES, MeshShape, StepShape
 
-MOST_ORDERS, MOST_GROUPED = 24, 5
+MOST_CHOICES, MOST_ORDERS, MOST_GROUPED = 64, 24, 5
 OBJECTIVES = ("time", "energy", "edp")
 
 
@@ -99,7 +100,7 @@ def search(point: Mapping[str, Any], profile: Profile, micro_batches: int | None
     spec, shape = ModelSpec.from_dict(point["model"]["spec"]), StepShape.of(point["train"])
     for strategy in registered().values():
         comm = {**point["comm"], "progress": strategy.default_progress}
-        for hosts in participants(point):
+        for hosts in participants(point, profile):
             for mesh, options, ordered in ways(strategy, hosts, profile):
                 for micros in micro_counts(strategy, mesh, shape.batch, micro_batches):
                     step = StepShape(shape.batch, shape.seq, micros, shape.dtype, shape.optimizer, shape.recompute)
@@ -146,11 +147,15 @@ def _price(
         (found.over if prediction.over else found.candidates).append(candidate)
 
 
-def participants(point: Mapping[str, Any]) -> Iterator[list[Host]]:
-    """Every choice of hosts that differs in what they are, each in the order of the inventory."""
+def participants(point: Mapping[str, Any], profile: Profile) -> Iterator[list[Host]]:
+    """Choices of hosts that differ in what they are, each in the order of the inventory."""
     hosts = [Host(**given) for given in point["cluster"]["hosts"]]
     kinds = [kind_of(host, point) for host in hosts]
     by_kind = {kind: [host for host, own in zip(hosts, kinds, strict=True) if own == kind] for kind in dict.fromkeys(kinds)}
+    if math.prod(len(same) + 1 for same in by_kind.values()) > MOST_CHOICES:
+        fastest = by_speed(hosts, profile)
+        yield from ([host for host in hosts if host in fastest[:count]] for count in range(1, len(hosts) + 1))
+        return
     for counts in itertools.product(*(range(len(same) + 1) for same in by_kind.values())):
         taken = [host for same, count in zip(by_kind.values(), counts, strict=True) for host in same[:count]]
         if taken:
@@ -198,12 +203,17 @@ def orders(hosts: Sequence[Host], profile: Profile) -> list[list[Host]]:
     boards = [host.board for host in hosts]
     count = math.factorial(len(hosts)) // math.prod(math.factorial(n) for n in Counter(boards).values())
     if count > MOST_ORDERS:
-        by_speed = sorted(hosts, key=lambda host: profile.host(host.label).seconds("block", 1.0, 1.0, True))
-        return [list(hosts), by_speed, by_speed[::-1]]
+        fastest = by_speed(hosts, profile)
+        return [list(hosts), fastest, fastest[::-1]]
     found: dict[tuple[str, ...], list[Host]] = {}
     for order in itertools.permutations(hosts):
         found.setdefault(tuple(host.board for host in order), list(order))
     return list(found.values())
+
+
+def by_speed(hosts: Sequence[Host], profile: Profile) -> list[Host]:
+    """The fastest first."""
+    return sorted(hosts, key=lambda host: profile.host(host.label).seconds("block", 1.0, 1.0, True))
 
 
 def compositions(total: int) -> Iterator[list[int]]:

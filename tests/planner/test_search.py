@@ -9,6 +9,7 @@ import pytest
 
 from bench.placing import hosts_of
 from bench.planner import __main__ as planner
+from bench.planner import search as searching
 from bench.planner.profile import load
 from bench.planner.search import Found, compositions, meshes, orders, participants, search
 from strategies.base import get
@@ -32,16 +33,28 @@ def searched(tmp_path: Path):  # type: ignore[no-untyped-def]
 
 def test_boards_of_one_class_are_interchangeable(tmp_path: Path) -> None:
     """Two of one class and one of another: 3 x 2 choices without none."""
-    point = made.resolved(tmp_path, *made.cluster(tmp_path, 1.0, 1.0, 2.0))
-    taken = [[host.address for host in hosts] for hosts in participants(point)]
+    overrides = made.cluster(tmp_path, 1.0, 1.0, 2.0)
+    path = made.written(tmp_path, overrides, (1.0, 1.0, 2.0))
+    point = made.resolved(tmp_path, *overrides)
+    taken = [[host.address for host in hosts] for hosts in participants(point, load(path, point))]
     assert sorted(taken) == [["pi-1"], ["pi-1", "pi-2"], ["pi-1", "pi-2", "pi-3"], ["pi-1", "pi-3"], ["pi-3"]]
+
+
+def test_of_many_boards_the_fastest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six choices are more than five: the fastest, the two fastest, all."""
+    overrides = made.cluster(tmp_path, 1.0, 1.0, 2.0)
+    path = made.written(tmp_path, overrides, (1.0, 1.0, 2.0))
+    point = made.resolved(tmp_path, *overrides)
+    monkeypatch.setattr(searching, "MOST_CHOICES", 5)
+    taken = [[host.address for host in hosts] for hosts in participants(point, load(path, point))]
+    assert taken == [["pi-3"], ["pi-1", "pi-3"], ["pi-1", "pi-2", "pi-3"]]
 
 
 def test_orders_differ_by_class(tmp_path: Path) -> None:
     overrides = made.cluster(tmp_path, 1.0, 1.0, 2.0)
     path = made.written(tmp_path, overrides, (1.0, 1.0, 2.0))
     point = made.resolved(tmp_path, *overrides)
-    hosts = list(participants(point))[-1]
+    hosts = list(participants(point, load(path, point)))[-1]
     found = {tuple(host.address for host in order) for order in orders(hosts, load(path, point))}
     assert found == {("pi-1", "pi-2", "pi-3"), ("pi-1", "pi-3", "pi-2"), ("pi-3", "pi-1", "pi-2")}
 
