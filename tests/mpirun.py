@@ -10,17 +10,19 @@ from pathlib import Path
 
 from bench.launch.hosts import Host
 from bench.launch.mpirun import Job, find_mpirun, launcher_for
-from bench.launch.process import session_folder
+from bench.launch.process import SESSIONS, session_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 # Tests of several checkouts and users share a machine; the locks of each session are its own.
 LOCKS = tempfile.TemporaryDirectory(prefix="edgejoule-locks-")
+# And so are the files of mpirun: one that another session's killed mpirun left would stop ours when it gets the same PID.
+FILES = tempfile.TemporaryDirectory(prefix="edgejoule-mpirun-", ignore_cleanup_errors=True)
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """One thread a rank, the project importable, root allowed as in containers, and campaign locks of this session."""
+    """One thread a rank, the project importable, root allowed as in containers; locks and mpirun's files of this session."""
     return {
         **os.environ,
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -29,6 +31,7 @@ def environment(**extra: str) -> dict[str, str]:
         "MKL_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
         "EDGEJOULE_LOCKS": LOCKS.name,
+        SESSIONS: FILES.name,
         **extra,
     }
 

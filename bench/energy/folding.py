@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.energy.channel import cover
 from bench.energy.integrate import Array, Curve
@@ -108,6 +109,13 @@ def fold(found: Curve, spent: Spent, windows: Spans, labels: int) -> Folded:
             f"{condition:.0f}, at most {MOST_CONDITION:.0f}): a faster source is needed",
             condition,
         )
+    alone = sum(_blocks_with(rows) < 2)
+    if alone:  # without that block nothing is left of it
+        raise CannotFold(
+            f"{alone} of {labels} phases fall into one tenth of the readings alone, so their power has no error: "
+            "a longer window",
+            condition,
+        )
     blur = _blur(chosen, spent, rows)
     noise = _noise(rows, blur)
     if noise > MOST_NOISE:
@@ -117,7 +125,10 @@ def fold(found: Curve, spent: Spent, windows: Spans, labels: int) -> Folded:
             "(energy.period_s) or use a faster source",
             condition,
         )
-    power_W, error_W = _solve(rows, chosen.joules, blur)
+    try:
+        power_W, error_W = _solve(rows, chosen.joules, blur)
+    except np.linalg.LinAlgError:  # phases that come together wherever one of the blocks is left out
+        raise CannotFold("one tenth of the readings alone tells the phases apart: a longer window", condition) from None
     return Folded(power_W, error_W, condition, len(rows), lag_s)
 
 
@@ -187,6 +198,15 @@ def _blur(found: Intervals, spent: Spent, rows: Array) -> Array:
     return total / (DRAWS * len(rows))
 
 
+def _blocks_with(rows: Array) -> NDArray[np.int64]:
+    """In how many of the BLOCKS that errors are found with each label has any time."""
+    return np.sum([(rows[part] != 0).any(axis=0) for part in _blocks(rows)], axis=0)
+
+
+def _blocks(rows: Array) -> list[NDArray[np.int64]]:
+    return np.array_split(np.arange(len(rows)), BLOCKS)
+
+
 def _noise(rows: Array, blur: Array) -> float:
     """The share of the blur in the variation of the rows, in the direction where it is largest."""
     normal = rows.T @ rows / len(rows)
@@ -196,7 +216,7 @@ def _noise(rows: Array, blur: Array) -> float:
 def _solve(rows: Array, joules: Array, blur: Array) -> tuple[Array, Array]:
     """Corrected powers, and standard errors: a jackknife over blocks of consecutive readings, and the size of the correction,
     for the blur is known no better than the sensor's description."""
-    parts = np.array_split(np.arange(len(rows)), BLOCKS)
+    parts = _blocks(rows)
     normal = np.stack([rows[part].T @ rows[part] - len(part) * blur for part in parts])
     right = np.stack([rows[part].T @ joules[part] for part in parts])
     whole = np.linalg.solve(normal.sum(axis=0), right.sum(axis=0))

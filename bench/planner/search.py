@@ -29,7 +29,8 @@ OBJECTIVES = ("time", "energy", "edp")
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to train. ``options`` are those that differ from the strategy's defaults; ``hosts`` take part, in this order."""
+    """One way to train. ``options`` are those that differ from the strategy's defaults; ``hosts`` take part, in this order;
+    ``all_reduce`` is an algorithm that the profile found faster than the configured one, null for that."""
 
     strategy: str
     mesh: MeshShape
@@ -38,6 +39,7 @@ class Candidate:
     hosts: tuple[str, ...]
     ranks: int
     prediction: Prediction
+    all_reduce: str | None = None
 
     def cost(self, objective: str) -> float:
         """What the objective wants small: seconds a step, joules a sample, or their product; without watts it is infinite."""
@@ -55,6 +57,8 @@ class Candidate:
         if not single_axis:
             found += [f"mesh.{axis}={size}" for axis, size in zip(AXES, self.mesh.dims, strict=True) if size > 1]
         found += [f"strategy.{key}={listed(value)}" for key, value in self.options.items()]
+        if self.all_reduce:
+            found.append(f"comm.all_reduce={self.all_reduce}")
         taken = [host for host in inventory if host in self.hosts]
         if len(taken) < len(inventory):
             found.append(f"cluster.hosts={listed(taken)}")
@@ -99,12 +103,15 @@ def search(point: Mapping[str, Any], profile: Profile, micro_batches: int | None
     found = Found()
     spec, shape = ModelSpec.from_dict(point["model"]["spec"]), StepShape.of(point["train"])
     for strategy in registered().values():
-        comm = {**point["comm"], "progress": strategy.default_progress}
+        own = {**point["comm"], "progress": strategy.default_progress}
+        # The configured algorithm first: another one must be faster to be chosen.
+        names = list(dict.fromkeys([own["all_reduce"], *profile.all_reduce]))
+        comms = [{**own, "all_reduce": name} for name in names]
         for hosts in participants(point, profile):
             for mesh, options, ordered in ways(strategy, hosts, profile):
                 for micros in micro_counts(strategy, mesh, shape.batch, micro_batches):
                     step = StepShape(shape.batch, shape.seq, micros, shape.dtype, shape.optimizer, shape.recompute)
-                    _price(found, strategy, spec, step, mesh, options, ordered, profile, comm)
+                    _price(found, strategy, spec, step, mesh, options, ordered, profile, comms)
     return found
 
 
@@ -117,9 +124,9 @@ def _price(
     options: Mapping[str, Any],
     hosts: Sequence[Host],
     profile: Profile,
-    comm: Mapping[str, Any],
+    comms: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Even and planned shares of one way, where they differ."""
+    """Even and planned shares of one way, where they differ, under the fastest of ``comms``."""
     seats = [host.label for host in hosts for _ in range(host.slots)]
     seen = []
     for split in ("even", "planned"):
@@ -136,14 +143,18 @@ def _price(
             continue
         seen.append(shares)
         changed = {key: value for key, value in given.items() if value != strategy.options[key]}
-        prediction = predict(plan, profile, seats, comm)
+        several = comms if any(volume.op == "all_reduce" for volume in plan.volumes) else comms[:1]
+        predictions = [predict(plan, profile, seats, comm) for comm in several]
+        prediction = min(predictions, key=lambda found: found.step_s)
+        chosen = comms[predictions.index(prediction)]["all_reduce"]
         twin = strategy.name, frozenset(seats), prediction.step_s, prediction.step_J
         if twin in found.seen:  # the same boards in another order, at one stage
             continue
         found.seen.add(twin)
         candidate = Candidate(
-            strategy.name, mesh, step.micro_batches, changed, tuple(host.label for host in hosts), len(seats), prediction
-        )
+            strategy.name, mesh, step.micro_batches, changed, tuple(host.label for host in hosts), len(seats), prediction,
+            None if chosen == comms[0]["all_reduce"] else chosen,
+        )  # fmt: skip
         (found.over if prediction.over else found.candidates).append(candidate)
 
 

@@ -92,6 +92,8 @@ def _row(candidate: Candidate) -> list[str]:
     prediction = candidate.prediction
     mesh = "x".join(f"{axis[0].upper()}{size}" for axis, size in zip(AXES, candidate.mesh.dims, strict=True) if size > 1)
     shares = " ".join(f"{key}={listed(value)}" for key, value in candidate.options.items())
+    if candidate.all_reduce:
+        shares = f"{shares or 'even'}, {candidate.all_reduce}"
     return [
         candidate.strategy,
         mesh or "-",

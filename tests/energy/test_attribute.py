@@ -119,3 +119,14 @@ def test_a_phase_into_which_no_reading_falls_is_refused() -> None:
     assert shares.method == "refused"
     assert "no reading falls into 1 of 4 phases" in shares.why
     assert shares.joules == {}
+
+
+def test_a_phase_that_one_block_of_readings_alone_tells_of_is_refused() -> None:
+    """Waiting in one second of two minutes: without those readings the fit cannot be repeated, so it has no error."""
+    found = curve(read(Channel("c", "counter", 1e-6, "t", update_period_s=0.01), STEP.energy_J, 121, 0.05), seconds)
+    stretches = {phase: spans for phase, spans in STEP.stretches(121).items() if phase != "wait"}
+    waits = [(50 + 0.25 * i, 50.1 + 0.25 * i) for i in range(4)]
+    shares = attribute(found, {0: {**stretches, "wait": waits}}, [(1, 120)], PHASES)
+    assert shares.method == "refused"
+    assert "1 of 4 phases fall into one tenth of the readings alone, so their power has no error" in shares.why
+    assert shares.condition is not None

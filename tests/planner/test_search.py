@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,24 @@ def test_the_command_line_is_what_was_priced(searched, tmp_path: Path) -> None: 
         assert again["mesh"] == dict(candidate.mesh.__dict__)
         assert again["predicted"]["step_s"] == pytest.approx(candidate.prediction.step_s, rel=1e-12), words
         assert again["predicted"]["step_J"] == pytest.approx(candidate.prediction.step_J, rel=1e-12)
+
+
+def test_the_all_reduce_that_the_profile_found_fastest(tmp_path: Path) -> None:
+    """The library's took three times as long as the ring: worth a word where there is an all-reduce, and only there."""
+    overrides = made.cluster(tmp_path, 1.0, 1.0)
+    path = made.written(tmp_path, overrides, (1.0, 1.0))
+    values = json.loads(path.read_text())
+    values["all_reduce"] = {"mpi": [[1_000_000, 0.036]], "ring": [[1_000_000, 0.012]]}
+    path.write_text(json.dumps(values))
+    point = planner.whole_cluster(made.composed(*overrides, f"planner.profile={path}"))
+    found = search(point, load(path, point), None)
+    by_strategy = {candidate.strategy: candidate for candidate in found.candidates}
+    assert by_strategy["data"].all_reduce == "ring"
+    assert by_strategy["server"].all_reduce is None
+    words = by_strategy["data"].words(["pi-1", "pi-2"], single_axis=True)
+    assert "comm.all_reduce=ring" in words
+    again = made.resolved(tmp_path, overrides[0], f"planner.profile={path}", *words)
+    assert again["predicted"]["step_s"] == pytest.approx(by_strategy["data"].prediction.step_s, rel=1e-12)
 
 
 def test_what_does_not_fit_is_told(searched, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
