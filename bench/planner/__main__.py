@@ -46,6 +46,7 @@ All keys of python -m bench count: cluster=, model=, task=, train.batch=, train.
   planner.deadline_s=null   seconds that a step may take at most
   planner.top=10            how many to show
   planner.seconds=0.4       profile: of each part and size
+  timeout_s=900             profile: of all of it, besides what the links need
 
 Predictions are models (docs/planner.md says what they leave out). With planner.profile=auto (or a file) the record of a point
 has what was predicted, and with planner.split=planned too it gets shares by the profile:
@@ -57,7 +58,7 @@ has what was predicted, and with planner.split=planned too it gets shares by the
 HELP_WORDS = ("-h", "--help", "help")
 MODULE = "bench.planner.measure"
 INTERRUPTED = 130
-MEGABYTES, LIMIT_S, SIZES = 2.0, 600.0, 12
+MEGABYTES, SIZES = 2.0, 12
 KIND = "measured by parts, on all hosts at once"
 
 
@@ -113,7 +114,7 @@ def measure(plain: dict[str, Any]) -> int:
     path, cluster = path_of(plain["planner"], point) or own_path(point), point["cluster"]
     order = order_of(point, plain["planner"]["seconds"])
     expected = expected_bit_s(cluster, point["boards"])
-    limit_s = LIMIT_S + links_s(order["ranks"], MEGABYTES, expected)
+    limit_s = plain["timeout_s"] + links_s(order["ranks"], MEGABYTES, expected)
     print(f"profiling {order['ranks']} ranks of {cluster['name']}; they should do nothing else", file=sys.stderr, flush=True)
     came = over_mpirun(cluster, order, MODULE, limit_s, slots=None)
     if came.report is None:

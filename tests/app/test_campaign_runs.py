@@ -226,22 +226,25 @@ def small_disk(folder: Path) -> Iterator[None]:
 PAGE = 4096
 
 
-@pytest.mark.parametrize("during", ["start", "record"])
+@pytest.mark.parametrize("during", ["study", "start", "record"])
 def test_a_full_disk_in_the_middle(bench, tmp_path: Path, during: str) -> None:  # type: ignore[no-untyped-def]
-    """The first point is finished, then the disk is full: before the second begins, or when its record is written."""
+    """The first point is finished, then the disk is full: before the others are noted down as planned, before the second
+    begins, or when its record is written."""
     with small_disk(tmp_path / "results"):
         assert bench("strategy=single", "study=full")[0] == 0
         (done,) = tmp_path.glob("results/full/*/result.json")
         whole = done.read_text()
         others = [path for path in done.parent.iterdir() if path != done]
-        left = 0 if during == "start" else PAGE * sum(-(-path.stat().st_size // PAGE) for path in others) + PAGE
+        needed = PAGE * sum(-(-path.stat().st_size // PAGE) for path in others) + PAGE
+        left = {"study": 0, "start": PAGE, "record": needed}[during]
         with (tmp_path / "results/filler").open("wb", buffering=0) as filler:
             space = os.statvfs(tmp_path / "results")
             filler.write(b"x" * (space.f_bavail * space.f_frsize - left))
         code, lines, errors = bench("-m", "strategy=single", "seed=0,1,2", "study=full")
         assert code == 2
         last = errors.splitlines()[-1]
-        assert last.startswith("error: results cannot be written (No space left on device), so single-n1-gpt2-tiny-reviews-r0-")
+        where = ";" if during == "study" else ", so single-n1-gpt2-tiny-reviews-r0-"
+        assert last.startswith(f"error: results cannot be written (No space left on device){where}")
         assert last.endswith("1 of 3 points are finished and stay so: make room and start the same command again")
         assert done.read_text() == whole
         assert statuses(tmp_path).count("ok") == 1

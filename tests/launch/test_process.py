@@ -27,6 +27,7 @@ def after_a_killed_one(tmp_path: Path) -> list[str]:
 def test_files_left_by_a_killed_mpirun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command, log = after_a_killed_one(tmp_path), tmp_path / "log"
     env = mpirun.environment(TMPDIR=str(tmp_path))
+    del env[process.SESSIONS]
     outcome = process.run(command, log, 60, "leftovers", tmp_path, env)
     assert (outcome.status, outcome.exit_code) == ("ended", 0), outcome.log_tail
     (line,) = [line for line in outcome.log_tail if line.startswith("files in ")]
