@@ -3,19 +3,53 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from bench import config
 from bench.energy.sources.base import on_board
+from bench.errors import UserError
 from strategies.base import registered
+from strategies.errors import PlanError
 
-BAD_INPUT = 2
+BAD_INPUT, INTERRUPTED = 2, 130
 RESULTS = Path("results")
+
+
+def composed(overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration under the overrides, as plain values. Raises Hydra's errors."""
+    register_strategies()
+    register_energy()
+    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+        return to_plain(compose("config", overrides=list(overrides)))
+
+
+def check_words(overrides: Sequence[str], program: str) -> None:
+    """Raise UserError for a word that is no override."""
+    flags = [word for word in overrides if word.startswith("-") or "=" not in word]
+    if flags:
+        raise UserError(f"{flags[0]} is no KEY=VALUE; see python -m {program} --help")
+
+
+def answered(run: Callable[[], int], interrupted: str = "interrupted") -> int:
+    """The exit code of a command line: that of ``run``, or after one line BAD_INPUT for what the user can mend and
+    INTERRUPTED after Ctrl-C."""
+    try:
+        return run()
+    except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        return INTERRUPTED
 
 
 def to_plain(cfg: DictConfig) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
     config["strategy"] = planner.with_shares(cfg["planner"], profile, config)
     plan = plan_of(config)
     if profile is not None:
-        config["predicted"] = planner.block(planner.prediction_of(profile, config, plan), cfg["planner"], profile, config)
+        config["predicted"] = planner.block(cfg["planner"], profile, config, plan)
     fault = fault_settings(cfg["fault"], config)
     if fault is not None:  # without one a point is what it was before there were any
         config["fault"] = fault

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -32,6 +32,16 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], out:
         Console(file=out, highlight=False, markup=False).print(table)
         return
     print(plain(title, columns, rows), file=out)
+
+
+def show_links(title: str, links: Iterable[tuple[str, str, float, float, float]]) -> None:
+    """Print links (from, to, bit/s there, bit/s back, seconds one way), a row for each direction."""
+    rows = [
+        [one, other, si(rate, "bit/s"), si(latency_s, "s")]
+        for low, high, there, back, latency_s in links
+        for one, other, rate in ((low, high, there), (high, low, back))
+    ]
+    show(title, ("from", "to", ">rate", ">latency"), rows)
 
 
 def plain(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
+from collections.abc import Mapping, Sequence
 
 from bench import composing, config
 from bench.doctor.base import Verb, verbs
 from bench.errors import UserError
-from strategies.errors import PlanError
 
 HELP_WORDS = ("-h", "--help", "help")
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,20 +19,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or words[0] in HELP_WORDS:
         print(usage(known), end="")
         return 0 if words else composing.BAD_INPUT
-    name, *rest = words
-    try:
-        if name not in known:
-            raise UserError(f"unknown verb {name}; known are {', '.join(known)}{config.near(name, known)}")
-        if any(word in HELP_WORDS for word in rest):
-            print(known[name].help, end="")
-            return 0
-        return known[name].run(rest)
-    except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {composing.one_line(error)}", file=sys.stderr)
-        return composing.BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+    return composing.answered(lambda: _run(known, *words))
+
+
+def _run(known: Mapping[str, Verb], name: str, *rest: str) -> int:
+    if name not in known:
+        raise UserError(f"unknown verb {name}; known are {', '.join(known)}{config.near(name, known)}")
+    if any(word in HELP_WORDS for word in rest):
+        print(known[name].help, end="")
+        return 0
+    return known[name].run(rest)
 
 
 def usage(known: dict[str, Verb]) -> str:

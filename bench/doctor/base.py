@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
-from hydra import compose, initialize_config_dir
 from rich.console import Console
 
 from bench import composing, config
@@ -99,10 +98,5 @@ def split(words: Sequence[str], known: dict[str, Any]) -> tuple[list[str], dict[
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
     """The configuration under the overrides, as plain values. Raises Hydra's errors and UserError."""
-    flags = [word for word in overrides if word.startswith("-") or "=" not in word]
-    if flags:
-        raise UserError(f"{flags[0]} is no KEY=VALUE; see python -m bench.doctor --help")
-    composing.register_strategies()
-    composing.register_energy()
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
-        return composing.to_plain(compose("config", overrides=list(overrides)))
+    composing.check_words(overrides, "bench.doctor")
+    return composing.composed(overrides)

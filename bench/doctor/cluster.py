@@ -111,16 +111,9 @@ def show(report: Mapping[str, Any], cluster: str) -> None:
     if not report["links"]:
         return
     print()
-    rows = [
-        [one, other, si(rate, "bit/s"), si(link["latency_s"], "s")]
-        for link in report["links"]
-        for one, other, rate in (
-            (link["from"], link["to"], link["there_bit_s"]),
-            (link["to"], link["from"], link["back_bit_s"]),
-        )
-    ]
     title = "Links: one message at a time" if several else "Within the host: one message at a time"
-    tables.show(title, ("from", "to", ">rate", ">latency"), rows)
+    keys = ("from", "to", "there_bit_s", "back_bit_s", "latency_s")
+    tables.show_links(title, [tuple(link[key] for key in keys) for link in report["links"]])
 
 
 def _software(host: Mapping[str, Any]) -> list[str]:

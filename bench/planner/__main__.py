@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
-
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 
 from bench import composing, config
 from bench.boards import power_of
 from bench.doctor.across import over_mpirun
-from bench.doctor.base import composed
 from bench.doctor.cluster import expected_bit_s, links_s
 from bench.errors import UserError
 from bench.launch.hosts import Host
 from bench.planner import showing
-from bench.planner.profile import Profile, load, own_path, subject
+from bench.planner.profile import Profile, emulated_boards, own_path, subject
 from bench.planner.search import OBJECTIVES, search
-from bench.planner.settings import path_of, prediction_of
+from bench.planner.settings import AUTO, path_of, prediction_of, profile_of
 from bench.record import environment
 from bench.record.writer import write_json
 from strategies.base import get
@@ -57,31 +50,28 @@ has what was predicted, and with planner.split=planned too it gets shares by the
 """
 HELP_WORDS = ("-h", "--help", "help")
 MODULE = "bench.planner.measure"
-INTERRUPTED = 130
-MEGABYTES, SIZES = 2.0, 12
+MEGABYTES, MOST_SAMPLES = 2.0, 4096
 KIND = "measured by parts, on all hosts at once"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; 2 for what the user can mend, 1 where a profile could not be made."""
     words = list(sys.argv[1:] if argv is None else argv)
-    verbs = {"profile": measure, "plan": plan, "simulate": simulate}
     if not words or any(word in HELP_WORDS for word in words):
         print(HELP, end="")
         return 0 if words else composing.BAD_INPUT
-    name, *overrides = words
-    try:
-        if name not in verbs:
-            raise UserError(f"unknown verb {name}; known are {', '.join(verbs)}{config.near(name, list(verbs))}")
-        plain = composed(overrides)
-        _check(plain["planner"])
-        return verbs[name](plain)
-    except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {composing.one_line(error)}", file=sys.stderr)
-        return composing.BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted; nothing is written", file=sys.stderr)
-        return INTERRUPTED
+    return composing.answered(lambda: _run(*words), "interrupted; nothing is written")
+
+
+def _run(name: str, *overrides: str) -> int:
+    verbs = {"profile": measure, "plan": plan, "simulate": simulate}
+    if name not in verbs:
+        raise UserError(f"unknown verb {name}; known are {', '.join(verbs)}{config.near(name, list(verbs))}")
+    composing.check_words(overrides, "bench.planner")
+    plain = composing.composed(overrides)
+    _check(plain["planner"])
+    plain["planner"]["profile"] = plain["planner"]["profile"] or AUTO
+    return verbs[name](plain, overrides)
 
 
 def _check(given: Mapping[str, Any]) -> None:
@@ -108,10 +98,11 @@ def whole_cluster(plain: Mapping[str, Any]) -> dict[str, Any]:
     return config.resolve(bare, None, composing.RESULTS)
 
 
-def measure(plain: dict[str, Any]) -> int:
+def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
     """The verb ``profile``."""
     point = whole_cluster(plain)
-    path, cluster = path_of(plain["planner"], point) or own_path(point), point["cluster"]
+    path, cluster = path_of(plain["planner"], point), point["cluster"]
+    assert path is not None
     order = order_of(point, plain["planner"]["seconds"])
     expected = expected_bit_s(cluster, point["boards"])
     limit_s = plain["timeout_s"] + links_s(order["ranks"], MEGABYTES, expected)
@@ -135,13 +126,13 @@ def order_of(point: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     cluster, train = point["cluster"], point["train"]
     hosts = [Host(**host) for host in cluster["hosts"]]
     ranks = sum(host.slots for host in hosts)
-    emulated = {board["name"]: board for board in (cluster.get("emulated") or {"boards": []})["boards"]}
+    emulated = emulated_boards(point)
     git = environment.collect_code().get("git")
     return {
         "point": point,
         "ranks": ranks,
         "seconds": seconds,
-        "samples": min(train["batch"], 1 << SIZES),
+        "samples": min(train["batch"], MOST_SAMPLES),
         "tensor": cuts(ModelSpec.from_dict(point["model"]["spec"]), StepShape.of(train), ranks),
         "megabytes": MEGABYTES,
         "hosts": {
@@ -157,8 +148,6 @@ def order_of(point: Mapping[str, Any], seconds: float) -> dict[str, Any]:
             "made": date.today().isoformat(),
             "git": None if git is None else f"{git['commit']}{' with changes' if git['dirty'] else ''}",
             "kind": KIND,
-            "unix_s": int(time.time()),
-            "launch_cores": os.cpu_count(),
         },
     }
 
@@ -186,30 +175,23 @@ def watts_of(point: Mapping[str, Any], board: str) -> dict[str, float]:
         return {}
 
 
-def profile_for(plain: Mapping[str, Any], point: Mapping[str, Any]) -> tuple[Profile, Path]:
-    path = path_of(plain["planner"], point) or own_path(point)
-    return load(path, point), path
-
-
-def plan(plain: dict[str, Any]) -> int:
+def plan(plain: Mapping[str, Any], overrides: Sequence[str]) -> int:
     """The verb ``plan``."""
-    point = whole_cluster(plain)
-    profile, path = profile_for(plain, point)
-    own = plain["planner"]
-    found = search(point, profile, plain["train"]["micro_batches"])
-    labels = [Host(**host).label for host in point["cluster"]["hosts"]]
-    showing.found(found, own, labels, path)
+    own, point = plain["planner"], whole_cluster(plain)
+    profile, path = profile_of(own, point), path_of(own, point)
+    assert profile is not None
+    found = search(point, profile, plain)
+    showing.found(found, own, lambda candidate: candidate.words(point["cluster"]["inventory"], overrides), path)
     return 0 if found.best(own["objective"], own["deadline_s"]) else 1
 
 
-def simulate(plain: dict[str, Any]) -> int:
+def simulate(plain: Mapping[str, Any], _: Sequence[str]) -> int:
     """The verb ``simulate``."""
-    point = whole_cluster(plain)
-    profile, path = profile_for(plain, point)
-    planner = {**plain["planner"], "profile": str(path)}
-    chosen = config.resolve({**plain, "planner": planner}, None, composing.RESULTS)
-    chosen_plan = config.plan_of(chosen)
-    showing.prediction(prediction_of(profile, chosen, chosen_plan), chosen_plan, path)
+    point = config.resolve(plain, None, composing.RESULTS)
+    own, made = plain["planner"], config.plan_of(point)
+    profile = profile_of(own, point)
+    assert profile is not None
+    showing.prediction(prediction_of(profile, point, made), made, path_of(own, point))
     return 0
 
 

@@ -22,16 +22,15 @@ from statistics import fmean
 from typing import Any
 
 from bench.planner.profile import Profile, all_reduce_s
-from strategies.parts import buckets, cut, spread
+from strategies.parts import buckets, cut, spread, stages
 from strategies.parts.rows import holders, row_volumes, sends_rows
-from strategies.parts.stages import neighbours, routes
 from strategies.placement import Placement
 from strategies.plan import OPTIMIZER_STATES, Plan, Volume, wire_bytes
 from strategies.schedules import actions
 from strategies.schedules.simulate import simulate
 
 WAYS = ("forward", "backward")
-OWN_AXES = (buckets.AXIS, cut.AXIS, spread.AXIS, "pipeline")
+OWN_AXES = (buckets.AXIS, cut.AXIS, spread.AXIS, stages.AXIS)
 
 
 @dataclass(frozen=True)
@@ -145,8 +144,9 @@ class _Model:
             exposed[at.rank] = chain_s([took_s for _, took_s in sums[at.rank]], beside)
             together = {other for ranks, _ in sums[at.rank] for other in ranks} | {at.rank}
             last[at.rank] = max(ends[other] for other in together) + exposed[at.rank]
-        exchange = {r: sum(self.inside[r].values()) + exposed[r] + self._weights_s(self.placement[r]) for r in ends}
-        done = {r: last[r] + updated[r] + self._weights_s(self.placement[r]) for r in ends}
+        gathered = {at.rank: self._weights_s(at) for at in self.placement}
+        exchange = {r: sum(self.inside[r].values()) + exposed[r] + gathered[r] for r in ends}
+        done = {r: last[r] + updated[r] + gathered[r] for r in ends}
         step_s, found = max(done.values()), []
         for at in self.placement:
             compute = self.own[at.rank, "forward"] + self.own[at.rank, "backward"] + updated[at.rank]
@@ -230,13 +230,13 @@ class _Model:
         found = {}
         for replica in range(self.plan.mesh.data):
             own = [at for at in self.placement if at.replica[0] == replica]
-            stages, virtual = own[0].stage[1], len(own[0].layers)
-            at_stage = [[at for at in own if at.stage[0] == stage] for stage in range(stages)]
+            count, virtual = own[0].stage[1], len(own[0].layers)
+            at_stage = [[at for at in own if at.stage[0] == stage] for stage in range(count)]
             forward_s, backward_s = (
                 [max(self._paced_s(at, way) for at in ranks) / virtual for ranks in at_stage] for way in WAYS
             )
-            todo = [list(actions(self.plan.options["schedule"], s, stages, self.micros, virtual)) for s in range(stages)]
-            messages = {(s, to): self._message_s(at_stage[s], (to - s) % stages) for s in range(stages) for to in range(stages)}
+            todo = [list(actions(self.plan.options["schedule"], s, count, self.micros, virtual)) for s in range(count)]
+            messages = {(s, to): self._message_s(at_stage[s], (to - s) % count) for s in range(count) for to in range(count)}
             line = simulate(todo, forward_s, backward_s, lambda s, to, known=messages: known[s, to])  # type: ignore[misc]
             for stage, ranks in enumerate(at_stage):
                 end_s = max(interval.end_s for interval in line.intervals if interval.stage == stage)
@@ -250,8 +250,8 @@ class _Model:
         busy: dict[tuple[str, int], float] = {}
         for at in senders:
             sample = at.stream_tokens * self.spec.hidden * self.shape.element_bytes
-            near = neighbours(at, self.placement, 1 if away == 1 else -1)
-            for route in routes(at.micros[0], [(other.rank, other.micros[0]) for other in near]):
+            near = stages.neighbours(at, self.placement, 1 if away == 1 else -1)
+            for route in stages.routes(at.micros[0], [(other.rank, other.micros[0]) for other in near]):
                 latency_s, rate = self.profile.link(self.hosts[at.rank], self.hosts[route.rank])
                 took_s = latency_s + (route.end - route.begin) * sample / rate
                 for end in (("from", at.rank), ("to", route.rank)):

@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -45,7 +46,6 @@ WAIT_S = 0.5
 WAITS: tuple[Wait, ...] = ("spin", "poll")
 REDUCE_BYTES = (4096, 65536, 1 << 20, 4 << 20)
 REDUCES = 5
-MEMORY = Path("/proc/meminfo")
 
 
 class Spent(NamedTuple):
@@ -210,16 +210,9 @@ def of_rank(order: Mapping[str, Any], comm: MPI.Intracomm, facts: Mapping[str, A
         optimizer_s=updates,
         curves=tuple(curve for curve, _ in measured),
         watts=about["watts"],
-        memory_bytes=about["memory_bytes"] or _memory_bytes(),
+        memory_bytes=about["memory_bytes"] or psutil.virtual_memory().total,
         baseline_bytes=baseline_bytes,
     )
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return int(MEMORY.read_text().split("MemTotal:")[1].split()[0]) * 1024
-    except (OSError, IndexError, ValueError):
-        return None
 
 
 def together(found: Sequence[HostProfile]) -> HostProfile:

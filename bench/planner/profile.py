@@ -34,15 +34,11 @@ class Curve:
     def at(self, samples: float, forward: bool) -> float:
         """Linear between what was measured, in proportion below it, on along the last two above it."""
         seconds = self.forward_s if forward else self.backward_s
-        if samples <= 0:
-            return 0.0
-        if samples < self.samples[0]:
+        if samples < self.samples[0] or len(self.samples) == 1:
             return seconds[0] * samples / self.samples[0]
-        if samples > self.samples[-1] and len(self.samples) > 1:
+        if samples > self.samples[-1]:
             (a, b), (s, t) = self.samples[-2:], seconds[-2:]
             return max(t, t + (samples - b) * (t - s) / (b - a))
-        if samples > self.samples[-1]:
-            return seconds[0] * samples / self.samples[0]
         return between(samples, self.samples, seconds)
 
 
@@ -138,16 +134,23 @@ class Profile:
 
     def factor(self, algorithm: str, payload_bytes: float) -> float:
         """How much longer than ``all_reduce_s`` says an all-reduce over all ranks took, at the nearest sizes."""
-        table = self.all_reduce.get(algorithm, ())
-        if not table:
+        if algorithm not in self._factors:
             return 1.0
-        sizes, factors = zip(*self._factors(algorithm, table), strict=True)
-        return between(math.log(max(payload_bytes, 1.0)), [math.log(size) for size in sizes], factors)
+        return between(math.log(max(payload_bytes, 1.0)), *self._factors[algorithm])
 
-    def _factors(self, algorithm: str, table: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-        labels = [host.host for host in self.hosts for _ in range(host.slots)][: self.ranks]
-        latency_s, rate = self.ring(labels)
-        return [(size, took_s / all_reduce_s(algorithm, size, self.ranks, latency_s, rate)) for size, took_s in table]
+    @cached_property
+    def _factors(self) -> dict[str, tuple[list[float], list[float]]]:
+        """By algorithm: logarithms of the bytes, and the factor at each."""
+        if not self.all_reduce:
+            return {}
+        latency_s, rate = self.ring([host.host for host in self.hosts for _ in range(host.slots)][: self.ranks])
+        return {
+            name: (
+                [math.log(size) for size, _ in table],
+                [took_s / all_reduce_s(name, size, self.ranks, latency_s, rate) for size, took_s in table],
+            )
+            for name, table in self.all_reduce.items()
+        }
 
     def to_dict(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
@@ -196,7 +199,6 @@ def all_reduce_s(algorithm: str, payload_bytes: float, ranks: int, latency_s: fl
 
 def subject(point: Mapping[str, Any]) -> dict[str, Any]:
     """What a profile of ``point``'s cluster speaks of: another model, length, number format, device or link is another one."""
-    emulated = point["cluster"].get("emulated") or {"boards": []}
     return {
         "cluster": point["cluster"]["name"],
         "model": point["model"]["spec"],
@@ -204,9 +206,14 @@ def subject(point: Mapping[str, Any]) -> dict[str, Any]:
         "dtype": point["train"]["dtype"],
         "device": point["device"],
         "threads": point["threads"],
-        "links": {board["name"]: board["link"] for board in emulated["boards"]},
+        "links": {name: board["link"] for name, board in emulated_boards(point).items()},
         "power_mode": point["board"]["power_mode"],
     }
+
+
+def emulated_boards(point: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The emulated boards of a point's cluster by name; none where its hosts are real."""
+    return {board["name"]: board for board in (point["cluster"].get("emulated") or {"boards": ()})["boards"]}
 
 
 def own_path(point: Mapping[str, Any]) -> Path:

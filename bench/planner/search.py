@@ -11,19 +11,20 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.launch.hosts import Host
 from bench.planner.cost import Prediction, predict
-from bench.planner.profile import Profile
+from bench.planner.profile import Profile, emulated_boards
 from bench.planner.split import planned
-from strategies.base import Strategy, check_options, registered
+from strategies.base import Strategy, check_options, get, registered
 from strategies.errors import PlanError
 from strategies.models.spec import ModelSpec
 from strategies.plan import AXES, MeshShape, StepShape
 
 MOST_CHOICES, MOST_ORDERS, MOST_GROUPED = 64, 24, 5
+PLANNED = ("planner.", "strategy", "ranks=", "mesh.", "train.micro_batches=", "cluster.hosts=", "cluster.order=")
 OBJECTIVES = ("time", "energy", "edp")
 
 
@@ -37,24 +38,24 @@ class Candidate:
     micro_batches: int
     options: Mapping[str, Any]
     hosts: tuple[str, ...]
-    ranks: int
     prediction: Prediction
     all_reduce: str | None = None
 
     def cost(self, objective: str) -> float:
         """What the objective wants small: seconds a step, joules a sample, or their product; without watts it is infinite."""
-        found = {"time": self.prediction.step_s, "energy": self.prediction.per_sample_J, "edp": self.prediction.edp_Js}[
-            objective
-        ]
+        own = self.prediction
+        found = {"time": own.step_s, "energy": own.per_sample_J, "edp": own.edp_Js}[objective]
         return math.inf if found is None else found
 
-    def words(self, inventory: Sequence[str], single_axis: bool) -> list[str]:
-        """Overrides of the command line that run it."""
-        found = [f"strategy={self.strategy}"]
-        if self.ranks > 1:
-            found.append(f"ranks={self.ranks}")
-            found.append(f"train.micro_batches={self.micro_batches}")
-        if not single_axis:
+    def words(self, inventory: Sequence[str], overrides: Sequence[str]) -> list[str]:
+        """The command line's words that run it, out of all hosts of the ``inventory``. Of the ``overrides`` that were planned
+        with, those stay that say nothing of what was planned."""
+        found = [
+            f"strategy={self.strategy}",
+            f"ranks={len(self.prediction.ranks)}",
+            f"train.micro_batches={self.micro_batches}",
+        ]
+        if len(get(self.strategy).axes) > 1:
             found += [f"mesh.{axis}={size}" for axis, size in zip(AXES, self.mesh.dims, strict=True) if size > 1]
         found += [f"strategy.{key}={listed(value)}" for key, value in self.options.items()]
         if self.all_reduce:
@@ -64,7 +65,8 @@ class Candidate:
             found.append(f"cluster.hosts={listed(taken)}")
         if list(self.hosts) != taken:
             found.append(f"cluster.order={listed(self.hosts)}")
-        return found
+        planned = PLANNED + (("comm.all_reduce=",) if self.all_reduce else ())
+        return found + [word for word in overrides if not word.lstrip("+").startswith(planned)]
 
 
 def listed(value: Any) -> str:
@@ -95,22 +97,23 @@ class Found:
         return found
 
 
-def search(point: Mapping[str, Any], profile: Profile, micro_batches: int | None) -> Found:
-    """Every way to take a step of ``point``'s model, batch and communication on its hosts or some of them.
+def search(point: Mapping[str, Any], profile: Profile, given: Mapping[str, Any]) -> Found:
+    """Every way to take a step of ``point``'s model and batch on its hosts or some of them.
 
-    ``micro_batches`` null: as a strategy prefers, for pipelines several. Raises UserError where the profile lacks a link.
+    ``given`` is the composed configuration: micro-batches and ``comm.progress`` that it leaves open are as a strategy prefers
+    (of pipelines several micro-batches). Raises UserError where the profile lacks a link.
     """
     found = Found()
     spec, shape = ModelSpec.from_dict(point["model"]["spec"]), StepShape.of(point["train"])
     for strategy in registered().values():
-        own = {**point["comm"], "progress": strategy.default_progress}
+        own = {**given["comm"], "progress": given["comm"]["progress"] or strategy.default_progress}
         # The configured algorithm first: another one must be faster to be chosen.
         names = list(dict.fromkeys([own["all_reduce"], *profile.all_reduce]))
         comms = [{**own, "all_reduce": name} for name in names]
         for hosts in participants(point, profile):
             for mesh, options, ordered in ways(strategy, hosts, profile):
-                for micros in micro_counts(strategy, mesh, shape.batch, micro_batches):
-                    step = StepShape(shape.batch, shape.seq, micros, shape.dtype, shape.optimizer, shape.recompute)
+                for micros in micro_counts(strategy, mesh, shape.batch, given["train"]["micro_batches"]):
+                    step = replace(shape, micro_batches=micros)
                     _price(found, strategy, spec, step, mesh, options, ordered, profile, comms)
     return found
 
@@ -152,7 +155,7 @@ def _price(
             continue
         found.seen.add(twin)
         candidate = Candidate(
-            strategy.name, mesh, step.micro_batches, changed, tuple(host.label for host in hosts), len(seats), prediction,
+            strategy.name, mesh, step.micro_batches, changed, tuple(host.label for host in hosts), prediction,
             None if chosen == comms[0]["all_reduce"] else chosen,
         )  # fmt: skip
         (found.over if prediction.over else found.candidates).append(candidate)
@@ -175,9 +178,9 @@ def participants(point: Mapping[str, Any], profile: Profile) -> Iterator[list[Ho
 
 def kind_of(host: Host, point: Mapping[str, Any]) -> tuple[Any, ...]:
     """What makes a host another one than its neighbour: class, slots, threads, memory, speed, link, switch."""
-    emulated = point["cluster"].get("emulated") or {"boards": []}
-    links = {board["name"]: tuple(board["link"].values()) for board in emulated["boards"]}
-    return host.board, host.slots, host.threads, host.memory_bytes, host.speed, host.link, host.switch, links.get(host.label)
+    board = emulated_boards(point).get(host.label)
+    link = tuple(board["link"].values()) if board else None
+    return host.board, host.slots, host.threads, host.memory_bytes, host.speed, host.link, host.switch, link
 
 
 def ways(

@@ -51,9 +51,10 @@ def prediction_of(profile: Profile, point: Mapping[str, Any], plan: Plan) -> Pre
     return predict(plan, profile, hosts_of(point), point["comm"])
 
 
-def block(prediction: Prediction, given: Mapping[str, Any], profile: Profile, point: Mapping[str, Any]) -> dict[str, Any]:
-    """``plan.predicted`` of the record."""
+def block(given: Mapping[str, Any], profile: Profile, point: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+    """``plan.predicted`` of the record. Raises UserError where the profile does not reach."""
     path = path_of(given, point)
     assert path is not None
     about = {key: profile.about[key] for key in ("made", "git", "kind")}
-    return {**prediction.to_dict(), "split": given["split"], "profile": {"file": path.name, **about}}
+    found = prediction_of(profile, point, plan).to_dict()
+    return {**found, "split": given["split"], "profile": {"file": path.name, **about}}

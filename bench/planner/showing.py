@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from bench.planner.cost import Prediction
 from bench.planner.profile import HostProfile, Profile
 from bench.planner.search import Candidate, Found, listed
 from bench.tables import si
-from strategies.base import get
 from strategies.plan import AXES, Plan
 
 MOST_REASONS = 3
@@ -25,16 +25,9 @@ def profile(found: Profile) -> None:
                ">waiting: spin", ">poll", ">watts")  # fmt: skip
     tables.show("Hosts: seconds of one block", columns, [_host(host) for host in found.hosts])
     if found.links:
-        rows = [
-            [one, other, si(rate, "bit/s"), si(link.latency_s, "s")]
-            for link in found.links
-            for one, other, rate in (
-                (link.one, link.other, link.there_bit_s),
-                (link.other, link.one, link.back_bit_s),
-            )
-        ]
         print()
-        tables.show("Links: one message at a time", ("from", "to", ">rate", ">latency"), rows)
+        links = [(link.one, link.other, link.there_bit_s, link.back_bit_s, link.latency_s) for link in found.links]
+        tables.show_links("Links: one message at a time", links)
     if found.all_reduce:
         sizes = [size for size, _ in next(iter(found.all_reduce.values()))]
         print()
@@ -60,8 +53,8 @@ def _host(host: HostProfile) -> list[str]:
     ]
 
 
-def found(candidates: Found, own: Mapping[str, Any], inventory: Sequence[str], path: Path) -> None:
-    """The best, each with its command line, the trade-off between time and energy, and what was left out."""
+def found(candidates: Found, own: Mapping[str, Any], words: Callable[[Candidate], Sequence[str]], path: Path | None) -> None:
+    """The best, each with the ``words`` of its command line, the trade-off between time and energy, and what was left out."""
     best = candidates.best(own["objective"], own["deadline_s"])
     within = f", a step within {own['deadline_s']:g} s" if own["deadline_s"] else ""
     total = len(candidates.candidates)
@@ -73,7 +66,7 @@ def found(candidates: Found, own: Mapping[str, Any], inventory: Sequence[str], p
         tables.show(title, (">", *COLUMNS), [[str(n), *_row(candidate)] for n, candidate in enumerate(shown, 1)])
         print()
         for number, candidate in enumerate(shown, 1):
-            print(f"{number}: python -m bench {' '.join(_words(candidate, inventory))}")
+            print(f"{number}: python -m bench {shlex.join(words(candidate))}")
     front = candidates.front()
     if len(front) > 1:
         print()
@@ -82,10 +75,6 @@ def found(candidates: Found, own: Mapping[str, Any], inventory: Sequence[str], p
         print(f"{len(candidates.over)} ways are too large, such as {candidate.strategy}: {candidate.prediction.over[0]}")
     for reason, count in candidates.refused.most_common(MOST_REASONS):
         print(f"{count} ways cannot be: {reason}")
-
-
-def _words(candidate: Candidate, inventory: Sequence[str]) -> list[str]:
-    return candidate.words(inventory, single_axis=len(get(candidate.strategy).axes) <= 1)
 
 
 def _row(candidate: Candidate) -> list[str]:
@@ -108,7 +97,7 @@ def _row(candidate: Candidate) -> list[str]:
     ]
 
 
-def prediction(found: Prediction, plan: Plan, path: Path) -> None:
+def prediction(found: Prediction, plan: Plan, path: Path | None) -> None:
     """One configuration, rank by rank."""
     rows = [
         [

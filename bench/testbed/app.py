@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
@@ -60,11 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
     """The ``cluster`` block under the overrides, as a point has it."""
-    composing.register_strategies()
-    composing.register_energy()
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
-        plain = composing.to_plain(compose("config", overrides=list(overrides)))
-    return config.cluster_of(plain)[0]
+    return config.cluster_of(composing.composed(overrides))[0]
 
 
 def wanted(overrides: Sequence[str]) -> tuple[Testbed, list[Host]]:

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-
 from bench import composing, config
 from bench.launch.hosts import Host
 from bench.planner.profile import Curve, HostProfile, LinkProfile, Profile, subject
@@ -51,10 +49,7 @@ def profile(hosts: Sequence[HostProfile], about: Mapping[str, Any] | None = None
 
 
 def composed(*overrides: str) -> dict[str, Any]:
-    composing.register_strategies()
-    composing.register_energy()
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
-        return composing.to_plain(compose("config", overrides=["model=gpt2-tiny", "task=lm", "energy=none", *overrides]))
+    return composing.composed(["model=gpt2-tiny", "task=lm", "energy=none", *overrides])
 
 
 def resolved(folder: Path, *overrides: str) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench import composing, config
 from bench.placing import hosts_of
 from bench.planner import __main__ as planner
 from bench.planner import search as searching
@@ -27,7 +29,7 @@ def searched(tmp_path: Path):  # type: ignore[no-untyped-def]
         path = made.written(tmp_path, overrides, speeds, **changes)
         plain = made.composed(*overrides, f"planner.profile={path}")
         point = planner.whole_cluster(plain)
-        return search(point, load(path, point), None), point, [*overrides, f"planner.profile={path}"]
+        return search(point, load(path, point), plain), point, [*overrides, f"planner.profile={path}"]
 
     return run
 
@@ -105,12 +107,33 @@ def test_the_command_line_is_what_was_priced(searched, tmp_path: Path) -> None: 
     assert any(len(c.hosts) < 3 for c in chosen)
     assert any(c.strategy == "pipeline" for c in chosen)
     for candidate in chosen:
-        words = candidate.words(inventory, single_axis=len(get(candidate.strategy).axes) <= 1)
-        again = made.resolved(tmp_path, *[word for word in overrides if not word.startswith("ranks=")], *words)
+        words = candidate.words(inventory, overrides)
+        assert not any(word.startswith("planner.") for word in words)
+        again = made.resolved(tmp_path, overrides[-1], *words)
         assert hosts_of(again) == list(candidate.hosts)
         assert again["mesh"] == dict(candidate.mesh.__dict__)
         assert again["predicted"]["step_s"] == pytest.approx(candidate.prediction.step_s, rel=1e-12), words
         assert again["predicted"]["step_J"] == pytest.approx(candidate.prediction.step_J, rel=1e-12)
+
+
+def test_the_command_lines_keep_what_was_planned_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two of three hosts, the other way round, another batch, no thread beside: each printed line gives what was priced."""
+    cluster = made.cluster(tmp_path, 1.0, 2.0, 2.0)
+    profile = f"planner.profile={made.written(tmp_path, cluster, (1.0, 2.0, 2.0))}"
+    given = ("cluster.hosts=[pi-1,pi-3]", "cluster.order=reverse", "train.batch=24", "comm.progress=inline")
+    words = ["model=gpt2-tiny", "task=lm", "energy=none", cluster[0], profile, *given]
+    assert planner.main(["plan", "planner.top=20", *words]) == 0
+    lines = [
+        line.split(": python -m bench ")[1] for line in capsys.readouterr().out.splitlines() if ": python -m bench " in line
+    ]
+    point = planner.whole_cluster(composing.composed(words))
+    found = search(point, load(Path(profile.split("=")[1]), point), composing.composed(words)).best("time")
+    assert len(lines) == min(20, len(found))
+    for line, candidate in zip(lines, found, strict=False):
+        again = config.resolve(composing.composed([*shlex.split(line), profile]), None, tmp_path / "results")
+        assert again["train"]["batch"] == 24
+        assert hosts_of(again) == list(candidate.hosts)
+        assert again["predicted"]["step_s"] == pytest.approx(candidate.prediction.step_s, rel=1e-12), line
 
 
 def test_the_all_reduce_that_the_profile_found_fastest(tmp_path: Path) -> None:
@@ -120,14 +143,15 @@ def test_the_all_reduce_that_the_profile_found_fastest(tmp_path: Path) -> None:
     values = json.loads(path.read_text())
     values["all_reduce"] = {"mpi": [[1_000_000, 0.036]], "ring": [[1_000_000, 0.012]]}
     path.write_text(json.dumps(values))
-    point = planner.whole_cluster(made.composed(*overrides, f"planner.profile={path}"))
-    found = search(point, load(path, point), None)
+    plain = made.composed(*overrides, f"planner.profile={path}")
+    point = planner.whole_cluster(plain)
+    found = search(point, load(path, point), plain)
     by_strategy = {candidate.strategy: candidate for candidate in found.candidates}
     assert by_strategy["data"].all_reduce == "ring"
     assert by_strategy["server"].all_reduce is None
-    words = by_strategy["data"].words(["pi-1", "pi-2"], single_axis=True)
+    words = by_strategy["data"].words(["pi-1", "pi-2"], [*overrides, "comm.all_reduce=mpi"])
     assert "comm.all_reduce=ring" in words
-    again = made.resolved(tmp_path, overrides[0], f"planner.profile={path}", *words)
+    again = made.resolved(tmp_path, f"planner.profile={path}", *words)
     assert again["predicted"]["step_s"] == pytest.approx(by_strategy["data"].prediction.step_s, rel=1e-12)
 
 
