@@ -10,13 +10,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from analysis import comparing, gallery, imports, publishing, tables
-from analysis.comparing import select
-from analysis.records import Study
-from analysis.report import FORMATS, write_report
-from analysis.style import LAYOUTS
-from analysis.validity import refuse_mixed, study_checks
-from bench.errors import UserError
+from analysis import imports, tables
+from analysis.compare import study_comparison
+from analysis.compare.study_comparison import select
+from analysis.exports import gallery, published_study
+from analysis.page.report_files import FORMATS, write_report
+from analysis.plotting.figure_style import LAYOUTS
+from analysis.study.study import Study
+from analysis.study.study_checks import refuse_mixed, study_checks
+from bench.common.user_error import UserError
 
 WORDS = {"passed": "PASSED", "failed": "FAILED", "warned": "WARNED", "skipped": "SKIPPED"}
 STUDY_HELP = "folder of the study, results/STUDY, or of its records of one commit, results/STUDY@COMMIT"
@@ -66,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("one", help=STUDY_HELP)
     compare.add_argument("other", help="the study that is compared with it")
-    compare.set_defaults(verb=lambda arguments: comparing.compare_verb(arguments.one, arguments.other))
+    compare.set_defaults(verb=lambda arguments: study_comparison.compare_verb(arguments.one, arguments.other))
     imported = verbs.add_parser(
         "import",
         help="another meter's data (perun, CodeCarbon, CSV) beside our events: a new study",
@@ -81,7 +83,9 @@ def parser() -> argparse.ArgumentParser:
     )
     given.add_argument("study", help=STUDY_HELP)
     given.add_argument("--into", type=Path, required=True, help="folder of the copy; must not exist")
-    given.add_argument("--power", choices=publishing.POWER, default="first", help="raw power of which repeats (default: first)")
+    given.add_argument(
+        "--power", choices=published_study.POWER, default="first", help="raw power of which repeats (default: first)"
+    )
     given.set_defaults(verb=publish_verb)
     pictures = verbs.add_parser(
         "gallery", help="make docs/gallery again from its records", epilog="example: python -m analysis gallery"
@@ -138,7 +142,7 @@ def check_verb(arguments: argparse.Namespace) -> int:
 
 
 def publish_verb(arguments: argparse.Namespace) -> int:
-    count = publishing.publish(select(arguments.study), arguments.into, arguments.power)
+    count = published_study.publish(select(arguments.study), arguments.into, arguments.power)
     print(f"{count} records in {arguments.into}")
     return 0
 

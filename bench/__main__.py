@@ -8,6 +8,6 @@ if __name__ == "__main__":
     project = str(Path(__file__).resolve().parents[1])
     if project not in sys.path:
         sys.path.insert(0, project)
-    from bench.app import main
+    from bench.commands.run_command import main
 
     sys.exit(main())

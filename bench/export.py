@@ -20,11 +20,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bench.errors import UserError
-from strategies.checkpoints import MODEL, Checkpoint
-from strategies.errors import PlanError
-from strategies.models.checkpoint import ADAPTERS, Stored
-from strategies.models.spec import ModelSpec, Parameter, parameters
+from bench.common.user_error import UserError
+from strategies.common.plan_error import PlanError
+from strategies.models.pretrained_weights import ADAPTERS, Stored
+from strategies.plan.model_spec import ModelSpec, Parameter, parameters
+from strategies.step.training_checkpoint import MODEL, Checkpoint
 
 PREFIXES = {"bert": "", "gpt2": "transformer.", "llama": "model."}
 LM_HEAD = "lm_head."
@@ -125,7 +125,7 @@ def hugging_face_config(spec: ModelSpec) -> dict[str, Any]:
         if found != value:
             raise UserError(
                 f"model {spec.name} has {key}={found}, which {name} of transformers does not have (it needs {value}); use the "
-                f"checkpoint's own {MODEL}, whose names are those of strategies/models/spec.py"
+                f"checkpoint's own {MODEL}, whose names are those of strategies/plan/model_spec.py"
             )
     sizes = {key: getattr(spec, own) for key, own in KEYS[family].items()}
     return {"model_type": family, "architectures": [name], **sizes, **SAME[family]}

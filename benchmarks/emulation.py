@@ -28,16 +28,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.config import PROJECT
-from bench.errors import UserError
-from bench.launch.hosts import Host
+from bench.cluster.inventory import Host
+from bench.common.median_interval import median_interval
+from bench.common.paths import PROJECT
+from bench.common.user_error import UserError
+from bench.emulation import lifecycle
+from bench.emulation.emulated_boards import Testbed
+from bench.emulation.kernel_network import check_machine
+from bench.emulation.state_files import STATE, Lock, agent_command, read_state
 from bench.launch.mpirun import Job, find_mpirun, launcher_for, own_environment
-from bench.record.statistics import median_interval
-from bench.testbed import apply
-from bench.testbed.app import wanted
-from bench.testbed.machine import check_machine
-from bench.testbed.spec import Testbed
-from bench.testbed.state import STATE, Lock, agent_command, read_state
+from bench.testbed.testbed_command import wanted
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -150,7 +150,7 @@ def make_cases(comm: MPI.Intracomm, work: Mapping[str, Any]) -> list[tuple[dict[
     import torch
     from mpi4py import MPI
 
-    from strategies.comm.algorithms import ring
+    from strategies.comm.all_reduce_algorithms import ring
 
     found: list[tuple[dict[str, Any], Callable[[], float]]] = []
     answer = bytearray(4)
@@ -228,12 +228,12 @@ def main(argv: Sequence[str]) -> int:
                 with Lock(testbed.name):
                     was_up = read_state(testbed.name, STATE) is not None
                     try:
-                        apply.up(testbed)
+                        lifecycle.up(testbed)
                         work = work_of(testbed, hosts, [int(size) * KIB for size in given.sizes.split(",")], given.rounds)
                         print("\n".join(rows(testbed, work, measure(testbed, hosts, work))), flush=True)
                     finally:
                         if not was_up:
-                            apply.down(testbed.name)
+                            lifecycle.down(testbed.name)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

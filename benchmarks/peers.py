@@ -28,16 +28,17 @@ import torch.distributed as dist
 import yaml
 from mpi4py import MPI
 
-from bench.config import CONF, model_spec
-from bench.record.statistics import median_interval
-from bench.training import make_optimizer
+from bench.common.median_interval import median_interval
+from bench.common.paths import CONF
+from bench.point.resolved_point import model_spec
+from bench.training.trainer import make_optimizer
 from benchmarks import torch_peers
 from strategies.base import Batch, check_options, get
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
-from strategies.models.checkpoint import WeightLoader
-from strategies.models.spec import ModelSpec
-from strategies.plan import MeshShape, Plan, StepShape
+from strategies.models.pretrained_weights import WeightLoader
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.shapes import MeshShape, Plan, StepShape
 
 TRAIN = {"optimizer": "adamw", "lr": 1e-4, "weight_decay": torch_peers.WEIGHT_DECAY}
 

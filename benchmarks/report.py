@@ -16,10 +16,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from analysis.records import Study, load_study, study_of
-from analysis.report import FORMATS, write_report
-from analysis.style import LAYOUTS
-from bench.record.statistics import median_interval
+from analysis.page.report_files import FORMATS, write_report
+from analysis.plotting.figure_style import LAYOUTS
+from analysis.study.study import Study, load_study, study_of
+from bench.common.median_interval import median_interval
 
 
 def multiplied(study: Study, times: int) -> Study:

@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.boards import load_board
-from bench.config import CONF
-from bench.energy.sampler import Home, Sampler
-from bench.record.statistics import median_interval
+from bench.cluster.board_classes import load_board
+from bench.common.median_interval import median_interval
+from bench.common.paths import CONF
+from bench.energy.sampling.sampler import Home, Sampler
 
 WIDTH, BATCH = 512, 64
 

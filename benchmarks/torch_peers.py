@@ -42,9 +42,9 @@ from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGP
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.nn.parallel import DistributedDataParallel
 
-from strategies.models.checkpoint import draw
-from strategies.models.spec import ModelSpec, parameters
-from strategies.partition import even
+from strategies.models.pretrained_weights import draw
+from strategies.plan.model_spec import ModelSpec, parameters
+from strategies.plan.partition import even
 
 SEED, WEIGHT_DECAY = 1, 0.01
 IGNORED = -100  # as in the project, and what torch itself ignores

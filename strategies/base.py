@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from strategies.errors import PlanError
-from strategies.models.spec import ModelSpec
-from strategies.placement import Placement
-from strategies.plan import MeshShape, Plan, StepShape
+from strategies.common.plan_error import PlanError
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.placement import Placement
+from strategies.plan.shapes import MeshShape, Plan, StepShape
 
 if TYPE_CHECKING:
     from strategies.comm.mesh import Mesh
-    from strategies.models.checkpoint import WeightLoader
+    from strategies.models.pretrained_weights import WeightLoader
 
 IGNORED = -100
 

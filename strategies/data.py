@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from strategies.base import register
-from strategies.composed import DATA_OPTIONS, Composed
-from strategies.parts import buckets
+from strategies.plan import gradient_buckets
+from strategies.step.composition import DATA_OPTIONS, Composed
 
 
 @register
@@ -28,4 +28,4 @@ class Data(Composed):
     name: ClassVar[str] = "data"
     axes: ClassVar[tuple[str, ...]] = ("data",)
     default_progress: ClassVar[str] = "thread"
-    options: ClassVar[Mapping[str, Any]] = {**DATA_OPTIONS, **buckets.OPTIONS}
+    options: ClassVar[Mapping[str, Any]] = {**DATA_OPTIONS, **gradient_buckets.OPTIONS}

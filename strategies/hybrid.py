@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from strategies.base import register
-from strategies.composed import OPTIONS, Composed
-from strategies.errors import PlanError
-from strategies.plan import MeshShape
+from strategies.common.plan_error import PlanError
+from strategies.plan.shapes import MeshShape
+from strategies.step.composition import OPTIONS, Composed
 
 
 @register

@@ -19,8 +19,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from strategies.base import register
-from strategies.composed import Composed
-from strategies.parts import buckets, stages
+from strategies.plan import gradient_buckets
+from strategies.step import pipeline_stage
+from strategies.step.composition import Composed
 
 
 @register
@@ -28,4 +29,8 @@ class Pipeline(Composed):
     name: ClassVar[str] = "pipeline"
     axes: ClassVar[tuple[str, ...]] = ("pipeline",)
     default_micro_batches: ClassVar[int | Literal["stages"]] = "stages"
-    options: ClassVar[Mapping[str, Any]] = {**stages.OPTIONS, "bucket_bytes": buckets.BUCKET_BYTES, "token_table": "auto"}
+    options: ClassVar[Mapping[str, Any]] = {
+        **pipeline_stage.OPTIONS,
+        "bucket_bytes": gradient_buckets.BUCKET_BYTES,
+        "token_table": "auto",
+    }

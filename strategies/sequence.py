@@ -18,8 +18,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from strategies.base import register
-from strategies.composed import Composed
-from strategies.parts import buckets, spread
+from strategies.plan import gradient_buckets
+from strategies.step import sequence_attention
+from strategies.step.composition import Composed
 
 
 @register
@@ -27,4 +28,4 @@ class Sequence(Composed):
     name: ClassVar[str] = "sequence"
     axes: ClassVar[tuple[str, ...]] = ("sequence",)
     default_progress: ClassVar[str] = "thread"
-    options: ClassVar[Mapping[str, Any]] = {**spread.OPTIONS, **buckets.OPTIONS}
+    options: ClassVar[Mapping[str, Any]] = {**sequence_attention.OPTIONS, **gradient_buckets.OPTIONS}

@@ -17,12 +17,12 @@ import torch
 
 from strategies.base import Batch, register
 from strategies.comm.group import Group
-from strategies.composed import DATA_OPTIONS, Composed
-from strategies.models.spec import ModelSpec, parameter_count
 from strategies.models.transformer import Transformer
-from strategies.parts.gradients import GradientSync
-from strategies.placement import Placement
-from strategies.plan import StepShape, Volume
+from strategies.plan.model_spec import ModelSpec, parameter_count
+from strategies.plan.placement import Placement
+from strategies.plan.shapes import StepShape, Volume
+from strategies.step.composition import DATA_OPTIONS, Composed
+from strategies.step.gradient_sync import GradientSync
 
 
 class StarSync(GradientSync):

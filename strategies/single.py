@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from strategies.base import register
-from strategies.composed import Composed
+from strategies.step.composition import Composed
 
 
 @register

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from strategies.base import register
-from strategies.composed import TENSOR_OPTIONS, Composed
+from strategies.step.composition import TENSOR_OPTIONS, Composed
 
 
 @register

@@ -1,4 +1,5 @@
-"""Checkpoints for tests, as ``strategies.checkpoints.save`` writes them: random weights that nothing in them is zero of."""
+"""Checkpoints for tests, as ``strategies.step.training_checkpoint.save`` writes them: random weights that nothing in them is
+zero of."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from strategies.models.spec import ModelSpec, parameters
+from strategies.plan.model_spec import ModelSpec, parameters
 
 
 def make_checkpoint(

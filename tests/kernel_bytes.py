@@ -13,9 +13,9 @@ from mpi4py import MPI
 from strategies.base import Batch, check_options, get
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
-from strategies.models.checkpoint import WeightLoader
-from strategies.models.spec import ModelSpec
-from strategies.plan import StepShape
+from strategies.models.pretrained_weights import WeightLoader
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.shapes import StepShape
 
 SPEC = ModelSpec(
     "wide", "gpt2", 2000, 240, 6, 12, 12, 240, 128, True, "layer", "pre", "learned", "gelu_tanh", "lm", norm_eps=1e-5,

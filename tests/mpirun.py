@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.launch.hosts import Host
+from bench.cluster.inventory import Host
 from bench.launch.mpirun import Job, find_mpirun, launcher_for
-from bench.launch.process import SESSIONS, session_folder
+from bench.launch.supervised_process import SESSIONS, session_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from bench.record.statistics import median_interval
+from bench.common.median_interval import median_interval
 from strategies.schedules import actions, text
-from strategies.schedules.simulate import simulate
+from strategies.schedules.simulation import simulate
 
 SPEED = {"single": 22.0, "data": 38.0, "sequence": 33.0, "tensor": 42.0, "pipeline": 30.0, "hybrid": 35.0}
 WATTS = {"single": 20.8, "data": 27.4, "sequence": 27.6, "tensor": 27.5, "pipeline": 27.3, "hybrid": 27.4}

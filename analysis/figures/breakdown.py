@@ -8,11 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.points import PHASES, RECOVERY, STATES
-from analysis.records import Study
-from analysis.rows import Part, count_note, lines_of, numbered, pages, parts, row_figure
-from analysis.statistics import average
-from analysis.style import (
+from analysis.plotting.figure_style import (
     PHASE_COLOURS,
     PHASE_HATCHES,
     RECOVERY_COLOURS,
@@ -25,6 +21,10 @@ from analysis.style import (
     energy_label,
     legend_above,
 )
+from analysis.plotting.row_figures import Part, count_note, lines_of, numbered, pages, parts, row_figure
+from analysis.statistics.repeat_summary import average
+from analysis.study.point_table import PHASES, RECOVERY, STATES
+from analysis.study.study import Study
 
 BAR_IN, LINE_IN = 0.19, 0.165
 EDGE = "#444444"

@@ -15,10 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.records import Study
-from analysis.rows import Part, parts
-from analysis.statistics import Summary, by_configuration, interval_note, pareto_front
-from analysis.style import (
+from analysis.plotting.figure_style import (
     Drawn,
     Layout,
     colour,
@@ -32,7 +29,10 @@ from analysis.style import (
     new_figure,
     plain_number,
 )
-from analysis.tags import place_tags, tags_of
+from analysis.plotting.marker_labels import place_tags, tags_of
+from analysis.plotting.row_figures import Part, parts
+from analysis.statistics.repeat_summary import Summary, by_configuration, interval_note, pareto_front
+from analysis.study.study import Study
 
 LEAST_PAD, ALONE_PAD = 1.02, 1.15
 FAINT = {"color": "#b0b0b0", "linewidth": 0.7, "zorder": 0.5, "marker": ""}

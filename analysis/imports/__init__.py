@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from analysis.imports.readings import FORMATS, KINDS, LEVELS
+from analysis.imports.meter_log import FORMATS, KINDS, LEVELS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def import_verb(arguments: argparse.Namespace) -> int:
     """1 when a point is not valid with these readings. UserError for what cannot be imported."""
-    from analysis.imports.verb import run  # other verbs do without what it needs
+    from analysis.imports.import_command import run  # other verbs do without what it needs
 
     return run(arguments)

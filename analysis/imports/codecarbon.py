@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.imports import times
+from analysis.imports import civil_times
+from analysis.imports.meter_log import SCALE, Asked, Log, Readings, Whole, check_order
 from analysis.imports.power_csv import rows_of
-from analysis.imports.readings import SCALE, Asked, Log, Readings, Whole, check_order
-from bench.energy.channel import Channel, Kind
-from bench.errors import UserError
-from bench.sourced import near
+from bench.common.sourced_yaml import near
+from bench.common.user_error import UserError
+from bench.joules.channel import Channel, Kind
 
 J_PER_KWH = 3.6e6
 PARTS = ("cpu", "gpu", "ram")
@@ -110,7 +110,7 @@ def _run(path: Path, project: str, rows: Sequence[Mapping[str, str]], asked: Ask
 
 def _begin(where: str, stamps: Sequence[str], since_s: np.typing.NDArray[np.float64], zone: tzinfo | None) -> tuple[int, int]:
     """When the tracker began, and how well that is known: each time is cut to the second, so each row narrows it."""
-    stamps_ns, _ = times.iso_ns(where, stamps, zone)
+    stamps_ns, _ = civil_times.iso_ns(where, stamps, zone)
     begins_ns: Whole = stamps_ns - np.rint(since_s * 1e9).astype(np.int64)
     latest, earliest = int(begins_ns.max()), int(begins_ns.min()) + TO_THE_SECOND_NS
     if latest > earliest:

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.imports import times
-from analysis.imports.readings import SCALE, Asked, Log, Readings, check_order, check_values, usual_s
-from bench.energy.channel import EVERYTHING, Channel
-from bench.errors import UserError
-from bench.sourced import near
+from analysis.imports import civil_times
+from analysis.imports.meter_log import SCALE, Asked, Log, Readings, check_order, check_values, usual_s
+from bench.common.sourced_yaml import near
+from bench.common.user_error import UserError
+from bench.joules.channel import EVERYTHING, Channel
 
 APPLICATION, SENSOR = 1, 6
 INSIDE = {"node": (EVERYTHING,), "socket": ("cpu", "sysio"), "cpu": (), "gpu": (), "ram": (), "sysio": ()}
@@ -93,7 +93,7 @@ def _begin(path: Path, name: str, execution: Any, asked: Asked) -> int:
     begun = execution.attrs.get("execution_dt")
     if begun is None:
         raise UserError(f"{path}: execution {name} has no execution_dt, so it cannot be placed in time")
-    return times.moment_ns(f"{path}, execution_dt of {name}", str(begun), asked.zone)
+    return civil_times.moment_ns(f"{path}, execution_dt of {name}", str(begun), asked.zone)
 
 
 def _name(group: Any) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.imports import times
-from analysis.imports.readings import SCALE, Asked, Log, Readings, Whole, check_order, check_values, usual_s
-from bench.energy.channel import Channel, Level
-from bench.errors import UserError
-from bench.sourced import near
+from analysis.imports import civil_times
+from analysis.imports.meter_log import SCALE, Asked, Log, Readings, Whole, check_order, check_values, usual_s
+from bench.common.sourced_yaml import near
+from bench.common.user_error import UserError
+from bench.joules.channel import Channel, Level
 
 TIME_NAMES = ("time", "timestamp", "datetime", "date", "t", "epoch", "unix", "time_s", "t_s", "seconds", "utc")
 WATTS = {"w": 1.0, "watt": 1.0, "watts": 1.0, "mw": 1e-3, "kw": 1e3}
@@ -59,7 +59,9 @@ def read(path: Path, asked: Asked) -> Log:
     columns = _columns(path, [name for name in header if name != header[at]], asked.columns)
     if asked.level is None:
         raise UserError(f"{path} does not say where its meter sits; give --level wall, board, package or component")
-    t_ns, known_ns = times.column_ns(f"{path}, column {header[at]}", [row[at] for row in rows], asked.zone, asked.start_ns)
+    t_ns, known_ns = civil_times.column_ns(
+        f"{path}, column {header[at]}", [row[at] for row in rows], asked.zone, asked.start_ns
+    )
     check_order(f"{path}, column {header[at]}", t_ns)
     found = []
     for name, scale in columns.items():

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.records import Study
-from analysis.tables.artefact import Figure, artefacts, reproduction
+from analysis.study.study import Study
+from analysis.tables.artefact_table import Figure, artefacts, reproduction
 from analysis.tables.citation import KEY, bibtex
-from analysis.tables.devices import devices, software
-from analysis.tables.factors import factor_table
-from analysis.tables.failures import failures
-from analysis.tables.headline import headline, headline_tables, latex, shown
-from analysis.tables.participants import participants
-from analysis.tables.repeats import energy_known, repeats
+from analysis.tables.device_table import devices, software
+from analysis.tables.factor_table import factor_table
+from analysis.tables.failure_table import failures
+from analysis.tables.headline_table import headline, headline_tables, latex, shown
+from analysis.tables.joining_board_table import participants
+from analysis.tables.latex import document, floats
+from analysis.tables.repeat_table import energy_known, repeats
 from analysis.tables.table import Table
-from analysis.tables.typeset import document, floats
 
 __all__ = ["Table", "artefact_tables", "headline", "headline_tables", "latex", "shown", "study_tables", "write_tables"]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from analysis.records import Study
-from analysis.tables.devices import commit
-from analysis.tables.typeset import escape
+from analysis.study.study import Study
+from analysis.tables.device_table import commit
+from analysis.tables.latex import escape
 
 KEY = "edgejoule"
 CITATION = Path(__file__).resolve().parents[2] / "CITATION.cff"

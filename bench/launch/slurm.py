@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from bench.errors import UserError
-from bench.launch.hosts import Host
+from bench.cluster.inventory import Host
+from bench.common.user_error import UserError
 from bench.launch.mpirun import Job, Launcher, check_emulates, check_survives, seats
 
 GROUP = re.compile(r"\[([^\[\]]*)\]")

@@ -7,24 +7,24 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from bench import composing, config
-from bench.boards import power_of
-from bench.doctor.across import over_mpirun
-from bench.doctor.cluster import expected_bit_s, links_s
-from bench.errors import UserError
-from bench.launch.hosts import Host
-from bench.planner import showing
-from bench.planner.profile import Profile, emulated_boards, own_path, subject
+from bench.cluster.board_classes import power_of
+from bench.cluster.inventory import Host
+from bench.common.atomic_files import write_json
+from bench.common.user_error import UserError
+from bench.doctor.cluster_verb import expected_bit_s, links_s
+from bench.doctor.mpirun_jobs import over_mpirun
+from bench.planner import printing
 from bench.planner.search import OBJECTIVES, search
-from bench.planner.settings import AUTO, path_of, prediction_of, profile_of
+from bench.point import hydra_compose, resolved_point
+from bench.prediction.cluster_profile import Profile, emulated_boards, own_path, subject
+from bench.prediction.planned_shares import AUTO, path_of, prediction_of, profile_of
 from bench.record import environment
-from bench.record.writer import write_json
 from strategies.base import get
-from strategies.errors import PlanError
-from strategies.models.spec import ModelSpec
-from strategies.partition import either
-from strategies.placement import place
-from strategies.plan import MeshShape, StepShape
+from strategies.common.plan_error import PlanError
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.partition import either
+from strategies.plan.placement import place
+from strategies.plan.shapes import MeshShape, StepShape
 
 HELP = f"""usage: python -m bench.planner profile|plan|simulate [KEY=VALUE ...]
 
@@ -49,7 +49,7 @@ has what was predicted, and with planner.split=planned too it gets shares by the
   python -m bench -m experiment=planned_split
 """
 HELP_WORDS = ("-h", "--help", "help")
-MODULE = "bench.planner.measure"
+MODULE = "bench.planner.profile_ranks"
 MEGABYTES, MOST_SAMPLES = 2.0, 4096
 KIND = "measured by parts, on all hosts at once"
 
@@ -59,16 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or any(word in HELP_WORDS for word in words):
         print(HELP, end="")
-        return 0 if words else composing.BAD_INPUT
-    return composing.answered(lambda: _run(*words), "interrupted; nothing is written")
+        return 0 if words else hydra_compose.BAD_INPUT
+    return hydra_compose.answered(lambda: _run(*words), "interrupted; nothing is written")
 
 
 def _run(name: str, *overrides: str) -> int:
     verbs = {"profile": measure, "plan": plan, "simulate": simulate}
     if name not in verbs:
-        raise UserError(f"unknown verb {name}; known are {', '.join(verbs)}{config.near(name, list(verbs))}")
-    composing.check_words(overrides, "bench.planner")
-    plain = composing.composed(overrides)
+        raise UserError(f"unknown verb {name}; known are {', '.join(verbs)}{resolved_point.near(name, list(verbs))}")
+    hydra_compose.check_words(overrides, "bench.planner")
+    plain = hydra_compose.composed(overrides)
     _check(plain["planner"])
     plain["planner"]["profile"] = plain["planner"]["profile"] or AUTO
     return verbs[name](plain, overrides)
@@ -78,7 +78,8 @@ def _check(given: Mapping[str, Any]) -> None:
     if given["objective"] not in OBJECTIVES:
         known = either(OBJECTIVES)
         raise UserError(
-            f"planner.objective={given['objective']} is unknown; use {known}{config.near(str(given['objective']), OBJECTIVES)}"
+            f"planner.objective={given['objective']} is unknown; use {known}"
+            f"{resolved_point.near(str(given['objective']), OBJECTIVES)}"
         )
     for key in ("deadline_s", "seconds"):
         value = given[key]
@@ -95,7 +96,7 @@ def whole_cluster(plain: Mapping[str, Any]) -> dict[str, Any]:
     bare["train"] = {**plain["train"], "micro_batches": 1, "save": None, "resume": None}
     bare["planner"] = {**plain["planner"], "profile": None, "split": "even"}
     bare["fault"] = {**plain["fault"], "rank": None}
-    return config.resolve(bare, None, composing.RESULTS)
+    return resolved_point.resolve(bare, None, hydra_compose.RESULTS)
 
 
 def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
@@ -115,7 +116,7 @@ def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
         write_json(path, came.report)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error}); give another planner.profile=") from None
-    showing.profile(Profile.from_dict(came.report))
+    printing.profile(Profile.from_dict(came.report))
     named = "auto" if path == own_path(point) else path
     print(f"{path}; it is read by: python -m bench.planner plan ..., and by python -m bench ... planner.profile={named}")
     return 0
@@ -181,17 +182,17 @@ def plan(plain: Mapping[str, Any], overrides: Sequence[str]) -> int:
     profile, path = profile_of(own, point), path_of(own, point)
     assert profile is not None
     found = search(point, profile, plain)
-    showing.found(found, own, lambda candidate: candidate.words(point["cluster"]["inventory"], overrides), path)
+    printing.found(found, own, lambda candidate: candidate.words(point["cluster"]["inventory"], overrides), path)
     return 0 if found.best(own["objective"], own["deadline_s"]) else 1
 
 
 def simulate(plain: Mapping[str, Any], _: Sequence[str]) -> int:
     """The verb ``simulate``."""
-    point = config.resolve(plain, None, composing.RESULTS)
-    own, made = plain["planner"], config.plan_of(point)
+    point = resolved_point.resolve(plain, None, hydra_compose.RESULTS)
+    own, made = plain["planner"], resolved_point.plan_of(point)
     profile = profile_of(own, point)
     assert profile is not None
-    showing.prediction(prediction_of(profile, point, made), made, path_of(own, point))
+    printing.prediction(prediction_of(profile, point, made), made, path_of(own, point))
     return 0
 
 

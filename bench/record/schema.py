@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import jsonschema_rs
 
-from bench.errors import UserError
+from bench.common.user_error import UserError
 
 RESULT = "edgejoule.result/2"
 SCHEMA = Path(__file__).with_name("result.schema.json")

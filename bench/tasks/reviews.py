@@ -11,12 +11,13 @@ from typing import Any, ClassVar
 
 import torch
 
-from bench.errors import UserError
-from bench.tasks.base import Task, register
-from bench.tasks.text import tokenize
+from bench.common.paths import DATA
+from bench.common.user_error import UserError
+from bench.tasks.task import Task, register
+from bench.tasks.tokenization import tokenize
 from strategies.base import Batch
 
-FILE = Path(__file__).resolve().parents[2] / "data" / "reviews" / "reviews.tsv"
+FILE = DATA / "reviews" / "reviews.tsv"
 HELD_OUT = 0.1
 
 

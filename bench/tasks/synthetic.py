@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from bench.tasks.base import Task, next_tokens, register
+from bench.tasks.task import Task, next_tokens, register
 from strategies.base import Batch
 
 STEP = 7

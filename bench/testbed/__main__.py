@@ -2,7 +2,7 @@
 
 import sys
 
-from bench.testbed.app import main
+from bench.testbed.testbed_command import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -29,20 +29,20 @@ class CampaignLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
-        from bench import app
-        from bench.campaign import zipped
-        from bench.campaign.settings import zip_groups
+        from bench.campaign import zipped_keys
+        from bench.campaign.campaign_settings import zip_groups
+        from bench.commands import run_command
 
         loader = self.hydra_context.config_loader
         first = loader.load_sweep_config(self.config, list(job_overrides[0]))
         groups = zip_groups(OmegaConf.to_container(first.campaign.zip))
         kept = list(job_overrides)
         if groups:
-            words = zipped.arguments(self.config.hydra.sweeper.get("params"), self.config.hydra.overrides.task)
-            sweep = zipped.sweep_of(OverridesParser.create(config_loader=loader).parse_overrides(words))
-            kept = zipped.chosen(job_overrides, initial_job_idx, sweep, groups)
+            words = zipped_keys.arguments(self.config.hydra.sweeper.get("params"), self.config.hydra.overrides.task)
+            sweep = zipped_keys.sweep_of(OverridesParser.create(config_loader=loader).parse_overrides(words))
+            kept = zipped_keys.chosen(job_overrides, initial_job_idx, sweep, groups)
         composed: list[Any] = [loader.load_sweep_config(self.config, list(overrides)) for overrides in kept]
-        code = app.run_points(composed, kept, product=len(job_overrides))
+        code = run_command.run_points(composed, kept, product=len(job_overrides))
         if code:
             raise SystemExit(code)
         return [

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from strategies.comm.group import Group
-from strategies.partition import Span
+from strategies.plan.partition import Span
 
 
 class _CopyIn(torch.autograd.Function):

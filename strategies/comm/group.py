@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from strategies.comm.algorithms import ALL_REDUCE
-from strategies.comm.buffers import as_mpi, from_host, host_like, nbytes, parts_as_mpi, to_host
+from strategies.comm.all_reduce_algorithms import ALL_REDUCE
 from strategies.comm.ledger import Ledger
+from strategies.comm.mpi_buffers import as_mpi, from_host, host_like, nbytes, parts_as_mpi, to_host
 from strategies.comm.waiting import Wait, finish
-from strategies.partition import Span, spans
-from strategies.plan import wire_bytes
+from strategies.plan.partition import Span, spans
+from strategies.plan.shapes import wire_bytes
 
 if TYPE_CHECKING:
     from mpi4py import MPI

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from strategies.comm.cuda import Cuda
+from strategies.comm.cuda_buffers import Cuda
 from strategies.comm.group import Group
 from strategies.comm.ledger import Ledger
-from strategies.comm.progress import Progress
+from strategies.comm.progress_thread import Progress
 from strategies.comm.waiting import Wait
-from strategies.plan import AXES, MeshShape
+from strategies.plan.shapes import AXES, MeshShape
 
 if TYPE_CHECKING:
     from mpi4py import MPI

@@ -13,12 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from strategies.models.spec import ModelSpec, Unit
-from strategies.partition import Span
+from strategies.plan.model_spec import ModelSpec, Unit
+from strategies.plan.partition import Span
 
 
 class Cut(Protocol):
-    """How the layers that tensor parallelism cuts talk to their other parts (see ``strategies/parts/cut.py``)."""
+    """How the layers that tensor parallelism cuts talk to their other parts (see
+    ``strategies/step/tensor_parallel_layers.py``)."""
 
     def copy_in(self, x: Tensor) -> Tensor:
         """The stream [B, T, H] as every part needs it, [B, S, H]."""
@@ -40,7 +41,8 @@ class Cut(Protocol):
 
 
 class Spread(Protocol):
-    """How the tokens of a sample that sequence parallelism spreads meet (``strategies/parts/ring.py``, ``ulysses.py``)."""
+    """How the tokens of a sample that sequence parallelism spreads meet (``strategies/step/ring_attention.py``,
+    ``ulysses.py``)."""
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
         """q [B, N, S, D], k and v [B, K, S, D] of the local tokens to [B, N, S, D]: attention over all tokens."""
@@ -53,7 +55,7 @@ class Spread(Protocol):
 
 
 class Rows(Protocol):
-    """Looks tokens up, and takes care of the table's gradient itself (``strategies/parts/rows.py``)."""
+    """Looks tokens up, and takes care of the table's gradient itself (``strategies/step/embedding_gradient.py``)."""
 
     def look_up(self, ids: Tensor) -> Tensor: ...
 

@@ -16,8 +16,8 @@ from torch.utils.checkpoint import checkpoint
 
 from strategies.base import IGNORED, Batch
 from strategies.models.layers import Block, Context, Cut, Norm, Rows, Spread, Whole, turns
-from strategies.models.spec import ModelSpec
-from strategies.placement import Placement
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.placement import Placement
 
 
 @dataclass(frozen=True)

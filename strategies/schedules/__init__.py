@@ -13,7 +13,7 @@ from strategies.schedules.actions import (
     SendGradient,
     text,
 )
-from strategies.schedules.orders import ORDERS, actions, check, compute_order, forward_actions, live_micro_batches
+from strategies.schedules.compute_orders import ORDERS, actions, check, compute_order, forward_actions, live_micro_batches
 
 __all__ = [
     "COMPUTE",

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis.points import PHASES
-from bench.energy.channel import Channel, Trace
-from bench.record.writer import write_power
+from analysis.study.point_table import PHASES
+from bench.common.atomic_files import write_power
+from bench.joules.channel import Channel, Trace
 from tests.analysis.studies import write_study
 from tests.records import WATTS, make_record
 

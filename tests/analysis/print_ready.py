@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from analysis.style import Drawn, Layout, drawing
+from analysis.plotting.figure_style import Drawn, Layout, drawing
 
 TOUCH_PX = 1.0
 LEAST_PT, MOST_PT = 8.0, 9.0

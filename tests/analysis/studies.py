@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis.figures import FIGURES
-from analysis.records import Study, load_study, study_of
-from analysis.style import IEEE, Drawn, Layout, close
-from bench.record.writer import write_json
+from analysis.plotting.figure_style import IEEE, Drawn, Layout, close
+from analysis.study.study import Study, load_study, study_of
+from bench.common.atomic_files import write_json
 from tests.records import make_record
 
 STRATEGIES = ("pipeline", "single", "tensor", "data")

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import main
-from analysis.records import load_study
-from analysis.statistics import average, interval_note, pareto_front, summarise
-from analysis.traces import ALL
-from analysis.words import answer
-from bench.energy.channel import Calibration, Channel, Trace
-from bench.errors import UserError
-from bench.record.writer import write_json, write_power
+from analysis.page.answer_text import answer
+from analysis.statistics.repeat_summary import average, interval_note, pareto_front, summarise
+from analysis.study.power_traces import ALL
+from analysis.study.study import load_study
+from bench.common.atomic_files import write_json, write_power
+from bench.common.user_error import UserError
+from bench.joules.channel import Calibration, Channel, Trace
 from tests.analysis.studies import drawn, full, write_study
 from tests.records import make_record
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from analysis.figures.choices import draw, with_split
-from analysis.records import study_of
-from analysis.style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.figures.unordered_choices import draw, with_split
+from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.study.study import study_of
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by
 from tests.records import make_record

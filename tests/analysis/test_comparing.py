@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.comparing import changes, compare, compare_verb, report_lines, select, to_markdown
-from analysis.records import Study, study_of
-from bench.errors import UserError
+from analysis.compare.study_comparison import changes, compare, compare_verb, report_lines, select, to_markdown
+from analysis.study.study import Study, study_of
+from bench.common.user_error import UserError
 from tests.analysis.studies import write_study
 from tests.records import make_record
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.curves import MOST_CURVES, curves_of, envelope, repeats_note
-from analysis.figures import learning
+from analysis.figures import learning_curves
+from analysis.plotting.repeat_curves import MOST_CURVES, curves_of, envelope, repeats_note
 from tests.analysis.made import rich_record
 from tests.analysis.studies import drawn_by
 
@@ -46,7 +46,7 @@ def test_curves_are_by_configuration_and_repeat() -> None:
 
 @pytest.mark.parametrize("repeats", [MOST_CURVES, MOST_CURVES + 1])
 def test_many_repeats_are_a_range_and_the_caption_says_so(repeats: int) -> None:
-    (figure,) = drawn_by(learning.draw_loss, [rich_record("data", repeat) for repeat in range(repeats)])
+    (figure,) = drawn_by(learning_curves.draw_loss, [rich_record("data", repeat) for repeat in range(repeats)])
     joules = figure.figure.axes[0]
     many = repeats > MOST_CURVES
     assert len(joules.lines) == 1, "the repeat in the middle"

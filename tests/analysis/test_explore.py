@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from analysis.explore import explore_figure, write_explore
-from analysis.records import Study, study_of
-from bench.errors import UserError
+from analysis.page.interactive_figure import explore_figure, write_explore
+from analysis.study.study import Study, study_of
+from bench.common.user_error import UserError
 from tests.analysis.studies import full
 from tests.records import make_record
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from analysis.figures import breakdown, failure, power
-from analysis.records import load_study
-from analysis.style import LAYOUTS, close
-from analysis.tables.failures import failures
-from analysis.words import answers
+from analysis.figures import breakdown, failure_timeline, power_over_time
+from analysis.page.answer_text import answers
+from analysis.plotting.figure_style import LAYOUTS, close
+from analysis.study.study import load_study
+from analysis.tables.failure_table import failures
 from bench.record.schema import problem
 from tests.analysis.made import failing_record, rich_record, with_traces
 from tests.analysis.print_ready import assert_print_ready
@@ -29,7 +29,7 @@ def test_made_records_are_records() -> None:
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 def test_the_timeline(layout: Any, tmp_path: Path) -> None:
     """Steps, copies and parts of the recovery in seconds from the failure; power of four boards before, of three after."""
-    found = failure.draw(load_study(with_traces(tmp_path / "study", records())), layout)
+    found = failure_timeline.draw(load_study(with_traces(tmp_path / "study", records())), layout)
     (drawn,) = found
     assert_print_ready(drawn, layout)
     close(drawn)
@@ -52,7 +52,7 @@ def test_the_timeline(layout: Any, tmp_path: Path) -> None:
 
 
 def test_without_a_trace_there_is_no_power() -> None:
-    (drawn,) = drawn_by(failure.draw, records(1))
+    (drawn,) = drawn_by(failure_timeline.draw, records(1))
     assert len(drawn.figure.axes) == 2
     assert "Power" not in drawn.caption
     assert drawn.data["power_W"].isna().all()
@@ -74,7 +74,7 @@ def test_no_energy_and_no_failure() -> None:
     (time,) = drawn_by(breakdown.draw_recovery, records(1, kind="none"))
     assert time.name == "failure_time_none"
     plain = [rich_record("data", repeat) for repeat in range(2)]
-    assert drawn_by(breakdown.draw_recovery, plain) == drawn_by(failure.draw, plain) == []
+    assert drawn_by(breakdown.draw_recovery, plain) == drawn_by(failure_timeline.draw, plain) == []
     assert failures(study(plain)) is None
     # Beside points in which nothing failed, those are not drawn as if they had recovered at once.
     time, _ = drawn_by(breakdown.draw_recovery, [*records(1), *plain])
@@ -116,13 +116,13 @@ def test_the_answer_in_words() -> None:
 def test_two_ranks_that_fail_are_two_configurations() -> None:
     other = failing_record("data")
     other["point"] |= {"hash": "another", "name": "another", "fault": {**other["point"]["fault"], "rank": 2}}
-    (drawn,) = drawn_by(failure.draw, [failing_record("data"), other])
+    (drawn,) = drawn_by(failure_timeline.draw, [failing_record("data"), other])
     assert list(dict.fromkeys(drawn.data["label"])) == ["data n=4 fault.rank=2", "data n=4 fault.rank=3"]
 
 
 def test_power_over_time_ends_with_the_board_that_failed(tmp_path: Path) -> None:
     """A sum of all boards needs all of them."""
-    found = power.draw(load_study(with_traces(tmp_path / "study", records(1))), LAYOUTS["ieee"])
+    found = power_over_time.draw(load_study(with_traces(tmp_path / "study", records(1))), LAYOUTS["ieee"])
     (drawn,) = found
     close(drawn)
     assert drawn.data["time_s"].max() == pytest.approx(44.0 - 2.0, abs=0.5)

@@ -10,9 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.figures import breakdown, energy_time, learning, memory, prediction, schedule, spread, steps, traffic
-from analysis.records import Study, study_of
-from analysis.style import IEEE, LAYOUTS, Drawn, close, drawing
+from analysis.figures import (
+    breakdown,
+    energy_time,
+    learning_curves,
+    loss_by_step,
+    peak_memory,
+    predicted_measured,
+    schedule_gantt,
+    step_time_spread,
+    traffic_bars,
+)
+from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, close, drawing
+from analysis.study.study import Study, study_of
 from tests.analysis.made import paper_study, rich_record
 from tests.records import make_record
 
@@ -182,7 +192,7 @@ def test_measured_and_modelled_times_are_not_pooled(drawn: Any) -> None:
 
 
 def test_loss_against_joules_and_seconds(drawn: Any) -> None:
-    (figure,) = drawn(learning.draw_loss, [rich_record("data", repeat) for repeat in range(3)]).values()
+    (figure,) = drawn(learning_curves.draw_loss, [rich_record("data", repeat) for repeat in range(3)]).values()
     joules, seconds = figure.figure.axes
     assert (joules.get_xlabel(), seconds.get_xlabel()) == ("Training energy (J), modelled", "Training time (s)")
     record = rich_record("data", 1)  # of three repeats the second is of median length
@@ -196,7 +206,7 @@ def test_loss_against_joules_and_seconds(drawn: Any) -> None:
 
 
 def test_without_energy_there_is_the_time(drawn: Any) -> None:
-    (figure,) = drawn(learning.draw_loss, [rich_record("data", kind="none")]).values()
+    (figure,) = drawn(learning_curves.draw_loss, [rich_record("data", kind="none")]).values()
     assert figure.name == "loss_time"
     assert [axes.get_xlabel() for axes in figure.figure.axes] == ["Training time (s)"]
     assert figure.data["energy_J"].isna().all()
@@ -206,13 +216,13 @@ def test_without_energy_there_is_the_time(drawn: Any) -> None:
 def test_two_evaluations_make_no_line(evaluations: int, dash: str, drawn: Any) -> None:
     record = rich_record("data")
     record["learning"]["evaluations"] = record["learning"]["evaluations"][:evaluations]
-    (figure,) = drawn(learning.draw_metric, [record]).values()
+    (figure,) = drawn(learning_curves.draw_metric, [record]).values()
     assert {line.get_linestyle() for line in figure.figure.axes[0].lines} == {dash}
 
 
 def test_every_curve_is_inside_its_panel(drawn: Any) -> None:
     """Panels share their axes: what a later one shows must not lie beyond the limits that an earlier one set."""
-    for figure in drawn(learning.draw_loss, paper_study()).values():
+    for figure in drawn(learning_curves.draw_loss, paper_study()).values():
         assert len(figure.figure.axes) == 8
         for axes in figure.figure.axes:
             paths = [path.vertices for others in axes.collections for path in others.get_paths()]
@@ -227,14 +237,14 @@ def test_only_what_learns_the_same_is_compared(drawn: Any) -> None:
         if record["point"]["batch"] == 32:
             record["learning"]["curve"]["loss"] = [0.5 - 0.01 * step for step in range(12)]
     records[0]["learning"]["curve"]["loss"][7] += 2e-5
-    (figure,) = drawn(steps.draw, records).values()
+    (figure,) = drawn(loss_by_step.draw, records).values()
     assert [axes.get_title("left") for axes in figure.figure.axes] == ["batch=16", "batch=32"]
     assert "2.0e-05 with batch=16; 0.0e+00 with batch=32" in figure.caption
     assert [len(axes.lines) for axes in figure.figure.axes] == [2, 2]
 
 
 def test_lines_that_coincide_are_marked_at_other_steps(drawn: Any) -> None:
-    (figure,) = drawn(steps.draw, [make_record(strategy) for strategy in FOUR]).values()
+    (figure,) = drawn(loss_by_step.draw, [make_record(strategy) for strategy in FOUR]).values()
     marked = [set(range(*line.get_markevery()[:1], 12, line.get_markevery()[1])) for line in figure.figure.axes[0].lines]
     assert len(marked) == 4
     assert set.union(*marked) == set(range(12))
@@ -247,7 +257,7 @@ def test_lines_that_coincide_are_marked_at_other_steps(drawn: Any) -> None:
 def test_what_ran_out_of_memory_is_marked(drawn: Any) -> None:
     records = [rich_record("data", repeat) for repeat in range(3)]
     records.append(rich_record("data", status="oom", reason="out of memory on rank 3", ranks=4))
-    (figure,) = drawn(memory.draw, records).values()
+    (figure,) = drawn(peak_memory.draw, records).values()
     (axes,) = figure.figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["data n=2", "data n=4"]
     assert [text.get_text() for text in axes.texts] == ["OOM"]
@@ -258,14 +268,14 @@ def test_what_ran_out_of_memory_is_marked(drawn: Any) -> None:
 
 
 def test_a_study_that_only_ran_out_of_memory_says_so(drawn: Any) -> None:
-    (figure,) = drawn(memory.draw, [rich_record("data", status="oom", reason="out of memory on rank 0")]).values()
+    (figure,) = drawn(peak_memory.draw, [rich_record("data", status="oom", reason="out of memory on rank 0")]).values()
     assert [text.get_text() for text in figure.figure.axes[0].texts] == ["OOM"]
     assert figure.caption.endswith("Out of memory: data n=2.")
     assert figure.data["out_of_memory"].all()
 
 
 def test_six_repeats_have_an_interval_beside_their_bar(drawn: Any) -> None:
-    (figure,) = drawn(memory.draw, [rich_record("data", repeat) for repeat in range(6)]).values()
+    (figure,) = drawn(peak_memory.draw, [rich_record("data", repeat) for repeat in range(6)]).values()
     marks = lines_of(figure.figure.axes[0], marker="|")
     peaks = [rich_record("data", repeat)["memory"]["peak_bytes"][0] / 2**20 for repeat in (0, 5)]
     assert marks[0].get_xdata().tolist() == pytest.approx(peaks)
@@ -277,7 +287,7 @@ def test_many_operations_are_summed_and_exceptions_named(drawn: Any) -> None:
     records = [record for record in paper_study(ranks=(2, 3, 4, 5)) if record["point"]["model"] == "minilm"]
     (odd,) = (r for r in records if (r["point"]["strategy"], r["point"]["ranks"]) == ("data", 3))
     odd["traffic"]["payload_bytes"]["data.all_reduce.backward"] += 8
-    (figure,) = drawn(traffic.draw, records).values()
+    (figure,) = drawn(traffic_bars.draw, records).values()
     names = [label.get_text() for label in figure.figure.axes[0].get_yticklabels()]
     assert len(names) == 17
     assert names[1:3] == ["data n=3", "data n=3: data.all_reduce.backward"]
@@ -291,7 +301,7 @@ def test_many_operations_are_summed_and_exceptions_named(drawn: Any) -> None:
 def test_an_operation_that_theory_does_not_know_is_shown(drawn: Any) -> None:
     record = rich_record("data")
     record["traffic"]["payload_bytes"]["data.broadcast.forward"] = 1000
-    (figure,) = drawn(traffic.draw, [record]).values()
+    (figure,) = drawn(traffic_bars.draw, [record]).values()
     assert "1 of 2 differs: data.broadcast.forward of data n=2" in figure.caption
     assert figure.data.set_index("operation").loc["data.broadcast.forward", "theory_bytes"] == 0
 
@@ -299,7 +309,7 @@ def test_an_operation_that_theory_does_not_know_is_shown(drawn: Any) -> None:
 def test_errors_of_predictions(drawn: Any) -> None:
     """Peaks 1.18 times and activations 1.03 times what was predicted: 15.3 % and 2.9 % of the measured; bytes exact. Bubbles
     are shares, so their difference counts."""
-    (figure,) = drawn(prediction.draw, [rich_record(strategy) for strategy in FOUR]).values()
+    (figure,) = drawn(predicted_measured.draw, [rich_record(strategy) for strategy in FOUR]).values()
     assert [axes.get_title("left") for axes in figure.figure.axes if axes.get_visible()] == [
         "Peak memory of a rank", "Activations of a rank", "Bytes of an operation", "Pipeline schedule", "Pipeline bubble",
     ]  # fmt: skip
@@ -329,7 +339,7 @@ def test_time_and_energy_of_a_step_that_a_profile_predicted(kind: str, against: 
     """Joules are only as measured as the record's."""
     record = predicted_record(kind)
     step_s, joules = record["time"]["step_s"]["median"], record["energy"]["per_sample_J"] * record["point"]["batch"]
-    (figure,) = drawn(prediction.draw, [record]).values()
+    (figure,) = drawn(predicted_measured.draw, [record]).values()
     time, energy = figure.figure.axes[:2]
     assert [time.get_title("left"), energy.get_title("left")] == ["Time of a step", "Energy of a step"]
     assert [time.get_xlabel(), energy.get_xlabel()] == ["Measured (s)", against]
@@ -344,7 +354,7 @@ def test_time_and_energy_of_a_step_that_a_profile_predicted(kind: str, against: 
 def test_a_prediction_without_watts_is_of_time_alone(drawn: Any) -> None:
     record = predicted_record("modelled")
     record["plan"]["predicted"] |= {"step_J": None, "joules_by_host": None}
-    (figure,) = drawn(prediction.draw, [record]).values()
+    (figure,) = drawn(predicted_measured.draw, [record]).values()
     assert set(figure.data["quantity"]) >= {"step_s"}
     assert "step_J" not in set(figure.data["quantity"])
 
@@ -352,7 +362,7 @@ def test_a_prediction_without_watts_is_of_time_alone(drawn: Any) -> None:
 def test_what_has_no_logarithm_is_counted(drawn: Any) -> None:
     record = rich_record("data")
     record["traffic"]["payload_bytes"] = {"data.all_reduce.backward": 0}
-    (figure,) = drawn(prediction.draw, [record]).values()
+    (figure,) = drawn(predicted_measured.draw, [record]).values()
     assert "Not drawn, since one side is zero: 1 rows of the table." in figure.caption
     assert len(figure.figure.axes[0].lines[0].get_xdata()) == 2
 
@@ -363,7 +373,7 @@ def test_what_has_no_logarithm_is_counted(drawn: Any) -> None:
 def test_every_step_of_every_repeat_is_a_point(drawn: Any) -> None:
     records = [rich_record(s, repeat) for s in FOUR for repeat in range(3)]
     records[0]["time"]["step_s"]["values"] = [1 + 0.01 * step**2 for step in range(12)]
-    (figure,) = drawn(spread.draw, records).values()
+    (figure,) = drawn(step_time_spread.draw, records).values()
     (axes,) = figure.figure.axes
     dots = np.concatenate([found.get_offsets()[:, 0] for found in axes.collections])
     assert sorted(dots) == pytest.approx(sorted(figure.data["step_s"]))
@@ -374,6 +384,6 @@ def test_every_step_of_every_repeat_is_a_point(drawn: Any) -> None:
 
 
 def test_schedules_have_letters_of_print_size(drawn: Any) -> None:
-    (figure,) = drawn(schedule.draw, [rich_record("pipeline")]).values()
+    (figure,) = drawn(schedule_gantt.draw, [rich_record("pipeline")]).values()
     sizes = {text.get_fontsize() for axes in figure.figure.axes for text in axes.texts}
     assert sizes == {8.0}

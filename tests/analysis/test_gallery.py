@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main
-from analysis.gallery import HERE
-from analysis.records import load_study
-from analysis.validity import refuse_mixed
+from analysis.exports.gallery import HERE
+from analysis.study.study import load_study
+from analysis.study.study_checks import refuse_mixed
 from bench.record.schema import load_record
 from tests.analysis.studies import full, write_study
 

@@ -21,10 +21,21 @@ import pytest
 from matplotlib.testing.compare import compare_images
 from PIL import Image
 
-from analysis import style
-from analysis.figures import breakdown, energy_time, failure, learning, memory, power, prediction, schedule, spread, traffic
-from analysis.records import Study, load_study
-from analysis.style import IEEE, Drawn, close, drawing
+from analysis.figures import (
+    breakdown,
+    energy_time,
+    failure_timeline,
+    learning_curves,
+    peak_memory,
+    power_over_time,
+    predicted_measured,
+    schedule_gantt,
+    step_time_spread,
+    traffic_bars,
+)
+from analysis.plotting import figure_style
+from analysis.plotting.figure_style import IEEE, Drawn, close, drawing
+from analysis.study.study import Study, load_study
 from tests.analysis.made import failing_record, paper_study, rich_record, with_traces
 
 IMAGES = Path(__file__).with_name("images")
@@ -39,14 +50,14 @@ FIGURES: dict[str, tuple[str, Callable[..., list[Drawn]]]] = {
     "energy_time_modelled": ("four", energy_time.draw),
     "energy_time_modelled_gpt2_mini_lm": ("paper", energy_time.draw),
     "time_phases": ("four", breakdown.draw_time),
-    "peak_memory": ("four", memory.draw),
-    "traffic": ("four", traffic.draw),
-    "loss_energy_modelled": ("four", learning.draw_loss),
-    "step_times": ("four", spread.draw),
-    "power_modelled": ("four", power.draw),
-    "schedule_interleaved_pipemode": ("four", schedule.draw),
-    "prediction": ("four", prediction.draw),
-    "failure_timeline_modelled": ("failing", failure.draw),
+    "peak_memory": ("four", peak_memory.draw),
+    "traffic": ("four", traffic_bars.draw),
+    "loss_energy_modelled": ("four", learning_curves.draw_loss),
+    "step_times": ("four", step_time_spread.draw),
+    "power_modelled": ("four", power_over_time.draw),
+    "schedule_interleaved_pipemode": ("four", schedule_gantt.draw),
+    "prediction": ("four", predicted_measured.draw),
+    "failure_timeline_modelled": ("failing", failure_timeline.draw),
 }
 
 
@@ -87,7 +98,7 @@ def test_figures_look_as_they_did(name: str, tmp_path: Path) -> None:
 
 def test_a_small_difference_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The smallest that matters: another marker for one strategy, in a figure with few of them."""
-    monkeypatch.setitem(style.MARKERS, "tensor", "o")
+    monkeypatch.setitem(figure_style.MARKERS, "tensor", "o")
     with figure("prediction", tmp_path / "study") as drawn:
         _save(drawn, tmp_path / "other.png")
     assert compare_images(str(IMAGES / "prediction.png"), str(tmp_path / "other.png"), tol=TOLERANCE) is not None

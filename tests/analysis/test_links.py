@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.crossing import Crossing, certain_range, crossings, how_sure
-from analysis.figures.links import draw, spread_out
-from analysis.records import study_of
-from analysis.statistics import Summary, summarise
-from analysis.style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.figures.link_sensitivity import draw, spread_out
+from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.statistics.crossing_points import Crossing, certain_range, crossings, how_sure
+from analysis.statistics.repeat_summary import Summary, summarise
+from analysis.study.study import study_of
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by
 from tests.records import make_record

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.figures.participants import draw, marginal
-from analysis.style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.figures.joining_boards import draw, marginal
+from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, Layout, close
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study
 from tests.records import make_record

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.figures import power
-from analysis.records import load_study
-from analysis.style import IEEE, close
-from analysis.traces import phases_of
-from bench.energy.channel import Calibration, Channel, Trace
-from bench.record.writer import write_power
+from analysis.figures import power_over_time
+from analysis.plotting.figure_style import IEEE, close
+from analysis.study.power_traces import phases_of
+from analysis.study.study import load_study
+from bench.common.atomic_files import write_power
+from bench.joules.channel import Calibration, Channel, Trace
 from tests.analysis.made import paper_study, rich_record, with_traces
 from tests.records import make_record
 
@@ -38,7 +38,7 @@ def test_power_of_two_hosts_is_on_one_axis(tmp_path: Path) -> None:
         lambda rank, ns: (ns - rank * 3600e9) / 1e9,
         lambda trace: [] if trace is check else ["c"],
     )
-    (figure,) = power.draw(load_study(folder), IEEE)
+    (figure,) = power_over_time.draw(load_study(folder), IEEE)
     close(figure)
     by_host = {host: rows.set_index("time_s")["power_W"] for host, rows in figure.data.groupby("host")}
     assert by_host["a"][:4.5].tolist() == pytest.approx([10.0] * 19, abs=1e-3)
@@ -82,7 +82,7 @@ def test_older_records_have_idle_at_both_ends() -> None:
 def test_many_traces_are_in_several_figures(tmp_path: Path) -> None:
     """13 configurations: the single process with the first strategy, then a figure for each; all of them somewhere."""
     records = [record for record in paper_study() if record["point"]["model"] == "minilm"]
-    figures = power.draw(load_study(with_traces(tmp_path / "s", records)), IEEE)
+    figures = power_over_time.draw(load_study(with_traces(tmp_path / "s", records)), IEEE)
     for figure in figures:
         close(figure)
     assert [figure.name for figure in figures] == [f"power_modelled_{number}" for number in (1, 2, 3, 4)]
@@ -96,7 +96,7 @@ def test_the_first_good_repeat_has_the_trace(tmp_path: Path) -> None:
     records[0]["status"], records[0]["reason"] = "invalid", "power covers every host: gap"
     folder = with_traces(tmp_path / "s", records[:1])
     with_traces(folder, [{**record, "point": {**record["point"], "repeat": 0}} for record in records[1:2]])
-    (figure,) = power.draw(load_study(folder), IEEE)
+    (figure,) = power_over_time.draw(load_study(folder), IEEE)
     close(figure)
     assert figure.points == (records[1]["point"]["name"],)
 
@@ -110,7 +110,7 @@ def test_a_trace_that_is_too_short_is_named(tmp_path: Path) -> None:
     short = Trace("a", "1", "x", "rapl", "modelled", 0.1, (channel,), t_ns, t_ns, t_ns.reshape(-1, 1), label="a")
     path = folder / records[1]["point"]["name"] / "power.parquet"
     write_power(path, [short], lambda rank, ns: ns / 1e9, lambda trace: ["c"])
-    (figure,) = power.draw(load_study(folder), IEEE)
+    (figure,) = power_over_time.draw(load_study(folder), IEEE)
     close(figure)
     assert set(figure.data["label"]) == {"data n=2"}
     assert figure.caption.endswith("No trace: tensor n=2.")

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.figures import FIGURES
-from analysis.records import load_study
-from analysis.style import IEEE, LAYOUTS, Drawn, close, drawing
+from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, close, drawing
+from analysis.study.study import load_study
 from tests.analysis.made import paper_study, rich_record, with_traces
 from tests.analysis.print_ready import assert_grey_safe, assert_print_ready, overlaps
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main
-from analysis.records import load_study
+from analysis.study.study import load_study
 from tests.analysis.studies import full, write_study
 
 
@@ -17,7 +17,7 @@ def study_of_a_machine(folder: Path) -> Path:
     for record in records:
         where = f"/data/me/suite/results/mine/{record['point']['name']}/config.json"
         record["environment"] |= {
-            "command": f"/data/me/suite/.venv/bin/mpirun -x HOME=/home/me -n 2 python -m bench.worker {where}",
+            "command": f"/data/me/suite/.venv/bin/mpirun -x HOME=/home/me -n 2 python -m bench.run.worker {where}",
             "hosts": [
                 {"host": "localhost", "boot_id": "11-22", "board": None},
                 {"host": "b", "boot_id": "33-44", "board": None},
@@ -43,7 +43,7 @@ def test_numbers_stay_and_places_go(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert word not in text
     record = json.loads((into / "single-n1-minilm-reviews-r0-singmode" / "result.json").read_text())
     about = record["environment"]
-    assert about["command"].startswith("./.venv/bin/mpirun -x HOME=~ -n 2 python -m bench.worker ./results/mine/single-n1-")
+    assert about["command"].startswith("./.venv/bin/mpirun -x HOME=~ -n 2 python -m bench.run.worker ./results/mine/single-n1-")
     assert [host["boot_id"] for host in about["hosts"]] == ["boot-1", "boot-2"]
     assert about["log"] == ["see ~/x and ~", "~/notes", "/homely/kept"]
     assert about["published"]["replaced"] == ["project folder", "home folders", "boot ids"]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from analysis.figures.replication import draw
-from analysis.records import study_of
-from analysis.style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.figures.replication_cost import draw
+from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.study.study import study_of
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by
 from tests.records import make_record

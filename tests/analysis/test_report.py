@@ -17,16 +17,16 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.records import Study, load_study, study_of
-from analysis.report import write_report
-from analysis.reporting import page as pages
-from analysis.reporting.checks import SHOWN, point_rows, summary
-from analysis.reporting.content import content_of
-from analysis.reporting.markdown import escape, markdown
-from analysis.reporting.page import MOST_COMMANDS, MOST_FIGURES, MOST_PROBLEMS, MOST_ROWS, anchor, page, tied
-from analysis.reporting.reproduce import commands, script, whole_study
-from analysis.reporting.sections import grouped, section_of
-from analysis.style import IEEE, Drawn
+from analysis.page import html_page as pages
+from analysis.page.check_rows import SHOWN, point_rows, summary
+from analysis.page.content import content_of
+from analysis.page.figure_sections import grouped, section_of
+from analysis.page.html_page import MOST_COMMANDS, MOST_FIGURES, MOST_PROBLEMS, MOST_ROWS, anchor, page, tied
+from analysis.page.markdown_summary import escape, markdown
+from analysis.page.report_files import write_report
+from analysis.page.reproduce_commands import commands, script, whole_study
+from analysis.plotting.figure_style import IEEE, Drawn
+from analysis.study.study import Study, load_study, study_of
 from analysis.tables import artefact_tables, study_tables
 from tests.analysis.studies import drawn, full, write_study
 from tests.records import make_record
@@ -201,7 +201,7 @@ def test_the_answer_comes_first_then_the_contents(seen: Page) -> None:
     assert [title for level, title in seen.headings if level == 2] == order
     sections = [title for level, title in seen.headings if level == 3]
     assert sections[0] == "Trade-off"
-    assert "More" not in sections, "a figure has no section yet: analysis/reporting/sections.py"
+    assert "More" not in sections, "a figure has no section yet: analysis/page/figure_sections.py"
     assert seen.text.index("tensor n=2 used the least energy") < seen.text.index("Contents")
 
 
@@ -321,7 +321,7 @@ def test_a_section_with_many_figures_is_folded(tmp_path: Path, monkeypatch: pyte
         data = pd.DataFrame({"x_s": [1.0]})
         return [Drawn(f"loss_{n}", f"Loss {n}", "A caption.", Figure((3.5, 1)), data) for n in range(MOST_FIGURES + 3)]
 
-    monkeypatch.setattr("analysis.drawing.FIGURES", (many,))
+    monkeypatch.setattr("analysis.page.parallel_drawing.FIGURES", (many,))
     study = study_of("s", Path("s"), [make_record("data")], [])
     write_report(study, tmp_path / "out", ("png",), IEEE)
     text = (tmp_path / "out" / "index.html").read_text()
@@ -332,10 +332,10 @@ def test_a_section_with_many_figures_is_folded(tmp_path: Path, monkeypatch: pyte
 
 def test_a_figure_of_too_many_lines_is_shown_as_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture of megabytes of vectors makes a page slow; its vectors stay in its files."""
-    from analysis.figures import spread
+    from analysis.figures import step_time_spread
 
-    monkeypatch.setattr("analysis.drawing.FIGURES", (spread.draw,))
-    monkeypatch.setattr("analysis.reporting.content.LARGEST_SVG", 1000)
+    monkeypatch.setattr("analysis.page.parallel_drawing.FIGURES", (step_time_spread.draw,))
+    monkeypatch.setattr("analysis.page.content.LARGEST_SVG", 1000)
     write_report(study_of("s", Path("s"), full(1), []), tmp_path / "out", ("svg",), IEEE)
     assert 'src="data:image/png;base64,' in (tmp_path / "out" / "index.html").read_text()
     assert [path.suffix for path in (tmp_path / "out" / "figures").iterdir()] == [".svg"]
@@ -343,7 +343,7 @@ def test_a_figure_of_too_many_lines_is_shown_as_dots(tmp_path: Path, monkeypatch
 
 def test_the_figure_to_explore_with_is_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("plotly", reason="plotly is an extra")
-    monkeypatch.setattr("analysis.drawing.FIGURES", ())
+    monkeypatch.setattr("analysis.page.parallel_drawing.FIGURES", ())
     study = study_of("s", Path("s"), full(1), [])
     for interactive in (False, True):
         write_report(study, tmp_path / "out", ("svg",), IEEE, interactive=interactive)

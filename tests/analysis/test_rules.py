@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from analysis.records import study_of
-from analysis.rules import Rule, rules
-from bench.record.statistics import median_interval
+from analysis.study.study import study_of
+from analysis.study.twelve_rules import Rule, rules
+from bench.common.median_interval import median_interval
 from tests.records import make_record
 
 Records = list[dict[str, Any]]

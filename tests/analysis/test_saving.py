@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.drawing import FEWEST_RECORDS, draw_all, processes_for
 from analysis.figures import energy_time
-from analysis.records import load_study
-from analysis.style import IEEE, Drawn, close, drawing, save, settle
+from analysis.page.parallel_drawing import FEWEST_RECORDS, draw_all, processes_for
+from analysis.plotting.figure_style import IEEE, Drawn, close, drawing, save, settle
+from analysis.study.study import load_study
 from tests.analysis.made import paper_study, with_traces
 from tests.analysis.studies import full, study
 from tests.records import make_record

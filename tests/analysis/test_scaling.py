@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.bounds import amdahl, communication_s, lines_of
-from analysis.figures.scaling import draw
-from analysis.style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.figures.rank_scaling import draw
+from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.statistics.scaling_bounds import amdahl, communication_s, lines_of
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study
 from tests.records import make_record

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from analysis.figures.schedule import draw
-from analysis.records import Study
-from analysis.style import IEEE, Drawn, close, drawing
+from analysis.figures.schedule_gantt import draw
+from analysis.plotting.figure_style import IEEE, Drawn, close, drawing
+from analysis.study.study import Study
 from tests.records import make_record
 
 

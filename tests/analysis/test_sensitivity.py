@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.figures.sensitivity import draw
-from analysis.lines import parts
-from analysis.records import study_of
-from analysis.style import IEEE, LAYOUTS, Drawn, Layout, close
-from analysis.sweeps import short_labels, sweep
+from analysis.figures.number_sensitivity import draw
+from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.plotting.sweep_lines import parts
+from analysis.study.study import study_of
+from analysis.study.sweeps import short_labels, sweep
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by
 from tests.records import make_record

@@ -11,8 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis import significance
-from analysis.significance import SAME, TOO_FEW, corrected, holm, many, ratio_of, two
+from analysis.statistics import rank_tests
+from analysis.statistics.rank_tests import SAME, TOO_FEW, corrected, holm, many, ratio_of, two
 
 VALUES = st.lists(st.integers(1, 10**6), min_size=4, max_size=9, unique=True)
 DRAW = {
@@ -33,7 +33,7 @@ def bound(standard: float, times: int) -> float:
 )
 def test_ranks_are_those_of_the_published_tables(n: int, m: int, critical: int) -> None:
     """Critical values of U at 5 %, two-sided (Mann and Whitney's tables): so many ratios are left out at each end."""
-    assert significance._rank(n, m, 0.95) == critical + 1
+    assert rank_tests._rank(n, m, 0.95) == critical + 1
 
 
 @pytest.mark.parametrize(("n", "m", "held"), [(1, 1, "0.0"), (3, 3, "90.0"), (3, 4, "94.3"), (2, 7, "94.4")])
@@ -106,7 +106,7 @@ def test_many_values_take_the_limit() -> None:
     expected = stats.mannwhitneyu(a, b, method="asymptotic")
     assert two(a.tolist(), b.tolist()).p == pytest.approx(float(expected.pvalue), rel=1e-9)
     assert two([1.0] * 60, [1.0] * 60).p == 1
-    assert abs((significance._rank(51, 50, 0.95) or 0) - (significance._rank(50, 50, 0.95) or 0) - 18) <= 2
+    assert abs((rank_tests._rank(51, 50, 0.95) or 0) - (rank_tests._rank(50, 50, 0.95) or 0) - 18) <= 2
 
 
 @pytest.mark.parametrize(("n", "m", "least"), [(1, 1, 1.0), (3, 3, 0.1), (3, 4, 2 / 35)])
@@ -154,7 +154,7 @@ def test_the_interval_of_a_ratio_holds_as_often_as_it_says(name: str, n: int, m:
         assert found.low is not None
         assert found.high is not None
         covered += found.low <= 1.7 <= found.high
-    says = 1 - 2 * significance._tail(n, m, significance._rank(n, m, 0.95) or 0)
+    says = 1 - 2 * rank_tests._tail(n, m, rank_tests._rank(n, m, 0.95) or 0)
     assert says >= 0.95
     assert covered / times == pytest.approx(says, abs=3.5 * math.sqrt(says * (1 - says) / times))
 
@@ -217,7 +217,7 @@ def test_p_of_three_small_groups_against_enumeration() -> None:
             reached, total = reached + (h >= found.h - 1e-9), total + 1
     assert total == 1680
     exact = reached / total
-    assert found.p == pytest.approx(exact, abs=3 * math.sqrt(exact * (1 - exact) / significance.DRAWS))
+    assert found.p == pytest.approx(exact, abs=3 * math.sqrt(exact * (1 - exact) / rank_tests.DRAWS))
     assert found.least_p == pytest.approx(6 / 1680)
     assert found.p == many(groups).p, "the same records give the same p"
 
@@ -243,8 +243,8 @@ def test_groups_that_cannot_tell_are_not_tested() -> None:
 
 
 def test_false_alarms_of_many_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(significance, "DRAWS", 999)
-    monkeypatch.setattr(significance, "BATCH", 999)
+    monkeypatch.setattr(rank_tests, "DRAWS", 999)
+    monkeypatch.setattr(rank_tests, "BATCH", 999)
     random, times = np.random.default_rng(9), 400
     alarms = 0
     for draws in random.lognormal(0, 1, (times, 3, 6)):

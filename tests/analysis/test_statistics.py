@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.statistics import (
+from analysis.statistics.repeat_summary import (
     Mean,
     Olympic,
     mean_interval,

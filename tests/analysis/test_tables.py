@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 
 from analysis import tables
-from analysis.records import Study, study_of
-from analysis.style import Drawn
-from analysis.tables import artefact_tables, headline, headline_tables, shown, study_tables, write_tables
-from analysis.tables.artefact import duration, execution_s
+from analysis.plotting.figure_style import Drawn
+from analysis.study.study import Study, study_of
+from analysis.tables import artefact_tables, headline_table, headline_tables, shown, study_tables, write_tables
+from analysis.tables.artefact_table import duration, execution_s
 from analysis.tables.citation import bibtex
-from analysis.tables.devices import devices, software
-from analysis.tables.factors import factor_table
-from analysis.tables.participants import participants
+from analysis.tables.device_table import devices, software
+from analysis.tables.factor_table import factor_table
+from analysis.tables.joining_board_table import participants
+from analysis.tables.latex import GAP_CM, LETTER_CM, PAGE_CM, _splits, _widths, code, escape, floats, number_format
 from analysis.tables.table import CODE, NUMBER, Column, Table, join, short, significant
-from analysis.tables.typeset import GAP_CM, LETTER_CM, PAGE_CM, _splits, _widths, code, escape, floats, number_format
 from tests.records import make_record
 
 NASTY = 'a_b & 50 % of $x$ #1 {c} ~^ \\d "e" <f> | -- é °'
@@ -71,7 +71,7 @@ def test_the_headline_has_medians_and_intervals_by_rank() -> None:
     made = study(
         with_joules([6, 1, 5, 2, 4, 3]) + with_joules(list(range(1, 10)), "tensor") + with_joules([2, 9, 4], "pipeline")
     )
-    found = headline(made).set_index("configuration")
+    found = headline_table(made).set_index("configuration")
     columns = ["n", "per_sample_J", "per_sample_J_low", "per_sample_J_high", "per_sample_J_smallest", "per_sample_J_largest"]
     assert found.loc["data n=2", columns].tolist() == [6, 3.5, 1, 6, 1, 6]
     assert found.loc["tensor n=2", columns].tolist() == [9, 5, 2, 8, 1, 9]

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from matplotlib.dates import date2num
 
-from analysis.figures.timeline import STATUSES, draw, time_ticks
-from analysis.style import IEEE, LAYOUTS, MARKERS, Drawn, Layout, close
+from analysis.figures.study_timeline import STATUSES, draw, time_ticks
+from analysis.plotting.figure_style import IEEE, LAYOUTS, MARKERS, Drawn, Layout, close
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study
 from tests.records import make_record

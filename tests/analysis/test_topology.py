@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from analysis.figures.topology import draw, order_of
-from analysis.style import IEEE, LAYOUTS, TALLEST_IN, Drawn, Layout, close
+from analysis.figures.board_order import draw, order_of
+from analysis.plotting.figure_style import IEEE, LAYOUTS, TALLEST_IN, Drawn, Layout, close
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study
 from tests.records import make_record

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.records import study_of
-from analysis.uncertainty import combine, energy_uncertainty
+from analysis.statistics.joule_uncertainty import combine, energy_uncertainty
+from analysis.study.study import study_of
 from tests.records import make_record
 
 

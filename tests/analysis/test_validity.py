@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from analysis.records import Study, study_of
-from analysis.validity import refuse_mixed, study_checks
-from bench.errors import UserError
+from analysis.study.study import Study, study_of
+from analysis.study.study_checks import refuse_mixed, study_checks
+from bench.common.user_error import UserError
 from tests.records import make_record
 
 COMMIT = "1111aaaa" * 5

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from analysis.records import Study, load_study, study_of
+from analysis.page.answer_text import answer, answers, factor, winner
+from analysis.study.study import Study, load_study, study_of
 from analysis.tables import shown
-from analysis.words import answer, answers, factor, winner
 from tests.analysis.studies import full, write_study
 from tests.records import make_record
 

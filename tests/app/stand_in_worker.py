@@ -1,4 +1,4 @@
-"""Instead of bench.worker in tests of the campaign: ends as the point's seed says, through the real mpirun.
+"""Instead of bench.run.worker in tests of the campaign: ends as the point's seed says, through the real mpirun.
 
 With ``STAND_IN_HEALED`` in the environment crashes and hangs are gone.
 """
@@ -13,7 +13,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from bench.record.writer import write_json
+from bench.common.atomic_files import write_json
 from tests.records import make_record
 
 CRASH, HANG, MEMORY = 13, 14, 15

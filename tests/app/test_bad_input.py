@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import app
-from bench.config import PROJECT
+from bench.commands import run_command
+from bench.common.paths import PROJECT
 from bench.fetch import PACKAGE, WEIGHTS_FILE, checkpoint_dir
-from strategies.models.spec import ModelSpec
+from strategies.plan.model_spec import ModelSpec
 from tests import mpirun
 from tests.checkpoint_files import make_checkpoint
 
@@ -140,7 +140,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         monkeypatch.delenv("HYDRA_FULL_ERROR")
         monkeypatch.setattr(sys, "argv", ["bench", *line.split()])
         try:
-            code = app.main()
+            code = run_command.main()
         except SystemExit as stop:
             code = int(str(stop.code))
         return code, capsys.readouterr().err, sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*"))
@@ -286,7 +286,7 @@ def test_the_quickstart_is_fifteen_points_in_blocks(tmp_path: Path) -> None:
     assert [name.split("-r")[-1][0] for name in points] == list("000001111122222")
     for block in (points[0:5], points[5:10], points[10:15]):
         assert {name.split("-")[0] for name in block} == {"single", "data", "sequence", "tensor", "pipeline"}
-    assert done.stdout.count("-m mpi4py -m bench.worker") == 5
+    assert done.stdout.count("-m mpi4py -m bench.run.worker") == 5
     assert "gradients.all_reduce.backward" in done.stdout
     assert "86,765,584" in done.stdout
     assert list(tmp_path.iterdir()) == []

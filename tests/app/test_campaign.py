@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from bench import campaign
-from bench.config import PROJECT, resolve
+from bench.common import paths
+from bench.common.paths import PROJECT
 from bench.launch.mpirun import find_mpirun
-from bench.launch.process import survivors
+from bench.launch.supervised_process import survivors
+from bench.point.resolved_point import resolve
 from tests import mpirun
 from tests.app.stand_in_worker import CRASH, HANG, MEMORY
 
@@ -126,7 +128,7 @@ def test_real_points_have_complete_records(strategy: str, tmp_path: Path) -> Non
         "train.batch=8",
         "train.seq=16",
         "energy=modelled",
-        worker="bench.worker",
+        worker="bench.run.worker",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = record(tmp_path, "adhoc", f"{strategy}-n")
@@ -168,14 +170,14 @@ def test_points_are_blocked_by_repeat_and_shuffled_by_seed() -> None:
 def test_the_name_of_a_point_is_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hydra import compose, initialize_config_dir
 
-    from bench import composing, config
+    from bench.point import hydra_compose
 
     def named(*overrides: str) -> str:
-        with initialize_config_dir(str(config.CONF), version_base="1.3"):
-            plain = composing.to_plain(compose("config", overrides=["model=gpt2-tiny", *overrides]))
+        with initialize_config_dir(str(paths.CONF), version_base="1.3"):
+            plain = hydra_compose.to_plain(compose("config", overrides=["model=gpt2-tiny", *overrides]))
         return str(resolve(plain, None, tmp_path)["point"])
 
-    composing.register_strategies()
+    hydra_compose.register_strategies()
     base = named()
     assert base == named("timeout_s=5", "repeats=4")
     assert len({base, named("train.lr=0.1"), named("threads=1"), named("seed=1"), named("comm.wait=poll")}) == 5

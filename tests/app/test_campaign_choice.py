@@ -9,11 +9,11 @@ import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from bench.campaign import zipped
+from bench.campaign import zipped_keys
+from bench.campaign.campaign_settings import Settings, settings_of, zip_groups
 from bench.campaign.exclude import excluded_by, values_of
-from bench.campaign.matrix import factors, matrix
-from bench.campaign.settings import Settings, settings_of, zip_groups
-from bench.errors import UserError
+from bench.campaign.sweep_matrix import factors, matrix
+from bench.common.user_error import UserError
 
 BLOCK = {
     "fail_fast": False, "time_limit_s": None, "ci_target": None, "max_repeats": 20, "target": ["time", "energy"], "exclude": [],
@@ -38,26 +38,26 @@ def plain(strategy: str = "data", ranks: int = 2, batch: int = 16, repeats: int 
 def swept(*words: str) -> tuple[dict[str, list[str]], list[list[str]]]:
     """The sweep by our reading, and the product by Hydra's."""
     parsed = OverridesParser.create().parse_overrides(list(words))
-    return zipped.sweep_of(parsed), BasicSweeper.split_arguments(parsed, None)[0]
+    return zipped_keys.sweep_of(parsed), BasicSweeper.split_arguments(parsed, None)[0]
 
 
 def test_positions_follow_from_the_number_in_hydras_product() -> None:
     sweep, product = swept("a=1,2,2", "fixed=7", "b=range(0,2)", "c='x y',[1,2],{k: 3}", "a=3,4,4")
     assert len(product) == 18
     for number, words in enumerate(product):
-        at = zipped.positions(sweep, number)
+        at = zipped_keys.positions(sweep, number)
         assert [word.split("=", 1)[1] for word in words] == [values[at[key]] for key, values in sweep.items()]
 
 
 def test_zipped_keys_go_together_and_the_rest_stays_a_product() -> None:
     """Also where values repeat, which is what ranks=1,2,4 batch=8,8,16 needs."""
     sweep, product = swept("ranks=1,2,4", "strategy=data,tensor", "train.batch=8,8,16")
-    kept = zipped.chosen(product, 0, sweep, [("ranks", "train.batch")])
+    kept = zipped_keys.chosen(product, 0, sweep, [("ranks", "train.batch")])
     pairs = [("1", "8"), ("2", "8"), ("4", "16")]
     expected = [(r, s, b) for (r, b), s in itertools.product(pairs, ("data", "tensor"))]
     assert sorted(tuple(w.split("=")[1] for w in words) for words in kept) == sorted(expected)
-    assert zipped.chosen(product, 0, sweep, []) == product  # no group pairs nothing
-    halves = [zipped.chosen(product[at : at + 9], at, sweep, [("ranks", "train.batch")]) for at in (0, 9)]
+    assert zipped_keys.chosen(product, 0, sweep, []) == product  # no group pairs nothing
+    halves = [zipped_keys.chosen(product[at : at + 9], at, sweep, [("ranks", "train.batch")]) for at in (0, 9)]
     assert halves[0] + halves[1] == kept  # Hydra may hand the product out in batches
 
 
@@ -71,14 +71,14 @@ def test_zipped_keys_go_together_and_the_rest_stays_a_product() -> None:
 def test_what_cannot_be_zipped(group: tuple[str, ...], message: str) -> None:
     sweep, product = swept("a=1,2", "b=3,4", "c=5,6,7")
     with pytest.raises(UserError) as error:
-        zipped.chosen(product, 0, sweep, [group])
+        zipped_keys.chosen(product, 0, sweep, [group])
     assert str(error.value) == message
 
 
 def test_another_sweeper_is_not_zipped() -> None:
     sweep, product = swept("a=1,2", "b=3,4")
     with pytest.raises(UserError, match="needs Hydra's basic sweeper"):
-        zipped.chosen(product[1:], 0, sweep, [("a", "b")])
+        zipped_keys.chosen(product[1:], 0, sweep, [("a", "b")])
 
 
 def test_groups_of_zip() -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from bench.campaign import estimate, locks, order
-from bench.campaign.history import History, Result, duration_of, read_history, result_of
-from bench.campaign.repeats import half_width, next_repeats, spread
-from bench.campaign.settings import Settings
-from bench.errors import UserError
-from bench.record.writer import write_json
+from bench.campaign import duration_estimate, host_locks, point_order
+from bench.campaign.adaptive_repeats import half_width, next_repeats, spread
+from bench.campaign.campaign_settings import Settings
+from bench.campaign.point_history import History, Result, duration_of, read_history, result_of
+from bench.common.atomic_files import write_json
+from bench.common.user_error import UserError
 from tests.records import make_record
 
 
@@ -81,7 +81,7 @@ def test_both_quantities_must_reach_their_target() -> None:
 
 def test_further_blocks_are_shuffled_and_counted_on() -> None:
     points = {code: point(code) for code in "abcdef"}
-    blocks = [order.further(points, dict.fromkeys("abcdef", 3), Path("r"), 1, block, 18) for block in (0, 1)]
+    blocks = [point_order.further(points, dict.fromkeys("abcdef", 3), Path("r"), 1, block, 18) for block in (0, 1)]
     assert [p["order"] for p in blocks[0]] == list(range(18, 24))
     assert all(sorted(p["hash"] for p in block) == list("abcdef") for block in blocks)
     assert [p["hash"] for p in blocks[0]] != [p["hash"] for p in blocks[1]]
@@ -103,28 +103,29 @@ def test_what_is_known_of_a_record(tmp_path: Path) -> None:
     assert duration_of(timed(40, "failed")) is None
     assert duration_of(make_record()) is None
     assert result_of(timed(40, "failed")).samples_per_s is None
-    named = order.expand([point("a")], [2], tmp_path, 0)
+    named = point_order.expand([point("a")], [2], tmp_path, 0)
     write_json(Path(named[1]["paths"]["point"]) / "result.json", timed(40))
     (Path(named[0]["paths"]["point"])).mkdir()
     (Path(named[0]["paths"]["point"]) / "result.json").write_text('{"half')
     assert list(read_history([point("a")], 2, tmp_path)) == [("a", named[1]["repeat"])]
-    assert estimate.of_studies(named) == [45.0]
+    assert duration_estimate.of_studies(named) == [45.0]
 
 
 def test_the_estimate_says_what_it_is_from() -> None:
     todo = [point("a"), point("b"), point("c", train={"steps": 50})]
     history = {("a", 0): Result("ok", "", 1.0, 1.0, 40.0), ("a", 1): Result("ok", "", 1.0, 1.0, 60.0)}
     assert (
-        estimate.estimate(todo[:1], history, [999.0]) == "time: about 50 s for 1 points: 1 by records of the same configuration"
+        duration_estimate.estimate(todo[:1], history, [999.0])
+        == "time: about 50 s for 1 points: 1 by records of the same configuration"
     )
-    assert estimate.estimate(todo[:2], history, [10.0, 30.0, 20.0]) == (
+    assert duration_estimate.estimate(todo[:2], history, [10.0, 30.0, 20.0]) == (
         "time: about 70 s for 2 points: 1 by records of the same configuration; 1 by the median of the study's 3 records"
     )
-    assert estimate.estimate(todo, {}, []) == (
+    assert duration_estimate.estimate(todo, {}, []) == (
         "time: about 2 min for 3 points: 3 by settings (start and warm-up 20 s, 2 x idle_s, window_s); the given train.steps "
         "take longer than that"
     )
-    assert estimate.estimate([], history, []) == "time: all points are finished"
+    assert duration_estimate.estimate([], history, []) == "time: all points are finished"
 
 
 # locks
@@ -134,15 +135,15 @@ def test_one_machine_has_one_lock() -> None:
     def cluster(*addresses: str, **more: Any) -> dict[str, Any]:
         return {"cluster": {"name": "c", "hosts": [{"address": address} for address in addresses], **more}}
 
-    assert locks.hosts_of([cluster("localhost"), cluster("127.0.0.1"), cluster("pi@localhost")]) == {"localhost": "c"}
-    assert list(locks.hosts_of([cluster("192.0.2.7", "192.0.2.8"), cluster("192.0.2.7")])) == ["192.0.2.7", "192.0.2.8"]
-    assert list(locks.hosts_of([cluster("10.77.2.1", emulated={"name": "x"})])) == ["localhost"]
+    assert host_locks.hosts_of([cluster("localhost"), cluster("127.0.0.1"), cluster("pi@localhost")]) == {"localhost": "c"}
+    assert list(host_locks.hosts_of([cluster("192.0.2.7", "192.0.2.8"), cluster("192.0.2.7")])) == ["192.0.2.7", "192.0.2.8"]
+    assert list(host_locks.hosts_of([cluster("10.77.2.1", emulated={"name": "x"})])) == ["localhost"]
 
 
 def test_the_folder_of_locks_can_be_given(tmp_path: Path) -> None:
-    assert locks.lock_folder({"EDGEJOULE_LOCKS": str(tmp_path)}) == tmp_path
-    assert locks.lock_folder({}).name in ("edgejoule", "edgejoule-locks")
+    assert host_locks.lock_folder({"EDGEJOULE_LOCKS": str(tmp_path)}) == tmp_path
+    assert host_locks.lock_folder({}).name in ("edgejoule", "edgejoule-locks")
     (tmp_path / "file").write_text("")
     one = {"study": "s", "cluster": {"name": "c", "hosts": [{"address": "localhost"}]}}
-    with pytest.raises(UserError, match="campaigns cannot be locked in"), locks.Locks([one], tmp_path / "file"):
+    with pytest.raises(UserError, match="campaigns cannot be locked in"), host_locks.Locks([one], tmp_path / "file"):
         pass

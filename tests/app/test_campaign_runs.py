@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import app
-from bench.launch.process import survivors
+from bench.commands import run_command
+from bench.launch.supervised_process import survivors
 from tests import mpirun
 from tests.app.stand_in_worker import CRASH, HANG, SETTLING, STEADY, STUBBORN
 
@@ -36,7 +36,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
         monkeypatch.delenv("HYDRA_FULL_ERROR")
         monkeypatch.setattr(sys, "argv", ["bench", *words, "model=gpt2-tiny"])
         try:
-            code = app.main()
+            code = run_command.main()
         except SystemExit as stop:
             code = int(str(stop.code))
         output, errors = capfd.readouterr()

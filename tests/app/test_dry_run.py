@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import app
+from bench.commands import run_command
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         monkeypatch.setenv("HYDRA_FULL_ERROR", "")  # remembered as absent, for the command sets it
         monkeypatch.delenv("HYDRA_FULL_ERROR")
         monkeypatch.setattr(sys, "argv", ["bench", *line.split(), "model.checkpoint=null", "dry_run=true"])
-        assert app.main() == 0
+        assert run_command.main() == 0
         return capsys.readouterr().out.splitlines()
 
     return run

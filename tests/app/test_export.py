@@ -11,11 +11,11 @@ import torch
 
 from bench import export
 from strategies.base import Batch
-from strategies.models.checkpoint import WeightLoader
-from strategies.models.spec import ModelSpec, parameters
+from strategies.models.pretrained_weights import WeightLoader
 from strategies.models.transformer import Micro, Transformer
-from strategies.placement import place
-from strategies.plan import MeshShape, StepShape
+from strategies.plan.model_spec import ModelSpec, parameters
+from strategies.plan.placement import place
+from strategies.plan.shapes import MeshShape, StepShape
 from tests.checkpoint_files import make_checkpoint
 from tests.strategies.test_models import BERT, GPT2, LLAMA
 
@@ -82,7 +82,7 @@ def test_bad_input_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     make_checkpoint(saved, replace(LLAMA, qkv_bias=True))
     assert fails(saved, out) == (
         "error: model llama has out_bias=False, which LlamaForCausalLM of transformers does not have (it needs True); use the "
-        "checkpoint's own model.safetensors, whose names are those of strategies/models/spec.py\n"
+        "checkpoint's own model.safetensors, whose names are those of strategies/plan/model_spec.py\n"
     )
     assert fails(tmp_path / "none", out) == (
         f"error: {tmp_path / 'none'} is no checkpoint (training.json: No such file or directory); give a folder that "

@@ -8,19 +8,20 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from bench import composing, config
-from bench.errors import UserError
-from bench.record.writer import write_json
-from strategies.models.spec import ModelSpec
+from bench.common import paths
+from bench.common.atomic_files import write_json
+from bench.common.user_error import UserError
+from bench.point import hydra_compose, resolved_point
+from strategies.plan.model_spec import ModelSpec
 from tests.checkpoint_files import make_checkpoint
 from tests.records import make_record
 
 
 def resolve(tmp_path: Path, *overrides: str) -> dict[str, Any]:
-    composing.register_strategies()
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
-        plain = composing.to_plain(compose("config", overrides=["model=gpt2-tiny", "task=lm", *overrides]))
-    return config.resolve(plain, None, tmp_path / "results")
+    hydra_compose.register_strategies()
+    with initialize_config_dir(str(paths.CONF), version_base="1.3"):
+        plain = hydra_compose.to_plain(compose("config", overrides=["model=gpt2-tiny", "task=lm", *overrides]))
+    return resolved_point.resolve(plain, None, tmp_path / "results")
 
 
 def test_a_resumed_point_is_named_by_what_the_checkpoint_holds(tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from bench.doctor import base
+from bench.cluster.inventory import Host
+from bench.doctor import doctor_verb
 from bench.doctor.__main__ import main
-from bench.doctor.across import is_here
 from bench.doctor.cluster_findings import findings
-from bench.doctor.reach import Answer, judge, probe, remote
-from bench.doctor.visit import leftovers
-from bench.launch.hosts import Host
-from bench.launch.process import RUN_ID
+from bench.doctor.cluster_ranks import leftovers
+from bench.doctor.mpirun_jobs import is_here
+from bench.doctor.ssh_probe import Answer, judge, probe, remote
+from bench.launch.supervised_process import RUN_ID
 from tests.doctor.test_energy import lines
 from tests.launch.test_inventory import in_path, may_name_hosts, own_device
 from tests.testbed.real import Boards, nothing_left
@@ -190,7 +190,7 @@ def test_a_good_cluster_has_no_warning() -> None:
         "2 of 2 directions as fast as their links: at least 930 Mbit/s, at most 100 us one way",
         "clocks are compared within 40 us",
     ]
-    assert base.exit_code(found) == 0
+    assert doctor_verb.exit_code(found) == 0
 
 
 @pytest.mark.parametrize(

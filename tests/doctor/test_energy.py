@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from bench.boards import load_board
-from bench.config import CONF
-from bench.doctor import base
+from bench.cluster.board_classes import load_board
+from bench.common.paths import CONF
+from bench.doctor import doctor_verb
 from bench.doctor.__main__ import main
-from bench.doctor.findings import findings
+from bench.doctor.energy_findings import findings
 from tests import mpirun
 from tests.energy.boards import BOARDS
 from tests.energy.live import LiveRapl
@@ -244,7 +244,7 @@ def test_two_hosts_with_different_sensors(live: LiveRapl, tmp_path: Path) -> Non
         "found": str(tmp_path / "found.json"),
     }
     (tmp_path / "order.json").write_text(json.dumps(order))
-    done = mpirun.run(2, "bench.doctor.look", str(tmp_path / "order.json"))
+    done = mpirun.run(2, "bench.doctor.energy_ranks", str(tmp_path / "order.json"))
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "found.json").read_text())
     assert [(part["hosts"], part["kind"], part["levels"]) for part in report["parts"]] == [
@@ -257,7 +257,7 @@ def test_two_hosts_with_different_sensors(live: LiveRapl, tmp_path: Path) -> Non
     assert any(line.startswith("WARN the total is modelled, because bare is") for line in told)
     assert any(line.startswith("WARN root and bare are one machine") for line in told)
     assert any(line.startswith("WARN the network switch is in no total") for line in told)
-    assert base.exit_code(found) == 0
+    assert doctor_verb.exit_code(found) == 0
 
 
 def test_energy_none_is_only_a_warning(doctor: Doctor) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bench import tables
-from bench.doctor import base
+from bench.common import terminal_table
+from bench.doctor import doctor_verb
 from bench.doctor.__main__ import main
-from bench.doctor.findings import findings
+from bench.doctor.energy_findings import findings
 
 
 def report(**changes: Any) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def test_one_line_for_bad_input(line: str, said: str, capsys: pytest.CaptureFixt
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     told = capsys.readouterr().out
-    assert all(f"  {name:<7}  {verb.summary}" in told for name, verb in base.verbs().items())
+    assert all(f"  {name:<7}  {verb.summary}" in told for name, verb in doctor_verb.verbs().items())
     assert main(["energy", "--help"]) == 0
     assert "python -m bench.doctor energy cluster=two-boards energy=measured" in capsys.readouterr().out
     assert main([]) == 2
@@ -104,11 +104,11 @@ class Terminal(io.StringIO):
 
 def test_tables_are_plain_in_a_file_and_drawn_on_a_terminal() -> None:
     rows = [["a", "1.5"], ["board", "12.25"]]
-    assert tables.plain("Watts", ("host", ">now"), rows) == "Watts\n  host     now\n  a        1.5\n  board  12.25"
+    assert terminal_table.plain("Watts", ("host", ">now"), rows) == "Watts\n  host     now\n  a        1.5\n  board  12.25"
     drawn = Terminal()
-    tables.show("Watts", ("host", ">now"), rows, drawn)
+    terminal_table.show("Watts", ("host", ">now"), rows, drawn)
     assert "│ board │ 12.25 │" in drawn.getvalue()
-    base.show([base.Finding("FAIL", "a: [bad]"), base.Finding("PASS", "b")], told := Terminal())
+    doctor_verb.show([doctor_verb.Finding("FAIL", "a: [bad]"), doctor_verb.Finding("PASS", "b")], told := Terminal())
     assert "a: [bad]" in told.getvalue()
 
 
@@ -116,4 +116,4 @@ def test_tables_are_plain_in_a_file_and_drawn_on_a_terminal() -> None:
     ("value", "text"), [(6.1e-5, "61 uJ"), (0.0785, "78.5 mJ"), (0, "0 J"), (3600.0, "3.6 kJ"), (1.0, "1 J"), (None, "-")]
 )
 def test_units(value: float | None, text: str) -> None:
-    assert tables.si(value, "J") == text
+    assert terminal_table.si(value, "J") == text

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.cluster.inventory import Host
+from bench.common.paths import PROJECT
 from bench.doctor.__main__ import main
-from bench.doctor.push import CODE, bring, elsewhere, steps
+from bench.doctor.push_verb import CODE, bring, elsewhere, steps
 from bench.fetch import PACKAGE
-from bench.launch.hosts import Host
-from bench.launch.point import PROJECT
 from tests.doctor.test_cluster import inventory
 from tests.launch.test_inventory import in_path, may_name_hosts
 

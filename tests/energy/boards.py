@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from bench.energy.channel import cover
-from bench.energy.sources.base import Place, Source, SourceUnavailable, on_board, open_for_reading
+from bench.energy.sensors.source import Place, Source, SourceUnavailable, on_board, open_for_reading
+from bench.joules.channel import cover
 
 TESTS = Path(__file__).resolve().parents[1]
 BOARDS = TESTS / "boards"

@@ -82,7 +82,7 @@ class Workers:
             lines = [child.cmdline() for child in children]
         except psutil.Error:
             return 0.0
-        return sum(float(line[-1]) for line in lines if "bench.energy.loading" in line)
+        return sum(float(line[-1]) for line in lines if "bench.energy.calibration.load_generator" in line)
 
 
 class Ranks:
@@ -110,7 +110,7 @@ class Ranks:
             return self._cpu_s
         for process in below:
             try:
-                if "bench.energy.waiting_cost" in process.cmdline() and "mpirun" not in process.cmdline()[0]:
+                if "bench.energy.calibration.waiting_ranks" in process.cmdline() and "mpirun" not in process.cmdline()[0]:
                     total += sum(process.cpu_times()[:2])
             except psutil.Error:
                 continue

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.energy.channel import Channel, Trace
-from bench.energy.sampler import JITTER
+from bench.energy.sampling.sampler import JITTER
+from bench.joules.channel import Channel, Trace
 
 S = 1_000_000_000
 

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from bench.energy.attribute import attribute
-from bench.energy.channel import Channel
-from bench.energy.integrate import at, curve, energy
+from bench.joules.attribution import attribute
+from bench.joules.channel import Channel
+from bench.joules.integration import at, curve, energy
 from tests.energy.simulator import Phases, S, read
 from tests.energy.test_integrate import trace
 

@@ -14,12 +14,12 @@ from typing import Any
 import psutil
 import pytest
 
-from bench import calibrate
-from bench.energy.integrate import curve, energy
-from bench.energy.loading import Load, shares
-from bench.energy.sampler import Home, Sampler
-from bench.energy.settings import energy_settings
-from bench.energy.side_by_side import Protocol
+from bench.calibrate import calibrate_command
+from bench.energy.calibration.load_generator import Load, shares
+from bench.energy.calibration.side_by_side import Protocol
+from bench.energy.sampling.energy_settings import energy_settings
+from bench.energy.sampling.sampler import Home, Sampler
+from bench.joules.integration import curve, energy
 from tests import mpirun
 from tests.energy.live import LiveRapl, Workers
 
@@ -45,7 +45,10 @@ def test_a_load_is_real_and_ends() -> None:
 
 
 def test_a_load_ends_with_its_parent() -> None:
-    line = "import sys, time; from bench.energy.loading import Load\nwith Load(0.5): print('on', flush=True); time.sleep(60)"
+    line = (
+        "import time; from bench.energy.calibration.load_generator import Load\n"
+        "with Load(0.5): print('on', flush=True); time.sleep(60)"
+    )
     parent = subprocess.Popen([sys.executable, "-c", line], stdout=subprocess.PIPE, cwd=mpirun.ROOT)
     assert parent.stdout is not None
     assert parent.stdout.readline() == b"on\n"
@@ -65,7 +68,10 @@ def test_rounds_go_there_and_back() -> None:
 
 SHELLY = "source: shelly, address: http://127.0.0.1:9"
 BAD_LINES = [
-    ("sensor --source rapl", "the following arguments are required: --meter; see python -m bench.calibrate sensor --help"),
+    (
+        "sensor --source rapl",
+        "the following arguments are required: --meter; see python -m bench.calibrate sensor --help",
+    ),
     ("sensor --source rappl --meter x", "unknown energy.source rappl; known are"),
     ("sensor --source shelly --meter x", "energy.source=shelly is a meter"),
     ("sensor --source auto --meter x", "--source auto is no sensor of this board; name one, such as jetson or rapl"),
@@ -89,7 +95,7 @@ def test_one_line_for_what_cannot_be_calibrated(
     line: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [{"SHELLY": SHELLY}.get(word, word).replace("_", " ") for word in line.split()]
-    assert calibrate.main([*words, *(["--out", str(tmp_path / "out")] if len(words) > 1 else [])]) == 2
+    assert calibrate_command.main([*words, *(["--out", str(tmp_path / "out")] if len(words) > 1 else [])]) == 2
     told = capsys.readouterr()
     assert told.err.startswith(f"error: {said}")
     assert told.err.count("\n") == 1

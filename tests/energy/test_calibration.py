@@ -11,11 +11,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.energy.calibration import Fit, Point, fit, is_full_test, olympic, read_calibrations, write_calibration
-from bench.energy.channel import Calibration
-from bench.energy.side_by_side import calibration_path
-from bench.energy.student import NORMAL, mean_interval, t_quantile
-from bench.errors import UserError
+from bench.common.student_t import NORMAL, mean_interval, t_quantile
+from bench.common.user_error import UserError
+from bench.energy.calibration.sensor_fit import (
+    Fit,
+    Point,
+    fit,
+    is_full_test,
+    olympic,
+    read_calibrations,
+    write_calibration,
+)
+from bench.energy.calibration.side_by_side import calibration_path
+from bench.joules.channel import Calibration
 
 DAY = date(2026, 1, 2)
 LOADS = (0.0, 0.5, 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.energy.clock import ClockModel, Offset
+from bench.timeline.clock_model import ClockModel, Offset
 from tests.energy.simulator import S
 
 

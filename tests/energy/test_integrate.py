@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.energy.channel import Calibration, Channel, Trace, cover
-from bench.energy.integrate import Curve, added, at, curve, energy, together, window_needed_s
+from bench.joules.channel import Calibration, Channel, Trace, cover
+from bench.joules.integration import Curve, added, at, curve, energy, together, window_needed_s
 from tests.energy.simulator import Load, S, read
 
 

@@ -21,16 +21,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.boards import load_board
-from bench.energy.channel import Channel, Trace, cover
-from bench.energy.http import Client, Digest, Login
-from bench.energy.integrate import curve, energy
-from bench.energy.meters import read_inventory_meters, read_meters, read_others
-from bench.energy.sampler import Home, Sampler
-from bench.energy.sources import base
-from bench.energy.sources.base import Place, Source, SourceUnavailable, open_meter
-from bench.energy.sources.meter import exact, micro, step
-from bench.errors import UserError
+from bench.cluster.board_classes import load_board
+from bench.common.user_error import UserError
+from bench.energy.sampling.inventory_meters import read_inventory_meters, read_meters, read_others
+from bench.energy.sampling.sampler import Home, Sampler
+from bench.energy.sensors import source as sources
+from bench.energy.sensors.external_meter import exact, micro, step
+from bench.energy.sensors.source import Place, Source, SourceUnavailable, open_meter
+from bench.energy.transport.http_json import Client, Digest, Login
+from bench.joules.channel import Channel, Trace, cover
+from bench.joules.integration import curve, energy
 from tests.stand_ins.instrument import Instrument
 from tests.stand_ins.plug import LegacyPlug
 from tests.stand_ins.web import REPLIES, WebMeter, recorded, shelly, tree
@@ -46,7 +46,7 @@ def reach() -> Iterator[Open]:
     opened: list[Source] = []
 
     def open_one(kind: str, **settings: Any) -> Source:
-        opened.append(base.meters()[kind].open(Place(Path("/"), {}, {"source": kind, **settings})))
+        opened.append(sources.meters()[kind].open(Place(Path("/"), {}, {"source": kind, **settings})))
         return opened[-1]
 
     yield open_one
@@ -403,7 +403,7 @@ def test_a_meter_that_dies_is_a_failed_reading_until_it_is_back(kind: str, serve
 def test_a_slow_reply_is_a_failed_reading(
     kind: str, serve: Callable[..., WebMeter], reach: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.energy.http.TIMEOUT_S", 0.3)
+    monkeypatch.setattr("bench.energy.transport.http_json.TIMEOUT_S", 0.3)
     meter = serve(WEB[kind]())
     source = reach(kind, address=meter.url)
     before = source.read()
@@ -452,7 +452,7 @@ def test_opening_says_why_there_is_no_reply(
         reach(kind, address=meter.url)
     meter.returns()
     meter.delay_s = 1.0
-    monkeypatch.setattr("bench.energy.http.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("bench.energy.transport.http_json.TIMEOUT_S", 0.2)
     with pytest.raises(SourceUnavailable, match="does not answer within"):
         reach(kind, address=meter.url)
     with pytest.raises(SourceUnavailable, match="has a name that is not known here; give the IP address"):
@@ -537,7 +537,7 @@ def test_kasa_faults(kasa: Callable[[str], LegacyPlug], reach: Open, monkeypatch
         reach("kasa", address="127.0.0.1", port=plug.port)
     plug.returns()
     assert by_id(source)["power"] == 5837000
-    monkeypatch.setattr("bench.energy.sources.kasa.TIMEOUT_S", 0.3)
+    monkeypatch.setattr("bench.energy.sensors.kasa.TIMEOUT_S", 0.3)
     plug.delay_s = 1.0
     begin = time.monotonic()
     with pytest.raises(OSError, match="no answer within"):
@@ -649,7 +649,7 @@ def test_analysers_of_others_over_a_real_socket(reach: Open) -> None:
 
 def test_an_analyser_that_is_slow_or_another(reach: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyvisa_py")
-    monkeypatch.setattr("bench.energy.sources.scpi.TIMEOUT_S", 0.3)
+    monkeypatch.setattr("bench.energy.sensors.scpi.TIMEOUT_S", 0.3)
     instrument = Instrument({"*IDN?": "ACME,1,2,3", "MEAS:POW?": "5.0"})
     with pytest.raises(SourceUnavailable, match=r"does not answer as yokogawa-wt300 does: .*AUTO\? has no answer.*dialect"):
         reach("scpi", resource=instrument.resource)
@@ -799,7 +799,7 @@ def test_closing_ends_the_program() -> None:
         "columns": {"power_W": 1},
         "command": [sys.executable, "-c", "import time; print(5, flush=True); time.sleep(60)"],
     }
-    source: Any = base.meters()["lines"].open(Place(Path("/"), {}, settings))
+    source: Any = sources.meters()["lines"].open(Place(Path("/"), {}, settings))
     begin = time.monotonic()
     source.close()
     assert time.monotonic() - begin < 1.5  # asked to end, and not killed after a wait
@@ -1015,10 +1015,10 @@ def test_the_inventories_of_the_documentation_can_be_read() -> None:
 
 @pytest.mark.parametrize("kind", ["shelly", "tasmota", "redfish", "kasa", "scpi", "lines"])
 def test_every_meter_is_registered_and_documented(kind: str) -> None:
-    source = base.registered()[kind]
+    source = sources.registered()[kind]
     page = (Path(__file__).resolve().parents[2] / "docs/energy-meters.md").read_text()
-    assert kind in base.meters()
-    assert kind not in base.on_board()
+    assert kind in sources.meters()
+    assert kind not in sources.on_board()
     assert source.rank >= 50
     for setting in source.settings:
         assert f"`{setting}`" in page, f"{setting} of {kind}"

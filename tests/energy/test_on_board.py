@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from bench.energy.channel import EVERYTHING
-from bench.energy.sources.base import Place, Source, meters, on_board, open_for_reading, open_meter, select
-from bench.energy.sources.jetson import settings_of
-from bench.errors import UserError
+from bench.common.user_error import UserError
+from bench.energy.sensors.jetson import settings_of
+from bench.energy.sensors.source import Place, Source, meters, on_board, open_for_reading, open_meter, select
+from bench.joules.channel import EVERYTHING
 from tests.energy.boards import BOARDS, STAND_INS, TESTS, Opener, copy, opened, refusal, total, values, watts
 
 
@@ -257,8 +257,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 NVML = """
 import json, sys
 from pathlib import Path
-from bench.energy.sources.base import Place, SourceUnavailable
-from bench.energy.sources.nvml import Nvml
+from bench.energy.sensors.source import Place, SourceUnavailable
+from bench.energy.sensors.nvml import Nvml
 try:
     source = Nvml.open(Place(Path("/")))
 except SourceUnavailable as why:

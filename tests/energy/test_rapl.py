@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.energy.sources.base import Place, Source, SourceUnavailable, select
-from bench.energy.sources.perf import Perf
+from bench.energy.sensors.perf import Perf
+from bench.energy.sensors.source import Place, Source, SourceUnavailable, select
 from tests.energy.boards import BOARDS, TESTS, Opener, copy, opened, refusal, total, values
 
 UJ_61 = 262143328850  # max_energy_range_uj with steps of 61 uJ
@@ -264,7 +264,7 @@ def test_perf_without_the_right_says_which() -> None:
     """A real refusal of the kernel: the process becomes nobody before it opens."""
     program = (
         "import os, sys, ctypes, platform; from pathlib import Path\n"
-        "from bench.energy.sources.perf import Perf, Place, SourceUnavailable\n"
+        "from bench.energy.sensors.perf import Perf, Place, SourceUnavailable\n"
         "os.setuid(65534)\n"
         "try: Perf.open(Place(Path(sys.argv[1])))\n"
         "except SourceUnavailable as why: print(why)"

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.boards import load_board
-from bench.energy.sampler import Home, Sampler
-from bench.energy.sources.base import Place, check_name, open_for_reading, select
-from bench.errors import UserError
+from bench.cluster.board_classes import load_board
+from bench.common.user_error import UserError
+from bench.energy.sampling.sampler import Home, Sampler
+from bench.energy.sensors.source import Place, check_name, open_for_reading, select
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 BOARD = load_board("x86-mini-pc", CONF / "board")
@@ -219,7 +219,7 @@ def test_a_sampler_that_died_has_no_readings(server: Path) -> None:
 def test_the_sampler_ends_when_its_parent_dies(server: Path) -> None:
     order = json.dumps(Sampler(["rapl"], BOARD, str(server), 0.05).order)
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.energy.sampler"],
+        [sys.executable, "-m", "bench.energy.sampling.sampler"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CONF.parent,
     )  # fmt: skip
     assert process.stdin is not None

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.energy.channel import Calibration, Channel, Trace
-from bench.energy.parts import Cover, find_cover
-from bench.energy.summary import Run, step_joules, summary
+from bench.joules.channel import Calibration, Channel, Trace
+from bench.joules.cover import Cover, find_cover
+from bench.joules.energy_block import Run, step_joules, summary
 from bench.record import checks
 from tests.energy.simulator import S
 

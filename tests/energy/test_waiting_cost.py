@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from bench import calibrate
-from bench.boards import load_board
-from bench.config import CONF
-from bench.energy.student import NORMAL
-from bench.energy.waiting import Order, result, table
-from bench.energy.waiting_cost import State, order_of, states
-from bench.errors import UserError
+from bench.calibrate import calibrate_command
+from bench.cluster.board_classes import load_board
+from bench.common.paths import CONF
+from bench.common.student_t import NORMAL
+from bench.common.user_error import UserError
+from bench.energy.calibration.waiting_power import Order, result, table
+from bench.energy.calibration.waiting_ranks import State, order_of, states
 from tests import mpirun
 from tests.energy.live import LiveRapl, Ranks
 
@@ -102,7 +102,10 @@ BAD_LINES = [
     ("--source shelly", "energy.source=shelly is a meter"),
     ("--source rapl,auto", "energy.source=auto stands alone"),
     ("--source rapl --root /nowhere", "localhost: energy=rapl cannot be read: /nowhere/sys/class/powercap does not exist"),
-    ("--ranks two", "argument --ranks: invalid int value: 'two'; see python -m bench.calibrate waiting --help"),
+    (
+        "--ranks two",
+        "argument --ranks: invalid int value: 'two'; see python -m bench.calibrate waiting --help",
+    ),
     ("--mpirun /no/mpirun", "mpirun is missing (/no/mpirun); install it"),
     ("--calibration /nowhere", "energy.calibration=/nowhere holds no calibration"),
 ]
@@ -114,7 +117,7 @@ def test_one_line_for_what_cannot_be_measured(
 ) -> None:
     monkeypatch.setenv("OMPI_ALLOW_RUN_AS_ROOT", "1")
     monkeypatch.setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
-    assert calibrate.main(["waiting", "--seconds", "0.2", "--out", str(tmp_path / "w.json"), *line.split()]) == 2
+    assert calibrate_command.main(["waiting", "--seconds", "0.2", "--out", str(tmp_path / "w.json"), *line.split()]) == 2
     told = capsys.readouterr().err.splitlines()
     assert told[-1].startswith(f"error: {said}")
     assert [row for row in told if "error" in row] == told[-1:]

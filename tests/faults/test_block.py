@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from bench.energy.parts import Cover, find_cover
-from bench.faults.block import checks, fault_block
-from bench.faults.surviving import Lived, Span
+from bench.faults.fault_block import checks, fault_block
+from bench.faults.recovery import Lived, Span
+from bench.joules.cover import Cover, find_cover
 from strategies.base import check_options, get
-from strategies.models.spec import parameter_count
-from strategies.plan import Plan, StepShape
+from strategies.plan.model_spec import parameter_count
+from strategies.plan.shapes import Plan, StepShape
 from tests.energy.test_summary import counter
 from tests.faults.test_pieces import SPEC
 

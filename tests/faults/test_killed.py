@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.launch.process import survivors
+from bench.launch.supervised_process import survivors
 from tests import mpirun
 
 WORDS = (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bench.errors import UserError
-from bench.faults.pieces import Piece, Transfer, alone, copy_bytes, keepers, pieces, transfers
+from bench.common.user_error import UserError
+from bench.faults.state_pieces import Piece, Transfer, alone, copy_bytes, keepers, pieces, transfers
 from strategies.base import check_options, get
-from strategies.models.spec import ModelSpec, parameter_count, parameters
-from strategies.placement import Placement
-from strategies.plan import StepShape
+from strategies.plan.model_spec import ModelSpec, parameter_count, parameters
+from strategies.plan.placement import Placement
+from strategies.plan.shapes import StepShape
 
 SPEC = ModelSpec(
     "gpt2-test", "gpt2", 37, 24, 4, 12, 12, 36, 16, True, "layer", "pre", "learned", "gelu_tanh", "lm",

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from bench.errors import UserError
-from bench.faults.settings import plan_after
-from bench.launch.hosts import Host
+from bench.cluster.inventory import Host
+from bench.common.user_error import UserError
+from bench.faults.fault_settings import plan_after
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5
 from bench.launch.slurm import Srun
-from bench.placing import hosts_of
-from strategies.errors import PlanError
+from bench.training.rank_setup import hosts_of
+from strategies.common.plan_error import PlanError
 from tests.app.test_resume import resolve as resolve_tiny
 
 
@@ -77,7 +77,7 @@ def test_options_of_the_survivors(tmp_path: Path) -> None:
 
 
 def test_launchers_whose_jobs_end_with_a_rank() -> None:
-    job = Job(2, [Host("a", 1), Host("b", 1)], Path("hosts"), "bench.worker", [], survives=True)
+    job = Job(2, [Host("a", 1), Host("b", 1)], Path("hosts"), "bench.run.worker", [], survives=True)
     line = OpenMPI5("mpirun").command(job)
     assert line[line.index("--with-ft") + 1] == "ulfm"
     assert line[line.index("coll") + 1] == "^han"
@@ -85,5 +85,5 @@ def test_launchers_whose_jobs_end_with_a_rank() -> None:
         with pytest.raises(UserError, match=r"^fault\.rank needs Open MPI 5, whose jobs can outlive a rank") as caught:
             launcher.command(job)
         assert launcher.name in str(caught.value)
-    plain = OpenMPI5("mpirun").command(Job(2, [Host("a", 1)], Path("hosts"), "bench.worker", []))
+    plain = OpenMPI5("mpirun").command(Job(2, [Host("a", 1)], Path("hosts"), "bench.run.worker", []))
     assert "--with-ft" not in plain

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.imports import add_arguments, import_verb
-from analysis.records import load_study
-from bench.record.statistics import median_interval
-from bench.record.writer import EVENT_TYPES, write_json
+from analysis.study.study import load_study
+from bench.common.atomic_files import EVENT_TYPES, write_json
+from bench.common.median_interval import median_interval
 from tests.records import make_record
 
 STARTED = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=timezone.utc)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.imports import codecarbon, times
-from analysis.imports.readings import Asked
-from bench.errors import UserError
+from analysis.imports import civil_times, codecarbon
+from analysis.imports.meter_log import Asked
+from bench.common.user_error import UserError
 from tests.imports.studies import STARTED, only, point, run, write_study
 
 HEADER = (
@@ -20,7 +20,7 @@ HEADER = (
     "cpu_utilization_percent,gpu_utilization_percent,ram_utilization_percent,ram_used_gb,on_cloud,pue,wue"
 )
 J_PER_KWH = 3.6e6
-UTC = Asked(zone=times.zone_of("UTC"))
+UTC = Asked(zone=civil_times.zone_of("UTC"))
 
 
 def write_emissions(
@@ -59,7 +59,7 @@ def test_the_begin_is_found_between_whole_seconds(tmp_path: Path) -> None:
     """Every row cuts its time to the second. The tracker began at 55.9 s and wrote a row every 0.3 s, so at all ten tenths of a
     second: it began between 55.9 s and 56.0 s, and the middle of that is taken."""
     (found,) = codecarbon.read(write_emissions(tmp_path / "emissions.csv", every_s=0.3), UTC).readings
-    begin_ns, _ = times.started_ns("2026-03-01T11:59:55.95+00:00")
+    begin_ns, _ = civil_times.started_ns("2026-03-01T11:59:55.95+00:00")
     assert int(found.t_ns[0]) == pytest.approx(begin_ns, abs=10)
     assert found.known_ns == pytest.approx(50_000_000, abs=10)
     assert np.diff(found.t_ns).tolist() == pytest.approx([0.3e9] * (len(found.t_ns) - 1), abs=2)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.imports import timeline
-from analysis.records import load_study
+from analysis.imports import run_timeline
+from analysis.study.study import load_study
 from bench.record.schema import problem
 from tests.imports.studies import (
     BOTH,
@@ -116,7 +116,7 @@ def test_energy_of_phases_follows_the_ranks(tmp_path: Path) -> None:
 
 def test_states_are_those_of_the_ledger(tmp_path: Path) -> None:
     """Events read back say the same as the entries that they were written from."""
-    from bench import states
+    from bench.timeline import rank_states
     from strategies.comm.ledger import Entry
 
     rows = events(2)
@@ -126,9 +126,9 @@ def test_states_are_those_of_the_ledger(tmp_path: Path) -> None:
         about = [row[key] for key in ("step", "kind", "axis", "op", "phase", "payload_bytes")]
         match = tuple(row["match"].split())
         entries[row["rank"]].append(Entry(*about, 0.0, row["t0_s"], row["t1_s"], row["thread"], match))
-    found = states.rank_states(entries, lambda _, t_s: t_s)
-    expected = {rank: states.stretches(entries[rank], found[rank], rank, lambda _, t_s: t_s) for rank in entries}
-    assert timeline.stretches(point(), timeline.read_events(tmp_path)) == (expected, None)
+    found = rank_states.rank_states(entries, lambda _, t_s: t_s)
+    expected = {rank: rank_states.stretches(entries[rank], found[rank], rank, lambda _, t_s: t_s) for rank in entries}
+    assert run_timeline.stretches(point(), run_timeline.read_events(tmp_path)) == (expected, None)
     assert expected[0]["wait"]
 
 
@@ -213,18 +213,17 @@ def test_replication_has_joules_where_its_time_is_told(tmp_path: Path) -> None:
 
 def test_rests_are_told_or_follow_from_the_configuration(tmp_path: Path) -> None:
     record = point()
-    assert timeline.rests(record, tmp_path) == [(20.0, 20.0), (20.0, 20.0)]
+    assert run_timeline.rests(record, tmp_path) == [(20.0, 20.0), (20.0, 20.0)]
     (tmp_path / "config.json").write_text('{"idle_s": 0.4}')
-    assert timeline.rests(record, tmp_path) == [(2.5, 2.9), (2.9, 2.9)]
+    assert run_timeline.rests(record, tmp_path) == [(2.5, 2.9), (2.9, 2.9)]
     record["time"]["idle"] = [{"start_s": 3.0, "end_s": 9.0}, {"start_s": 82.0, "end_s": 88.0}]
-    assert timeline.rests(record, tmp_path) == [(3.0, 9.0), (82.0, 88.0)]
+    assert run_timeline.rests(record, tmp_path) == [(3.0, 9.0), (82.0, 88.0)]
 
 
 def test_needs_neither_torch_nor_mpi() -> None:
-    """A laptop reads logs. (bench.states must not import strategies when it runs.)"""
-    code = (
-        "import sys, analysis.imports.verb; print([m for m in ('torch', 'mpi4py', 'hydra', 'strategies') if m in sys.modules])"
-    )
+    """A laptop reads logs. (bench.timeline.rank_states must not import strategies when it runs.)"""
+    heavy = ("torch", "mpi4py", "hydra", "strategies")
+    code = f"import sys, analysis.imports.import_command; print([m for m in {heavy} if m in sys.modules])"
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.imports import perun, times
-from analysis.imports.readings import Asked
-from bench.errors import UserError
+from analysis.imports import civil_times, perun
+from analysis.imports.meter_log import Asked
+from bench.common.user_error import UserError
 from tests.imports.studies import STARTED, check_of, only, point, run, write_study
 
 h5py = pytest.importorskip("h5py", reason="h5py is of the extra 'import'")
 
-UTC = Asked(zone=times.zone_of("UTC"))
+UTC = Asked(zone=civil_times.zone_of("UTC"))
 APP, MULTI_RUN, RUN, NODE, GROUP, SENSOR = range(1, 7)
 RANGE_UJ = 262_143_328_850
 
@@ -91,7 +91,7 @@ def test_counters_are_read_and_not_the_watts_made_of_them(tmp_path: Path) -> Non
         "ram_0_dram": ("counter", RANGE_UJ),
         "CUDA:0_POWER": ("power", None),
     }
-    begin_ns, _ = times.started_ns((STARTED - timedelta(seconds=7)).isoformat())
+    begin_ns, _ = civil_times.started_ns((STARTED - timedelta(seconds=7)).isoformat())
     assert found.t_ns[:3].tolist() == [begin_ns, begin_ns + 10**9, begin_ns + 2 * 10**9]
     assert [channel.lsb for channel in found.channels] == pytest.approx([1, 1000, 1])
     assert found.raw[5].tolist() == [RANGE_UJ - 360_000_000, 1_000_000, 5_000_000]

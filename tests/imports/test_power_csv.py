@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.imports import power_csv, times
-from analysis.imports.readings import Asked
-from bench.errors import UserError
+from analysis.imports import civil_times, power_csv
+from analysis.imports.meter_log import Asked
+from bench.common.user_error import UserError
 
 NOON = 1_772_366_400 * 10**9  # 2026-03-01 12:00:00 UTC
 ASKED = Asked(level="wall")
@@ -33,8 +33,8 @@ def test_the_constant_is_noon() -> None:
     [
         ("2026-03-01T12:00:00Z", "2026-03-01T12:00:02Z", 10**9, {}),
         ("2026-03-01T13:00:00.00+01:00", "2026-03-01T13:00:02.00+01:00", 10**7, {}),
-        ("2026-03-01 13:00:00.000", "2026-03-01 13:00:02.000", 10**6, {"zone": times.zone_of("Europe/Berlin")}),
-        ("2026-03-01T13:00:00.000", "2026-03-01T13:00:02.000", 10**6, {"zone": times.zone_of("+01:00")}),
+        ("2026-03-01 13:00:00.000", "2026-03-01 13:00:02.000", 10**6, {"zone": civil_times.zone_of("Europe/Berlin")}),
+        ("2026-03-01T13:00:00.000", "2026-03-01T13:00:02.000", 10**6, {"zone": civil_times.zone_of("+01:00")}),
         ("1772366400", "1772366402", 10**9, {}),
         ("1772366400.000", "1772366402.000", 10**6, {}),
         ("1.7723664e9", "1.772366402e9", 10**9, {}),
@@ -54,9 +54,9 @@ def test_times(tmp_path: Path, first: str, second: str, known_ns: int, how: dict
 
 
 def test_a_start_may_be_local(tmp_path: Path) -> None:
-    assert times.moment_ns("--start", "2026-03-01T13:00:00", times.zone_of("Europe/Berlin")) == NOON
-    assert times.started_ns("2026-03-01T12:00:00.250000+00:00") == (NOON + 250_000_000, True)
-    assert times.started_ns("2026-03-01T12:00:00+00:00") == (NOON, False)
+    assert civil_times.moment_ns("--start", "2026-03-01T13:00:00", civil_times.zone_of("Europe/Berlin")) == NOON
+    assert civil_times.started_ns("2026-03-01T12:00:00.250000+00:00") == (NOON + 250_000_000, True)
+    assert civil_times.started_ns("2026-03-01T12:00:00+00:00") == (NOON, False)
 
 
 def test_columns_units_and_blanks(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_columns_that_are_asked_for(tmp_path: Path) -> None:
         ("time,a\nnan,1\n", {}, "column time: nan is no time"),
         (
             "time,a\n2026-10-25T02:30:00,1\n2026-10-25T02:30:01,1\n",
-            {"zone": times.zone_of("Europe/Berlin")},
+            {"zone": civil_times.zone_of("Europe/Berlin")},
             "the clocks were changed in between, so local times have no one meaning",
         ),
     ],

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.figures import FIGURES
-from analysis.records import load_study
-from analysis.style import IEEE, close
-from bench.errors import UserError
+from analysis.plotting.figure_style import IEEE, close
+from analysis.study.study import load_study
+from bench.common.user_error import UserError
 from tests.imports.studies import (
     BOTH,
     check_of,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from bench.boards import SET, load_board, mode_of, power_of, table
-from bench.errors import UserError
-from bench.links import load_link
+from bench.cluster.board_classes import SET, load_board, mode_of, power_of, table
+from bench.cluster.network_links import load_link
+from bench.common.user_error import UserError
 
 PROJECT = Path(__file__).resolve().parents[2]
 BOARDS, LINKS = PROJECT / "conf/board", PROJECT / "conf/link"

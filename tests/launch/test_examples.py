@@ -9,37 +9,38 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
-from bench import composing, config
-from bench.energy.meters import read_meters, read_others
-from bench.energy.settings import energy_settings
-from bench.launch.hosts import Host, read_inventory
+from bench.cluster.inventory import Host, read_inventory
+from bench.common import paths
+from bench.energy.sampling.energy_settings import energy_settings
+from bench.energy.sampling.inventory_meters import read_meters, read_others
 from bench.launch.mpirun import OpenMPI5
+from bench.point import hydra_compose, resolved_point
 from tests.launch.test_inventory import job
 
 REAL = {"four-orin-nano": 4, "mixed-jetson": 3, "four-pi5": 4, "two-x86": 2, "two-boards": 2}
-CLUSTERS = sorted(path.stem for path in (config.CONF / "cluster").glob("*.yaml") if path.stem != "slurm")
+CLUSTERS = sorted(path.stem for path in (paths.CONF / "cluster").glob("*.yaml") if path.stem != "slurm")
 
 
 def composed(name: str) -> dict[str, Any]:
-    composing.register_strategies()
-    composing.register_energy()
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
-        return composing.to_plain(compose("config", overrides=[f"cluster={name}"]))
+    hydra_compose.register_strategies()
+    hydra_compose.register_energy()
+    with initialize_config_dir(str(paths.CONF), version_base="1.3"):
+        return hydra_compose.to_plain(compose("config", overrides=[f"cluster={name}"]))
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_every_cluster_can_be_used(name: str) -> None:
     plain = composed(name)
-    block, boards = config.cluster_of(plain)
+    block, boards = resolved_point.cluster_of(plain)
     assert block["name"] == name
     assert all(host["board"] in boards for host in block["hosts"])
-    assert block["inventory"] == [host.label for host in read_inventory(config.PROJECT / block["hostfile"], "x").hosts]
-    energy_settings(plain["energy"], block["inventory"], config.hostfile_of(plain) or config.NO_HOSTFILE)
+    assert block["inventory"] == [host.label for host in read_inventory(paths.PROJECT / block["hostfile"], "x").hosts]
+    energy_settings(plain["energy"], block["inventory"], resolved_point.hostfile_of(plain) or resolved_point.NO_HOSTFILE)
 
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_boards(name: str) -> None:
-    block, _ = config.cluster_of(composed(name))
+    block, _ = resolved_point.cluster_of(composed(name))
     hosts = [Host(**host) for host in block["hosts"]]
     assert len(hosts) == REAL[name]
     assert block["interface"] == "192.168.1.0/24"
@@ -50,7 +51,7 @@ def test_real_boards(name: str) -> None:
 @pytest.mark.parametrize("name", REAL)
 def test_meters_in_comments(name: str) -> None:
     """What a reader would take the comment signs from is right too: sources, settings, hosts."""
-    path = Path(config.PROJECT / f"hostfiles/{name}.yaml")
+    path = Path(paths.PROJECT / f"hostfiles/{name}.yaml")
     hosts = [host.label for host in read_inventory(path, "x").hosts]
     lines = path.read_text().splitlines()
     block: list[str] = []

@@ -14,13 +14,14 @@ import psutil
 import pytest
 from hydra import compose, initialize_config_dir
 
-from analysis.labels import labels_of
-from bench import composing, config
-from bench.errors import UserError
-from bench.launch import cluster
-from bench.launch.hosts import Host, read_inventory
+from analysis.study.configuration_labels import labels_of
+from bench.cluster import participants
+from bench.cluster.inventory import Host, read_inventory
+from bench.common import paths
+from bench.common.user_error import UserError
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5, check_emulates, find_mpirun, launcher_for, own_environment
-from bench.record.point import point_block
+from bench.point import hydra_compose, resolved_point
+from bench.record.point_block import point_block
 from tests import mpirun
 from tests.records import make_record
 
@@ -30,13 +31,13 @@ HOSTS = [Host("10.0.0.1", 1, "a", user="pi"), Host("10.0.0.2", 2, "a", env={"OMP
 
 def job(**changes: Any) -> Job:
     values = {
-        "ranks": 3, "hosts": HOSTS, "hostfile": Path("/p/hostfile"), "module": "bench.worker", "arguments": ["/p/config.json"],
-        "environment": {"BENCH_RUN_ID": "x"}, "python": "/v/bin/python",
+        "ranks": 3, "hosts": HOSTS, "hostfile": Path("/p/hostfile"), "module": "bench.run.worker",
+        "arguments": ["/p/config.json"], "environment": {"BENCH_RUN_ID": "x"}, "python": "/v/bin/python",
     }  # fmt: skip
     return Job(**{**values, **changes})
 
 
-WORKER = ["/v/bin/python", "-m", "mpi4py", "-m", "bench.worker", "/p/config.json"]
+WORKER = ["/v/bin/python", "-m", "mpi4py", "-m", "bench.run.worker", "/p/config.json"]
 LINKS = ["--mca", "btl_tcp_links", "2"]
 ALIKE = [Host("10.0.0.1", 1, "a", user="pi"), Host("10.0.0.2", 2, "a")]
 
@@ -146,12 +147,12 @@ def names(found: list[dict[str, Any]]) -> list[str]:
 
 def test_who_takes_part_and_in_which_order() -> None:
     hosts = dicts("a", "b", "c")
-    assert names(cluster.chosen(hosts, None, None)) == ["a", "b", "c"]
-    assert names(cluster.chosen(hosts, None, "reverse")) == ["c", "b", "a"]
-    assert names(cluster.chosen(hosts, None, ["b", "c", "a"])) == ["b", "c", "a"]
-    assert names(cluster.chosen(hosts, ["c", "a"], None)) == ["a", "c"]  # the order is cluster.order's to say
-    assert names(cluster.chosen(hosts, ["a", "c"], ["c", "a"])) == ["c", "a"]
-    assert names(cluster.chosen(hosts, ["a", "c"], "reverse")) == ["c", "a"]
+    assert names(participants.chosen(hosts, None, None)) == ["a", "b", "c"]
+    assert names(participants.chosen(hosts, None, "reverse")) == ["c", "b", "a"]
+    assert names(participants.chosen(hosts, None, ["b", "c", "a"])) == ["b", "c", "a"]
+    assert names(participants.chosen(hosts, ["c", "a"], None)) == ["a", "c"]  # the order is cluster.order's to say
+    assert names(participants.chosen(hosts, ["a", "c"], ["c", "a"])) == ["c", "a"]
+    assert names(participants.chosen(hosts, ["a", "c"], "reverse")) == ["c", "a"]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_who_takes_part_and_in_which_order() -> None:
 )
 def test_a_bad_choice_ends_in_one_line(taken: Any, order: Any, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
-        cluster.chosen(dicts("a", "b", "board"), taken, order)
+        participants.chosen(dicts("a", "b", "board"), taken, order)
     assert "\n" not in str(caught.value)
 
 
@@ -188,7 +189,7 @@ def test_a_bad_choice_ends_in_one_line(taken: Any, order: Any, message: str) -> 
 )
 def test_a_bad_block_ends_in_one_line(block: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
-        cluster.checked(block)
+        participants.checked(block)
     assert "\n" not in str(caught.value)
 
 
@@ -197,21 +198,21 @@ def test_passwords_of_meters_are_forwarded_by_name() -> None:
         "cluster": {"forward": ["B", "A"]},
         "energy": {"meters": {"p": {"password_env": "PLUG"}, "q": {"password_env": "ELSEWHERE"}, "r": {}}},
     }
-    assert cluster.forwarded(point, {"A": "1", "B": "2", "PLUG": "hush"}) == ["A", "B", "PLUG"]
+    assert participants.forwarded(point, {"A": "1", "B": "2", "PLUG": "hush"}) == ["A", "B", "PLUG"]
     with pytest.raises(UserError, match=r"cluster\.forward names B, which is not set here; export B, or leave it out"):
-        cluster.forwarded(point, {"A": "1"})
-    assert cluster.forwarded({"cluster": {}}, {}) == []
+        participants.forwarded(point, {"A": "1"})
+    assert participants.forwarded({"cluster": {}}, {}) == []
 
 
 def resolved(tmp_path: Path, *words: str) -> dict[str, Any]:
-    composing.register_strategies()
-    composing.register_energy()
+    hydra_compose.register_strategies()
+    hydra_compose.register_energy()
     path = tmp_path / "hosts.yaml"
     path.write_text("hosts:\n" + "".join(f"  - {{address: 10.0.0.{n}, name: b{n}}}\n" for n in (1, 2, 3)))
     fixed = ["strategy=data", "model=gpt2-tiny", "task=lm", "energy=none", f"cluster.hostfile={path}"]
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
-        plain = composing.to_plain(compose("config", overrides=[*fixed, *words]))
-    return config.resolve(plain, None, tmp_path / "results")
+    with initialize_config_dir(str(paths.CONF), version_base="1.3"):
+        plain = hydra_compose.to_plain(compose("config", overrides=[*fixed, *words]))
+    return resolved_point.resolve(plain, None, tmp_path / "results")
 
 
 def test_the_order_is_a_part_of_the_meaning_and_of_the_record(tmp_path: Path) -> None:
@@ -236,12 +237,12 @@ def test_the_order_is_a_part_of_the_meaning_and_of_the_record(tmp_path: Path) ->
 
 
 def test_emulated_boards_keep_their_speed_whoever_takes_part(tmp_path: Path) -> None:
-    composing.register_strategies()
-    composing.register_energy()
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+    hydra_compose.register_strategies()
+    hydra_compose.register_energy()
+    with initialize_config_dir(str(paths.CONF), version_base="1.3"):
         words = ["cluster=emulated4", "cluster.hosts=[pi-4,pi-2]", "cluster.order=reverse"]
-        plain = composing.to_plain(compose("config", overrides=words))
-    block, _ = config.cluster_of(plain)
+        plain = hydra_compose.to_plain(compose("config", overrides=words))
+    block, _ = resolved_point.cluster_of(plain)
     assert names(block["hosts"]) == ["pi-4", "pi-2"]
     assert [board["name"] for board in block["emulated"]["boards"]] == ["pi-1", "pi-2", "pi-3", "pi-4"]
 

@@ -10,24 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UserError
-from bench.launch.hosts import Emulation, Host, check_slots, read_inventory
+from bench.cluster.inventory import Emulation, Host, check_slots, read_inventory
+from bench.common.user_error import UserError
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5, dialect, find_mpirun, launcher_for, own_environment
-from bench.launch.process import RUN_ID, run, survivors, telling_line
+from bench.launch.supervised_process import RUN_ID, run, survivors, telling_line
 
 BOARDS = [Host("10.0.0.1", 1, "a"), Host("10.0.0.2", 2, "a")]
 
 
 def job(**changes: object) -> Job:
     values = {
-        "ranks": 3, "hosts": BOARDS, "hostfile": Path("/p/hostfile"), "module": "bench.worker", "arguments": ["/p/config.json"],
-        "environment": {"BENCH_RUN_ID": "x"}, "python": "/v/bin/python",
+        "ranks": 3, "hosts": BOARDS, "hostfile": Path("/p/hostfile"), "module": "bench.run.worker",
+        "arguments": ["/p/config.json"], "environment": {"BENCH_RUN_ID": "x"}, "python": "/v/bin/python",
     }  # fmt: skip
     return Job(**{**values, **changes})  # type: ignore[arg-type]
 
 
 LINKS = ["--mca", "btl_tcp_links", "2"]  # between hosts
-WORKER = ["/v/bin/python", "-m", "mpi4py", "-m", "bench.worker", "/p/config.json"]
+WORKER = ["/v/bin/python", "-m", "mpi4py", "-m", "bench.run.worker", "/p/config.json"]
 
 
 def test_open_mpi_5() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.launch import process
+from bench.launch import supervised_process
 from bench.launch.mpirun import find_mpirun
 from tests import mpirun
 
@@ -27,13 +27,13 @@ def after_a_killed_one(tmp_path: Path) -> list[str]:
 def test_files_left_by_a_killed_mpirun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command, log = after_a_killed_one(tmp_path), tmp_path / "log"
     env = mpirun.environment(TMPDIR=str(tmp_path))
-    del env[process.SESSIONS]
-    outcome = process.run(command, log, 60, "leftovers", tmp_path, env)
+    del env[supervised_process.SESSIONS]
+    outcome = supervised_process.run(command, log, 60, "leftovers", tmp_path, env)
     assert (outcome.status, outcome.exit_code) == ("ended", 0), outcome.log_tail
     (line,) = [line for line in outcome.log_tail if line.startswith("files in ")]
     assert "edgejoule-mpirun-" in line
     assert not Path(line.removeprefix("files in ")).parent.exists()
-    monkeypatch.setattr(process, "SESSIONS", "SOME_OTHER_VARIABLE")  # what happens without: it is not for nothing
-    outcome = process.run(command, log, 60, "leftovers", tmp_path, env)
+    monkeypatch.setattr(supervised_process, "SESSIONS", "SOME_OTHER_VARIABLE")  # what happens without: it is not for nothing
+    outcome = supervised_process.run(command, log, 60, "leftovers", tmp_path, env)
     assert outcome.exit_code != 0
     assert "listener thread failed to start" in "\n".join(outcome.log_tail)

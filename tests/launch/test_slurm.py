@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bench.errors import UserError
-from bench.launch import cluster
-from bench.launch.hosts import Host
+from bench.cluster import participants
+from bench.cluster.inventory import Host
+from bench.common.user_error import UserError
 from bench.launch.mpirun import Job, find_mpirun
 from bench.launch.slurm import Srun, counts, expand, hosts_of
 from tests import mpirun
@@ -69,12 +69,13 @@ def test_hosts_of_an_allocation() -> None:
 def job(**changes: Any) -> Job:
     values = {
         "ranks": 3, "hosts": [Host("n1", 2, threads=4), Host("n2", 2, threads=4)], "hostfile": Path("/p/hostfile"),
-        "module": "bench.worker", "arguments": ["/p/config.json"], "environment": {"BENCH_RUN_ID": "x"}, "python": "/v/python",
+        "module": "bench.run.worker", "arguments": ["/p/config.json"],
+        "environment": {"BENCH_RUN_ID": "x"}, "python": "/v/python",
     }  # fmt: skip
     return Job(**{**values, **changes})
 
 
-WORKER = ["/v/python", "-m", "mpi4py", "-m", "bench.worker", "/p/config.json"]
+WORKER = ["/v/python", "-m", "mpi4py", "-m", "bench.run.worker", "/p/config.json"]
 
 
 def test_the_srun_line() -> None:
@@ -112,12 +113,12 @@ def test_what_srun_cannot(changes: dict[str, Any], message: str) -> None:
 def test_another_allocation_is_the_same_point() -> None:
     """A scheduler gives other nodes the next day: a sweep goes on there. Their order still counts."""
     first, next_day = (
-        cluster.meaning({"allocation": "slurm", "inventory": names, "hosts": [Host(name, 2).to_dict() for name in names]})
+        participants.meaning({"allocation": "slurm", "inventory": names, "hosts": [Host(name, 2).to_dict() for name in names]})
         for names in (["n1", "n2"], ["n7", "n9"])
     )
     assert first == next_day
     turned = {"allocation": "slurm", "inventory": ["n1", "n2"], "hosts": [Host(name, 2).to_dict() for name in ("n2", "n1")]}
-    assert cluster.meaning(turned) != first
+    assert participants.meaning(turned) != first
 
 
 def bench(folder: Path, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:

@@ -20,9 +20,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import PROJECT
-from bench.testbed import app, apply
-from bench.testbed.state import agent_command
+from bench.common.paths import PROJECT
+from bench.emulation import lifecycle
+from bench.emulation.state_files import agent_command
+from bench.testbed import testbed_command
 from tests import mpirun
 from tests.testbed.real import Boards
 
@@ -63,8 +64,8 @@ class Shelf:
 def shelf(folder: Path, before: Sequence[str] = ()) -> Iterator[Shelf]:
     """Two hosts with an ssh server each; ``before`` goes in front of the server's command."""
     with Boards.of(folder, 2, more=", compute: unlimited") as boards, ExitStack() as stack:
-        testbed = app.wanted(boards.words)[0]
-        apply.up(testbed)
+        testbed = testbed_command.wanted(boards.words)[0]
+        lifecycle.up(testbed)
         addresses = [boards.address(number) for number in (1, 2)]
         keys(folder, addresses)
         for number, address in enumerate(addresses, 1):
@@ -156,6 +157,8 @@ def test_push_brings_the_project(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count("PASS") == 2 + 1  # each host, and the sum
         for number in (0, 1):
-            assert hosts.ssh(number, "cat", str(PROJECT / "bench/worker.py")) == (PROJECT / "bench/worker.py").read_text()
+            assert (
+                hosts.ssh(number, "cat", str(PROJECT / "bench/run/worker.py")) == (PROJECT / "bench/run/worker.py").read_text()
+            )
             assert ".git" not in hosts.ssh(number, "ls", "-a", str(PROJECT)).split()
         assert hosts.ssh(0, "hostname") == "b1\n"

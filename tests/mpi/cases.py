@@ -13,9 +13,9 @@ from mpi4py import MPI
 from strategies.base import Batch, Strategy, check_options, registered
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
-from strategies.models.checkpoint import WeightLoader
-from strategies.models.spec import ModelSpec
-from strategies.plan import AXES, MeshShape, StepShape
+from strategies.models.pretrained_weights import WeightLoader
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.shapes import AXES, MeshShape, StepShape
 
 BERT = ModelSpec(
     "bert-test", "bert", 37, 24, 4, 12, 12, 36, 16, False, "layer", "post", "learned", "gelu", "classifier",

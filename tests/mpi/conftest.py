@@ -9,11 +9,11 @@ import pytest
 import torch
 from mpi4py import MPI
 
-from strategies.models import checkpoint
+from strategies.models import pretrained_weights
 
 torch.set_num_threads(1)
 # Models this narrow need larger weights than 0.02, or attention is flat and the gradients of q and k vanish.
-checkpoint.INIT_STD = 0.3
+pretrained_weights.INIT_STD = 0.3
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from mpi4py import MPI
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.models.layers import Context
-from strategies.models.spec import ModelSpec
-from strategies.parts import ring, spread
-from strategies.placement import Placement, place
-from strategies.plan import MeshShape, StepShape, merge
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.placement import Placement, place
+from strategies.plan.shapes import MeshShape, StepShape, merge
+from strategies.step import ring_attention, sequence_attention
 
 BATCH, WIDTH = 4, 3
 # fp64: sums over 13 keys and three elements of numbers of order 1, in another order than one process sums them.
@@ -86,7 +86,7 @@ def calls() -> list[Call]:
     found = []
     for heads, kv_heads in HEADS.values():
         for shares in (None, UNEVEN):
-            for attention in spread.KINDS:
+            for attention in sequence_attention.KINDS:
                 found.append(Call(attention, True, heads, kv_heads, shares))
                 found += [Call(attention, False, heads, kv_heads, shares, padded) for padded in (False, True)]
     return found
@@ -126,7 +126,7 @@ def spread_out(call: Call, comm: MPI.Intracomm, wait: str = "spin") -> tuple[lis
     own = positions(call, comm.Get_size(), comm.Get_rank())
     *qkv, gradient = (x.transpose(1, 2)[:, own].transpose(1, 2) for x in inputs(call))
     q, k, v = (x.requires_grad_() for x in qkv)
-    attention = spread.spread_of(placement, mesh, call.options)
+    attention = sequence_attention.spread_of(placement, mesh, call.options)
     with ledger.during("forward"):
         out = attention.attend(q, k, v, call.context(placement[comm.Get_rank()]))
     with ledger.during("backward"):
@@ -148,13 +148,13 @@ def test_equals_attention_over_the_whole_sequence(call: Call, comm: MPI.Intracom
     the planned bytes, of which the same call must send exactly as many."""
     found, ledger = spread_out(call, comm)
     assert_equal(found, whole(call), positions(call, comm.Get_size(), comm.Get_rank()))
-    planned = merge(spread.volumes(call.spec, call.shape, call.placement(comm.Get_size()), call.options))
+    planned = merge(sequence_attention.volumes(call.spec, call.shape, call.placement(comm.Get_size()), call.options))
     attention = {v.key: v.payload_bytes for v in planned if v.op != "all_reduce"}  # that is the pooling of a classifier
     assert len(attention) == 2
     assert dict(comm.allreduce(ledger.payload_bytes(-1), op=MPI.SUM)) == attention
 
 
-@pytest.mark.parametrize("attention", spread.KINDS)
+@pytest.mark.parametrize("attention", sequence_attention.KINDS)
 def test_a_polling_rank_computes_the_same(attention: str, comm: MPI.Intracomm) -> None:
     """Protects the buffers of messages under way, which a rank that sleeps between tests holds longer."""
     call = Call(attention, True, 6, 2, UNEVEN)
@@ -162,7 +162,7 @@ def test_a_polling_rank_computes_the_same(attention: str, comm: MPI.Intracomm) -
     assert all(torch.equal(s, p) for s, p in zip(spinning, polling, strict=True))
 
 
-@pytest.mark.parametrize("attention", spread.KINDS)
+@pytest.mark.parametrize("attention", sequence_attention.KINDS)
 def test_foreign_strides_do_not_matter(attention: str, comm: MPI.Intracomm) -> None:
     """Heads whose elements do not lie side by side, and a gradient that is one number for all: what the kernel for the
     CPU would read past."""
@@ -171,7 +171,7 @@ def test_foreign_strides_do_not_matter(attention: str, comm: MPI.Intracomm) -> N
     mesh = Mesh(comm, MeshShape(sequence=comm.Get_size()), Ledger())
     q, k, v = (x[:, :, own].mT.contiguous().mT.requires_grad_() for x in inputs(call)[:3])
     assert q.stride(-1) != 1
-    out = spread.spread_of(placement, mesh, call.options).attend(q, k, v, call.context(placement[comm.Get_rank()]))
+    out = sequence_attention.spread_of(placement, mesh, call.options).attend(q, k, v, call.context(placement[comm.Get_rank()]))
     out.sum().backward()
     whole_q, whole_k, whole_v = (x.clone().requires_grad_() for x in inputs(call)[:3])
     expected = F.scaled_dot_product_attention(whole_q, whole_k, whole_v)
@@ -199,13 +199,13 @@ def test_bytes_of_one_call_are_the_published_formulas(comm: MPI.Intracomm) -> No
 
 def test_a_causal_ring_computes_no_masked_block(comm: MPI.Intracomm, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every step but the first is two of the four pairs of blocks, without a mask: all ranks have the same work."""
-    done, real = [], ring.block_forward
+    done, real = [], ring_attention.block_forward
 
     def counted(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: Any, causal: bool) -> Any:
         done.append((q.shape[2] * k.shape[2], causal))
         return real(q, k, v, mask, causal)
 
-    monkeypatch.setattr(ring, "block_forward", counted)
+    monkeypatch.setattr(ring_attention, "block_forward", counted)
     spread_out(Call("ring", True, 6, 6, seq=24), comm)
     own = 24 // comm.Get_size()
     assert done == [(own * own, True), *[(own * own // 2, False)] * (comm.Get_size() - 1)]
@@ -219,7 +219,12 @@ class Elsewhere(torch.Tensor):
 
 def on_a_gpu(patch: pytest.MonkeyPatch) -> list[str]:
     """The ring's blocks go the way of GPUs from here on. Returns the list of those that did, as it grows."""
-    forward, backward, scores, went = ring.block_forward, ring.block_backward, ring._scores, list[str]()
+    forward, backward, scores, went = (
+        ring_attention.block_forward,
+        ring_attention.block_backward,
+        ring_attention._scores,
+        list[str](),
+    )
 
     def plain(found: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         return tuple(x.as_subclass(torch.Tensor) for x in found)
@@ -234,9 +239,9 @@ def on_a_gpu(patch: pytest.MonkeyPatch) -> list[str]:
         went.append("scores")
         return scores(*given)
 
-    patch.setattr(ring, "block_forward", block_forward)
-    patch.setattr(ring, "block_backward", block_backward)
-    patch.setattr(ring, "_scores", counted)
+    patch.setattr(ring_attention, "block_forward", block_forward)
+    patch.setattr(ring_attention, "block_backward", block_backward)
+    patch.setattr(ring_attention, "_scores", counted)
     return went
 
 
@@ -255,13 +260,13 @@ def test_one_block_by_mathematics_equals_the_kernel(how: str, comm: MPI.Intracom
     keys = 5 if how == "causal" else 7
     q, gradient, out = (drawn(seed, 2, 5) for seed in (1, 2, 3))
     k, v = drawn(4, 2, keys), drawn(5, 2, keys)
-    mask = torch.where(padding(keys), 0.0, ring.NOWHERE).double()[:, None, None, :] if how == "padded" else None
-    expected_out, lse = ring.block_forward(q, k, v, mask, how == "causal")
+    mask = torch.where(padding(keys), 0.0, ring_attention.NOWHERE).double()[:, None, None, :] if how == "padded" else None
+    expected_out, lse = ring_attention.block_forward(q, k, v, mask, how == "causal")
     of_all = torch.logaddexp(lse, drawn(6, 2, 5)[..., 0])  # as if other blocks had weight as well
-    expected = [expected_out, lse, *ring.block_backward(gradient, q, k, v, out, of_all, mask, how == "causal")]
+    expected = [expected_out, lse, *ring_attention.block_backward(gradient, q, k, v, out, of_all, mask, how == "causal")]
     went = on_a_gpu(monkeypatch)
-    found = [*ring.block_forward(q, k, v, mask, how == "causal")]
-    found += ring.block_backward(gradient, q, k, v, out, of_all, mask, how == "causal")
+    found = [*ring_attention.block_forward(q, k, v, mask, how == "causal")]
+    found += ring_attention.block_backward(gradient, q, k, v, out, of_all, mask, how == "causal")
     assert len(went) == 2
     for part, full in zip(found, expected, strict=True):
         assert part.shape == full.shape
@@ -272,17 +277,17 @@ def test_a_block_of_padding_has_no_weight(comm: MPI.Intracomm, monkeypatch: pyte
     """Protects against 0/0 in float32, which trainings use: neither the kernel nor the mathematics may give NaN, and
     once merged with a real block, before or after it, nothing is left of the padding."""
     q, k, v = (drawn(seed, 2, 4).float() for seed in (1, 2, 3))
-    nothing = torch.full((BATCH, 1, 1, 4), ring.NOWHERE)
+    nothing = torch.full((BATCH, 1, 1, 4), ring_attention.NOWHERE)
     for kind in ("kernel", "mathematics"):
         if kind == "mathematics":
             on_a_gpu(monkeypatch)
-        real, real_lse = ring.block_forward(q, k, v, None, False)
-        empty, empty_lse = ring.block_forward(q, -k, -v, nothing, False)
+        real, real_lse = ring_attention.block_forward(q, k, v, None, False)
+        empty, empty_lse = ring_attention.block_forward(q, -k, -v, nothing, False)
         assert bool(empty.isfinite().all()), kind
         for first, second in (((real, real_lse), (empty, empty_lse)), ((empty, empty_lse), (real, real_lse))):
             merged, lse = (x.clone() for x in first)
-            ring._merge(merged, lse, *second)
+            ring_attention._merge(merged, lse, *second)
             assert torch.equal(merged, real), kind
             assert torch.equal(lse, real_lse), kind
-        gradients = ring.block_backward(torch.ones_like(q), q, -k, -v, real, real_lse, nothing, False)
+        gradients = ring_attention.block_backward(torch.ones_like(q), q, -k, -v, real, real_lse, nothing, False)
         assert all(not x.any() for x in gradients), kind

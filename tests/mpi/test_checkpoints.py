@@ -17,15 +17,15 @@ import torch
 from cases import BATCH, DEVICE, MODELS, SEQ, Case, make_batch, meshes, variants, worst_error
 from mpi4py import MPI
 
-from bench.training import make_optimizer
+from bench.training.trainer import make_optimizer
 from strategies.base import Strategy, check_options, registered
-from strategies.checkpoints import Checkpoint, resume, save
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
-from strategies.errors import PlanError
-from strategies.models.checkpoint import WeightLoader
-from strategies.models.spec import ModelSpec
-from strategies.plan import MeshShape, StepShape
+from strategies.common.plan_error import PlanError
+from strategies.models.pretrained_weights import WeightLoader
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.shapes import MeshShape, StepShape
+from strategies.step.training_checkpoint import Checkpoint, resume, save
 
 BEFORE, AFTER = 3, 2
 TRAIN = {"lr": 0.01, "weight_decay": 0.1}

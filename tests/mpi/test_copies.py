@@ -8,17 +8,17 @@ from cases import BATCH, DEVICE, MODELS, SEQ, Case
 from mpi4py import MPI
 from test_checkpoints import AFTER, BEFORE, EPSILON, TOLERANCE, TRAIN, Training, pairs, uninterrupted
 
-from bench.errors import UserError
-from bench.faults.copies import Copies, restore
-from bench.faults.pieces import copy_bytes
-from bench.faults.settings import plan_after
-from bench.training import make_optimizer
+from bench.common.user_error import UserError
+from bench.faults.fault_settings import plan_after
+from bench.faults.state_copies import Copies, restore
+from bench.faults.state_pieces import copy_bytes
+from bench.training.trainer import make_optimizer
 from strategies.base import check_options, get
-from strategies.checkpoints import load_states
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
-from strategies.models.spec import parameters
-from strategies.plan import Plan
+from strategies.plan.model_spec import parameters
+from strategies.plan.shapes import Plan
+from strategies.step.training_checkpoint import load_states
 
 
 def cases() -> list[tuple[Case, str]]:

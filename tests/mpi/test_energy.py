@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from mpi4py import MPI
 
-from bench.energy.channel import Channel
-from bench.energy.clock import ClockModel, measure
-from bench.energy.parts import find_cover
-from bench.energy.sampler import Home
-from bench.energy.session import EnergySession
-from bench.energy.summary import Run, summary
-from bench.errors import UserError
+from bench.common.user_error import UserError
+from bench.energy.sampling.energy_session import EnergySession
+from bench.energy.sampling.sampler import Home
+from bench.joules.channel import Channel
+from bench.joules.cover import find_cover
+from bench.joules.energy_block import Run, summary
+from bench.timeline.clock_model import ClockModel, measure
 from tests.energy.simulator import Clock, Phases, S, read
 
 COMM = MPI.COMM_WORLD

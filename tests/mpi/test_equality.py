@@ -10,8 +10,8 @@ from cases import LLAMA, MODELS, Case, cases, reference, train, worst_error
 from mpi4py import MPI
 
 from strategies.base import check_options, get
-from strategies.models.spec import ModelSpec
-from strategies.plan import MeshShape
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.shapes import MeshShape
 
 # fp64 rounding of these models is about 1e-14; a wrong reduction shows at 1e-3 and more (see test_faults.py).
 TOLERANCE = 1e-9

@@ -13,11 +13,12 @@ from mpi4py import MPI
 from strategies.base import check_options, get
 from strategies.comm import collectives
 from strategies.comm.group import Group
-from strategies.composed import Composed
 from strategies.models.layers import Linear
-from strategies.parts import buckets, gradients, ring, runner, stages, ulysses
-from strategies.placement import Placement
-from strategies.plan import MeshShape
+from strategies.plan import gradient_buckets
+from strategies.plan.placement import Placement
+from strategies.plan.shapes import MeshShape
+from strategies.step import gradient_sync, local_runner, pipeline_stage, ring_attention, ulysses_attention
+from strategies.step.composition import Composed
 
 # Five orders above the tolerance of the equality test: a fault must not hide near it.
 FAR = 1e-4
@@ -31,7 +32,7 @@ def missing_copy_in(patch: pytest.MonkeyPatch) -> None:
 
 def missing_gradient_sync(patch: pytest.MonkeyPatch) -> None:
     """Replicas keep their own gradients."""
-    patch.setattr(gradients.Bucket, "reduce", lambda self, group, wire: None)
+    patch.setattr(gradient_sync.Bucket, "reduce", lambda self, group, wire: None)
 
 
 def averaged_gradients(patch: pytest.MonkeyPatch) -> None:
@@ -47,7 +48,7 @@ def averaged_gradients(patch: pytest.MonkeyPatch) -> None:
 
 def scaled_by_micro_batches(patch: pytest.MonkeyPatch) -> None:
     """Each micro-batch divides by its own count: gradients grow with their number."""
-    for kind in (stages.StageRunner, runner.LocalRunner):
+    for kind in (pipeline_stage.StageRunner, local_runner.LocalRunner):
         real = kind.train
 
         def scaled(self: Any, micros: Any, count: int, real: Any = real) -> torch.Tensor:
@@ -73,12 +74,12 @@ def partial_gradients_not_summed(patch: pytest.MonkeyPatch) -> None:
 
 def tied_tables_not_summed(patch: pytest.MonkeyPatch) -> None:
     """Both ends of the pipeline keep their own part of the token table's gradient."""
-    real = buckets.summed_over
+    real = gradient_buckets.summed_over
 
     def own_stage(parameter: Any, at: Placement, placement: Any, spec: Any) -> Any:
         return tuple(r for r in real(parameter, at, placement, spec) if placement[r].stage == at.stage)
 
-    patch.setattr(buckets, "summed_over", own_stage)
+    patch.setattr(gradient_buckets, "summed_over", own_stage)
 
 
 def last_micro_batch_skipped(patch: pytest.MonkeyPatch) -> None:
@@ -96,7 +97,7 @@ def last_micro_batch_skipped(patch: pytest.MonkeyPatch) -> None:
 
 def ring_gradients_stay(patch: pytest.MonkeyPatch) -> None:
     """What other ranks find for my keys and values is lost."""
-    real = ring._add_paired
+    real = ring_attention._add_paired
 
     def only_home(total: torch.Tensor, dk: torch.Tensor, dv: torch.Tensor, context: Any) -> None:
         if float(total.abs().sum()) or not only_home.seen:  # type: ignore[attr-defined]
@@ -104,7 +105,7 @@ def ring_gradients_stay(patch: pytest.MonkeyPatch) -> None:
         only_home.seen = True  # type: ignore[attr-defined]
 
     only_home.seen = False  # type: ignore[attr-defined]
-    patch.setattr(ring, "_add_paired", only_home)
+    patch.setattr(ring_attention, "_add_paired", only_home)
 
 
 def ring_starts_anew(patch: pytest.MonkeyPatch) -> None:
@@ -114,12 +115,12 @@ def ring_starts_anew(patch: pytest.MonkeyPatch) -> None:
         out.copy_(part)
         lse.copy_(part_lse)
 
-    patch.setattr(ring, "_merge", replace)
+    patch.setattr(ring_attention, "_merge", replace)
 
 
 def head_counted_by_every_rank(patch: pytest.MonkeyPatch) -> None:
     """Sequence ranks compute the same classifier, and each counts its whole gradient."""
-    for kind in (ring.Ring, ulysses.Ulysses):
+    for kind in (ring_attention.Ring, ulysses_attention.Ulysses):
         patch.setattr(kind, "once", lambda self, weight: weight)
 
 
@@ -153,7 +154,7 @@ def positions_from_zero(patch: pytest.MonkeyPatch) -> None:
 
 def weights_not_gathered(patch: pytest.MonkeyPatch) -> None:
     """Under ZeRO every rank keeps the old values of what others have updated."""
-    patch.setattr(gradients.GradientSync, "updated", lambda self: None)
+    patch.setattr(gradient_sync.GradientSync, "updated", lambda self: None)
 
 
 FAULTS: list[tuple[Plant, str, str, int, dict[str, Any]]] = [

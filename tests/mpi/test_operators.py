@@ -6,8 +6,7 @@ import pytest
 import torch
 from mpi4py import MPI
 
-from strategies.comm.algorithms import ALL_REDUCE
-from strategies.comm.buffers import as_mpi
+from strategies.comm.all_reduce_algorithms import ALL_REDUCE
 from strategies.comm.collectives import (
     copy_in,
     exchange,
@@ -19,9 +18,10 @@ from strategies.comm.collectives import (
 )
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
-from strategies.comm.progress import CommThread, Pump
-from strategies.partition import Span, even, spans
-from strategies.plan import MeshShape
+from strategies.comm.mpi_buffers import as_mpi
+from strategies.comm.progress_thread import CommThread, Pump
+from strategies.plan.partition import Span, even, spans
+from strategies.plan.shapes import MeshShape
 
 # fp64: sums of a few hundred products, each rounded to 1e-16.
 TOLERANCE = 1e-12

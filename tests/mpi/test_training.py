@@ -14,13 +14,13 @@ from cases import BERT, Case, cases, make_batch
 from mpi4py import MPI
 from safetensors.torch import save_file
 
-from bench.training import make_optimizer
+from bench.training.trainer import make_optimizer
 from strategies.base import registered
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
-from strategies.models.checkpoint import ADAPTERS, WeightLoader, draw
-from strategies.models.spec import parameters
-from strategies.plan import MeshShape, StepShape
+from strategies.models.pretrained_weights import ADAPTERS, WeightLoader, draw
+from strategies.plan.model_spec import parameters
+from strategies.plan.shapes import MeshShape, StepShape
 
 TRAIN = {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.01}
 STEPS = 8

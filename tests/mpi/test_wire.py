@@ -27,10 +27,10 @@ from test_training import losses, save_checkpoint
 from strategies.base import check_options, get
 from strategies.comm.group import Group
 from strategies.comm.ledger import Ledger
-from strategies.models.spec import parameter_count
-from strategies.parts.gradients import Bucket, GradientSync
-from strategies.parts.rows import TABLE
-from strategies.plan import MeshShape
+from strategies.plan.model_spec import parameter_count
+from strategies.plan.shapes import MeshShape
+from strategies.step.embedding_gradient import TABLE
+from strategies.step.gradient_sync import Bucket, GradientSync
 
 UNIT = {"bfloat16": 2.0**-8, "float16": 2.0**-11}
 TINY = {"bfloat16": 2.0**-134, "float16": 2.0**-25}

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import composing, config
-from bench.launch.hosts import Host
-from bench.planner.profile import Curve, HostProfile, LinkProfile, Profile, subject
+from bench.cluster.inventory import Host
+from bench.point import hydra_compose, resolved_point
+from bench.prediction.cluster_profile import Curve, HostProfile, LinkProfile, Profile, subject
 
 BLOCK_S, EMBED_S, HEAD_S = 0.010, 0.002, 0.004
 """Forward of one sample on a board of speed 1; a backward takes twice as long."""
@@ -49,11 +49,11 @@ def profile(hosts: Sequence[HostProfile], about: Mapping[str, Any] | None = None
 
 
 def composed(*overrides: str) -> dict[str, Any]:
-    return composing.composed(["model=gpt2-tiny", "task=lm", "energy=none", *overrides])
+    return hydra_compose.composed(["model=gpt2-tiny", "task=lm", "energy=none", *overrides])
 
 
 def resolved(folder: Path, *overrides: str) -> dict[str, Any]:
-    return config.resolve(composed(*overrides), None, folder / "results")
+    return resolved_point.resolve(composed(*overrides), None, folder / "results")
 
 
 def cluster(folder: Path, *speeds: float) -> list[str]:

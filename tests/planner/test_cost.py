@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bench.planner.cost import Prediction, chain_s, predict
-from bench.planner.profile import HostProfile
+from bench.prediction.cluster_profile import HostProfile
+from bench.prediction.step_cost import Prediction, chain_s, predict
 from strategies.base import check_options, get
-from strategies.plan import MeshShape, Plan, StepShape
+from strategies.plan.shapes import MeshShape, Plan, StepShape
 from tests.planner import made
 from tests.planner.test_split import SPEC
 

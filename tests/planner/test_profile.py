@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UserError
-from bench.planner.profile import Curve, Profile, all_reduce_s
+from bench.common.user_error import UserError
+from bench.prediction.cluster_profile import Curve, Profile, all_reduce_s
 from tests.planner import made
 
 CURVE = Curve("block", 1, (1, 2, 8), (0.1, 0.2, 1.4), (0.3, 0.6, 4.2))

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from bench import composing, config
-from bench.placing import hosts_of
 from bench.planner import __main__ as planner
 from bench.planner import search as searching
-from bench.planner.profile import load
 from bench.planner.search import Found, compositions, meshes, orders, participants, search
+from bench.point import hydra_compose, resolved_point
+from bench.prediction.cluster_profile import load
+from bench.training.rank_setup import hosts_of
 from strategies.base import get
-from strategies.plan import MeshShape
+from strategies.plan.shapes import MeshShape
 from tests.planner import made
 
 
@@ -126,11 +126,11 @@ def test_the_command_lines_keep_what_was_planned_with(tmp_path: Path, capsys: py
     lines = [
         line.split(": python -m bench ")[1] for line in capsys.readouterr().out.splitlines() if ": python -m bench " in line
     ]
-    point = planner.whole_cluster(composing.composed(words))
-    found = search(point, load(Path(profile.split("=")[1]), point), composing.composed(words)).best("time")
+    point = planner.whole_cluster(hydra_compose.composed(words))
+    found = search(point, load(Path(profile.split("=")[1]), point), hydra_compose.composed(words)).best("time")
     assert len(lines) == min(20, len(found))
     for line, candidate in zip(lines, found, strict=False):
-        again = config.resolve(composing.composed([*shlex.split(line), profile]), None, tmp_path / "results")
+        again = resolved_point.resolve(hydra_compose.composed([*shlex.split(line), profile]), None, tmp_path / "results")
         assert again["train"]["batch"] == 24
         assert hosts_of(again) == list(candidate.hosts)
         assert again["predicted"]["step_s"] == pytest.approx(candidate.prediction.step_s, rel=1e-12), line

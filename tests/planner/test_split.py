@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.planner.search import compositions
-from bench.planner.split import amounts, layers, planned
+from bench.prediction.share_split import amounts, layers, planned
 from strategies.base import check_options, get
-from strategies.errors import PlanError
-from strategies.models.spec import ModelSpec
-from strategies.plan import MeshShape, StepShape
+from strategies.common.plan_error import PlanError
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.shapes import MeshShape, StepShape
 from tests.planner import made
 
 

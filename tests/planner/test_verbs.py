@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.planner import __main__ as planner
-from bench.planner.profile import Profile
+from bench.prediction.cluster_profile import Profile
 from bench.record.schema import load_record
 from tests import mpirun
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mpi4py import MPI
 
-from bench.energy.sampler import Home
-from bench.errors import UserError
-from bench.power.session import PowerModes
+from bench.common.user_error import UserError
+from bench.energy.sampling.sampler import Home
+from bench.power_modes.hosts_in_mode import PowerModes
 from tests.power.machines import SLOW_PI, board, governor
 
 COMM = MPI.COMM_WORLD

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mpi4py import MPI
 
-from bench.worker import main
+from bench.run.worker import main
 from tests.power.machines import governor
 
 AFTER_S = 4.0  # by then the ranks train

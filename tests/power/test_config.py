@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from analysis.labels import labels_of
-from bench import composing, config
-from bench.errors import UserError
-from bench.power.modes import by_board, resolve
-from bench.record.point import point_block
+from analysis.study.configuration_labels import labels_of
+from bench.common import paths
+from bench.common.user_error import UserError
+from bench.point import hydra_compose, resolved_point
+from bench.power_modes.mode_choice import by_board, resolve
+from bench.record.point_block import point_block
 from tests import mpirun
 from tests.power.machines import board
 from tests.records import make_record
@@ -64,15 +65,15 @@ def resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[n
     """A point of two Raspberry Pi 4 composed by Hydra, with our own modes in their class."""
     hosts = tmp_path / "hosts"
     hosts.write_text("pi1 slots=1\npi2 slots=1\n")
-    monkeypatch.setattr(config, "load_board", lambda name, folder: BOARDS[name])
-    composing.register_strategies()
-    composing.register_energy()
+    monkeypatch.setattr(resolve, "load_board", lambda name, folder: BOARDS[name])
+    hydra_compose.register_strategies()
+    hydra_compose.register_energy()
 
     def run(*overrides: str) -> dict[str, Any]:
         words = ["model=gpt2-tiny", "task=synthetic", f"cluster.hostfile={hosts}", "cluster.board=raspberry-pi-4", *overrides]
-        with initialize_config_dir(str(config.CONF), version_base="1.3"):
-            plain = composing.to_plain(compose("config", overrides=words))
-        return config.resolve(plain, None, tmp_path)
+        with initialize_config_dir(str(paths.CONF), version_base="1.3"):
+            plain = hydra_compose.to_plain(compose("config", overrides=words))
+        return resolved_point.resolve(plain, None, tmp_path)
 
     return run
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bench.errors import UserError
-from bench.power.controls import Control, Governor, MaxFrequency, RaplLimit
-from bench.power.jetson import JetsonClocks, Nvpmodel
-from bench.power.machine import Machine, open_for_writing, parse_nvpmodel
-from bench.power.modes import steps
+from bench.common.user_error import UserError
+from bench.power_modes.controls import Control, Governor, MaxFrequency, RaplLimit
+from bench.power_modes.jetson_controls import JetsonClocks, Nvpmodel
+from bench.power_modes.machine_files import Machine, open_for_writing, parse_nvpmodel
+from bench.power_modes.mode_choice import steps
 from tests.power.machines import POLICY, machine, read, snapshot
 
 JETSON, PI, X86 = "jetson-orin-nano", "raspberry-pi-4", "x86-mini-pc"

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UserError
-from bench.launch.process import RUN_ID, survivors
-from bench.power.guard import Guard
-from bench.power.journal import FILE, Journal
-from bench.power.machine import Machine
+from bench.common.user_error import UserError
+from bench.launch.supervised_process import RUN_ID, survivors
+from bench.power_modes.guard import Guard
+from bench.power_modes.journal import FILE, Journal
+from bench.power_modes.machine_files import Machine
 from tests import mpirun
 from tests.power.machines import OURS, POLICY, SEVEN_W, SLOW_PI, governor, machine, read, snapshot
 
@@ -94,7 +94,7 @@ def test_it_is_out_of_reach_of_every_clean_up(pi: Path, monkeypatch: pytest.Monk
 
 PARENT = """
 import sys, time
-from bench.power.guard import Guard
+from bench.power_modes.guard import Guard
 own = Guard("slow", {mode}, sys.argv[1], "pi")
 own.start()
 print(own.pid, flush=True)
@@ -248,12 +248,12 @@ def test_the_journal_is_on_disk_before_anything_is_touched(pi: Path) -> None:
             found.append(journal(pi).exists())
             super().write(path, value)
 
-    from bench.power import modes
-    from bench.power.guard import put_back, set_all
+    from bench.power_modes import mode_choice
+    from bench.power_modes.guard import put_back, set_all
 
     here, kept = Noting(pi), Journal(pi / OURS)
     with kept.held():
-        steps = modes.steps(SLOW_PI, here, kept.folder)
+        steps = mode_choice.steps(SLOW_PI, here, kept.folder)
         saved = [(control, control.save()) for control, _ in steps]
         kept.write(here, "slow", {control.name: state for control, state in saved})
         assert set_all(steps) is None

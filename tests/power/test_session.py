@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from bench import composing, config
-from bench.launch.hosts import Host
+from bench.cluster.inventory import Host
+from bench.common import paths
 from bench.launch.mpirun import Job, find_mpirun, launcher_for
-from bench.launch.process import RUN_ID, run, survivors
+from bench.launch.supervised_process import RUN_ID, run, survivors
+from bench.point import hydra_compose, resolved_point
 from bench.record.schema import load_record
 from tests import mpirun
 from tests.power.machines import OURS, POLICY, SLOW_PI, board, governor, machine, snapshot
@@ -42,12 +43,12 @@ def pi(tmp_path: Path) -> Path:
 
 def point(root: Path, folder: Path, *overrides: str, power_mode: str | None = "slow") -> Path:
     """The configuration of a small point on two ranks whose machine lies under ``root``, as the worker reads it."""
-    composing.register_strategies()
-    composing.register_energy()
+    hydra_compose.register_strategies()
+    hydra_compose.register_energy()
     words = ["model=gpt2-tiny", "task=synthetic", "energy=none", "smoke=true", "strategy=data", *overrides]
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
-        plain = composing.to_plain(compose("config", overrides=[*words, "train.batch=8", "train.seq=16"]))
-    found = config.resolve(plain, None, folder)
+    with initialize_config_dir(str(paths.CONF), version_base="1.3"):
+        plain = hydra_compose.to_plain(compose("config", overrides=[*words, "train.batch=8", "train.seq=16"]))
+    found = resolved_point.resolve(plain, None, folder)
     name = found["cluster"]["hosts"][0]["board"]
     found["boards"][name] = board({"slow": SLOW_PI, "default": {"governor": "ondemand"}}, name)
     found["energy"]["root"] = str(root)
@@ -64,7 +65,7 @@ def record(path: Path) -> dict[str, Any]:
 
 def test_a_point_runs_in_its_mode_and_leaves_the_machine_as_it_was(pi: Path, tmp_path: Path) -> None:
     before, path = snapshot(pi), point(pi, tmp_path / "results")
-    done = mpirun.run(2, "bench.worker", str(path))
+    done = mpirun.run(2, "bench.run.worker", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert snapshot(pi) == before
     assert list((pi / OURS).glob("*.json")) == []
@@ -107,7 +108,7 @@ def test_a_job_that_takes_too_long_is_swept_and_the_machine_is_put_back(pi: Path
     hostfile = tmp_path / "hostfile"
     hostfile.write_text(launcher.hostfile(here))
     environment = mpirun.environment(**{RUN_ID: "power-test"})
-    job = Job(2, here, hostfile, "bench.worker", [str(path)], {RUN_ID: "power-test"}, root=os.geteuid() == 0)
+    job = Job(2, here, hostfile, "bench.run.worker", [str(path)], {RUN_ID: "power-test"}, root=os.geteuid() == 0)
     modes = subprocess.Popen([sys.executable, "-c", WATCH, str(pi)], stdout=subprocess.PIPE, text=True)
     outcome = run(launcher.command(job), tmp_path / "log", 20.0, "power-test", mpirun.ROOT, environment)
     assert outcome.status == "timeout", outcome.log_tail
@@ -138,7 +139,7 @@ def test_without_a_mode_nothing_is_touched_but_what_a_killed_guard_left(pi: Path
     said, _ = first.communicate(timeout=PATIENCE_S)
     assert (said, governor(pi)) == ("killed\n", "powersave")
     path = point(pi, tmp_path / "results", power_mode=None)
-    done = mpirun.run(2, "bench.worker", str(path))
+    done = mpirun.run(2, "bench.run.worker", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "power mode of localhost: the guard of an earlier run was killed in power mode slow" in done.stderr
     assert snapshot(pi) == before
@@ -151,7 +152,7 @@ def test_without_a_mode_nothing_is_touched_but_what_a_killed_guard_left(pi: Path
 
 KILLED = f"""
 import os, signal, sys
-from bench.power.guard import Guard
+from bench.power_modes.guard import Guard
 own = Guard("slow", {SLOW_PI}, sys.argv[1], "pi")
 own.start()
 os.kill(own.pid, signal.SIGKILL)

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from bench.errors import UserError
-from bench.record import checks, repeats
+from bench.common.atomic_files import write_json
+from bench.common.median_interval import median_interval, median_ranks
+from bench.common.user_error import UserError
+from bench.record import checks, repeat_spread
 from bench.record.environment import collect_code, collect_host
-from bench.record.point import network
+from bench.record.point_block import network
 from bench.record.schema import load_record, problem
-from bench.record.statistics import median_interval, median_ranks
-from bench.record.study import check_study, finished, open_study
-from bench.record.writer import write_json
+from bench.record.study_folder import check_study, finished, open_study
 from tests.records import make_record
 
 
@@ -80,22 +80,23 @@ def repeat(folder: Path, number: int, factor: float = 1.0, **changes: Any) -> di
 
 def test_repeats_agree_with_those_before_them(tmp_path: Path) -> None:
     first = repeat(tmp_path, 0)
-    assert repeats.agree(first, tmp_path / first["point"]["name"])["status"] == "skipped"
+    assert repeat_spread.agree(first, tmp_path / first["point"]["name"])["status"] == "skipped"
     repeat(tmp_path, 1, 1.04)
     bad = repeat(tmp_path, 2, 9.0, status="invalid", reason="gap")  # what is not ok does not count
     other = make_record("data", 3)
     other["point"]["hash"] = "else"  # nor does another configuration
     write_json(tmp_path / other["point"]["name"] / "result.json", other)
-    found = repeats.agree(first, tmp_path / first["point"]["name"])
+    found = repeat_spread.agree(first, tmp_path / first["point"]["name"])
     assert found["status"] == "passed"
     assert found["detail"] == "samples_per_s ±0.0 %, per_sample_J ±2.0 % (n = 2)"
     apart = repeat(tmp_path, 4, 1.2)
-    found = repeats.agree(apart, tmp_path / apart["point"]["name"])
+    found = repeat_spread.agree(apart, tmp_path / apart["point"]["name"])
     assert (found["status"], found["detail"]) == ("warned", "samples_per_s ±0.0 %, per_sample_J ±9.6 % (n = 3)")
     for number in range(5, 11):  # nine good ones: the interval is from the second to the eighth value
         last = repeat(tmp_path, number, 1.0)
     assert (
-        repeats.agree(last, tmp_path / last["point"]["name"])["detail"] == "samples_per_s ±0.0 %, per_sample_J ±2.0 % (n = 9)"
+        repeat_spread.agree(last, tmp_path / last["point"]["name"])["detail"]
+        == "samples_per_s ±0.0 %, per_sample_J ±2.0 % (n = 9)"
     )
     assert bad["status"] == "invalid"
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from bench.record.schema import problem
-from bench.reports import RankReport, Timeline
-from bench.schedule import schedule_block
+from bench.timeline.measured_schedule import schedule_block
+from bench.timeline.rank_report import RankReport, Timeline
 from strategies.base import check_options, get
 from strategies.comm.ledger import Entry
-from strategies.models.spec import ModelSpec
-from strategies.plan import MeshShape, Plan, StepShape
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.shapes import MeshShape, Plan, StepShape
 from tests.records import make_record
 
 MS = 1_000_000

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.states import Interval, clipped, rank_states, totals
+from bench.timeline.rank_states import Interval, clipped, rank_states, totals
 from strategies.comm.ledger import Entry
 
 MS = 1_000_000

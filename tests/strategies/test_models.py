@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from strategies.base import Batch
-from strategies.errors import PlanError
-from strategies.models.checkpoint import WeightLoader, fill
-from strategies.models.spec import ModelSpec, parameters
+from strategies.common.plan_error import PlanError
+from strategies.models.pretrained_weights import WeightLoader, fill
 from strategies.models.transformer import Micro, Transformer
-from strategies.placement import Placement, place
-from strategies.plan import MeshShape, StepShape
+from strategies.plan.model_spec import ModelSpec, parameters
+from strategies.plan.placement import Placement, place
+from strategies.plan.shapes import MeshShape, StepShape
 
 transformers = pytest.importorskip("transformers", reason="the reference implementation is not installed")
 

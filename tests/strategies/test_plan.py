@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies.base import check_options, get, registered
-from strategies.errors import PlanError
-from strategies.memory import memory
-from strategies.models.spec import ModelSpec, parameter_count, parameters
-from strategies.partition import even, lighter_ends, weighted
-from strategies.placement import place, summed_over
-from strategies.plan import MeshShape, StepShape
+from strategies.common.plan_error import PlanError
+from strategies.plan.model_spec import ModelSpec, parameter_count, parameters
+from strategies.plan.partition import even, lighter_ends, weighted
+from strategies.plan.placement import place, summed_over
+from strategies.plan.predicted_memory import memory
+from strategies.plan.shapes import MeshShape, StepShape
 
 MINILM = ModelSpec(
     "minilm", "bert", 30522, 384, 6, 12, 12, 1536, 512, False, "layer", "post", "learned", "gelu", "classifier",
@@ -322,6 +322,6 @@ def test_planning_does_not_start_mpi() -> None:
 
     code = (
         "import sys; from strategies.base import registered; registered(); "
-        "import strategies.comm.mesh, strategies.models.checkpoint; print('mpi4py.MPI' in sys.modules)"
+        "import strategies.comm.mesh, strategies.models.pretrained_weights; print('mpi4py.MPI' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

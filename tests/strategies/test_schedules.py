@@ -19,7 +19,7 @@ from strategies.schedules import (
     live_micro_batches,
     text,
 )
-from strategies.schedules.simulate import Deadlock, simulate
+from strategies.schedules.simulation import Deadlock, simulate
 
 SIZES = [(stages, micros) for stages in (1, 2, 3, 4, 7) for micros in (1, 2, 3, 4, 9)]
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from bench.errors import UserError
+from bench.common.user_error import UserError
 from bench.fetch import PACKAGE, WEIGHTS_FILE, check_sha256, checkpoint_dir
-from bench.tasks.base import make_task
 from bench.tasks.reviews import read_reviews, split
+from bench.tasks.task import make_task
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,7 +43,7 @@ def test_the_split_is_fixed_stratified_and_without_leaks() -> None:
 
 def test_every_process_makes_the_same_batches() -> None:
     code = (
-        "from tests.tasks.test_tasks import config; from bench.tasks.base import make_task; import hashlib\n"
+        "from tests.tasks.test_tasks import config; from bench.tasks.task import make_task; import hashlib\n"
         "t = make_task(config()); b = t.batch(400)\n"
         "print(hashlib.sha256(b.ids.numpy().tobytes() + b.targets.numpy().tobytes()).hexdigest())"
     )

@@ -10,10 +10,11 @@ from types import TracebackType
 
 import pytest
 
-from bench.errors import UserError
-from bench.testbed import app, apply, machine, plan
-from bench.testbed.cgroups import find_cgroups
-from bench.testbed.state import STATE
+from bench.common.user_error import UserError
+from bench.emulation import kernel_network, lifecycle, network_commands
+from bench.emulation.cgroups import find_cgroups
+from bench.emulation.state_files import STATE
+from bench.testbed import testbed_command
 
 NUMBERS = itertools.count(1)
 
@@ -39,7 +40,7 @@ class Boards:
         path.write_text(f"emulated: {{network: {network}, link: ethernet-1g{more}}}\nhosts:\n{hosts}")
         made = cls(name, network, ["cluster=emulated2", f"cluster.name={name}", f"cluster.hostfile={path}"])
         try:
-            machine.check_machine(app.wanted(made.words)[0])
+            kernel_network.check_machine(testbed_command.wanted(made.words)[0])
             find_cgroups()
         except UserError as error:
             pytest.skip(str(error))
@@ -52,14 +53,14 @@ class Boards:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        apply.down(self.name)
+        lifecycle.down(self.name)
         (STATE / f"{self.name}.lock").unlink(missing_ok=True)
 
 
 def nothing_left(name: str) -> list[str]:
     """What is still there of a testbed that was taken down; nothing, if all is well."""
     groups = find_cgroups()
-    found = [space for space in machine.present() if plan.belongs(name, space)]
+    found = [space for space in kernel_network.present() if network_commands.belongs(name, space)]
     found += [str(group.parent) for group in groups.groups(name, "b1") if group.parent.exists()]
-    found += [path for path in (plan.launch_device(name),) if machine.has_device(path)]
+    found += [path for path in (network_commands.launch_device(name),) if kernel_network.has_device(path)]
     return found + [str(path) for path in (STATE / name,) if path.exists()]

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import UserError
-from bench.testbed import app, apply, machine, plan
-from bench.testbed.cgroups import find_cgroups
-from bench.testbed.lease import Lease
-from bench.testbed.spec import Testbed as Spec  # pytest takes a class Test... for tests
-from bench.testbed.state import STATE, Lock, agent_command, read_state
+from bench.common.user_error import UserError
+from bench.emulation import kernel_network, lifecycle, network_commands
+from bench.emulation.cgroups import find_cgroups
+from bench.emulation.emulated_boards import Testbed as Spec  # pytest takes a class Test... for tests
+from bench.emulation.lease import Lease
+from bench.emulation.state_files import STATE, Lock, agent_command, read_state
+from bench.testbed import testbed_command
 from tests.testbed.real import Boards, nothing_left
 
 MIB = 2**20
@@ -30,7 +31,7 @@ def boards(tmp_path: Path) -> Iterator[Boards]:
 
 
 def testbed_of(boards: Boards, *words: str) -> Spec:
-    return app.wanted([*boards.words, *words])[0]
+    return testbed_command.wanted([*boards.words, *words])[0]
 
 
 testbed_of.__test__ = False  # type: ignore[attr-defined]
@@ -44,7 +45,7 @@ def test_up_status_down(boards: Boards, capsys: pytest.CaptureFixture[str]) -> N
     """Each can be repeated; what changes is set anew; status tells what the kernel has; down leaves nothing."""
 
     def run(*words: str) -> str:
-        assert app.main(list(words)) == 0, capsys.readouterr().err
+        assert testbed_command.main(list(words)) == 0, capsys.readouterr().err
         return capsys.readouterr().out
 
     first = run("up", *boards.words)
@@ -54,7 +55,7 @@ def test_up_status_down(boards: Boards, capsys: pytest.CaptureFixture[str]) -> N
     assert "2 boards were up; rates and limits are set" in again
     for text in ("b1", boards.address(2), "raspberry-pi-4", "ethernet-1g", " 30 ", "1.000", "not limited"):
         assert text in again
-    rows = apply.status(testbed_of(boards))
+    rows = lifecycle.status(testbed_of(boards))
     assert [(row.board, row.rate_bit_s, row.processes) for row in rows] == [("b1", 3e7, 0), ("b2", 3e7, 0)]
     assert f"{boards.name}: taken down" in run("down", *boards.words)
     assert nothing_left(boards.name) == []
@@ -71,23 +72,23 @@ def test_what_a_crash_left_is_repaired(boards: Boards, commands: int | None) -> 
     """A start that was broken off after some commands, and a testbed of which a part was lost (None)."""
     testbed = testbed_of(boards)
     if commands is None:
-        apply.up(testbed)
-        machine.run(["ip", "-n", plan.namespace(boards.name, "b2"), "link", "del", "eth0"])
+        lifecycle.up(testbed)
+        kernel_network.run(["ip", "-n", network_commands.namespace(boards.name, "b2"), "link", "del", "eth0"])
     else:
-        for command in plan.create(testbed)[:commands]:
-            machine.run(command)
+        for command in network_commands.create(testbed)[:commands]:
+            kernel_network.run(command)
         find_cgroups().limit(boards.name, "gone", None, None)
-    assert apply.up(testbed)
-    assert machine.is_whole(testbed)
-    assert not apply.up(testbed)
-    assert apply.leftovers().count(boards.name) == 1
-    apply.down(boards.name)
+    assert lifecycle.up(testbed)
+    assert kernel_network.is_whole(testbed)
+    assert not lifecycle.up(testbed)
+    assert lifecycle.leftovers().count(boards.name) == 1
+    lifecycle.down(boards.name)
     assert nothing_left(boards.name) == []
 
 
 def test_rates_quotas_and_names_as_the_boards_find_them(boards: Boards) -> None:
     """Bytes between two boards take what the link allows, a board computes what its quota allows, and has its own name."""
-    apply.up(testbed_of(boards, "cluster.link_rate_bit_s=4.0e+7"))
+    lifecycle.up(testbed_of(boards, "cluster.link_rate_bit_s=4.0e+7"))
     find_cgroups().limit(boards.name, "b2", (2_000, 10_000), 300 * MIB)
     serve = (
         "import socket; s = socket.create_server(('', 7000)); print('up', flush=True); c, _ = s.accept()\n"
@@ -122,22 +123,22 @@ def test_rates_quotas_and_names_as_the_boards_find_them(boards: Boards) -> None:
 
 
 def test_networks_that_overlap_and_those_that_do_not(boards: Boards, tmp_path: Path) -> None:
-    apply.up(testbed_of(boards))
+    lifecycle.up(testbed_of(boards))
     (tmp_path / "more").mkdir()
     with Boards.of(tmp_path / "more", 2) as beside:
         clash = [*boards.words, f"cluster.name={beside.name}"]
         with pytest.raises(UserError, match=f"testbed {boards.name} is up on {boards.network}, which {beside.name} wants too"):
-            apply.up(app.wanted(clash)[0])
-        assert apply.up(testbed_of(beside))
-        assert set(apply.leftovers()) >= {boards.name, beside.name}
-        apply.down(beside.name)
-        assert machine.is_whole(testbed_of(boards))
+            lifecycle.up(testbed_command.wanted(clash)[0])
+        assert lifecycle.up(testbed_of(beside))
+        assert set(lifecycle.leftovers()) >= {boards.name, beside.name}
+        lifecycle.down(beside.name)
+        assert kernel_network.is_whole(testbed_of(boards))
         assert nothing_left(beside.name) == []
 
 
 def test_what_is_refused(boards: Boards, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def error(*words: str) -> str:
-        assert app.main(list(words)) == 2
+        assert testbed_command.main(list(words)) == 2
         found = capsys.readouterr()
         assert (found.out, found.err.count("\n")) == ("", 1)
         return found.err.removeprefix("error: ").rstrip("\n")
@@ -146,7 +147,7 @@ def test_what_is_refused(boards: Boards, capsys: pytest.CaptureFixture[str], mon
     assert error("up", "cluster=local") == (
         "cluster local has real boards; choose one with emulated boards, such as cluster=emulated4"
     )
-    if machine.try_out(["netem", "delay", "1ms"]) is not None:
+    if kernel_network.try_out(["netem", "delay", "1ms"]) is not None:
         assert error("up", *boards.words, "cluster.link_delay_s=0.01").startswith(
             "cluster.link_delay_s=0.01 needs the kernel's netem (sch_netem), which this one has not ("
         )
@@ -166,10 +167,10 @@ def test_what_is_refused(boards: Boards, capsys: pytest.CaptureFixture[str], mon
 def test_boards_on_which_somebody_works_are_not_taken(boards: Boards) -> None:
     """A campaign ends what a killed one left, and nothing else; ``down`` ends everything."""
     testbed = testbed_of(boards)
-    apply.up(testbed)
+    lifecycle.up(testbed)
     point = {"cluster": {"name": boards.name, "mpirun": None, "emulated": testbed.to_dict()}}
     worker = subprocess.Popen(on_board(boards, 1, "exec sleep 600"))
-    while not apply.processes(boards.name, find_cgroups()):
+    while not lifecycle.processes(boards.name, find_cgroups()):
         time.sleep(0.01)
     with (
         pytest.raises(UserError, match=rf"somebody works on the boards of {boards.name} \(process {worker.pid}\); wait"),
@@ -177,7 +178,7 @@ def test_boards_on_which_somebody_works_are_not_taken(boards: Boards) -> None:
     ):
         pass
     assert worker.poll() is None
-    apply.down(boards.name)
+    lifecycle.down(boards.name)
     assert worker.wait(timeout=5) == -9
     assert read_state(boards.name, STATE) is None
     assert nothing_left(boards.name) == []

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bench.boards import load_board
-from bench.config import CONF, PROJECT
-from bench.errors import UserError
-from bench.launch.hosts import Emulation, Host, Inventory, read_inventory
-from bench.testbed import plan, spec, state
-from bench.testbed.cgroups import Version1, Version2, find_cgroups
+from bench.cluster.board_classes import load_board
+from bench.cluster.inventory import Emulation, Host, Inventory, read_inventory
+from bench.common.paths import CONF, PROJECT
+from bench.common.user_error import UserError
+from bench.emulation import emulated_boards, network_commands, state_files
+from bench.emulation.cgroups import Version1, Version2, find_cgroups
 
 INVENTORIES = sorted((PROJECT / "hostfiles").glob("emulated*.yaml"))
 EMULATED = Emulation("10.77.0.0/24", link="ethernet-1g", uplink="ethernet-100m")
@@ -22,7 +22,7 @@ EMULATED = Emulation("10.77.0.0/24", link="ethernet-1g", uplink="ethernet-100m")
 def resolved(inventory: Inventory, cores: int = 2, threads: int | None = None, **overrides: Any) -> dict[str, Any]:
     cluster = {"name": "e", "hostfile": "h.yaml", "interface": None, "link": None, **overrides}
     boards = {name: load_board(name, CONF / "board") for name in {host.board for host in inventory.hosts}}
-    return spec.resolve_cluster(cluster, inventory, boards, CONF / "link", cores, threads)
+    return emulated_boards.resolve_cluster(cluster, inventory, boards, CONF / "link", cores, threads)
 
 
 def boards(*changes: dict[str, Any]) -> list[Host]:
@@ -32,8 +32,8 @@ def boards(*changes: dict[str, Any]) -> list[Host]:
     ]
 
 
-def make(*changes: dict[str, Any], emulated: Emulation = EMULATED, **overrides: Any) -> spec.Testbed:
-    return spec.Testbed.from_dict(resolved(Inventory(boards(*changes), emulated), **overrides)["emulated"])
+def make(*changes: dict[str, Any], emulated: Emulation = EMULATED, **overrides: Any) -> emulated_boards.Testbed:
+    return emulated_boards.Testbed.from_dict(resolved(Inventory(boards(*changes), emulated), **overrides)["emulated"])
 
 
 @pytest.mark.parametrize("path", INVENTORIES, ids=lambda path: path.stem)
@@ -41,22 +41,22 @@ def make(*changes: dict[str, Any], emulated: Emulation = EMULATED, **overrides: 
 def test_what_is_shipped_can_be_emulated(path: Path, cores: int) -> None:
     """Every inventory, on small and large machines: all quotas together are what the machine has, and no more."""
     found = resolved(read_inventory(path, "raspberry-pi-4"), cores)
-    testbed = spec.Testbed.from_dict(json.loads(json.dumps(found["emulated"])))
+    testbed = emulated_boards.Testbed.from_dict(json.loads(json.dumps(found["emulated"])))
     quotas = [board.quota_cores for board in testbed.boards]
     assert sum(q for q in quotas if q) == pytest.approx(cores)
     assert found["interface"] == testbed.network
     assert (CONF / "cluster" / path.name).exists()
-    assert spec.Testbed.from_dict(testbed.to_dict()) == testbed
+    assert emulated_boards.Testbed.from_dict(testbed.to_dict()) == testbed
 
 
 def test_shipped_testbeds_can_stand_side_by_side() -> None:
     found = [
-        spec.Testbed.from_dict(resolved(read_inventory(path, "raspberry-pi-4"), name=path.stem)["emulated"])
+        emulated_boards.Testbed.from_dict(resolved(read_inventory(path, "raspberry-pi-4"), name=path.stem)["emulated"])
         for path in INVENTORIES
     ]
     for testbed in found:
-        state.check_network(testbed, found, [])
-    assert len({plan.launch_device(testbed.name) for testbed in found}) == len(found) >= 5
+        state_files.check_network(testbed, found, [])
+    assert len({network_commands.launch_device(testbed.name) for testbed in found}) == len(found) >= 5
 
 
 def test_shares_of_the_processor() -> None:
@@ -99,11 +99,11 @@ def test_links_and_what_overrides_them() -> None:
     three = ({}, {"link": "wifi-5"}, {"link": "wifi-5"})
     assert [b.link.name for b in make(*three).boards] == ["ethernet-1g", "wifi-5", "wifi-5"]
     over = make(*three, link="ethernet-100m", link_delay_s=0.002)
-    assert {b.link for b in over.boards} == {spec.Link("ethernet-100m", 1e8, 0.002)}
+    assert {b.link for b in over.boards} == {emulated_boards.Link("ethernet-100m", 1e8, 0.002)}
     assert {b.link.rate_bit_s for b in make(*three, link_rate_bit_s=3e6).boards} == {3e6}
     # A link's latency is what real ones have: nothing asks for it here, so no kernel needs netem.
-    assert plan.needs_netem(make(*three)) is None
-    assert plan.needs_netem(over) == spec.Link("ethernet-100m", 1e8, 0.002)
+    assert network_commands.needs_netem(make(*three)) is None
+    assert network_commands.needs_netem(over) == emulated_boards.Link("ethernet-100m", 1e8, 0.002)
 
 
 @pytest.mark.parametrize(
@@ -142,56 +142,58 @@ def test_a_real_inventory_stays_as_it_is() -> None:
 
 def test_commands_of_two_boards() -> None:
     testbed = make({}, {})
-    launch = plan.launch_device("e")
-    lines = [" ".join(command) for command in plan.create(testbed)]
+    launch = network_commands.launch_device("e")
+    lines = [" ".join(command) for command in network_commands.create(testbed)]
     assert lines[:3] == ["ip netns add ej-e", "ip netns add ej-e.b1", "ip netns add ej-e.b2"]
     assert "ip link add eth0 netns ej-e.b2 type veth peer name p1 netns ej-e" in lines
     assert "ip -n ej-e.b2 addr add 10.77.0.2/24 dev eth0" in lines
     assert "ip -n ej-e link set p1 master sw0 addrgenmode none up" in lines
     assert lines[-1] == f"ip addr add 10.77.0.254/24 dev {launch}"
     assert len(launch) <= 15
-    assert [(s.namespace, s.device) for s in plan.shapers(testbed)] == [
+    assert [(s.namespace, s.device) for s in network_commands.shapers(testbed)] == [
         ("ej-e.b1", "eth0"), ("ej-e", "p0"), ("ej-e.b2", "eth0"), ("ej-e", "p1"),
     ]  # fmt: skip
-    assert plan.ports(testbed) == {"launch", "p0", "p1"}
+    assert network_commands.ports(testbed) == {"launch", "p0", "p1"}
 
 
 def test_two_switches_and_the_link_between() -> None:
     testbed = make(*({"switch": name} for name in ("left", "left", "right", "right")))
-    lines = [" ".join(command) for command in plan.create(testbed)]
+    lines = [" ".join(command) for command in network_commands.create(testbed)]
     assert "ip link add u1a netns ej-e type veth peer name u1b netns ej-e" in lines
     assert "ip -n ej-e link set u1a master sw1 addrgenmode none up" in lines
     assert "ip -n ej-e link set u1b master sw0 addrgenmode none up" in lines
     assert [f"ip -n ej-e link set p{n} master sw{n // 2} addrgenmode none up" in lines for n in range(4)] == [True] * 4
-    uplink = {s.device: s.link.rate_bit_s for s in plan.shapers(testbed) if s.device.startswith("u")}
+    uplink = {s.device: s.link.rate_bit_s for s in network_commands.shapers(testbed) if s.device.startswith("u")}
     assert uplink == {"u1a": 1e8, "u1b": 1e8}
-    assert plan.ports(testbed) == {"launch", "p0", "p1", "p2", "p3", "u1a", "u1b"}
+    assert network_commands.ports(testbed) == {"launch", "p0", "p1", "p2", "p3", "u1a", "u1b"}
 
 
 def test_shaping() -> None:
-    def lines(link: spec.Link) -> list[str]:
-        return [" ".join(command) for command in plan.shape(plan.Shaper("ej-e", "p0", link))]
+    def lines(link: emulated_boards.Link) -> list[str]:
+        return [" ".join(command) for command in network_commands.shape(network_commands.Shaper("ej-e", "p0", link))]
 
     qdisc = "tc -n ej-e qdisc replace dev p0"
-    assert lines(spec.Link("l", 1e9)) == [
+    assert lines(emulated_boards.Link("l", 1e9)) == [
         f"{qdisc} root handle 1: tbf rate 1000000000bit burst 70000b latency 50ms",
         f"{qdisc} parent 1:1 handle 10: bfifo limit 6320000b",
     ]
-    assert lines(spec.Link("l", 1e8, delay_s=0.01, loss=0.001))[1] == (
+    assert lines(emulated_boards.Link("l", 1e8, delay_s=0.01, loss=0.001))[1] == (
         f"{qdisc} parent 1:1 handle 10: netem limit 1000 delay 10000us loss 0.1%"
     )
     # At 1 Gbit/s 100 ms on the way are 8,000 packets and more.
-    assert "limit 12500 " in lines(spec.Link("l", 1e9, delay_s=0.1))[1]
+    assert "limit 12500 " in lines(emulated_boards.Link("l", 1e9, delay_s=0.1))[1]
 
 
 def test_a_fast_link_passes_whole_packets_and_a_slow_one_little_at_once() -> None:
-    assert [plan.burst_bytes(rate) for rate in (2.5e9, 1e9, 8.38e8, 3e8)] == [175_000, 70_000, 70_000, 70_000]
-    assert [plan.burst_bytes(rate) for rate in (1e8, 1e7)] == [7_000, 4_096]
+    assert [network_commands.burst_bytes(rate) for rate in (2.5e9, 1e9, 8.38e8, 3e8)] == [175_000, 70_000, 70_000, 70_000]
+    assert [network_commands.burst_bytes(rate) for rate in (1e8, 1e7)] == [7_000, 4_096]
 
 
 def test_quotas_in_microseconds() -> None:
     def quota(cores: float | None) -> tuple[int, int] | None:
-        return plan.quota_us(spec.Board("b", "10.77.0.1", "x", spec.Link("l", 1e9), quota_cores=cores))
+        return network_commands.quota_us(
+            emulated_boards.Board("b", "10.77.0.1", "x", emulated_boards.Link("l", 1e9), quota_cores=cores)
+        )
 
     assert quota(None) is None
     assert quota(0.5) == (5_000, 10_000)
@@ -201,17 +203,17 @@ def test_quotas_in_microseconds() -> None:
 
 def test_names_tell_what_belongs_to_whom() -> None:
     found = ["ej-e", "ej-e.b1", "ej-e.gone", "ej-e2", "ej-e2.b1", "mine"]
-    assert [name for name in found if plan.belongs("e", name)] == ["ej-e", "ej-e.b1", "ej-e.gone"]
+    assert [name for name in found if network_commands.belongs("e", name)] == ["ej-e", "ej-e.b1", "ej-e.gone"]
 
 
 def test_addresses_that_are_taken() -> None:
     mine = make({}, {})
     other = make({}, {}, name="other")
     with pytest.raises(UserError, match=r"testbed other is up on 10.77.0.0/24, which e wants too; .* down cluster=other"):
-        state.check_network(mine, [mine, other], [])
+        state_files.check_network(mine, [mine, other], [])
     with pytest.raises(UserError, match=r"this machine is already in 10.77.0.0/24 \(eth0 has 10.77.0.9/16\)"):
-        state.check_network(mine, [mine], [("eth0", "10.77.0.9/16")])
-    state.check_network(mine, [mine], [("lo", "127.0.0.1/8"), ("eth0", "192.168.1.2/24")])
+        state_files.check_network(mine, [mine], [("eth0", "10.77.0.9/16")])
+    state_files.check_network(mine, [mine], [("lo", "127.0.0.1/8"), ("eth0", "192.168.1.2/24")])
 
 
 def make_tree(root: Path, version: int) -> None:
@@ -290,27 +292,27 @@ def test_no_control_groups(tmp_path: Path) -> None:
 
 
 def test_one_process_at_a_time_works_with_a_testbed(tmp_path: Path) -> None:
-    with state.Lock("e", tmp_path):
+    with state_files.Lock("e", tmp_path):
         with (
             pytest.raises(UserError, match=r"testbed e is in use by process \d+ \(.*\); wait for its end, or end it"),
-            state.Lock("e", tmp_path),
+            state_files.Lock("e", tmp_path),
         ):
             pass
-        with state.Lock("other", tmp_path):
+        with state_files.Lock("other", tmp_path):
             pass
-    with state.Lock("e", tmp_path):
+    with state_files.Lock("e", tmp_path):
         pass
 
 
 def test_the_state_names_what_the_agent_needs(tmp_path: Path) -> None:
     make_tree(tmp_path / "cg", 2)
     testbed, groups = make({}, {}), find_cgroups(tmp_path / "cg")
-    state.write_state(testbed, groups, tmp_path / "state")
-    assert state.read_state("e", tmp_path / "state") == testbed
-    assert state.all_up(tmp_path / "state") == [testbed]
+    state_files.write_state(testbed, groups, tmp_path / "state")
+    assert state_files.read_state("e", tmp_path / "state") == testbed
+    assert state_files.all_up(tmp_path / "state") == [testbed]
     found = json.loads((tmp_path / "state/e/state.json").read_text())["boards"]["10.77.0.2"]
     procs = str(tmp_path / "cg/ej-e/b2/cgroup.procs")
     assert found == {"name": "b2", "namespace": "/run/netns/ej-e.b2", "groups": [procs]}
-    assert state.agent_command("e", tmp_path / "state") == f"/bin/sh {tmp_path}/state/e/agent"
-    state.remove_state("e", tmp_path / "state")
-    assert state.read_state("e", tmp_path / "state") is None
+    assert state_files.agent_command("e", tmp_path / "state") == f"/bin/sh {tmp_path}/state/e/agent"
+    state_files.remove_state("e", tmp_path / "state")
+    assert state_files.read_state("e", tmp_path / "state") is None

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from bench.launch.process import survivors
-from bench.testbed import apply
-from bench.testbed.cgroups import find_cgroups
-from bench.testbed.state import STATE, read_state
+from bench.emulation import lifecycle
+from bench.emulation.cgroups import find_cgroups
+from bench.emulation.state_files import STATE, read_state
+from bench.launch.supervised_process import survivors
 from tests import mpirun
 from tests.app.stand_in_worker import HANG
 from tests.testbed.real import Boards, nothing_left
@@ -140,7 +140,7 @@ def test_what_a_kill_leaves(tmp_path: Path, kill: Callable[[subprocess.Popen[str
         if kill is kill_campaign:
             assert read_state(boards.name, STATE) is not None
             assert survivors(run_id)
-            assert apply.down(boards.name)
+            assert lifecycle.down(boards.name)
         else:
             assert process.returncode == 1, output + errors
             assert [record["status"] for record in records(tmp_path)] == ["failed"]

@@ -1,0 +1,1 @@
+"""What changed between two studies, by how much, and whether that is real."""

@@ -1,0 +1,194 @@
+"""By how much configurations of two studies differ, whether that is real, and what else is not the same in both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import pandas as pd
+
+from analysis.compare.configuration_matching import Configuration, Match, between, configurations, matches
+from analysis.statistics.rank_tests import Difference, corrected, ratio_of, two
+from analysis.study.study import Study
+from analysis.study.study_checks import basis_of, commit_of, software_of
+
+NOT_COMPARABLE = "not comparable"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A column of the points, its unit for readers, and what it is called when it is larger and when it is smaller.
+
+    ``exact``: equal in all repeats of a configuration (a check of every record), so that a difference needs no test.
+    """
+
+    title: str
+    larger: str
+    smaller: str
+    exact: bool = False
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    "samples_per_s": Quantity("speed (samples/s)", "faster", "slower"),
+    "per_sample_J": Quantity("energy (J/sample)", "more energy", "less energy"),
+    "peak_MiB": Quantity("peak memory (MiB)", "more memory", "less memory"),
+    "wire_bytes": Quantity("bytes of a step", "more bytes", "fewer bytes", exact=True),
+    "metric": Quantity("final metric", "higher", "lower"),
+}
+COLUMNS = (
+    *(
+        "configuration",
+        "kind",
+        "quantity",
+        "one_n",
+        "other_n",
+        "one_median",
+        "other_median",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+    ),
+    *("p", "p_holm", "least_p", "chance", "verdict", "why", "matched_by"),
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One configuration in both studies, with valid numbers in each: its ``points``, and the ``names`` of the studies."""
+
+    label: str
+    by: str
+    one: Configuration
+    other: Configuration
+    names: tuple[str, str]
+    points: tuple[pd.DataFrame, pd.DataFrame]
+
+    def row(self, name: str) -> tuple[dict[str, Any], Difference | None]:
+        """The row of a quantity, and the difference that is to be corrected; no row where neither study has it."""
+        quantity = QUANTITIES[name]
+        a, b = (frame[name].dropna().tolist() for frame in self.points)
+        if not a and not b:
+            return {}, None
+        row: dict[str, Any] = {
+            "configuration": self.label, "kind": " and ".join(dict.fromkeys(str(own.kind) for own in (self.one, self.other))),
+            "quantity": name, "one_n": len(a), "other_n": len(b), "one_median": median(a) if a else None,
+            "other_median": median(b) if b else None, "matched_by": self.by,
+        }  # fmt: skip
+        why = self.energies_apart if name == "per_sample_J" else None
+        if why or not a or not b:
+            return {**row, "verdict": NOT_COMPARABLE, "why": why or f"{self.names[1 if a else 0]} has none"}, None
+        if quantity.exact and len({*a}) == 1 == len({*b}):
+            verdict = "equal" if a[0] == b[0] else quantity.larger if b[0] > a[0] else quantity.smaller
+            return {**row, "ratio": b[0] / a[0] if a[0] else None, "verdict": verdict, "why": "the same in every repeat"}, None
+        if min(*a, *b) <= 0:
+            return {**row, "why": "no ratio: a value is not positive"}, two(b, a)
+        found = ratio_of(b, a)
+        return {**row, "ratio": found.ratio, "ratio_low": found.low, "ratio_high": found.high, "why": found.why}, two(b, a)
+
+    @property
+    def energies_apart(self) -> str | None:
+        """Why the energies of the two compare with nothing but themselves; None where they may be compared."""
+        if self.one.kind != self.other.kind:
+            return f"energy is {self.one.kind} in {self.names[0]} and {self.other.kind} in {self.names[1]}"
+        first, second = (", ".join(sorted({basis_of(record) for record in own.good})) for own in (self.one, self.other))
+        return None if first == second else f"energy {first} in {self.names[0]} and {second} in {self.names[1]}"
+
+
+def compare(one: Study, other: Study) -> pd.DataFrame:
+    """One row for each configuration and quantity that both have, and one for each configuration that cannot be compared.
+
+    ``ratio`` is the other over the one. Verdicts hold together over the configurations of a quantity (``p_holm``); intervals
+    are of each alone. ``kind`` is that of the energy; where the studies have two, or energy from two places of the supply,
+    only the energy is not comparable. ``why`` says why something has no interval, test or number.
+    """
+    names = names_of(one, other)
+    rows: list[dict[str, Any]] = []
+    tested: dict[str, list[tuple[dict[str, Any], Difference]]] = {name: [] for name in QUANTITIES}
+    points = [dict(list(study.points.groupby(["hash", "kind"], sort=False))) for study in (one, other)]
+    for match in matches(one, other):
+        if match.one is None or match.other is None or not (match.one.good and match.other.good):
+            rows.append(_without(match, names))
+            continue
+        own = (points[0][match.one.hash, match.one.kind], points[1][match.other.hash, match.other.kind])
+        pair = Pair(match.label, match.by, match.one, match.other, names, own)
+        for name in QUANTITIES:
+            row, difference = pair.row(name)
+            rows += [row] if row else []
+            if difference:
+                tested[name].append((row, difference))
+    for name, found in tested.items():
+        for (row, _), difference in zip(found, corrected([difference for _, difference in found]), strict=True):
+            row |= _tested(difference, QUANTITIES[name], row["why"])
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def names_of(one: Study, other: Study) -> tuple[str, str]:
+    """What the two are called, different for different studies."""
+    alike = one.name == other.name
+    return (f"{one.name} (first)", f"{other.name} (second)") if alike else (one.name, other.name)
+
+
+def _without(match: Match, names: tuple[str, str]) -> dict[str, Any]:
+    """A configuration that one study lacks, or for which it has no valid number."""
+    sides = dict(zip(names, (match.one, match.other), strict=True))
+    counts = [0 if own is None else len(own.good) for own in sides.values()]
+    kind = next((own.kind for own in sides.values() if own and own.kind), None)
+    row = {"configuration": match.label, "kind": kind, "one_n": counts[0], "other_n": counts[1]}
+    if match.one is None or match.other is None:
+        return {**row, "verdict": f"only in {names[0 if match.one else 1]}", "why": match.by}
+    told = [f"{own.state} in {name}" for name, own in sides.items() if own and not own.good]
+    return {**row, "verdict": NOT_COMPARABLE, "why": f"no valid numbers: {', '.join(told)}", "matched_by": match.by}
+
+
+def _tested(found: Difference, quantity: Quantity, why: str | None) -> dict[str, Any]:
+    words = {"larger": quantity.larger, "smaller": quantity.smaller}
+    return {
+        **{key: getattr(found, key) for key in ("p", "p_holm", "least_p", "chance")},
+        "verdict": words.get(found.verdict, found.verdict),
+        "why": found.why or why,
+    }
+
+
+def changes(one: Study, other: Study) -> pd.DataFrame:
+    """What the records tell of the conditions that is not the same in both: ``what``, and its values in each.
+
+    Software, hosts and place; and the factors that have one value in all of one study and another in all of the other.
+    """
+    studies = (one, other)
+    sides = [_conditions(study.good) for study in studies]
+    groups = [configurations(study) for study in studies]
+    for name in sorted(between(*groups) - {"cluster", "hosts", "boards", "smoke"}):
+        for side, group in zip(sides, groups, strict=True):
+            side[name] = dict.fromkeys(own.factors[name] for own in group if name in own.factors)
+    for what in [what for what in {**sides[0], **sides[1]} if what.startswith("host ")]:
+        if not all(what in side for side in sides):  # a host of one study alone: the list of hosts says so
+            for side in sides:
+                side.pop(what, None)
+    rows = [
+        {"what": what, "one": " | ".join(sides[0].get(what, ())) or "-", "other": " | ".join(sides[1].get(what, ())) or "-"}
+        for what in {**sides[0], **sides[1]}
+        if set(sides[0].get(what, ())) != set(sides[1].get(what, ()))
+    ]
+    return pd.DataFrame(rows, columns=["what", "one", "other"])
+
+
+def _conditions(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, None]]:
+    """By what it is about, the values in the order in which they ran."""
+    found: dict[str, dict[str, None]] = {}
+    for record in records:
+        about, point = record["environment"], record["point"]
+        facts = {"commit": (commit_of(record) or "").removeprefix("commit "), **software_of(record)}
+        facts |= {"cluster": point["cluster"], "smoke runs": "yes" if point["smoke"] else "no"}
+        if record["energy"]["kind"] != "none":
+            facts["energy"] = f"{record['energy']['kind']} by {record['energy']['source']} {basis_of(record).split(' by ')[0]}"
+        told = [*facts.items(), *(("boards", board) for board in point["boards"])]
+        for host in about.get("hosts") or ():
+            told += [("hosts", host["host"]), ("code of the ranks", host.get("code_hash"))]
+            own = (host.get("cpu"), f"{host.get('cores')} cores", f"Linux {host.get('kernel')}", host.get("governor"))
+            told.append((f"host {host['host']}", ", ".join(str(fact) for fact in own if fact)))
+        for what, value in told:
+            if value:
+                found.setdefault(what, {})[value] = None
+    return found

@@ -1,0 +1,181 @@
+"""Two studies, or two commits of one: what changed between them, by how much the numbers differ, and whether that is real."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from analysis.compare.configuration_differences import NOT_COMPARABLE, QUANTITIES, changes, compare, names_of
+from analysis.statistics.rank_tests import SAME, TOO_FEW
+from analysis.study.study import Study, load_study, study_of
+from analysis.study.study_checks import counted, refuse_mixed, some
+from bench.common.user_error import UserError
+
+__all__ = ["changes", "compare", "compare_verb", "report_lines", "select", "to_markdown"]
+MOST_NAMED = 6
+
+
+def select(path_text: str) -> Study:
+    """The study at ``results/STUDY``; of ``results/STUDY@COMMIT`` the records of that commit alone, given by its first digits.
+
+    UserError for a study that cannot be read, and for a commit that it does not have, or that could be several.
+    """
+    folder, at, commit = path_text.rpartition("@")
+    if not at or Path(path_text).exists():
+        return load_study(Path(path_text))
+    study = load_study(Path(folder))
+    commits = [(record["environment"].get("git") or {}).get("commit") or "" for record in study.records]
+    found = {own for own in commits if commit and own.startswith(commit)}
+    if len(found) != 1:
+        known = ", ".join(dict.fromkeys(own[:12] or "unknown" for own in commits))
+        what = f"{commit} could be several commits" if found else f"{commit} is no commit" if commit else "no commit after @"
+        raise UserError(f"{path_text}: {what}; {study.name} has records of {known}")
+    records = [record for record, own in zip(study.records, commits, strict=True) if own in found]
+    return study_of(f"{study.name}@{commit}", study.folder, records, list(study.problems))
+
+
+def compare_verb(one: str, other: str) -> int:
+    """Print the comparison of two studies; 0, for a difference is no failure."""
+    first, second = select(one), select(other)
+    _refuse_overlap(first, second)
+    table = compare(first, second)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    for title, rows in _tables(table, first, second):
+        shown = Table(title=title, title_justify="left")
+        for column in rows.columns:
+            shown.add_column(column, justify="left" if column in ("configuration", "verdict") else "right")
+        for row in rows.itertuples(index=False):
+            shown.add_row(*map(str, row))
+        console.print(shown)
+    for line in report_lines(first, second, table):
+        print(line)
+    return 0
+
+
+def _refuse_overlap(one: Study, other: Study) -> None:
+    both = {record["folder"].resolve() for record in one.records} & {record["folder"].resolve() for record in other.records}
+    if both:
+        raise UserError(
+            f"{len(both)} points are in both {one.name} and {other.name}; give two studies, or two commits of one "
+            "(results/STUDY@COMMIT)"
+        )
+
+
+def report_lines(one: Study, other: Study, table: pd.DataFrame) -> list[str]:
+    """The comparison in words: what was compared, what changed, the verdicts, and what could not be compared."""
+    names = names_of(one, other)
+    compared = table[table["quantity"].notna()]
+    count = compared["configuration"].nunique()
+    lines = [f"{names[1]} against {names[0]}: {counted(count, 'configuration')} in both. Ratios are the second over the first."]
+    lines += _changed(one, other, compared)
+    if one.smoke or other.smoke:
+        lines.append("Some points are smoke runs: windows are too short for conclusions.")
+    for study in (one, other):
+        lines += [f"Mixed conditions inside {study.name}: {line}" for line in refuse_mixed(study, allow=True)]
+        lines += [f"Left out: {line}" for line in study.problems]
+    for title, rows in _parts(table):
+        lines.append(f"{title}: {_verdicts(rows)}.")
+    lines += list(_not_compared(table))
+    if any(compared["p"].notna()):
+        lines.append(
+            "Verdicts: Mann-Whitney, exact, two-sided, 5 % over all configurations of a quantity (Holm). Ratios: "
+            "Hodges-Lehmann with 95 % intervals by rank, each alone. What a sensor has wrong in both cancels in them."
+        )
+    return lines
+
+
+def _changed(one: Study, other: Study, compared: pd.DataFrame) -> Iterator[str]:
+    if not (one.good and other.good):
+        yield "Changed: cannot be told, for one of them has no valid point."
+        return
+    found = changes(one, other)
+    told = [f"{row.what} {row.one} to {row.other}" for row in found.itertuples(index=False)]
+    yield f"Changed: {'; '.join(told)}." if told else "Changed: nothing that the records tell."
+    for by, rows in compared.groupby("matched_by", sort=False):
+        if by not in ("hash", "factors"):
+            yield f"Matched by all {by}: {some(list(dict.fromkeys(map(str, rows['configuration']))), MOST_NAMED)}."
+
+
+def _verdicts(rows: pd.DataFrame) -> str:
+    """One part for each verdict, the differences first."""
+    parts = []
+    for verdict, own in sorted(rows.groupby("verdict", sort=False), key=lambda item: item[0] in (SAME, TOO_FEW, "equal")):
+        found = _rows(own)
+        bare = verdict in (TOO_FEW, "equal")
+        told = some(
+            [row["configuration"] if bare else f"{row['configuration']} {ratio_text(row)}" for row in found], MOST_NAMED
+        )
+        why = f": {some(list(dict.fromkeys(row['why'] for row in found)), 1)}" if verdict == TOO_FEW else ""
+        parts.append(f"{verdict} in {len(own)} of {len(rows)} ({told}{why})")
+    return ", ".join(parts)
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def ratio_text(row: Mapping[str, Any]) -> str:
+    """``1.12 x [1.08, 1.15]``, without brackets where there is no interval."""
+    if pd.isna(row["ratio"]):
+        return "-"
+    text = f"{_digits(row['ratio'])} x"
+    return text if pd.isna(row["ratio_low"]) else f"{text} [{_digits(row['ratio_low'])}, {_digits(row['ratio_high'])}]"
+
+
+def _digits(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".")
+
+
+def _not_compared(table: pd.DataFrame) -> Iterator[str]:
+    rows = table[table["quantity"].isna() | (table["verdict"] == NOT_COMPARABLE)]
+    for (verdict, why), own in rows.groupby(["verdict", "why"], sort=False):
+        what = [QUANTITIES[name].title for name in own["quantity"].dropna().unique()]
+        about = f"{', '.join(what)} of " if what else ""
+        yield f"{str(verdict).capitalize()}: {about}{some(list(own['configuration']), MOST_NAMED)} ({why})."
+
+
+def _parts(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """What could be compared: each quantity by itself, and apart where there are several kinds of energy."""
+    rows = table[table["quantity"].notna() & (table["verdict"] != NOT_COMPARABLE)]
+    several = rows["kind"].nunique() > 1
+    for name, quantity in QUANTITIES.items():
+        for kind, own in rows[rows["quantity"] == name].groupby("kind", sort=False):
+            of = f", {kind}" if name == "per_sample_J" else f", energy {kind}" if several else ""
+            yield f"{quantity.title}{of}", own
+
+
+def _tables(table: pd.DataFrame, one: Study, other: Study) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Of every part a table as text."""
+    heads = ["configuration", *names_of(one, other), "ratio", "p (Holm)", "verdict"]
+    for title, rows in _parts(table):
+        cells = [
+            (
+                row["configuration"],
+                *(f"{row[f'{side}_median']:.4g} (n = {row[f'{side}_n']})" for side in ("one", "other")),
+                ratio_text(row),
+                "-" if pd.isna(row["p_holm"]) else f"{row['p_holm']:.2g}",
+                row["verdict"],
+            )
+            for row in _rows(rows)
+        ]
+        yield title, pd.DataFrame(cells, columns=heads)
+
+
+def to_markdown(one: Study, other: Study, table: pd.DataFrame) -> str:
+    """The comparison as a page: its lines, then a table of every quantity."""
+    names = names_of(one, other)
+    lines = [f"# {names[1]} against {names[0]}", "", *(f"- {line}" for line in report_lines(one, other, table))]
+    for title, rows in _tables(table, one, other):
+        lines += ["", f"## {title}", "", _line(list(rows.columns)), _line(["---"] * len(rows.columns))]
+        lines += [_line(list(map(str, row))) for row in rows.itertuples(index=False)]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

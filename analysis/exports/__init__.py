@@ -1,0 +1,1 @@
+"""Studies to give away: published folders and the gallery."""

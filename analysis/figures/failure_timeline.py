@@ -1,0 +1,191 @@
+"""A failure as it went: throughput and power around the death of a rank, with what the others did until they trained again."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from analysis.plotting.figure_style import (
+    RECOVERY_COLOURS,
+    RECOVERY_HATCHES,
+    TALLEST_IN,
+    Drawn,
+    Layout,
+    colour,
+    drawing,
+    energy_label,
+    legend_above,
+    new_figure,
+)
+from analysis.plotting.row_figures import Part, numbered, parts
+from analysis.study.point_table import RECOVERY
+from analysis.study.power_traces import watts_of
+from analysis.study.study import Study, label_of
+
+BIN_S = 0.25
+PANELS = 5
+PANEL_IN, AROUND_IN = 1.25, 1.1
+COPY: dict[str, Any] = {"facecolor": "#FFFFFF", "hatch": "||||", "edgecolor": "#555555", "linewidth": 0.4}
+BEFORE: dict[str, Any] = {"color": "#000000", "linestyle": "--", "linewidth": 0.9}
+SEEN_AFTER = 1.2
+"""How much of the time after the recovery is shown, as a share of the time before the failure."""
+
+
+def draw(study: Study, layout: Layout) -> list[Drawn]:
+    """The first good repeat of each configuration in which a rank was killed."""
+    return [drawn for part in parts(study, named_kind=True) for drawn in _draw(part, layout)]
+
+
+def _draw(part: Part, layout: Layout) -> list[Drawn]:
+    chosen: dict[str, Mapping[str, Any]] = {}
+    for record in part.records:
+        if "fault" in record:
+            chosen.setdefault(label_of(record["point"]), record)
+    labels, drawn = list(chosen), []
+    for begin in range(0, len(labels), PANELS):
+        own = {label: chosen[label] for label in labels[begin : begin + PANELS]}
+        frames = {label: timeline(record) for label, record in own.items()}
+        data = pd.concat([frame.assign(label=label) for label, frame in frames.items()], ignore_index=True)
+        data = data[["label", *(column for column in data if column != "label")]]
+        figure = _figure(part, own, frames, layout)
+        points = tuple(record["point"]["name"] for record in own.values())
+        name = f"failure_timeline_{part.kind}{part.ending}"
+        drawn.append(Drawn(name, "A failure and the way back", _caption(part, data, own), figure, data, points))
+    return numbered(drawn)
+
+
+def timeline(record: Mapping[str, Any]) -> pd.DataFrame:
+    """What there was around the failure, in seconds from it: steps with their throughput and loss, copies, the parts of the
+    recovery, and mean watts in bins of BIN_S of the hosts that were there."""
+    fault, batch = record["fault"], record["point"]["batch"]
+    at_s, rows = fault["at_s"], []
+    for step in fault["steps"]:
+        seconds = step["end_s"] - step["start_s"]
+        about = {"step": step["step"], "ranks": step["ranks"], "samples_per_s": batch / seconds, "loss": step["loss"]}
+        rows.append({"what": f"step ({step['part']})", "start_s": step["start_s"], "end_s": step["end_s"], **about})
+    rows += [{"what": "copy", "start_s": begin, "end_s": end} for begin, end in copies_of(fault)]
+    rows += [{"what": part["name"], "start_s": part["start_s"], "end_s": part["end_s"]} for part in fault["phases"]]
+    rows += _watts(record)
+    data = pd.DataFrame(rows).reindex(columns=["what", "start_s", "end_s", "step", "ranks", "samples_per_s", "loss", "power_W"])
+    data[["start_s", "end_s"]] -= at_s
+    return data
+
+
+def copies_of(fault: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """When the state was copied: before the first of every so many steps."""
+    steps = [step for step in fault["steps"] if step["part"] == "copies"]
+    before = steps[:: fault["copies"]["every_steps"]]
+    return [
+        (step["start_s"] - seconds, step["start_s"]) for step, seconds in zip(before, fault["copies"]["seconds"], strict=True)
+    ]
+
+
+def _watts(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of all hosts until the failure, of those that are left from then on."""
+    fault = record["fault"]
+    rows: list[dict[str, Any]] = []
+    for hosts, begin, end in (
+        (None, fault["copies"]["start_s"], fault["at_s"]),
+        (fault["after"]["hosts"], fault["at_s"], fault["after"]["end_s"]),
+    ):
+        found = watts_of(record, BIN_S, hosts)
+        if found is None:
+            continue
+        edges, watts, _ = found
+        whole = np.sum(list(watts.values()), axis=0)
+        for (start, stop), value in zip(itertools.pairwise(edges), whole, strict=True):
+            if begin <= start and stop <= end:
+                rows.append({"what": "power", "start_s": start, "end_s": stop, "power_W": value})
+    return rows
+
+
+def _figure(part: Part, records: Mapping[str, Mapping[str, Any]], frames: Mapping[str, pd.DataFrame], layout: Layout) -> Any:
+    powered = any((frame["what"] == "power").any() for frame in frames.values())
+    height = min(TALLEST_IN, AROUND_IN + PANEL_IN * len(frames))
+    with drawing(layout):
+        shape: dict[str, Any] = {"nrows": len(frames), "ncols": 1 + powered, "sharex": "row", "squeeze": False}
+        figure, panels = new_figure(layout, height, page=True, **shape)
+        for row, (label, frame) in zip(panels, frames.items(), strict=True):
+            strategy = records[label]["point"]["strategy"]
+            fault = records[label]["fault"]
+            _throughput(row[0], frame, colour(strategy), records[label]["time"]["samples_per_s"])
+            row[0].set_title(part.names[label], loc="left")
+            if powered:
+                _power(row[1], frame, colour(strategy))
+            before = fault["at_s"] - fault["copies"]["start_s"]
+            until = fault["recovered_s"] - fault["at_s"] + SEEN_AFTER * before
+            for axes in row:
+                axes.set_xlim(-1.02 * before, min(until, fault["after"]["end_s"] - fault["at_s"]))
+                _marks(axes, frame)
+        for axes in panels[-1]:
+            axes.set_xlabel("Time since the failure (s)")
+        # One label for a column: between the two panels in its middle, where it has an even number.
+        middle, at = len(frames) // 2, 0.5 if len(frames) % 2 else 1.15
+        for axes, text in zip(panels[middle], ("Throughput (samples/s)", energy_label(part.kind, "Power (W)")), strict=False):
+            axes.set_ylabel(text, y=at)
+        handles: list[Any] = [
+            Line2D([], [], **BEFORE, label="before, without copies"),
+            Patch(**COPY, label="copy of the state"),
+        ]
+        there = {what for frame in frames.values() for what in frame["what"]}
+        handles += [Patch(**_look(name), label=name) for name in RECOVERY if name in there]
+        legend_above(figure, handles, [str(handle.get_label()) for handle in handles])
+    return figure
+
+
+def _throughput(axes: Axes, frame: pd.DataFrame, line: str, before: float) -> None:
+    """Each step as a level from its start to its end; nothing in between, where no step was made."""
+    steps = frame[frame["what"].str.startswith("step")]
+    for begin, end, rate in zip(steps["start_s"], steps["end_s"], steps["samples_per_s"].astype(float), strict=True):
+        axes.fill_between([begin, end], 0, [rate, rate], color=line, alpha=0.25, linewidth=0)
+        axes.plot([begin, end], [rate, rate], color=line, linewidth=1.2)
+    axes.axhline(before, **BEFORE)
+    axes.set_ylim(0, 1.15 * max(before, steps["samples_per_s"].astype(float).max()))
+
+
+def _power(axes: Axes, frame: pd.DataFrame, line: str) -> None:
+    power = frame[frame["what"] == "power"]
+    for _, own in power.groupby((power["start_s"] >= 0).astype(int)):
+        edges = np.append(own["start_s"], own["end_s"].iloc[-1:])
+        axes.step(edges, np.append(own["power_W"], own["power_W"].iloc[-1:]), where="post", color=line, linewidth=1.1)
+    if len(power):
+        axes.set_ylim(0, 1.15 * power["power_W"].astype(float).max())
+
+
+def _marks(axes: Axes, frame: pd.DataFrame) -> None:
+    """Boxes along the foot of the axes for copies and for the parts of the recovery; a line at the failure."""
+    for what, begin, end in zip(frame["what"], frame["start_s"], frame["end_s"], strict=True):
+        if what == "copy" or what in RECOVERY:
+            look = COPY if what == "copy" else _look(what)
+            axes.axvspan(begin, end, ymin=0, ymax=0.12, zorder=4, **look)
+    axes.axvline(0, color="#D55E00", linewidth=1.1, zorder=5)
+    axes.grid(axis="x", visible=False)
+
+
+def _look(part: str) -> dict[str, Any]:
+    return {"facecolor": RECOVERY_COLOURS[part], "hatch": RECOVERY_HATCHES[part], "edgecolor": "#333333", "linewidth": 0.4}
+
+
+def _caption(part: Part, data: pd.DataFrame, records: Mapping[str, Mapping[str, Any]]) -> str:
+    repeats = sorted({record["point"]["repeat"] for record in records.values()})
+    which = f"repeat {repeats[0]}" if len(repeats) == 1 else "first good repeat"
+    told = []
+    for label, record in records.items():
+        fault = record["fault"]
+        told.append(
+            f"{part.names[label]}: rank {fault['rank']} on {fault['host']}, {fault['lost_steps']} steps lost, "
+            f"{fault['recovery']['seconds']:.2g} s"
+        )
+    powered = f" Power: means of {BIN_S} s, of all boards before and of those that are left after, {part.kind}."
+    return (
+        f"{part.of}One rank is killed at 0 s ({which} of each configuration; {'; '.join(told)} until the others trained on). "
+        "Each step is a level from its start to its end. Boxes at the foot: copies of the state before, the parts of the "
+        f"recovery after.{powered if (data['what'] == 'power').any() else ''}"
+    )

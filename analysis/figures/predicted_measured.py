@@ -1,0 +1,179 @@
+"""Predicted against measured, for everything that a plan predicts: memory, activations, bytes, the schedule of a pipeline; and
+where a profile of the boards was given, seconds and joules of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from analysis.plotting.figure_style import (
+    Drawn,
+    Layout,
+    colour,
+    drawing,
+    legend_above,
+    log_axis,
+    marker,
+    new_figure,
+    plain_number,
+)
+from analysis.plotting.row_figures import Part, parts
+from analysis.study.point_table import MIB
+from analysis.study.study import Study, label_of
+
+MEGA = 1e6
+PANEL_IN, AROUND_IN = 2.15, 0.6
+LEAST_PAD = 1.25
+FACTORS = (1.1, 1.25, 1.5, 2.0, 5.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """``share``: a part of the whole from 0 to 1, for which differences say more than ratios. ``energy``: joules, which are
+    only as measured as the records' are."""
+
+    key: str
+    title: str
+    unit: str
+    noun: str
+    share: bool = False
+    energy: bool = False
+
+
+QUANTITIES = (
+    Quantity("step_s", "Time of a step", "s", "the time of a step"),
+    Quantity("step_J", "Energy of a step", "J", "the energy of a step", energy=True),
+    Quantity("peak_memory_MiB", "Peak memory of a rank", "MiB", "the peak memory of ranks"),
+    Quantity("activations_MiB", "Activations of a rank", "MiB", "the activations of ranks"),
+    Quantity("traffic_MB", "Bytes of an operation", "MB", "the bytes of operations"),
+    Quantity("schedule_s", "Pipeline schedule", "s", "the duration of pipeline schedules"),
+    Quantity("bubble", "Pipeline bubble", "share", "the bubble of pipelines", share=True),
+)
+
+
+def draw(study: Study, layout: Layout) -> list[Drawn]:
+    """A figure for each work, a panel for each quantity: never one line through different things."""
+    return [drawn for part in parts(study) for drawn in _draw(part, layout)]
+
+
+def _draw(part: Part, layout: Layout) -> list[Drawn]:
+    data = pd.DataFrame([row for record in part.records for row in _rows(record)])
+    if data.empty:
+        return []
+    positive = (data["predicted"] > 0) & (data["measured"] > 0)
+    shares = data["quantity"].map({quantity.key: quantity.share for quantity in QUANTITIES})
+    shown, gone = data[positive | shares], data[~(positive | shares)]
+    quantities = [quantity for quantity in QUANTITIES if (shown["quantity"] == quantity.key).any()]
+    if not quantities:
+        return []
+    figure = _figure(shown, quantities, part.kind, layout)
+    errors = "; ".join(_error(shown[shown["quantity"] == quantity.key], quantity) for quantity in quantities)
+    modelled = part.kind == "modelled" and any(quantity.energy for quantity in quantities)
+    caption = (
+        f"{part.of}Predicted against measured, every rank, operation and repeat; on the diagonal both are equal, the dashed "
+        "lines are off by the factor that they name. Median absolute error (of the prediction, relative to the measured "
+        f"value): {errors}."
+    )
+    if modelled:
+        caption += " Energy was not measured: against the prediction stands what was modelled from the run's processor time."
+    if len(gone):
+        caption += f" Not drawn, since one side is zero: {len(gone)} rows of the table."
+    return [Drawn(f"prediction{part.ending}", "Predicted against measured", caption, figure, data, part.point_names())]
+
+
+def _rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    point, memory, traffic = record["point"], record["memory"], record["traffic"]
+    about = {"label": label_of(point), "strategy": point["strategy"], "repeat": point["repeat"]}
+
+    def row(quantity: str, of: str, predicted: float, measured: float, scale: float = 1.0) -> dict[str, Any]:
+        return {**about, "quantity": quantity, "of": of, "predicted": predicted / scale, "measured": measured / scale}
+
+    predicted = record["plan"].get("predicted")
+    if predicted:
+        about_profile = f"by {predicted['profile']['file']}, {predicted['split']} shares"
+        yield row("step_s", about_profile, predicted["step_s"], record["time"]["step_s"]["median"])
+        sample_J = record["energy"].get("per_sample_J")
+        if predicted["step_J"] is not None and sample_J is not None:
+            yield row("step_J", about_profile, predicted["step_J"], sample_J * point["batch"])
+    for rank, sizes in enumerate(zip(memory["predicted_bytes"], memory["peak_bytes"], strict=True)):
+        yield row("peak_memory_MiB", f"rank {rank}", *sizes, MIB)
+    planned = {entry["rank"]: entry["activations_bytes"] for entry in record["plan"]["memory"]}
+    for rank, held in enumerate(memory.get("activations_bytes") or ()):
+        if rank in planned and held is not None:
+            yield row("activations_MiB", f"rank {rank}", planned[rank], held, MIB)
+    for key, theory in traffic["theory_bytes"].items():
+        yield row("traffic_MB", key, theory, traffic["payload_bytes"].get(key, 0), MEGA)
+    schedule = record["time"].get("schedule")
+    if schedule:
+        played, measured = schedule["predicted"], schedule["measured"]
+        yield row("schedule_s", schedule["name"], played["duration_s"], measured["duration_s"])
+        yield row("bubble", schedule["name"], played["bubble"], measured["bubble"])
+
+
+def _error(rows: pd.DataFrame, quantity: Quantity) -> str:
+    """The median of absolute errors, which unlike their mean says nothing about ratios on average."""
+    pairs = zip(rows["predicted"], rows["measured"], strict=True)
+    if quantity.share:
+        points = median(100 * abs(predicted - measured) for predicted, measured in pairs)
+        return f"{points:.2g} percentage points for {quantity.noun} (n = {len(rows)})"
+    percent = median(100 * abs(predicted - measured) / measured for predicted, measured in pairs)
+    return f"{percent:.2g} % for {quantity.noun} (n = {len(rows)})"
+
+
+def _figure(data: pd.DataFrame, quantities: list[Quantity], kind: str, layout: Layout) -> Any:
+    with drawing(layout):
+        columns = min(len(quantities), 3 if layout.page_in > 5 else 2)
+        rows = -(-len(quantities) // columns)
+        figure, grid = new_figure(
+            layout, AROUND_IN + PANEL_IN * rows, page=len(quantities) > 1, nrows=rows, ncols=columns, squeeze=False
+        )
+        for axes, quantity in zip(grid.flat, quantities, strict=False):
+            of = "Modelled from the run" if quantity.energy and kind == "modelled" else "Measured"
+            _panel(axes, data[data["quantity"] == quantity.key], quantity, of)
+        for axes in grid.flat[len(quantities) :]:
+            axes.set_visible(False)
+        handles = [
+            Line2D([], [], color=colour(s), marker=marker(s), linestyle="none", markerfacecolor="none", markersize=5, label=s)
+            for s in dict.fromkeys(data["strategy"])
+        ]
+        legend_above(figure, handles, [str(handle.get_label()) for handle in handles])
+    return figure
+
+
+def _panel(axes: Any, rows: pd.DataFrame, quantity: Quantity, of: str) -> None:
+    for strategy, own in rows.groupby("strategy", sort=False):
+        look = {"color": colour(str(strategy)), "marker": marker(str(strategy)), "markerfacecolor": "none"}
+        axes.plot(own["measured"], own["predicted"], **look, linestyle="none", markersize=4.5, markeredgewidth=0.8, zorder=3)
+    axes.set(xlabel=f"{of} ({quantity.unit})", ylabel=f"Predicted ({quantity.unit})")
+    axes.set_title(quantity.title, loc="left", pad=15)
+    axes.set_box_aspect(1)
+    everything = pd.concat([rows["measured"], rows["predicted"]])
+    if quantity.share:
+        axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0, 0.25, 0.5, 0.75, 1])
+        axes.plot([0, 1], [0, 1], color="#555555", linewidth=0.8, zorder=1)
+        return
+    worst = max((rows["predicted"] / rows["measured"]).max(), (rows["measured"] / rows["predicted"]).max())
+    factor = next((step for step in FACTORS if step >= worst), FACTORS[-1])
+    pad = max(factor, LEAST_PAD, (everything.max() / everything.min()) ** 0.08)
+    low, high = everything.min() / pad, everything.max() * pad
+    for name in ("x", "y"):
+        log_axis(axes, name, low, high, most=4)
+    axes.plot([low, high], [low, high], color="#555555", linewidth=0.8, zorder=1)
+    for ratio in (factor, 1 / factor):
+        axes.plot([low, high], [low * ratio, high * ratio], color="#888888", linewidth=0.7, linestyle="--", zorder=1)
+    axes.set(xlim=(low, high), ylim=(low, high))
+    _name_factor(axes, factor, high)
+
+
+def _name_factor(axes: Any, factor: float, high: float) -> None:
+    """Where the dashed lines leave the panel: above its top and right of its edge."""
+    about: dict[str, Any] = {"textcoords": "offset points", "color": "#555555", "annotation_clip": False}
+    top, side = axes.get_xaxis_transform(), axes.get_yaxis_transform()
+    number, end = plain_number(factor), high / factor
+    axes.annotate(f"×{number}", (end, 1), xycoords=top, xytext=(0, 2), ha="right", va="bottom", **about)
+    axes.annotate(f"÷{number}", (1, end), xycoords=side, xytext=(3, 0), ha="left", va="center", **about)

@@ -1,0 +1,219 @@
+"""Throughput and energy over the number of ranks, with what bounds them (``analysis/statistics/scaling_bounds.py``): lines,
+columns of the table
+and words of the caption."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from analysis.plotting.captions import following, left_out, ranks_label, repeats_note
+from analysis.plotting.figure_style import (
+    Drawn,
+    Layout,
+    drawing,
+    energy_label,
+    legend_above,
+    line_styles,
+    log_axis,
+    new_figure,
+    plain_number,
+    slug,
+)
+from analysis.statistics.repeat_summary import summarise
+from analysis.statistics.scaling_bounds import COLUMNS, Line, communication_s, lawful, levels_of, lines_of, portions, series_of
+from analysis.study.study import Study
+from analysis.study.sweeps import LEAST_FOR_LINE, Sweep, Work, works
+
+MOST_LINES = 5
+"""Lines that one panel can hold with their bounds."""
+OPEN: dict[str, Any] = {"markerfacecolor": "none", "markersize": 6.5, "markeredgewidth": 1}
+IDEAL: dict[str, Any] = {"color": "#555555", "linestyle": "--", "linewidth": 0.9, "zorder": 1}
+LAW: dict[str, Any] = {"color": "#222222", "linestyle": ":", "linewidth": 1.2, "zorder": 2.5}
+BOUND: dict[str, Any] = {"linestyle": "-.", "linewidth": 0.9, "zorder": 1}
+
+
+def draw(study: Study, layout: Layout) -> list[Drawn]:
+    """A figure for each work in which the number of ranks varies while the class of boards does not (``participants``)."""
+    found = []
+    floors_s = {record["point"]["name"]: communication_s(record) for record in study.good}
+    for work in works(study.points):
+        lines, swept = lines_of(work.points)
+        same = [line for line in lines if line.all["boards"].nunique() == 1]
+        for part, own in portions(same, MOST_LINES):
+            levels = [levels_of(line, floors_s) for line in own]
+            found.append(_draw(study, work, own, levels, swept, f"scaling_{slug(f'{work.kind} {work.name}')}{part}", layout))
+    return found
+
+
+def _draw(
+    study: Study, work: Work, lines: list[Line], levels: list[pd.DataFrame], swept: Sweep, name: str, layout: Layout
+) -> Drawn:
+    energy = work.kind != "none"
+    with drawing(layout):
+        rows = 2 if energy else 1
+        figure, panels = new_figure(layout, 1.1 + 1.85 * rows, nrows=rows, sharex=True, squeeze=False)
+        _throughput(panels[0, 0], lines, levels)
+        if energy:
+            _energy(panels[1, 0], lines, levels, work.kind)
+        _ranks_axis(panels[-1, 0], sorted({int(n) for own in levels for n in own["ranks"]}))
+        panels[-1, 0].set_xlabel(ranks_label(study))
+        figure.align_ylabels()
+        legend_above(figure, *_legend(lines, levels, energy))
+    columns = ["strategy", "ranks", "batch", "repeat", *COLUMNS[: 2 if energy else 1]]
+    tables = [line.all[columns].merge(own, on="ranks").assign(line=line.label) for line, own in zip(lines, levels, strict=True)]
+    data = pd.concat(tables, ignore_index=True)
+    data = data if energy else data[[column for column in data if not column.endswith("_J")]]
+    caption = _caption(work, lines, levels, swept, panels[0, 0].get_ylim()[1]) + left_out(study)
+    points = tuple(dict.fromkeys(point for line in lines for point in line.all["point"]))
+    return Drawn(name, f"Scaling of {work.name}", caption, figure, data, points)
+
+
+def _throughput(axes: Axes, lines: Sequence[Line], levels: Sequence[pd.DataFrame]) -> None:
+    for line, own, style in zip(lines, levels, line_styles([line.strategy for line in lines]), strict=True):
+        draw_line(axes, line.all, own, "ranks", "samples_per_s", style)
+        axes.plot(own["ranks"], own["ideal_samples_per_s"], **IDEAL)
+        share = line.serial_share
+        if lawful(share):
+            ranks = np.geomspace(1, own["ranks"].max(), 40)
+            axes.plot(ranks, line.ideal_rate / (share + (1 - share) / ranks), **LAW)
+        axes.plot(own["ranks"], own["communication_samples_per_s"], **BOUND, color=style["color"], marker="_", markersize=7)
+    rates = pd.concat([*(line.all["samples_per_s"] for line in lines), *(own["ideal_samples_per_s"] for own in levels)])
+    log_axis(axes, "y", rates.min() / 1.2, rates.max() * 1.2)
+    axes.set_ylabel("Throughput (samples/s)")
+
+
+def _energy(axes: Axes, lines: Sequence[Line], levels: Sequence[pd.DataFrame], kind: str) -> None:
+    for line, own, style in zip(lines, levels, line_styles([line.strategy for line in lines]), strict=True):
+        draw_line(axes, line.all, own, "ranks", "per_sample_J", style)
+        many = own[own["ranks"] > 1]
+        axes.plot(many["ranks"], many["bound_per_sample_J"], **BOUND, color=style["color"], marker="_", markersize=7)
+    axes.set_ylim(0, 1.12 * max(line.all["per_sample_J"].max() for line in lines))
+    axes.set_ylabel(energy_label(kind))
+
+
+def draw_line(axes: Axes, rows: pd.DataFrame, levels: pd.DataFrame, x: str, column: str, style: dict[str, Any]) -> None:
+    """Repeats as small markers, their medians (``medians``) as open ones with intervals, joined from three levels on. The
+    single process has its own marker."""
+    joined = {"color": style["color"], "linestyle": "-" if len(levels) >= LEAST_FOR_LINE else "none"}
+    axes.plot(levels[x], levels[f"median_{column}"], **joined, linewidth=1, zorder=2)
+    alone = rows["strategy"] == "single"
+    for own, look in ((rows[alone], line_styles(["single"])[0]), (rows[~alone], style)):
+        look = {"color": look["color"], "marker": look["marker"], "linestyle": "none"}
+        axes.plot(own[x], own[column], **look, markersize=2.5, markeredgewidth=0, zorder=3)
+        level = levels[levels[x].isin(set(own[x]))]
+        axes.plot(level[x], level[f"median_{column}"], **look, **OPEN)
+        level = level[level[f"low_{column}"].notna()].astype(float)
+        below, above = (level[f"median_{column}"] - level[f"low_{column}"], level[f"high_{column}"] - level[f"median_{column}"])
+        axes.errorbar(level[x], level[f"median_{column}"], [below, above], color=look["color"], fmt="none", lw=0.8, capsize=2)
+
+
+def _ranks_axis(axes: Axes, ranks: list[int]) -> None:
+    """Doubling is the same distance everywhere; ticks at whole numbers, at powers of two where there are many."""
+    ticks = ranks if len(ranks) <= 6 else [n for n in ranks if n & (n - 1) == 0]
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(ranks[0] / 1.15, ranks[-1] * 1.15)
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FixedFormatter([str(n) for n in ticks]))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _legend(lines: Sequence[Line], levels: Sequence[pd.DataFrame], energy: bool) -> tuple[list[Line2D], list[str]]:
+    found = line_handles(lines, levels)
+    shown = pd.concat(levels)
+    if shown["ideal_samples_per_s"].notna().any():
+        found["ideal"] = Line2D([], [], **IDEAL)
+    if shown["amdahl_samples_per_s"].notna().any():
+        found["Amdahl's law"] = Line2D([], [], **LAW)
+    bounds = {"communication": "communication_samples_per_s", **({"energy": "bound_per_sample_J"} if energy else {})}
+    names = [name for name, column in bounds.items() if shown[column].notna().any()]
+    if names:
+        found[f"bound of {' and '.join(names)}"] = Line2D([], [], **BOUND, color=IDEAL["color"])
+    return list(found.values()), list(found)
+
+
+def line_handles(lines: Sequence[Line], levels: Sequence[pd.DataFrame]) -> dict[str, Line2D]:
+    """Legend entries of what ``draw_line`` draws, the single process first."""
+    found = {}
+    if any((line.all["strategy"] == "single").any() for line in lines):
+        found["single"] = Line2D([], [], **{**line_styles(["single"])[0], "linestyle": "none"}, **OPEN)
+    for line, own, style in zip(lines, levels, line_styles([line.strategy for line in lines]), strict=True):
+        joined = "-" if len(own) >= LEAST_FOR_LINE else "none"
+        found[line.label] = Line2D([], [], **{**style, "linestyle": joined}, **OPEN)
+    return found
+
+
+def _caption(work: Work, lines: Sequence[Line], levels: Sequence[pd.DataFrame], swept: Sweep, top: float) -> str:
+    weak = {line.weak for line in lines}
+    mode = "Weak scaling (the batch follows the ranks)" if weak == {True} else "Strong scaling (the batch stays)"
+    said = [
+        f"{mode if len(weak) == 1 else 'Strong and weak scaling'} of {work.name}: throughput"
+        f"{'' if work.kind == 'none' else f' and energy per sample ({work.kind})'} over the number of ranks",
+        repeats_note([int(n) for own in levels for n in own["n"]]).rstrip("."),
+        *follow_words(lines, swept),
+        *base_words(lines, work.kind),
+        *_ideal_words(lines),
+        *_communication_words(lines, levels, top),
+    ]
+    if any(own["bound_per_sample_J"].notna().any() for own in levels):
+        said.append("Bound of energy: idle power of the boards over the time of a sample, plus the dynamic energy of the base")
+    return ". ".join(said) + "."
+
+
+def follow_words(lines: Sequence[Line], swept: Sweep) -> list[str]:
+    """What goes with the ranks. The mesh is how they are arranged, nothing of its own; lists of hosts are too long to name."""
+    follow = tuple(name for name in swept.follow if not name.startswith(("mesh.", "hosts", "boards", "link")))
+    words = following(series_of(lines), replace(swept, follow=follow))
+    if any("hosts" in line.points and line.points["hosts"].nunique() > 1 for line in lines):
+        words.append("the hosts go with the ranks")
+    return [text[0].upper() + text[1:] for text in words]
+
+
+def base_words(lines: Sequence[Line], kind: str) -> list[str]:
+    """What the lines start from, in absolute numbers (rule 1)."""
+    found = []
+    for base in {line.base["hash"].iloc[0]: line.base for line in lines if not line.base.empty}.values():
+        units = {"samples_per_s": "samples/s", **({} if kind == "none" else {"per_sample_J": "J per sample"})}
+        words = []
+        for column, unit in units.items():
+            own = summarise(base[column].tolist())
+            words.append(f"{own.median:.3g} {unit}" + ("" if own.low is None else f" [{own.low:.3g}, {own.high:.3g}]"))
+        found.append(f"The base is the single process: {' and '.join(words)}, n = {len(base)}")
+    without = [line.label for line in lines if line.base.empty]
+    return [*found, f"No single process did the same work as {', '.join(without)}: no base and no ideal"] if without else found
+
+
+def _ideal_words(lines: Sequence[Line]) -> list[str]:
+    if all(np.isnan(line.ideal_rate) for line in lines):
+        return [] if all(line.base.empty for line in lines) else ["Boards are of several classes, so nothing is ideal for all"]
+    found = ["Ideal: n times the base"]
+    shares = {line.label: share for line in lines if (share := line.serial_share) is not None}
+    fits = [f"{share:.3g} for {label}" for label, share in shares.items() if lawful(share)]
+    if fits:
+        law = "T(n) = T(1) (s + (1 - s)/n) with T(1) of the base, unweighted least squares on the medians"
+        found.append(f"Amdahl's law, {law}: s = {', '.join(fits)}")
+    for label, share in shares.items():
+        if not lawful(share):
+            why = "slower than the base" if share > 1 else "faster than linear"
+            found.append(f"The law does not describe {label}, which is {why} (s would be {share:.3g})")
+    return found
+
+
+def _communication_words(lines: Sequence[Line], levels: Sequence[pd.DataFrame], top: float) -> list[str]:
+    columns = [own["communication_samples_per_s"].dropna() for own in levels]
+    bounds = {line.label: column for line, column in zip(lines, columns, strict=True)}
+    if all(column.empty for column in columns):
+        return ["The network is not known or ranks share boards, so there is no bound of communication"]
+    found = ["Bound of communication: the bytes that all ranks send in a step over the rates of their links together, alone"]
+    above = {label: plain_number(float(f"{own.min():.3g}")) for label, own in bounds.items() if len(own) and own.min() > top}
+    if above:
+        found.append(f"Above the axis: {', '.join(f'{label} (from {rate} samples/s)' for label, rate in above.items())}")
+    without = [label for label, own in bounds.items() if own.empty]
+    return [*found, f"Not known for {', '.join(without)}"] if without else found

@@ -1,0 +1,197 @@
+"""What it costs to bring the weights to the boards: seconds, bytes and joules before training, and how much training that is.
+
+Links bound the time from below. A byte that leaves rank 0 reaches at most all n - 1 others, so at least 1 / (n - 1) of the
+bytes that arrive leave over its link. If rank 0 sends every rank its weights itself, all of them do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.plotting.captions import repeats_note
+from analysis.plotting.figure_style import (
+    IEEE,
+    Drawn,
+    Layout,
+    colour,
+    crowded,
+    drawing,
+    energy_label,
+    hatch,
+    legend_above,
+    marker,
+    names_in,
+    new_figure,
+    slug,
+    text_in,
+    turn_for,
+)
+from analysis.plotting.sweep_lines import around
+from analysis.statistics.repeat_summary import summarise
+from analysis.study.study import Study
+from analysis.study.sweeps import Work, works
+
+MOST_BARS = 30
+MOST_SENTENCES = 8
+MB = 1e6
+LEAST: dict[str, Any] = {"color": "#000000", "linestyle": "-", "linewidth": 1.4}
+ALONE: dict[str, Any] = {"color": "#000000", "linestyle": ":", "linewidth": 1.4}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One quantity: its column, what it is divided by to be shown, and the label of its axis."""
+
+    column: str
+    size: float
+    label: str
+
+
+def draw(study: Study, layout: Layout) -> list[Drawn]:
+    """A figure for each work whose weights were sent (``train.replicate=true``)."""
+    rates = rank_0_rates(study)
+    found = []
+    for work in works(study.points):
+        rows = _with_bounds(work.points[work.points["replication_s"].notna()], rates)
+        labels = list(dict.fromkeys(rows["label"]))
+        for begin in range(0, len(labels), MOST_BARS):
+            part = f"part {begin // MOST_BARS + 1}" if len(labels) > MOST_BARS else ""
+            found.append(_figure(work, rows[rows["label"].isin(labels[begin : begin + MOST_BARS])], part, layout))
+    return found
+
+
+def rank_0_rates(study: Study) -> dict[str, float]:
+    """Bit/s of the link of rank 0's host by point, where links are known and every rank has a host of its own: between
+    ranks of one host bytes travel over no link."""
+    found = {}
+    for record in study.good:
+        point = record["point"]
+        network, hosts = point["network"], point.get("hosts") or []
+        if network is not None and len(hosts) == point["ranks"] > 1:
+            rates = {link["host"]: link["rate_bit_s"] for link in network["links"]}
+            if hosts[0] in rates:
+                found[point["name"]] = rates[hosts[0]]
+    return found
+
+
+def _with_bounds(rows: pd.DataFrame, rates: Mapping[str, float]) -> pd.DataFrame:
+    """With the seconds that the link of rank 0 needs at least, and those for all bytes; and the training that costs as much."""
+    alone = 8 * rows["replication_bytes"].astype(float) / rows["point"].map(rates).astype(float)
+    samples = rows["replication_J"].astype(float) / rows["per_sample_J"].astype(float)
+    return rows.assign(
+        alone_s=alone, least_s=alone / (rows["ranks"] - 1), as_many_samples=samples, as_many_steps=samples / rows["batch"]
+    )
+
+
+def _figure(work: Work, rows: pd.DataFrame, part: str, layout: Layout) -> Drawn:
+    panels = [
+        Panel("replication_s", 1, "Time (s)"),
+        Panel("replication_bytes", MB, "Received (MB)"),
+        Panel("replication_J", 1, energy_label(work.kind, "Energy (J)")),
+    ]
+    panels = [panel for panel in panels if rows[panel.column].notna().any()]
+    groups = [(str(label), own) for label, own in rows.groupby("label", sort=False)]
+    with drawing(layout):
+        figure, axes = _panels(layout, len(panels), list(names_in([label for label, _ in groups]).values()))
+        for own, panel in zip(axes, panels, strict=True):
+            for place, (_, points) in enumerate(groups):
+                _bar(own, place, points, panel)
+            own.set_ylabel(panel.label)
+            tops = [
+                rows[panel.column].max() / panel.size,
+                *(rows["alone_s"].dropna() if panel.column == "replication_s" else ()),
+            ]
+            own.set_ylim(0, 1.1 * max(tops))
+        if rows["least_s"].notna().any():
+            legend_above(
+                figure,
+                [Line2D([], [], **LEAST), Line2D([], [], **ALONE)],
+                ["least, by the link of rank 0", "if rank 0 sends to each by itself"],
+            )
+    caption = " ".join(_caption(work, rows))
+    kept = [
+        *("point", "label", "strategy", "repeat", "replication_s", "replication_bytes", "replication_J", "least_s", "alone_s"),
+        *("as_many_samples", "as_many_steps", "kind"),
+    ]
+    name = slug(f"replication {work.kind} {work.name} {part}")
+    return Drawn(name, "Bringing the weights to the boards", caption, figure, rows[kept], tuple(rows["point"]))
+
+
+def _panels(layout: Layout, panels: int, labels: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """Above each other; beside each other where a page has few bars. Labels at the angle at which they do not touch."""
+    bars, beside = len(labels), layout.column_in > IEEE.column_in and not crowded(panels * len(labels), layout)
+    turn = turn_for(panels * bars if beside else bars, layout)
+    room_in = max(map(text_in, labels)) * math.sin(math.radians(turn)) + 0.15
+    if beside:
+        figure, axes = new_figure(layout, 2.2 + room_in, ncols=panels, squeeze=False)
+    else:
+        height = 0.5 + 1.3 * panels + room_in
+        figure, axes = new_figure(layout, height, crowded(bars, layout), nrows=panels, sharex=True, squeeze=False)
+    for own in axes.flat:
+        own.set_xticks(range(bars), labels, rotation=turn)
+        own.set_xlim(-0.6, bars - 0.4)
+        own.grid(axis="x", visible=False)
+    return figure, list(axes.flat)
+
+
+def _bar(axes: Axes, place: int, rows: pd.DataFrame, panel: Panel) -> None:
+    """The median as a bar with its interval, every repeat on it, and for seconds what the link of rank 0 allows."""
+    values = (rows[panel.column].dropna() / panel.size).tolist()
+    if not values:
+        across = axes.get_xaxis_transform()
+        axes.text(place, 0.04, "not known", rotation=90, ha="center", va="bottom", transform=across)
+        return
+    strategy, found = str(rows["strategy"].iloc[0]), summarise(values)
+    axes.bar(place, found.median, 0.62, color=colour(strategy), hatch=hatch(strategy), edgecolor="white", linewidth=0.4)
+    look: dict[str, Any] = {"color": "#000000", "marker": marker(strategy), "linestyle": "none"}
+    axes.plot([place] * len(values), values, **look, markersize=2.5, markeredgewidth=0, zorder=3)
+    axes.plot([place], [found.median], **look, markerfacecolor="none", markersize=6.5, markeredgewidth=1, zorder=3)
+    if reach := around(found):
+        axes.errorbar([place], [found.median], yerr=reach, color="#000000", linewidth=0.8, capsize=2)
+    if panel.column == "replication_s":
+        for column, style in (("least_s", LEAST), ("alone_s", ALONE)):
+            for bound in rows[column].dropna().unique():
+                axes.plot([place - 0.42, place + 0.42], [bound, bound], **style, zorder=4)
+
+
+def _caption(work: Work, rows: pd.DataFrame) -> list[str]:
+    what = "energy is " + work.kind if work.kind != "none" else "no energy was asked for"
+    lines = [
+        f"Sending the weights from rank 0 to all other ranks before training, with the bytes that arrived there: {work.name}; "
+        f"{what}."
+    ]
+    if rows["least_s"].notna().any():
+        lines.append(
+            "Lines across the bars: the bytes over the rate of rank 0's link if each byte leaves it once for all n - 1 other "
+            "ranks (least), and if each leaves it once for every rank that it reaches (dotted)."
+        )
+    if unknown := list(dict.fromkeys(rows[rows["least_s"].isna()]["label"])):
+        lines.append(f"No bound where links are not known or ranks share a host: {', '.join(unknown)}.")
+    told = list(_as_much(rows))
+    lines += told if len(told) <= MOST_SENTENCES else ["The table has how many samples and steps cost as much."]
+    if work.kind != "none" and (missing := list(dict.fromkeys(rows[rows["replication_J"].isna()]["label"]))):
+        lines.append(f"No reading covers it, so its energy is not known: {', '.join(missing)}.")
+    return [*lines, repeats_note([len(own) for _, own in rows.groupby("label")])]
+
+
+def _as_much(rows: pd.DataFrame) -> Iterator[str]:
+    """How much training costs as much, by medians."""
+    for label, own in rows.groupby("label", sort=False):
+        seconds, step, batch = own["replication_s"].median(), own["step_s"].median(), own["batch"].iloc[0]
+        text = f"{label}: {seconds:.3g} s, as long as {seconds / step:.3g} steps"
+        joules = own[["replication_J", "per_sample_J"]].dropna().astype(float)
+        if not joules.empty:
+            total, sample = joules["replication_J"].median(), joules["per_sample_J"].median()
+            text += (
+                f"; {total:.3g} J, as much as {total / sample:.3g} samples or {total / sample / batch:.3g} steps of training "
+                f"at {sample:.3g} J per sample"
+            )
+        yield f"{text}."

@@ -1,0 +1,90 @@
+"""How steady the steps were: every step time of every repeat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from analysis.plotting.figure_style import Drawn, Layout, colour, drawing
+from analysis.plotting.row_figures import Part, count_note, lines_of, numbered, pages, parts, row_figure
+from analysis.study.study import Study, label_of
+
+ROW_IN, LINE_IN, BOX_IN, APART_IN = 0.27, 0.165, 0.1, 0.06
+JITTER_IN = 0.035
+MANY_DOTS = 3000
+"""More of them are a picture inside a vector file: lines and letters stay sharp, and the file small."""
+
+
+def draw(study: Study, layout: Layout) -> list[Drawn]:
+    return [drawn for part in parts(study) for drawn in _draw(part, layout)]
+
+
+def _draw(part: Part, layout: Layout) -> list[Drawn]:
+    rows = [
+        {"label": label_of(r["point"]), "strategy": r["point"]["strategy"], "repeat": r["point"]["repeat"], "step_s": seconds}
+        for r in part.records
+        for seconds in r["time"]["step_s"]["values"]
+    ]
+    data = pd.DataFrame(rows)
+    repeats = data.groupby("label", sort=False)["repeat"].nunique().tolist()
+    steps = data.groupby("label", sort=False).size().tolist()
+    caption = (
+        f"{part.of}Every timed step of every repeat ({count_note(repeats)} repeats; {_range(steps)} steps of a "
+        "configuration). Boxes are quartiles with the median inside, whiskers reach over all steps: nothing is dropped."
+    )
+    labels = list(part.strategies)
+    with drawing(layout):
+        heights = [max(ROW_IN, LINE_IN * lines_of(part.names[label], layout)) for label in labels]
+        found = []
+        for page in pages(heights, list(part.strategies.values())):
+            own = [labels[index] for index in page]
+            shown = data[data["label"].isin(own)]
+            figure = _figure(part, own, shown, [heights[index] for index in page], layout)
+            found.append(
+                Drawn(f"step_times{part.ending}", "Spread of step times", caption, figure, shown, part.point_names(own))
+            )
+    return numbered(found)
+
+
+def _range(counts: list[int]) -> str:
+    least, most = min(counts), max(counts)
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def _figure(part: Part, labels: list[str], data: pd.DataFrame, heights: list[float], layout: Layout) -> Any:
+    strategies = [part.strategies[label] for label in labels]
+    rows = row_figure(layout, [part.names[label] for label in labels], strategies, heights)
+    places = dict(zip(labels, rows.middles, strict=True))
+    jitter = np.random.default_rng(0).uniform(-JITTER_IN, JITTER_IN, len(data))  # the same records give the same figure
+    sns.scatterplot(
+        x=data["step_s"],
+        y=data["label"].map(places) + APART_IN + jitter,
+        hue=data["strategy"],
+        palette={strategy: colour(strategy) for strategy in strategies},
+        s=7,
+        linewidth=0,
+        alpha=0.7,
+        legend=False,
+        ax=rows.axes,
+        rasterized=len(data) > MANY_DOTS,
+    )
+    for label in labels:
+        _box(rows.axes, places[label] - APART_IN, data[data["label"] == label]["step_s"])
+    rows.axes.set_xlabel("Time of a step (s)")
+    rows.axes.set_ylabel("")
+    rows.axes.set_xlim(left=0)
+    return rows.figure
+
+
+def _box(axes: Any, middle: float, values: pd.Series) -> None:
+    """Quartiles, median and the whole range."""
+    low, first, median, third, high = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
+    line = {"color": "#000000", "linewidth": 0.7, "zorder": 3}
+    axes.barh(middle, third - first, left=first, height=BOX_IN, fill=False, edgecolor="#000000", linewidth=0.7, zorder=3)
+    axes.plot([median, median], [middle - BOX_IN / 2, middle + BOX_IN / 2], **{**line, "linewidth": 1.4})
+    for inner, outer in ((first, low), (third, high)):
+        axes.plot([inner, outer], [middle, middle], **line)
+        axes.plot([outer, outer], [middle - BOX_IN / 4, middle + BOX_IN / 4], **line)

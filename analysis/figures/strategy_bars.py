@@ -1,0 +1,305 @@
+"""Energy and throughput as bars: a group for each number of ranks (and board class, cluster or device where they vary), in it
+a bar for each parallelism, a row of panels for each work. What ran out of memory is marked in the place of its bar."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch
+
+from analysis.plotting.captions import left_out, ranks_label, some
+from analysis.plotting.figure_style import (
+    TALLEST_IN,
+    Drawn,
+    Layout,
+    colour,
+    drawing,
+    energy_label,
+    hatch,
+    legend_above,
+    new_figure,
+    text_in,
+    wrapped,
+)
+from analysis.statistics.repeat_summary import summarise
+from analysis.study.configuration_labels import natural, plain
+from analysis.study.point_table import factor_row
+from analysis.study.study import Study, place
+from analysis.study.sweeps import Series, short_labels, sweep
+from bench.common.median_interval import SMALLEST_N
+
+GROUP = ("cluster", "boards", "device")
+"""What makes a group of its own beside the number of ranks, in this order."""
+OWN = ("model", "task", "mesh.", "option.")
+"""What a work and a strategy are anyway: no caption says that it goes with them."""
+SLOT_IN, LINE_IN, GAP, MARGIN_IN = 0.15, 0.13, 0.8, 0.8
+"""The narrowest bar that can be told apart, a line of text, the gap between groups in bars, what an axis takes of the width."""
+ROW_IN, LEAST_IN, FRAME_IN, LONGEST_IN = 1.5, 2.1, 0.9, 1.9
+"""The height of a row of bars, the least of all rows, of axis and legend, and the length in which names are written."""
+PALE = 0.2
+"""Hatching must be seen on the darkest colour."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One configuration. ``group`` is its place on the axis, ``about`` what tells it from others of its strategy there;
+    ``rows`` are its repeats, none where it ran out of memory."""
+
+    work: str
+    group: str
+    strategy: str
+    about: str
+    rows: pd.DataFrame
+    points: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.strategy} {self.about}".strip()
+
+
+def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
+    """Measured and modelled energy are figures of their own."""
+    found = []
+    for kind in dict.fromkeys(study.points["kind"]):
+        if kind != "none":
+            found += _draw(study, str(kind), "per_sample_J", f"energy_bars_{kind}", energy_label(str(kind)), layout)
+    return found
+
+
+def draw_throughput(study: Study, layout: Layout) -> list[Drawn]:
+    """Runs with measured and with modelled energy are different runs, and figures of their own here too."""
+    kinds, found = list(dict.fromkeys(study.points["kind"])), []
+    for kind in kinds:
+        name = "throughput_bars" if len(kinds) == 1 else f"throughput_bars_{kind}"
+        found += _draw(study, str(kind), "samples_per_s", name, "Throughput (samples/s)", layout)
+    return found
+
+
+def bars_of(study: Study, kind: str) -> tuple[list[Bar], list[str], list[str]]:
+    """All bars of one kind of energy: works in their order, groups by ranks, strategies in the order of every figure; the names
+    of the factors that make a group; and those that go with group and strategy.
+
+    A configuration of which some repeats ran out of memory has the bar of the others."""
+    good = study.points[study.points["kind"] == kind]
+    without = [r for r in study.records if r["status"] == "oom" and r["point"]["hash"] not in set(good["hash"])]
+    frame = pd.concat([good, pd.DataFrame([factor_row(record) for record in without])], ignore_index=True)
+    names = ["ranks"]
+    for name in GROUP:
+        if name in frame and frame.groupby(names)[name].nunique().max() > 1:
+            names.append(name)
+    frame = frame.sort_values("ranks", kind="stable")
+    works, groups = frame["model"] + ", " + frame["task"], frame[names].map(plain).agg("\n".join, axis=1)
+    # Work and group are one factor: what goes with it tells no bars of a group apart.
+    together = sweep(frame.assign(place=works + groups), "place", least=1)
+    alike = [Series(own.strategy, own.label, frame.loc[own.points.index]) for own in together.series]
+    found = []
+    for series, label in zip(alike, short_labels(alike), strict=True):
+        about = label.removeprefix(series.strategy).strip()
+        for (work, group), rows in series.points.groupby([works, groups], sort=False):
+            own = rows[rows["samples_per_s"].notna()]
+            found.append(Bar(str(work), str(group), series.strategy, about, own, tuple(rows["point"])))
+    work_order, group_order = list(works.sort_index().unique()), list(groups.unique())
+    found.sort(
+        key=lambda bar: (work_order.index(bar.work), group_order.index(bar.group), place(bar.strategy), natural(bar.about))
+    )
+    follow = [name for name in together.follow if not name.startswith(OWN) and name not in names]
+    return found, names, follow
+
+
+def _draw(study: Study, kind: str, column: str, name: str, ylabel: str, layout: Layout) -> list[Drawn]:
+    bars, names, follow = bars_of(study, kind)
+    if len(bars) < 2:
+        return []
+    with drawing(layout):
+        texts = _names(bars)
+        lines = max((text.count("\n") + 1 for text in texts.values()), default=0)
+        slot_in = max(SLOT_IN, LINE_IN * lines + 0.02)
+        rooms = {page: (width - MARGIN_IN) / slot_in for page, width in ((False, layout.column_in), (True, layout.page_in))}
+        page = max(map(_slots, _rows(bars, rooms[True]))) > rooms[False]
+        rows = _rows(bars, rooms[page])
+        below_in = max((text_in(part) for text in texts.values() for part in text.split("\n")), default=0.1)
+        most = int((TALLEST_IN - FRAME_IN) / (ROW_IN + below_in))
+        found = []
+        for number, start in enumerate(range(0, len(rows), most)):
+            part = rows[start : start + most]
+            about = (column, ylabel, kind, f"{name}{f'_{number + 1}' if number else ''}")
+            found.append(_figure(study, part, texts, below_in, about, (names, follow), page, layout))
+    return found
+
+
+def _names(bars: Sequence[Bar]) -> dict[tuple[str, str], str]:
+    """The name below each bar, by group and name, where a strategy has several in a group; none where hatching tells all."""
+    if max(Counter((bar.work, bar.group, bar.strategy) for bar in bars).values()) == 1:
+        return {}
+    several, factor = len({bar.group for bar in bars}) > 1, _only_factor(bars)
+    names = {}
+    for bar in bars:
+        text = (bar.about if factor is None else bar.about.removeprefix(f"{factor}=")) or bar.strategy
+        text = f"{bar.group}: {text}".replace("\n", ", ") if several else text
+        names[bar.group, bar.name] = wrapped(text, LONGEST_IN)
+    return names
+
+
+def _only_factor(bars: Sequence[Bar]) -> str | None:
+    """The one factor that tells bars of a strategy apart; None where there are several. It is named once, below the axis."""
+    factors = {word.split("=")[0] for bar in bars for word in bar.about.split()}
+    return factors.pop() if len(factors) == 1 else None
+
+
+def _figure(
+    study: Study,
+    rows: Sequence[list[list[Bar]]],
+    texts: dict[tuple[str, str], str],
+    below_in: float,
+    what: tuple[str, str, str, str],
+    factors: tuple[Sequence[str], Sequence[str]],
+    page: bool,
+    layout: Layout,
+) -> Drawn:
+    column, ylabel, kind, name = what
+    bars = [bar for row in rows for group in row for bar in group]
+    figure, panels = new_figure(layout, TALLEST_IN, page=page, nrows=len(rows), squeeze=False)
+    span = max(_slots(row) for row in rows)
+    for axes, row in zip(panels[:, 0], rows, strict=True):
+        _panel(axes, row, column, span)
+        if texts:
+            places = [at for group in _places(row) for at in group]
+            axes.set_xticks(places, [texts[bar.group, bar.name] for group in row for bar in group], rotation=90)
+        else:
+            _group_ticks(axes, row, (figure.get_figwidth() - MARGIN_IN) / span)
+        work = row[0][0].work
+        axes.set_ylim(0, 1.06 * max((bar.rows[column].max() for bar in bars if bar.work == work and len(bar.rows)), default=1))
+        if len({bar.work for bar in bars}) > 1:
+            axes.set_title(work, loc="left", pad=3)
+    groups = list(dict.fromkeys(bar.group.replace("\n", ", ") for bar in bars))
+    factor = _only_factor(bars) if texts else None
+    if len(groups) > 1 or not texts:
+        panels[-1, 0].set_xlabel(", ".join([ranks_label(study), *factors[0][1:], *([factor] if factor else [])]))
+    elif factor:
+        panels[-1, 0].set_xlabel(f"{factor} ({', '.join(factors[0])}: {groups[0]})")
+    looks = {strategy: _look(strategy) for strategy in sorted({bar.strategy for bar in bars}, key=place)}
+    legend = legend_above(figure, [Patch(**look) for look in looks.values()], list(looks))
+    under_in = 0.45 if not texts else below_in + 0.25
+    data_in = max(LEAST_IN, ROW_IN * len(rows) + (len(rows) - 1) * (below_in if texts else 0))
+    height_in = under_in + data_in + legend.get_window_extent().height / figure.dpi
+    figure.set_figheight(height_in)
+    figure.supylabel(ylabel, y=(under_in + data_in / 2) / height_in)
+    points = tuple(point for bar in bars for point in bar.points)
+    title = "Energy of each parallelism" if column == "per_sample_J" else "Throughput of each parallelism"
+    return Drawn(name, title, _caption(study, bars, column, kind, factors, points), figure, _table(bars, column), points)
+
+
+def _panel(axes: Axes, row: Sequence[list[Bar]], column: str, span: float) -> None:
+    for group, places in zip(row, _places(row), strict=True):
+        for bar, at in zip(group, places, strict=True):
+            _bar(axes, at, bar.rows[column].tolist(), bar.strategy)
+    axes.set_xlim(-0.7, span - 0.3)
+    if not any(len(bar.rows) for group in row for bar in group):
+        axes.set_yticks([])
+    axes.grid(axis="x", visible=False)
+
+
+def _places(row: Sequence[Sequence[Bar]]) -> list[list[float]]:
+    found, at = [], 0.0
+    for group in row:
+        found.append([at + number for number in range(len(group))])
+        at += len(group) + GAP
+    return found
+
+
+def _group_ticks(axes: Axes, row: Sequence[Sequence[Bar]], slot_in: float) -> None:
+    """The groups below their middles, upright where they would touch."""
+    names = [group[0].group for group in row]
+    room_in = (min(len(group) for group in row) + GAP) * slot_in
+    turned = max(text_in(line) for name in names for line in name.split("\n")) > 0.95 * room_in
+    middles = [(places[0] + places[-1]) / 2 for places in _places(row)]
+    axes.set_xticks(middles, [name.replace("\n", ", ") for name in names] if turned else names, rotation=90 if turned else 0)
+
+
+def _bar(axes: Axes, at: float, values: list[float], strategy: str) -> None:
+    if not values:
+        axes.text(at, 0.03, "OOM", rotation=90, ha="center", va="bottom", transform=axes.get_xaxis_transform(), weight="bold")
+        return
+    found = summarise(values)
+    axes.bar(at, found.median, width=0.86, **_look(strategy))
+    if found.low is not None and found.high is not None:
+        ends = [[found.median - found.low], [found.high - found.median]]
+        axes.errorbar([at], [found.median], yerr=ends, color="#000000", linewidth=0.8, capsize=2, zorder=4)
+    places = [at + 0.5 * ((number + 0.5) / len(values) - 0.5) for number in range(len(values))]
+    dots: dict[str, Any] = {"markersize": 2.4, "markerfacecolor": "#ffffff", "markeredgewidth": 0.5, "zorder": 5}
+    axes.plot(places, values, "o", color="#000000", **dots)
+
+
+def _look(strategy: str) -> dict[str, Any]:
+    face = tuple(part + (1 - part) * PALE for part in to_rgb(colour(strategy)))
+    return {"facecolor": face, "edgecolor": "#222222", "hatch": hatch(strategy), "linewidth": 0.5}
+
+
+def _rows(bars: Sequence[Bar], room: float) -> list[list[list[Bar]]]:
+    """Rows of groups of bars: a work begins a new row, and so does a group for which there is no more room. A group that is
+    wider than a row goes over several."""
+    rows: list[list[list[Bar]]] = []
+    for work, own in itertools.groupby(bars, key=lambda bar: bar.work):
+        for _, group in itertools.groupby(own, key=lambda bar: bar.group):
+            whole = list(group)
+            for start in range(0, len(whole), int(room)):
+                found = whole[start : start + int(room)]
+                if not rows or rows[-1][0][0].work != work or _slots([*rows[-1], found]) > room:
+                    rows.append([])
+                rows[-1].append(found)
+    return rows
+
+
+def _slots(row: Sequence[Sequence[Bar]]) -> float:
+    return sum(len(group) for group in row) + GAP * (len(row) - 1)
+
+
+def _caption(
+    study: Study,
+    bars: Sequence[Bar],
+    column: str,
+    kind: str,
+    factors: tuple[Sequence[str], Sequence[str]],
+    points: Sequence[str],
+) -> str:
+    names, follow = factors
+    counts = [len(bar.rows) for bar in bars if len(bar.rows)] or [0]
+    lost = [f"{bar.name} ({bar.group})".replace("\n", ", ") for bar in bars if not len(bar.rows)]
+    what = f"Energy per sample ({kind})" if column == "per_sample_J" else "Throughput"
+    n = f"n = {min(counts)}" if min(counts) == max(counts) else f"n = {min(counts)} to {max(counts)}"
+    said = [
+        f"{what} by {', '.join([*names, 'strategy'])}: {'; '.join(dict.fromkeys(bar.work for bar in bars))}",
+        f"Bars are medians, points the repeats ({n})",
+    ]
+    if max(counts) >= SMALLEST_N:
+        said.append("Intervals are 95 % by rank (exact binomial)")
+    if min(counts) < SMALLEST_N:
+        said.append("Below six repeats the median has no 95 % interval")
+    if follow:
+        said.append(f"From {', '.join([*names, 'strategy'])} follows: {', '.join(follow)}")
+    if lost:
+        said.append(f"OOM: out of memory, by {', '.join(names)}: {some(lost)}")
+    return ". ".join(said) + "." + left_out(study, points)
+
+
+def _table(bars: Sequence[Bar], column: str) -> pd.DataFrame:
+    """One row for each repeat, with the median and interval of its bar; one without numbers for what ran out of memory."""
+    found = []
+    for bar in bars:
+        about = {"work": bar.work, "group": bar.group.replace("\n", ", "), "strategy": bar.strategy, "bar": bar.name}
+        values = bar.rows[column].tolist()
+        if not values:
+            found.append({**about, "status": "oom", "n": 0})
+            continue
+        own = summarise(values)
+        numbers = {f"median_{column}": own.median, f"low_{column}": own.low, f"high_{column}": own.high, "n": own.n}
+        for repeat, value in zip(bar.rows["repeat"], values, strict=True):
+            found.append({**about, "status": "ok", "repeat": repeat, column: value, **numbers})
+    return pd.DataFrame(found)

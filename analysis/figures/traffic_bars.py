@@ -1,0 +1,104 @@
+"""Bytes that the operations moved against those that theory predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.plotting.figure_style import Drawn, Layout, drawing, legend_above, log_axis
+from analysis.plotting.row_figures import Part, lines_of, numbered, pages, parts, row_figure
+from analysis.study.study import Study, label_of
+
+MOST_ROWS = 24
+"""More operations than this are shown as the sums of their configurations."""
+ROW_IN, LINE_IN = 0.2, 0.165
+MEGA = 1e6
+ALL = "all"
+WIDE_RANGE = 30
+
+
+def draw(study: Study, layout: Layout) -> list[Drawn]:
+    return [drawn for part in parts(study) for drawn in _draw(part, layout)]
+
+
+def _draw(part: Part, layout: Layout) -> list[Drawn]:
+    data = _operations(part)
+    if data.empty:
+        return []
+    summed = len(data) > MOST_ROWS
+    shown = _sums(data) if summed else data
+    shown = shown.assign(name=[_name(*row, part) for row in zip(shown["label"], shown["operation"], strict=True)])
+    caption = f"{part.of}Bytes handed to MPI in one optimizer step against the volume formulas: {_verdict(data, part)}."
+    if summed:
+        caption += (
+            " Rows are sums over the operations of a configuration; operations that differ have a row of their own. The table "
+            "behind the figure has every operation."
+        )
+    with drawing(layout):
+        heights = [max(ROW_IN, LINE_IN * lines_of(name, layout)) for name in shown["name"]]
+        title, name = "Theory against measured bytes", f"traffic{part.ending}"
+        found = []
+        for page in pages(heights, shown["strategy"].tolist()):
+            own = shown.iloc[page]
+            figure = _figure(own, [heights[index] for index in page], layout)
+            labels = set(own["label"])
+            found.append(Drawn(name, title, caption, figure, data[data["label"].isin(labels)], part.point_names(labels)))
+    return numbered(found)
+
+
+def _name(label: str, operation: str, part: Part) -> str:
+    return part.names[label] if operation == ALL else f"{part.names[label]}: {operation}"
+
+
+def _operations(part: Part) -> pd.DataFrame:
+    """A row for each operation of each configuration; repeats that moved the same are one row. Operations that only theory or
+    only the measurement knows have zero bytes on the other side."""
+    rows = []
+    for record in part.records:
+        traffic, label = record["traffic"], label_of(record["point"])
+        theory, measured = traffic["theory_bytes"], traffic["payload_bytes"]
+        for key in dict.fromkeys([*theory, *measured]):
+            row = {"label": label, "strategy": record["point"]["strategy"], "operation": key}
+            rows.append({**row, "theory_bytes": theory.get(key, 0), "measured_bytes": measured.get(key, 0)})
+    data = pd.DataFrame(rows).drop_duplicates(ignore_index=True) if rows else pd.DataFrame()
+    return data if data.empty else data.assign(equal=data["theory_bytes"] == data["measured_bytes"])
+
+
+def _sums(data: pd.DataFrame) -> pd.DataFrame:
+    """A row for each configuration, over operations whose repeats agree, and one for each operation that differs."""
+    rows: list[dict[str, Any]] = []
+    for (label, strategy), own in data.groupby(["label", "strategy"], sort=False):
+        once = own.drop_duplicates("operation")
+        sums = {key: int(once[key].sum()) for key in ("theory_bytes", "measured_bytes")}
+        rows.append({"label": label, "strategy": strategy, "operation": ALL, **sums})
+        rows += own[~own["equal"]].to_dict("records")
+    return pd.DataFrame(rows)
+
+
+def _verdict(data: pd.DataFrame, part: Part) -> str:
+    rows = data[~data["equal"]]
+    wrong = [f"{key} of {part.names[label]}" for label, key in zip(rows["label"], rows["operation"], strict=True)]
+    if not wrong:
+        return "all are equal, to the byte"
+    named = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+    return f"{len(wrong)} of {len(data)} {'differs' if len(wrong) == 1 else 'differ'}: {named}"
+
+
+def _figure(shown: pd.DataFrame, heights: Sequence[float], layout: Layout) -> Any:
+    """Inside ``drawing`` only."""
+    rows = row_figure(layout, shown["name"].tolist(), shown["strategy"].tolist(), heights)
+    theory, measured = shown["theory_bytes"] / MEGA, shown["measured_bytes"] / MEGA
+    ring: dict[str, Any] = {"markersize": 8, "markerfacecolor": "none", "color": "#000000", "label": "theory", "clip_on": False}
+    cross: dict[str, Any] = {"markersize": 4.5, "color": "#D55E00", "label": "measured", "clip_on": False}
+    rows.axes.plot(theory, rows.middles, "o", **ring)
+    rows.axes.plot(measured, rows.middles, "x", **cross)
+    everything = pd.concat([theory, measured])
+    if everything.min() > 0 and everything.max() > WIDE_RANGE * everything.min():
+        log_axis(rows.axes, "x", everything.min() / 1.5, everything.max() * 1.5)
+    else:
+        rows.axes.set_xlim(left=0, right=1.08 * max(everything.max(), 1e-6))
+    rows.axes.set_xlabel("Payload per step (MB)")
+    legend_above(rows.figure, *rows.axes.get_legend_handles_labels())
+    return rows.figure

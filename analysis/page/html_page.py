@@ -1,0 +1,83 @@
+"""The page: content and templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from analysis.page.check_rows import Row, summary
+from analysis.page.content import Content
+from analysis.tables import Table
+from analysis.tables.table import CODE, NUMBER, Cell, Column
+
+TEMPLATES = Path(__file__).parent / "templates"
+MOST_ROWS, MOST_DATA_ROWS, MOST_COMMANDS, MOST_PROBLEMS, MOST_FIGURES = 60, 30, 6, 12, 12
+
+
+@dataclass(frozen=True)
+class View:
+    """A table as the page shows it: at most so many rows, and where the rest is."""
+
+    name: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: list[list[Cell]]
+    total: int
+    file: str
+
+
+def view(table: Table, most: int = MOST_ROWS, folder: str = "tables") -> View:
+    rows = table.rows(most)
+    return View(table.name, table.title, table.caption, table.columns, rows, len(table.data), f"{folder}/{table.name}.csv")
+
+
+def page(content: Content) -> str:
+    """The whole page, with everything in it."""
+    return (
+        _templates()
+        .get_template("report.html.j2")
+        .render(
+            content=content,
+            view=view,
+            data_view=lambda picture: view(picture.table, MOST_DATA_ROWS, "data"),
+            number=NUMBER,
+            code=CODE,
+            anchor=anchor,
+            most_commands=MOST_COMMANDS,
+            most_problems=MOST_PROBLEMS,
+            most_figures=MOST_FIGURES,
+            summary=_summary,
+            rule_summary=summary([rule.status for rule in content.rules]),
+        )
+    )
+
+
+def tied(text: str) -> str:
+    """A number and its unit stay on one line."""
+    return re.sub(r"(?<=\d) (?=(?:J|W|s|x|%|samples/s)(?!\w))", "\u00a0", text)
+
+
+def anchor(title: str) -> str:
+    """The id of a section."""
+    return title.lower().replace(" ", "-")
+
+
+def _summary(rows: Sequence[Row]) -> str:
+    return summary([row.verdict for row in rows])
+
+
+def _templates() -> jinja2.Environment:
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    found.filters["tied"] = tied
+    return found

@@ -1,0 +1,70 @@
+"""All figures of a report, written as they are drawn; those of large studies by several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.figures import FIGURES
+from analysis.page.content import Picture, picture
+from analysis.plotting.figure_style import Layout, close
+from analysis.study.study import Study
+
+FEWEST_RECORDS = 200
+"""With fewer, one process is done before others would have begun."""
+MOST_PROCESSES = 4
+"""Each holds figures and tables of its own, beside the records, which all share."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is drawn of ``study``, as which formats, and where it is written."""
+
+    study: Study
+    out: Path
+    formats: tuple[str, ...]
+    layout: Layout
+
+
+_job: Job | None = None
+
+
+def processes_for(study: Study) -> int:
+    """How many draw. A copy of this process shares its records; only Linux makes copies that are sure to work."""
+    if sys.platform != "linux" or len(study.records) < FEWEST_RECORDS:
+        return 1
+    return min(MOST_PROCESSES, len(os.sched_getaffinity(0)))
+
+
+def draw_all(study: Study, out: Path, formats: Sequence[str], layout: Layout, processes: int | None = None) -> list[Picture]:
+    """Draw and write every figure; the same files and pictures in the same order whatever the number of ``processes``."""
+    job = Job(study, out, tuple(formats), layout)
+    workers = processes_for(study) if processes is None else processes
+    if workers == 1:
+        return [made for number in range(len(FIGURES)) for made in _pictures(job, number)]
+    _ = study.points, study.ordered  # once, for all of them
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(workers, context, _begin, (job,)) as pool:
+        return [made for own in pool.map(_draw, range(len(FIGURES))) for made in own]
+
+
+def _begin(job: Job) -> None:
+    global _job
+    _job = job
+
+
+def _draw(number: int) -> list[Picture]:
+    assert _job is not None
+    return list(_pictures(_job, number))
+
+
+def _pictures(job: Job, number: int) -> Iterator[Picture]:
+    """Write figures and let them go: all those of a large study at once take gigabytes."""
+    for drawn in FIGURES[number](job.study, job.layout):
+        yield picture(drawn, job.out, job.formats, job.layout)
+        close(drawn)

@@ -1,0 +1,79 @@
+"""The report of a study: one page that opens offline, its figures and tables as files, a summary in Markdown."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis.page.content import Picture, content_of
+from analysis.page.html_page import page
+from analysis.page.markdown_summary import markdown
+from analysis.page.parallel_drawing import draw_all
+from analysis.page.reproduce_commands import script
+from analysis.plotting.figure_style import Layout
+from analysis.study.study import Study
+from analysis.tables import Table, artefact_tables, study_tables, write_tables
+
+FORMATS = ("svg", "pdf", "png")
+MADE = ("index.html", "report.md", "reproduce.sh", "explore.html", "figures", "data", "tables")
+LISTED = "files.txt"
+__all__ = ["FORMATS", "write_report"]
+
+
+def write_report(
+    study: Study,
+    out: Path,
+    formats: Sequence[str],
+    layout: Layout,
+    *,
+    interactive: bool = False,
+    olympic: bool = False,
+    notes: Sequence[str] = (),
+) -> Path:
+    """Write ``out``/index.html, report.md, reproduce.sh, figures/, data/ and tables/; the path of the page.
+
+    ``notes`` are warnings that the page begins with. ``interactive`` adds explore.html (UserError without plotly), ``olympic``
+    means without the fastest and the slowest repeat. What an earlier report left there of another study goes away.
+    """
+    _clear(out)
+    for name in ("figures", "data", "tables"):
+        (out / name).mkdir(parents=True, exist_ok=True)
+    if interactive:
+        from analysis.page.interactive_figure import write_explore
+
+        write_explore(study, out / "explore.html")
+    pictures = draw_all(study, out, formats, layout)
+    tables = _tables(study, pictures, _command(study, out, formats, layout, olympic), olympic)
+    write_tables(study, tables, out / "tables")
+    content = content_of(study, pictures, tables, notes, interactive)
+    (out / "index.html").write_text(page(content), encoding="utf-8")
+    (out / "report.md").write_text(markdown(content), encoding="utf-8")
+    (out / "reproduce.sh").write_text(script(study), encoding="utf-8")
+    _list(out)
+    return out / "index.html"
+
+
+def _clear(out: Path) -> None:
+    """Remove the files that an earlier report has listed as its own: a figure that is not drawn again would look current."""
+    listed = out / LISTED
+    if listed.exists():
+        for line in listed.read_text(encoding="utf-8").splitlines():
+            if (path := (out / line)).is_file() and path.resolve().is_relative_to(out.resolve()):
+                path.unlink()
+
+
+def _list(out: Path) -> None:
+    made = [path for top in MADE for path in ([out / top] if (out / top).is_file() else sorted((out / top).rglob("*")))]
+    names = [path.relative_to(out).as_posix() for path in made if path.is_file()]
+    (out / LISTED).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+
+
+def _tables(study: Study, pictures: Sequence[Picture], command: str, olympic: bool) -> list[Table]:
+    own = study_tables(study, olympic)
+    return [*own, *artefact_tables(study, pictures, own, command)]
+
+
+def _command(study: Study, out: Path, formats: Sequence[str], layout: Layout, olympic: bool) -> str:
+    options = ["--out", str(out), "--format", ",".join(formats), "--column", layout.name, *(["--olympic"] if olympic else [])]
+    return shlex.join(["python", "-m", "analysis", "report", str(study.folder), *options])

@@ -1,0 +1,87 @@
+"""What captions have in common: what goes with the varied number, how many repeats there are, what is not drawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+import pandas as pd
+
+from analysis.statistics.repeat_summary import interval_note
+from analysis.study.configuration_labels import plain
+from analysis.study.study import Study, label_of
+from analysis.study.sweeps import LEAST_FOR_LINE, Series, Sweep
+
+NAMED = 6
+"""Configurations that a caption names; of the rest it gives the number."""
+
+
+def following(series: Sequence[Series], swept: Sweep) -> list[str]:
+    """What else changes along the lines, in words: ``batch shrinks as seq grows (16, 8, 4): the same tokens in a step``."""
+    found: dict[str, list[str]] = {}
+    for line in series:
+        levels = line.points.drop_duplicates(swept.x)
+        for name in swept.follow:
+            if levels[name].nunique(dropna=False) > 1:
+                words = f"{name.removeprefix('option.')} {_change(levels, name, swept.x)}"
+                found.setdefault(words, []).append(line.strategy)
+    everyone = {line.strategy for line in series}
+    return [words if set(who) == everyone else f"of {', '.join(dict.fromkeys(who))}, {words}" for words, who in found.items()]
+
+
+def _change(levels: pd.DataFrame, name: str, x: str) -> str:
+    values = levels[name]
+    numbers = pd.to_numeric(values, errors="coerce")
+    verb = "grows" if numbers.is_monotonic_increasing else "shrinks" if numbers.is_monotonic_decreasing else "changes"
+    shown = ", ".join("none" if pd.isna(value) else plain(value) for value in values)
+    same = {name, x} == {"batch", "seq"} and (levels["batch"] * levels["seq"]).nunique() == 1
+    return f"{verb} as {x} grows ({shown})" + (": the same tokens in a step" if same else "")
+
+
+def spread_note(series: Sequence[Series], x: str) -> str:
+    """Repeats at each level, how they are drawn, and which lines are points only."""
+    counts = [len(rows) for line in series for _, rows in line.points.groupby(x)]
+    few = any(line.points[x].nunique() < LEAST_FOR_LINE for line in series)
+    return f"{repeats_note(counts)} Lines join {LEAST_FOR_LINE} levels or more" + ("; two show no trend." if few else ".")
+
+
+def repeats_note(counts: Sequence[int]) -> str:
+    """``interval_note`` as a sentence."""
+    note = interval_note(counts)
+    return f"There are {note}." if note.startswith("n =") else sentences([note])[0]
+
+
+def sentences(lines: Sequence[str]) -> list[str]:
+    return [line[0].upper() + line[1:] + "." for line in lines]
+
+
+def in_setting(setting: str) -> str:
+    return f", {setting}" if setting else ""
+
+
+def left_out(study: Study, drawn: Collection[str] = ()) -> str:
+    """A sentence about the points without valid numbers, but those in ``drawn``; empty where there are none."""
+    found = Counter(
+        (label_of(record["point"]), record["status"])
+        for record in study.records
+        if record["status"] != "ok" and record["point"]["name"] not in drawn
+    )
+    if not found:
+        return ""
+    named = [f"{label} ({status}{f', {n} points' if n > 1 else ''})" for (label, status), n in found.items()]
+    return f" Not drawn, for want of valid numbers: {some(named)}."
+
+
+def some(names: Sequence[str]) -> str:
+    """As many names as a caption has room for, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def ranks_label(study: Study) -> str:
+    """The axis of the number of ranks; it says so where each rank had a board of its own."""
+    for record in study.good:
+        hosts = [rank.get("host") for rank in record["plan"]["placement"]]
+        if None in hosts or len(set(hosts)) < record["point"]["ranks"]:
+            return "Number of ranks (processes)"
+    return "Number of ranks (one on each board)"

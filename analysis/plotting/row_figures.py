@@ -1,0 +1,173 @@
+"""Figures with a row for each configuration: which records may share one, how many rows fit, how a row shows its repeats.
+
+Names of configurations lie flat beside their row, however long and however many they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from analysis.plotting.figure_style import TALLEST_IN, Drawn, Layout, names_in, new_figure, slug, text_in, wrapped
+from analysis.statistics.repeat_summary import Summary
+from analysis.study.point_table import points_frame
+from analysis.study.study import Study, label_of
+from bench.common.median_interval import SMALLEST_N
+
+AROUND_IN = 1.0
+"""Axis, its label and a legend of two lines."""
+GAP_IN = 0.07
+"""Between the rows of two strategies."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Good records that may be in one figure: one kind of energy, one model on one task.
+
+    ``ending`` is what names of its figures end with, empty where the study has no other part. ``of`` begins a caption with
+    the model and the task where the study has several."""
+
+    kind: str
+    model: str
+    task: str
+    records: tuple[dict[str, Any], ...]
+    ending: str
+    of: str
+
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        return points_frame(self.records)
+
+    @cached_property
+    def strategies(self) -> dict[str, str]:
+        """The strategy of each label, in the order of figures."""
+        return {label_of(record["point"]): record["point"]["strategy"] for record in self.records}
+
+    def point_names(self, labels: Collection[str] | None = None) -> tuple[str, ...]:
+        """Names of the records of these configurations, of all without ``labels``."""
+        points = [record["point"] for record in self.records]
+        return tuple(point["name"] for point in points if labels is None or label_of(point) in labels)
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        return names_in(list(self.strategies))
+
+
+def parts(study: Study, named_kind: bool = False) -> list[Part]:
+    """The parts of a study in their order. ``named_kind``: the figure's name has the kind of energy in it already."""
+    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for record in study.ordered:
+        point = record["point"]
+        found.setdefault((record["energy"]["kind"], point["model"], point["task"]), []).append(record)
+    kinds, works = {kind for kind, *_ in found}, {tuple(work) for _, *work in found}
+    made = []
+    for (kind, model, task), records in found.items():
+        words = [*([kind] if len(kinds) > 1 and not named_kind else []), *((model, task) if len(works) > 1 else ())]
+        ending = "".join(f"_{slug(word)}" for word in words)
+        of = f"{model} on {task}. " if len(works) > 1 else ""
+        made.append(Part(kind, model, task, tuple(records), ending, of))
+    return made
+
+
+def pages(heights_in: Sequence[float], groups: Sequence[str], room_in: float = TALLEST_IN - AROUND_IN) -> list[list[int]]:
+    """Indices of rows, a list for each figure: groups stay together where they fit, and every row is somewhere."""
+    found: list[list[int]] = [[]]
+    left = room_in
+    for start, stop in _runs(groups):
+        if sum(heights_in[start:stop]) > left and found[-1]:
+            found.append([])
+            left = room_in
+        for index in range(start, stop):
+            if heights_in[index] > left and found[-1]:
+                found.append([])
+                left = room_in
+            found[-1].append(index)
+            left -= heights_in[index]
+    return found
+
+
+def _runs(groups: Sequence[str]) -> Iterator[tuple[int, int]]:
+    start = 0
+    for index in range(1, len(groups) + 1):
+        if index == len(groups) or groups[index] != groups[start]:
+            yield start, index
+            start = index
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A figure with rows: the middle of each row on the vertical axis, which is in inches and goes down."""
+
+    figure: Any
+    axes: Any
+    middles: list[float]
+
+
+def row_figure(layout: Layout, names: Sequence[str], groups: Sequence[str], heights_in: Sequence[float]) -> Rows:
+    """Axes with these rows, the first on top; on a page's width where names leave a column no room. Inside ``drawing``."""
+    page = max(map(text_in, names)) > 0.4 * layout.column_in
+    width_in = layout.page_in if page else layout.column_in
+    shown = [wrapped(name, 0.45 * width_in) for name in names]
+    middles, at = [], GAP_IN
+    for index, height in enumerate(heights_in):
+        at += GAP_IN if index and groups[index] != groups[index - 1] else 0.0
+        middles.append(at + height / 2)
+        at += height
+    figure, axes = new_figure(layout, min(TALLEST_IN, max(1.9, AROUND_IN + at + GAP_IN)), page=page)
+    axes.set_yticks(middles, shown)
+    axes.set_ylim(at + GAP_IN, 0)
+    axes.tick_params(axis="y", length=0, left=False)
+    axes.grid(axis="y", visible=False)
+    return Rows(figure, axes, middles)
+
+
+def lines_of(name: str, layout: Layout) -> int:
+    """How many lines the name of a row takes. Inside ``drawing``."""
+    page = text_in(name) > 0.4 * layout.column_in
+    return 1 + wrapped(name, 0.45 * (layout.page_in if page else layout.column_in)).count("\n")
+
+
+def show_repeats(axes: Any, middle: float, found: Summary, values: Sequence[float]) -> None:
+    """The interval of a row's median, or below six repeats a dot for each; nothing for one, which is the bar itself."""
+    if found.low is not None and found.high is not None:
+        axes.plot([found.low, found.high], [middle, middle], color="#000000", linewidth=1.0, marker="|", markersize=5, zorder=4)
+    elif found.n > 1:
+        dot = {"markersize": 3, "markerfacecolor": "#000000", "markeredgecolor": "#ffffff", "markeredgewidth": 0.4}
+        axes.plot(values, [middle] * len(values), "o", **dot, zorder=4)
+
+
+def bar_note(counts: Sequence[int]) -> str:
+    """What the caption of bars of medians says about repeats."""
+    least, most = min(counts), max(counts)
+    n = f"n = {least}" if least == most else f"n = {least} to {most}"
+    if most == 1:
+        return f"{n}: one repeat, whose spread is unknown"
+    if least < SMALLEST_N:
+        return f"medians of {n} repeats, fewer than the six that an interval needs, so dots show every repeat"
+    return f"medians of {n} repeats with 95 % intervals by rank (exact binomial)"
+
+
+def count_note(counts: Sequence[int]) -> str:
+    least, most = min(counts), max(counts)
+    return f"n = {least}" if least == most else f"n = {least} to {most}"
+
+
+def numbered(found: list[Drawn]) -> list[Drawn]:
+    """Figures of one thing that did not fit on one page: named and titled in their order."""
+    if len(found) < 2:
+        return found
+    return [
+        Drawn(
+            f"{drawn.name}_{number}",
+            f"{drawn.title} ({number} of {len(found)})",
+            f"{drawn.caption} Part {number} of {len(found)}.",
+            drawn.figure,
+            drawn.data,
+            drawn.points,
+        )
+        for number, drawn in enumerate(found, 1)
+    ]

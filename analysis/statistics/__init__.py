@@ -1,0 +1,1 @@
+"""Summaries of repeats, rank tests, uncertainty of joules, bounds and crossing points."""

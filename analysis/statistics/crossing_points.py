@@ -1,0 +1,116 @@
+"""Where one line begins to beat another: between measured levels, never beyond them.
+
+Between two levels both lines are taken to be power laws (straight on log-log axes): what time and energy are to the rate of a
+link while one term outweighs the others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from analysis.statistics.repeat_summary import Summary
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Two lines meet at (``x``, ``y``), between the measured levels ``low_x`` and ``high_x``; ``one_below``: the first line is
+    the smaller one before it. Equal at a level, the lines meet there and both levels are that one; equal at several in a row,
+    the levels are the first and the last of these, and ``x`` is the last: from there on the other is smaller."""
+
+    x: float
+    y: float
+    low_x: float
+    high_x: float
+    one_below: bool
+
+
+def crossings(x: Sequence[float], one: Sequence[float], other: Sequence[float], log_x: bool = True) -> list[Crossing]:
+    """The crossings of two lines that have values at the same rising ``x``. Lines that only touch do not cross.
+
+    ``log_x`` False: ``x`` itself is interpolated, for a sweep that begins at zero. ValueError where a logarithm has no value or
+    ``x`` does not rise.
+    """
+    _check(x, one, other, log_x)
+    found: list[Crossing] = []
+    apart = [index for index in range(len(x)) if one[index] != other[index]]
+    for before, after in itertools.pairwise(apart):
+        if (one[before] < other[before]) == (one[after] < other[after]):
+            continue
+        if after - before > 1:
+            at = after - 1
+            found.append(Crossing(x[at], one[at], x[before + 1], x[at], one[before] < other[before]))
+        else:
+            found.append(_between(x, one, other, before, log_x))
+    return found
+
+
+def certain_range(
+    x: Sequence[float], one: Sequence[Summary], other: Sequence[Summary], crossing: Crossing, log_x: bool = True
+) -> tuple[float, float] | None:
+    """Where the crossing of the medians can lie by their 95 % intervals; None where they do not say that the lines cross.
+
+    They say so where the intervals lie apart, one way round at the level below and the other way round at the level above.
+    """
+    apart = [i for i in range(len(x)) if one[i].median != other[i].median]
+    begin = max(i for i in apart if x[i] <= crossing.low_x)
+    end = min(i for i in apart if x[i] >= crossing.high_x)
+    part = range(begin, end + 1)
+    first, second = ([_ends(line[i]) for i in part] for line in (one, other))
+    if None in first or None in second:
+        return None
+    ends = []
+    for low, high in ((0, 1), (1, 0)):
+        a, b = [found[low] for found in first if found], [found[high] for found in second if found]
+        if (a[0] < b[0]) != crossing.one_below or (a[-1] < b[-1]) == crossing.one_below:
+            return None
+        ends.append(crossings([x[i] for i in part], a, b, log_x)[0].x)
+    return min(ends), max(ends)
+
+
+def how_sure(
+    x: Sequence[float],
+    one: Sequence[Summary],
+    other: Sequence[Summary],
+    crossing: Crossing,
+    text: Callable[[float], str],
+    log_x: bool = True,
+) -> str:
+    """What the repeats say about a crossing of medians, in words; ``text`` writes a value of ``x``."""
+    both = [*one, *other]
+    if all(summary.low is not None for summary in both):
+        found = certain_range(x, one, other, crossing, log_x)
+        if found is None:
+            return "95 % intervals overlap beside it, so that the lines cross is not shown"
+        return f"between {text(found[0])} and {text(found[1])} by 95 % intervals"
+    if any(summary.n == 1 for summary in both):
+        return "one repeat, which cannot say how sure this is"
+    whole, rest = ([replace(s, low=s.smallest, high=s.largest) for s in line] for line in (one, other))
+    if certain_range(x, whole, rest, crossing, log_x) is None:
+        return "repeats overlap beside it, so that the lines cross is not shown"
+    return "all repeats agree that the lines cross"
+
+
+def _ends(found: Summary) -> tuple[float, float] | None:
+    return None if found.low is None or found.high is None else (found.low, found.high)
+
+
+def _between(x: Sequence[float], one: Sequence[float], other: Sequence[float], at: int, log_x: bool) -> Crossing:
+    """Straight lines in the logarithms: the share of the way at which their difference is zero."""
+    gap, next_gap = (math.log(one[i] / other[i]) for i in (at, at + 1))
+    share = gap / (gap - next_gap)
+    low, high = x[at], x[at + 1]
+    where = low * (high / low) ** share if log_x else low + (high - low) * share
+    return Crossing(where, one[at] * (one[at + 1] / one[at]) ** share, low, high, one[at] < other[at])
+
+
+def _check(x: Sequence[float], one: Sequence[float], other: Sequence[float], log_x: bool) -> None:
+    if not len(x) == len(one) == len(other):
+        raise ValueError(f"{len(x)} levels, but {len(one)} and {len(other)} values")
+    if any(b <= a for a, b in itertools.pairwise(x)):
+        raise ValueError(f"levels must rise, found {list(x)}")
+    logged = [*one, *other, *(x if log_x else ())]
+    if any(value <= 0 for value in logged):
+        raise ValueError(f"no logarithm of {min(logged)}: levels and values must be positive")

@@ -1,0 +1,172 @@
+"""What bounds throughput and energy over the number of ranks (Hoefler and Belli, SC'15, rules 1 and 11).
+
+T is the time of a sample in seconds, n the number of ranks, T(1) that of the single process:
+
+    ideal          T(n) >= T(1) / n
+    Amdahl's law   T(n)  = T(1) (s + (1 - s) / n)       s by least squares; strong scaling only (Amdahl, AFIPS 1967)
+    communication  T(n) >= 8 bytes / (batch sum of r)   bytes that all ranks send in a step, r the rate of a rank's link, bit/s
+    energy         E(n) >= P T(n) + D                   P idle watts of the n boards, D dynamic joules of the single process
+
+The third holds whoever sends how much: no link can send more than its rate, so all of them cannot send more than the sum. Where
+links are equal it is the bytes of the mean rank over the rate of its link. Latency and headers come on top of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeGuard, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from analysis.statistics.repeat_summary import summarise
+from analysis.study.configuration_labels import plain
+from analysis.study.sweeps import LEAST_FOR_LINE, Series, Sweep, short_labels, sweep
+
+SAME = ("seq", "optimizer", "lr", "dtype", "recompute", "device", "cluster", "power_mode")
+"""What the single process has in common with those that start from it, beside the batch."""
+COLUMNS = ("samples_per_s", "per_sample_J")
+NONE = float("nan")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A configuration over the number of ranks. ``points`` are its own; ``base`` those of the single process that did the same
+    work: none where there is no such process, or more than one."""
+
+    strategy: str
+    label: str
+    points: pd.DataFrame
+    base: pd.DataFrame
+
+    @cached_property
+    def all(self) -> pd.DataFrame:
+        """From the single process on, unless the configuration itself has a point at one rank."""
+        return self.points if (self.points["ranks"] == 1).any() else pd.concat([self.base, self.points])
+
+    @cached_property
+    def weak(self) -> bool:
+        return bool(self.points["batch"].nunique() > 1)
+
+    @cached_property
+    def ideal_rate(self) -> float:
+        """Samples per second of the base, null where there is none or where boards are of several classes: they have no
+        common speed to scale from."""
+        several = self.all["boards"].map(lambda classes: "," in str(classes)).any()
+        return NONE if several or self.base.empty else float(self.base["samples_per_s"].median())
+
+    @cached_property
+    def serial_share(self) -> float | None:
+        """s of Amdahl's law; None in weak scaling, without a base, and with too few levels."""
+        if self.weak or np.isnan(self.ideal_rate) or self.all["ranks"].nunique() < LEAST_FOR_LINE:
+            return None
+        medians = self.points.groupby("ranks")["samples_per_s"].median()
+        return amdahl([int(n) for n in medians.index], [1 / rate for rate in medians], 1 / self.ideal_rate)
+
+
+Item = TypeVar("Item", Line, Series)
+
+
+def lines_of(points: pd.DataFrame) -> tuple[list[Line], Sweep]:
+    """The lines of one work with at least two numbers of ranks, and their sweep."""
+    found = sweep(points[points["strategy"] != "single"], "ranks", least=1)
+    lines = [Line(own.strategy, own.label, own.points, base_of(points, own.points)) for own in found.series]
+    lines = [line for line in lines if line.all["ranks"].nunique() > 1]
+    labels = short_labels(series_of(lines)) if lines else []
+    return [replace(line, label=label) for line, label in zip(lines, labels, strict=True)], found
+
+
+def portions(items: Sequence[Item], most: int) -> list[tuple[str, list[Item]]]:
+    """All in one portion where ``most`` allows it; otherwise one for each strategy, in parts. With endings of their names."""
+    if len(items) <= most:
+        return [("", list(items))] if items else []
+    found = []
+    for strategy in dict.fromkeys(item.strategy for item in items):
+        own = [item for item in items if item.strategy == strategy]
+        for number, start in enumerate(range(0, len(own), most)):
+            found.append((f"_{strategy}{f'_{number + 1}' if number else ''}", own[start : start + most]))
+    return found
+
+
+def series_of(lines: Sequence[Line]) -> list[Series]:
+    return [Series(line.strategy, line.label, line.points) for line in lines]
+
+
+def base_of(points: pd.DataFrame, line: pd.DataFrame) -> pd.DataFrame:
+    """The single process that did the same work; no rows where there is none, or where several fit.
+
+    Where the batch follows the ranks it has the batch of one rank. Where several boards ran it, each alone, it is the board of
+    the line's first rank."""
+    alone = points[points["strategy"] == "single"]
+    batch = line["batch"] if line["batch"].nunique() == 1 else line["batch"] / line["ranks"]
+    alone = alone[alone["batch"].isin(set(batch))] if batch.nunique() == 1 else alone.iloc[:0]
+    for name in (name for name in SAME if name in points):
+        levels = set(line[name].map(plain))
+        if len(levels) == 1:
+            alone = alone[alone[name].map(plain).isin(levels)]
+    if alone["hash"].nunique() > 1 and "hosts" in points:
+        alone = alone[alone["hosts"].map(_first).isin(set(line["hosts"].map(_first)))]
+    return alone if alone["hash"].nunique() == 1 else alone.iloc[:0]
+
+
+def _first(hosts: Any) -> str:
+    return str(hosts).split(",")[0]
+
+
+def amdahl(ranks: Sequence[int], seconds: Sequence[float], single_s: float) -> float:
+    """The serial share s of T(n) = T(1) (s + (1 - s) / n) with T(1) = ``single_s``: unweighted least squares.
+
+    It is outside of 0 to 1 where the law does not describe the points: below 0 they scale better than linearly, above 1 they
+    are slower than the single process. ValueError where no point has more than one rank."""
+    gained = [1 - 1 / n for n in ranks]
+    if not any(gained):
+        raise ValueError("Amdahl's law needs a point with more than one rank")
+    kept = [time / single_s - 1 / n for n, time in zip(ranks, seconds, strict=True)]
+    return sum(a * b for a, b in zip(gained, kept, strict=True)) / sum(part * part for part in gained)
+
+
+def lawful(share: float | None) -> TypeGuard[float]:
+    """Whether Amdahl's law describes a line of this serial share at all."""
+    return share is not None and 0 <= share <= 1
+
+
+def communication_s(record: Mapping[str, Any]) -> float:
+    """Seconds that the bytes of a step need at least: all of them over the rates of its ranks' links together. Null where the
+    network is not known, where nothing is sent, and where ranks share a board, so that not all bytes leave it."""
+    network, hosts = record["point"]["network"], [place.get("host") for place in record["plan"]["placement"]]
+    sent_bytes = sum(record["traffic"]["wire_bytes"].values())
+    rates = {} if network is None else {link["host"]: link["rate_bit_s"] for link in network["links"]}
+    if not sent_bytes or not hosts or len(set(hosts)) < len(hosts) or any(host not in rates for host in hosts):
+        return NONE
+    return float(8 * sent_bytes / sum(rates[host] for host in hosts))
+
+
+def medians(rows: pd.DataFrame, by: str, columns: Sequence[str]) -> pd.DataFrame:
+    """One row for each level of ``by``: n, and of every column its median and interval (``median_...``, ``low_...``,
+    ``high_...``); null where a repeat has no value, intervals also below six repeats."""
+    found = []
+    for level, own in rows.groupby(by):
+        row: dict[str, Any] = {by: level, "n": len(own)}
+        for column in columns:
+            summary = None if own[column].isna().any() else summarise(own[column].astype(float).tolist())
+            values = (None, None, None) if summary is None else (summary.median, summary.low, summary.high)
+            row |= dict(zip((f"median_{column}", f"low_{column}", f"high_{column}"), values, strict=True))
+        found.append(row)
+    return pd.DataFrame(found)
+
+
+def levels_of(line: Line, floors_s: Mapping[str, float]) -> pd.DataFrame:
+    """``medians`` for each number of ranks, with the bounds; what is not known is null. ``floors_s`` are the seconds of
+    communication of a step of each point."""
+    found, share, rate = medians(line.all, "ranks", COLUMNS), line.serial_share, line.ideal_rate
+    ranks, levels = found["ranks"].astype(float), line.all.groupby("ranks")
+    found["ideal_samples_per_s"] = ranks * rate
+    found["amdahl_samples_per_s"] = rate / (share + (1 - share) / ranks) if lawful(share) else NONE
+    floors = [own["point"].map(floors_s).max(skipna=False) for _, own in levels]
+    found["communication_samples_per_s"] = [own["batch"].iloc[0] for _, own in levels] / np.array(floors)
+    joules, idle = line.base["per_sample_J"].astype(float), line.base["idle_per_sample_J"].astype(float)
+    dynamic = NONE if np.isnan(rate) else (joules - idle).median()
+    found["bound_per_sample_J"] = [own["idle_per_sample_J"].astype(float).median() + dynamic for _, own in levels]
+    return found

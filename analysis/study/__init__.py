@@ -1,0 +1,1 @@
+"""A study as its records tell it: points, labels, sweeps, traces, checks of the whole."""

@@ -1,0 +1,116 @@
+"""The artefact description: which command makes each figure and table, from which records, how long it takes, on what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import pandas as pd
+
+from analysis.study.study import Study
+from analysis.tables.citation import about
+from analysis.tables.table import CODE, Column, Table
+
+NAMED_RECORDS = 3
+MODELS = "Source and licence of data and checkpoints are beside them, in the folders of data and weights that have their names"
+
+
+class Figure(Protocol):
+    """What is told of a figure; without ``points`` it is from all good records."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def points(self) -> tuple[str, ...]: ...
+
+
+def artefacts(study: Study, figures: Sequence[Figure], tables: Sequence[Table], command: str) -> Table:
+    """One row for each figure and table; ``command`` is the one that makes them all."""
+    seconds = {record["point"]["name"]: execution_s(record) for record in study.good}
+    all_of_it = list(seconds)
+    rows = [_row("figure", figure.name, figure.title, figure.points or all_of_it, seconds) for figure in figures]
+    rows += [_row("table", table.name, table.title, all_of_it, seconds) for table in tables]
+    rows = [{**row, "command": command} for row in rows]
+    data = pd.DataFrame(rows, columns=["kind", "name", "title", "command", "from", "execution_s", "records"])
+    columns = (
+        Column("name", "File", kind=CODE),
+        Column("title", "Shows"),
+        Column("from", "Records"),
+        Column("execution_s", "Execution", "s", "number"),
+    )
+    caption = (
+        f"All are made from the records of study {study.name} by: {command}. Execution is the time that recording those "
+        "records took; the records' commands are in reproduce.sh."
+    )
+    return Table("artefacts", "Figures and tables, and the records that they are from", caption, columns, data)
+
+
+def _row(kind: str, name: str, title: str, records: Sequence[str], seconds: Mapping[str, float | None]) -> dict[str, Any]:
+    spent = [seconds.get(record) for record in records]
+    known = [value for value in spent if value is not None]
+    few = len(records) <= NAMED_RECORDS
+    return {
+        "kind": kind,
+        "name": f"{'figures' if kind == 'figure' else 'tables'}/{name}",
+        "title": title,
+        "from": ", ".join(records) if few else f"{len(records)} points",
+        "execution_s": round(sum(known), 1) if len(known) == len(records) and records else None,
+        "records": " ".join(records),
+    }
+
+
+def execution_s(record: Mapping[str, Any]) -> float | None:
+    """Seconds from the start of a point to its end; null where its record does not tell them."""
+    begin, end = (record["environment"].get(key) for key in ("started", "finished"))
+    if not begin or not end:
+        return None
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
+
+
+def reproduction(study: Study, devices: Table, software: Table, command: str) -> Table:
+    """What whoever runs the study again needs: commands, times, hardware, software, data, licence."""
+    rows = [
+        ("Execution", "sh reproduce.sh"),
+        ("Analysis", command),
+        ("Expected time", _expected(study)),
+        ("Hardware", "; ".join(_hardware(row) for row in devices.data.to_dict("records")) or "not recorded"),
+        ("Software", "; ".join(f"{row['software']} {row['version']}" for row in software.data.to_dict("records"))),
+        ("Data and models", f"{_once(_work(record) for record in study.records)}. {MODELS}."),
+        ("Licence", f"{about().get('license', 'see LICENSE')}; how to cite: edgejoule.bib"),
+    ]
+    columns = (Column("item", "Item"), Column("content", "Content"))
+    caption = f"Study {study.name}: {len(study.records)} points, {len(study.good)} of them valid."
+    return Table("reproduction", "To run it again", caption, columns, pd.DataFrame(rows, columns=["item", "content"]))
+
+
+def _expected(study: Study) -> str:
+    seconds = [execution_s(record) for record in study.records]
+    known = [value for value in seconds if value is not None]
+    if not known:
+        return "not recorded"
+    whole = f"Execution {duration(sum(known))} for {len(known)} points, the longest {duration(max(known))}"
+    missing = len(seconds) - len(known)
+    return f"{whole}{f' ({missing} did not record it)' if missing else ''}. Set-up and analysis are not recorded."
+
+
+def duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _hardware(row: Mapping[Any, Any]) -> str:
+    return f"{row['hosts']}: {row['board']}, {row['cpu']}, {row['cores']} cores, {row['memory_GiB']} GiB, link {row['link']}"
+
+
+def _work(record: Mapping[str, Any]) -> str:
+    point = record["point"]
+    weights = f"checkpoint {point['checkpoint']}" if point["weights"] == "pretrained" else f"{point['weights']} weights"
+    return f"model {point['model']} ({weights}) on task {point['task']}"
+
+
+def _once(words: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(words))

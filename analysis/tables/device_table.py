@@ -1,0 +1,135 @@
+"""The device table: what the points ran on, hosts that are alike in one row; and the software."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from statistics import median
+from typing import Any
+
+import pandas as pd
+
+from analysis.study.study import Study
+from analysis.tables.table import NUMBER, Column, Table, join
+
+FACTS = ("board", "cpu", "cores", "memory_GiB", "system", "governor", "power_mode", "link", "energy")
+COLUMNS = (
+    Column("hosts", "Hosts"),
+    Column("board", "Board"),
+    Column("cpu", "CPU"),
+    Column("cores", "Cores"),
+    Column("memory_GiB", "Memory", "GiB"),
+    Column("system", "System"),
+    Column("governor", "Governor"),
+    Column("power_mode", "Power mode"),
+    Column("link", "Link"),
+    Column("energy", "Energy from"),
+    Column("idle_W", "Idle", "W", NUMBER),
+)
+EMULATED = (
+    "Boards of which the energy is emulated are stand-ins: CPU, cores, memory and system are those of the machine that "
+    "emulates them."
+)
+
+
+def devices(study: Study) -> Table:
+    """One row for each group of hosts that say the same of themselves in all points, in each of their power modes, on which
+    idle power depends; other facts that changed stand side by side."""
+    facts: dict[tuple[str, str], dict[str, list[str]]] = {}
+    idle_W: dict[tuple[str, str], list[float]] = {}
+    for host, found, idle in _told(study):
+        place = (host, found["power_mode"])
+        own = facts.setdefault(place, {key: [] for key in FACTS})
+        for key, value in found.items():
+            if value and value not in own[key]:
+                own[key].append(value)
+        if idle is not None:
+            idle_W.setdefault(place, []).append(idle)
+    alike: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for place, known in facts.items():
+        alike.setdefault(tuple(" | ".join(sorted(known[key])) or "not told" for key in FACTS), []).append(place)
+    rows = []
+    for values, places in alike.items():
+        watts = [watt for place in places for watt in idle_W.get(place, ())]
+        row = {"hosts": ", ".join(host for host, _ in places), **dict(zip(FACTS, values, strict=True))}
+        rows.append({**row, "idle_W": median(watts) if watts else None})
+    data = pd.DataFrame(rows, columns=["hosts", *FACTS, "idle_W"])
+    return Table("devices", "Devices", _caption(study, data), COLUMNS, data)
+
+
+def _caption(study: Study, data: pd.DataFrame) -> str:
+    if data.empty:
+        return "No record tells what it ran on."
+    kinds = sorted({record["energy"]["kind"] for record in study.good} - {"none"})
+    idle = f"Idle power is the median over {len(study.good)} points, {join(kinds)}. " if kinds else ""
+    text = f"Hosts in one row say the same of themselves. {idle}What a host does not tell is marked as such."
+    return f"{text} {EMULATED}" if data["energy"].str.contains("emulated").any() else text
+
+
+def _told(study: Study) -> Iterator[tuple[str, dict[str, str], float | None]]:
+    """For each host of each point: its name, its facts, and its own idle power."""
+    for record in study.good:
+        point = record["point"]
+        links = _links(point["network"])
+        meters = {host: meter for meter in record["energy"]["by_host"] for host in meter["hosts"]}
+        for host in record["environment"].get("hosts", ()):
+            meter = meters.get(host["host"])
+            found = {
+                "board": host["board"] or "",
+                "cpu": host.get("cpu") or "",
+                "cores": _text(host.get("cores")),
+                "memory_GiB": f"{host['memory_bytes'] / 2**30:.1f}" if host.get("memory_bytes") else "",
+                "system": " ".join(
+                    word for word in ("Linux", host.get("kernel"), host.get("machine")) if word and host.get("kernel")
+                ),
+                "governor": host.get("governor") or "",
+                "power_mode": _mode(host, point.get("power_mode")),
+                "link": links.get(host["host"], ""),
+                "energy": "none" if meter is None else _meter(meter),
+            }
+            alone = meter is not None and meter["hosts"] == [host["host"]]
+            yield host["host"], found, meter["idle_W"] if meter is not None and alone else None
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _mode(host: Mapping[str, Any], wanted: Any) -> str:
+    """What was set, else what the point asked for; a board's own default where nobody asked."""
+    mode = (host.get("mode") or {}).get("power_mode")
+    if mode is None and isinstance(wanted, dict):
+        mode = wanted.get(host["board"])
+    return str(mode or (wanted if isinstance(wanted, str) else "as it was"))
+
+
+def _links(network: Mapping[str, Any] | None) -> dict[str, str]:
+    if network is None:
+        return {}
+    return {link["host"]: f"{link['name']} ({link['rate_bit_s'] / 1e6:g} Mbit/s)" for link in network["links"]}
+
+
+def _meter(meter: Mapping[str, Any]) -> str:
+    shared = f", shared by {len(meter['hosts'])} hosts" if len(meter["hosts"]) > 1 else ""
+    return f"{meter['source']}, {meter['kind']} at {join(sorted(meter['levels']))}{shared}"
+
+
+def software(study: Study) -> Table:
+    """Versions of everything; those that differ between points stand side by side."""
+    found: dict[str, list[str]] = {}
+    for record in study.records:
+        environment = record["environment"]
+        own = {"EdgeJoule, commit": commit(environment), "Python": environment.get("python")}
+        own |= environment.get("packages", {})
+        own["MPI"] = environment.get("mpi", {}).get("library")
+        for name, version in own.items():
+            if version and version not in found.setdefault(name, []):
+                found[name].append(version)
+    rows = [{"software": name, "version": " | ".join(versions)} for name, versions in found.items() if versions]
+    columns = (Column("software", "Software"), Column("version", "Version"))
+    caption = f"As the {len(study.records)} points recorded it."
+    return Table("software", "Software", caption, columns, pd.DataFrame(rows, columns=["software", "version"]))
+
+
+def commit(environment: Mapping[str, Any]) -> str:
+    git = environment.get("git", {})
+    return f"{git.get('commit') or 'unknown'}{' with uncommitted changes' if git.get('dirty') else ''}"

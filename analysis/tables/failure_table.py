@@ -1,0 +1,70 @@
+"""What a failure takes, and what the copies cost that make it survivable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.plotting.figure_style import names_in
+from analysis.statistics.repeat_summary import summarise
+from analysis.study.study import Study
+from analysis.study.sweeps import works
+from analysis.tables.table import NUMBER, Column, Table, join
+
+MB = 1e6
+COLUMNS = (
+    Column("configuration", "Configuration"),
+    Column("n", "n", kind=NUMBER),
+    Column("recovery_s", "Recovery", "s", NUMBER, interval=True, print_interval=True),
+    Column("recovery_J", "Recovery", "J", NUMBER, interval=True),
+    Column("lost_steps", "Steps lost", kind=NUMBER),
+    Column("copy_MB", "Copy", "MB", NUMBER),
+    Column("copy_s", "Copy", "s", NUMBER),
+    Column("before", "Before", "samples/s", NUMBER),
+    Column("copies", "With copies", "samples/s", NUMBER),
+    Column("after", "After", "samples/s", NUMBER),
+    Column("before_J", "Before", "J/sample", NUMBER),
+    Column("after_J", "After", "J/sample", NUMBER),
+)
+MEDIANS = {
+    "lost_steps": "lost_steps", "copy_s": "copy_s", "before": "samples_per_s", "copies": "copies_samples_per_s",
+    "after": "after_samples_per_s", "before_J": "per_sample_J", "copies_J": "copies_per_sample_J",
+    "after_J": "after_per_sample_J",
+}  # fmt: skip
+
+
+def failures(study: Study) -> Table | None:
+    """Every configuration in which a rank was killed; None where none was."""
+    rows = []
+    for work in works(study.points):
+        own = work.points[work.points["recovery_s"].notna()]
+        names = names_in(list(dict.fromkeys(own["label"])))
+        for label, group in own.groupby("label", sort=False):
+            row: dict[str, Any] = {"work": work.name, "kind": work.kind, "configuration": names[str(label)], "n": len(group)}
+            for column in ("recovery_s", "recovery_J"):
+                values = group[column].dropna().tolist()
+                found = summarise(values) if values else None
+                row |= {column: found and found.median, f"{column}_low": found and found.low}
+                row[f"{column}_high"] = found and found.high
+            row["copy_MB"] = group["copy_bytes"].median() / MB
+            row |= {key: _median(group[column]) for key, column in MEDIANS.items()}
+            rows.append(row)
+    if not rows:
+        return None
+    data = pd.DataFrame(rows)
+    several = [Column(key, key.capitalize()) for key in ("work", "kind") if data[key].nunique() > 1]
+    kinds = sorted(set(data["kind"]) - {"none"})
+    energy = f"Energy is {join(kinds)}, after the failure that of the boards that are left." if kinds else ""
+    shown = [column for column in COLUMNS if not (column.unit.startswith("J") and data[column.key].isna().all())]
+    caption = (
+        "Medians, with 95 % intervals by rank from six repeats on. Recovery: from the death of a rank to the first new step of "
+        "the others, the lost steps done again included. Copy: what all ranks send for one copy of the state, and how long "
+        f"training stands still for it; the rate with copies has them in it. {energy}"
+    ).strip()
+    return Table("failures", "Failures", caption, (*several, *shown), data)
+
+
+def _median(values: pd.Series) -> float | None:
+    known = values.dropna().astype(float)
+    return None if known.empty else float(known.median())

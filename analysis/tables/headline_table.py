@@ -1,0 +1,126 @@
+"""The headline table: what each configuration used and how fast it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.plotting.figure_style import names_in
+from analysis.statistics.repeat_summary import summarise
+from analysis.study.study import Study
+from analysis.study.sweeps import Work, works
+from analysis.tables.latex import floats
+from analysis.tables.table import NUMBER, Column, Table, significant
+from bench.common.median_interval import SMALLEST_N
+
+COLUMNS: Mapping[str, str] = {
+    "samples_per_s": "samples/s",
+    "step_s": "s/step",
+    "per_sample_J": "J/sample",
+    "edp_Js": "EDP (J s)",
+    "power_W": "W",
+    "peak_MiB": "peak MiB",
+    "metric": "metric",
+}
+DIGITS = {"peak_MiB": 1}
+TITLES = {
+    "samples_per_s": ("Throughput", "samples/s"),
+    "step_s": ("Step", "s"),
+    "per_sample_J": ("Energy per sample", "J"),
+    "edp_Js": ("EDP", "J s"),
+    "power_W": ("Power", "W"),
+    "peak_MiB": ("Peak", "MiB"),
+}
+PRINTED_INTERVALS = ("samples_per_s", "per_sample_J")
+
+
+def headline(study: Study) -> pd.DataFrame:
+    """One row for each configuration and kind of energy: medians of its repeats, their range, intervals where they exist."""
+    return pd.DataFrame([row for work in works(study.points) for row in _rows(work)])
+
+
+def _rows(work: Work) -> list[dict[str, Any]]:
+    found = []
+    for name, group in work.points.groupby("label", sort=False):
+        first = group.iloc[0]
+        row = {
+            "configuration": name,
+            "n": len(group),
+            "energy": work.kind,
+            **{key: first[key] for key in ("model", "task", "metric_name")},
+        }
+        for column in COLUMNS:
+            values = group[column].dropna().tolist()
+            own = summarise(values) if values else None
+            row |= {
+                column: None if own is None else own.median,
+                f"{column}_low": None if own is None else own.low,
+                f"{column}_high": None if own is None else own.high,
+                f"{column}_smallest": None if own is None else own.smallest,
+                f"{column}_largest": None if own is None else own.largest,
+            }
+        found.append(row)
+    return found
+
+
+def headline_tables(study: Study) -> list[Table]:
+    """A table for each work: models are not compared with each other, nor what was measured with what was modelled."""
+    found = list(works(study.points))
+    return [_table(work, "headline" if len(found) == 1 else f"headline_{number}") for number, work in enumerate(found, 1)]
+
+
+def _table(work: Work, name: str) -> Table:
+    data = pd.DataFrame(_rows(work))
+    data.insert(
+        0, "name", data["configuration"].map(names_in(data["configuration"].tolist()))
+    )  # what all share, the title says
+    present = [column for column in COLUMNS if data[column].notna().any()]
+    metric = str(data["metric_name"].iloc[0])
+    columns = (
+        Column("name", "Configuration"),
+        Column("n", "n", kind=NUMBER),
+        *(_column(key, *TITLES.get(key, (metric, ""))) for key in present),
+    )
+    energy = "no energy was asked for" if work.kind == "none" else f"energy is {work.kind}, of all hosts, idle power included"
+    return Table(name, f"Configurations of {work.name}", f"{_spread(data['n'].tolist())}; {energy}.", columns, data)
+
+
+def _column(key: str, title: str, unit: str) -> Column:
+    return Column(key, title, unit, NUMBER, DIGITS.get(key, 3), interval=True, print_interval=key in PRINTED_INTERVALS)
+
+
+def _spread(counts: list[int]) -> str:
+    least, most = min(counts), max(counts)
+    n = f"{least}" if least == most else f"{least} to {most}"
+    if most < SMALLEST_N:
+        repeats = "One repeat of each" if most == 1 else f"Medians of n = {n} repeats"
+        return f"{repeats}: too few for a 95 % interval of the median, six are needed"
+    some = " where there are six or more" if least < SMALLEST_N else ""
+    return f"Medians of n = {n} repeats with their 95 % intervals by rank (exact binomial) in brackets{some}"
+
+
+def shown(study: Study) -> pd.DataFrame:
+    """The headline table as text, with the metric's name and intervals in brackets."""
+    table = headline(study)
+    if table.empty:
+        return table
+    text = table[["configuration", "n"]].astype(str)
+    for column, title in COLUMNS.items():
+        if not table[column].isna().all():
+            name = " or ".join(dict.fromkeys(table["metric_name"])) if column == "metric" else title
+            text[name] = [_cell(row, column) for row in table.to_dict("records")]
+    text["energy"] = table["energy"]
+    return text
+
+
+def _cell(row: Mapping[Any, Any], column: str) -> str:
+    digits = DIGITS.get(column, 3)
+    text, low, high = (significant(row[key], digits) for key in (column, f"{column}_low", f"{column}_high"))
+    return text if pd.isna(row[f"{column}_low"]) else f"{text} [{low}, {high}]"
+
+
+def latex(study: Study) -> str:
+    """The headline tables for a paper."""
+    return "\n".join(floats(table) for table in headline_tables(study))

@@ -1,0 +1,42 @@
+"""What each board that joins adds to the joules and to the time of a sample."""
+
+from __future__ import annotations
+
+from analysis.figures.joining_boards import marginal
+from analysis.study.study import Study
+from analysis.tables.table import NUMBER, Column, Table, join
+
+COLUMNS = (
+    Column("strategy", "Strategy"),
+    Column("boards", "Boards", kind=NUMBER),
+    Column("added", "Joined"),
+    Column("per_sample_J", "Energy", "J/sample", NUMBER),
+    Column("added_J_per_sample", "Added", "J/sample", NUMBER),
+    Column("seconds_per_sample", "Time", "s/sample", NUMBER),
+    Column("added_s_per_sample", "Added", "s/sample", NUMBER),
+    Column("n", "n", kind=NUMBER),
+    Column("note", "Note"),
+)
+
+
+def participants(study: Study) -> Table | None:
+    """The marginal joules of every board; None where no boards join one after the other."""
+    data = marginal(study)
+    if data.empty:
+        return None
+    about = [Column(key, key.capitalize()) for key in ("kind", "model", "task") if data[key].nunique() > 1]
+    kinds = sorted(set(data["kind"]) - {"none"})
+    energy = f"energy is {join(kinds)}, of all boards that take part" if kinds else "no energy was asked for"
+    n = sorted(set(data["n"]))
+    counts = f"n = {n[0]}" if len(n) == 1 else f"n = {n[0]} to {n[-1]}"
+    notes = data["note"].fillna("").astype(str).str.strip()
+    shown = [
+        column
+        for column in COLUMNS
+        if column.key in ("strategy", "n") or (data[column.key].notna() & (data[column.key] != "")).any()
+    ]
+    caption = (
+        f"Medians of {counts} repeats; added is the difference from the row above, where fewer boards take part; {energy}. "
+        f"{'A difference that is not shown has a note.' if (notes != '').any() else ''}"
+    ).strip()
+    return Table("participants", "What each board that joins adds", caption, (*about, *shown), data)

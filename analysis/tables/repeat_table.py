@@ -1,0 +1,122 @@
+"""How repeats are spread, and how well the joules are known: what the headline's medians rest on (``docs/statistics.md``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from analysis.plotting.figure_style import names_in
+from analysis.statistics.joule_uncertainty import energy_uncertainty
+from analysis.statistics.rank_tests import many
+from analysis.statistics.repeat_summary import Mean, Olympic, mean_interval, normality, olympic_mean, outliers, summarise
+from analysis.study.study import Study
+from analysis.study.sweeps import Work, works
+from analysis.tables.table import NUMBER, Column, Table, join, significant
+
+COSTS = {"step_s": ("Step", "s"), "per_sample_J": ("Energy per sample", "J")}
+MOST_COMPARED = 12
+"""Configurations that are tested against each other: the corrected pairs of more need more repeats than anybody makes."""
+
+
+def repeats(study: Study, olympic: bool = False) -> Table | None:
+    """Median, mean where it may have an interval, normality and outliers of every configuration that was repeated; with
+    ``olympic`` the mean without the fastest and the slowest. None where nothing was repeated."""
+    rows = [row for work in works(study.points) for row in _rows(study, work, olympic)]
+    if not rows:
+        return None
+    data = pd.DataFrame(rows)
+    several = [key for key in ("work", "kind") if data[key].nunique() > 1]
+    columns = (
+        *(Column(key, key.capitalize()) for key in several),
+        Column("configuration", "Configuration"),
+        Column("quantity", "Quantity"),
+        Column("n", "n", kind=NUMBER),
+        Column("median", "Median", kind=NUMBER, interval=True, print_interval=True),
+        Column("mean", "Mean", kind=NUMBER, interval=True, print_interval=True),
+        *((Column("olympic", "Olympic mean", kind=NUMBER),) if olympic else ()),
+        Column("normal_p", "Normality, p", kind=NUMBER, digits=2),
+        Column("outliers", "Outliers", kind=NUMBER),
+    )
+    return Table("repeats", "Spread of the repeats", _caption(study, data, olympic), columns, data)
+
+
+def _rows(study: Study, work: Work, olympic: bool) -> Iterator[dict[str, Any]]:
+    names = names_in(list(dict.fromkeys(work.points["label"])))
+    for label, group in work.points.groupby("label", sort=False):
+        for column, (title, unit) in COSTS.items():
+            values = group[column].dropna().tolist()
+            if len(values) < 2:
+                continue
+            own, average = summarise(values), mean_interval(values)
+            shown = average if isinstance(average, Mean) else None
+            row = {
+                "work": work.name, "kind": work.kind, "configuration": names[str(label)], "quantity": f"{title} ({unit})",
+                "n": own.n, "median": own.median, "median_low": own.low, "median_high": own.high,
+                "mean": shown and shown.mean, "mean_low": shown and shown.low, "mean_high": shown and shown.high,
+                "why_no_mean": None if shown else average,
+                "normal_p": normality(values), "outliers": len(outliers(values).indices),
+            }  # fmt: skip
+            if olympic:
+                found = olympic_mean(values, "cost")
+                row["olympic"] = found.mean if isinstance(found, Olympic) else None
+            yield row
+
+
+def _caption(study: Study, data: pd.DataFrame, olympic: bool) -> str:
+    said = [
+        "Medians with 95 % intervals by rank from six repeats on; means with Student's interval where Shapiro and Wilk's test "
+        "was made (from eight repeats on) and did not reject, else none, with the reason in the CSV. Outliers lie outside of "
+        "Tukey's fences: they are counted, nothing is dropped.",
+        *(["Olympic means leave the smallest and the largest repeat out, as MLPerf does."] if olympic else []),
+        *(line for work in works(study.points) for line in _tests(work)),
+    ]
+    kinds = sorted(set(data["kind"]) - {"none"})
+    return " ".join([*said, *([f"Energy is {join(kinds)}."] if kinds else [])])
+
+
+def _tests(work: Work) -> Iterator[str]:
+    """Kruskal and Wallis's test of all configurations of a work, in words."""
+    labels = list(dict.fromkeys(work.points["label"]))
+    if len(labels) < 2:
+        return
+    if len(labels) > MOST_COMPARED:
+        yield f"{work.name}: {len(labels)} configurations are too many to test all of them against each other."
+        return
+    for column, (title, _) in COSTS.items():
+        groups = {str(label): rows[column].dropna().tolist() for label, rows in work.points.groupby("label", sort=False)}
+        groups = {label: values for label, values in groups.items() if values}
+        if len(groups) > 1:
+            found = many(groups)
+            p = f"p = {significant(found.p, 2)}" if found.p is not None else found.why
+            yield f"{work.name}, {title.lower()}: {found.verdict} (Kruskal and Wallis over {len(groups)} configurations, {p})."
+
+
+def energy_known(study: Study) -> Table | None:
+    """Uncertainty of measurement and spread between repeats, apart and combined; None where no point has energy."""
+    if study.points.empty:
+        return None
+    data = energy_uncertainty(study.points)
+    if data.empty:
+        return None
+    data["median_J_low"], data["median_J_high"] = data["spread_low_J"], data["spread_high_J"]
+    several = [Column("kind", "Kind")] if data["kind"].nunique() > 1 else []
+    columns = (
+        Column("configuration", "Configuration"),
+        *several,
+        Column("n", "n", kind=NUMBER),
+        Column("median_J", "Energy per sample, spread", "J", NUMBER, interval=True, print_interval=True),
+        Column("random_half_width_J", "Reading, one repeat", "J", NUMBER, 2),
+        Column("systematic_half_width_J", "Common to all", "J", NUMBER, 2),
+        Column("combined_half_width_J", "Combined", "J", NUMBER, 2),
+    )
+    kinds = sorted(set(data["kind"]))
+    caption = (
+        "In brackets the 95 % interval of the median from the spread of the repeats, which has the error of reading in it; "
+        "then the half-widths (95 %) that the records state: of reading in one repeat, and of what all repeats have in "
+        f"common. Combined: spread and common part in quadrature; none below six repeats. Energy is {join(kinds)}."
+    )
+    if "modelled" in kinds:
+        caption += " Of modelled energy these say how well the model was evaluated, not how true it is."
+    return Table("uncertainty", "How well the energy is known", caption, columns, data)

@@ -1,0 +1,1 @@
+"""``python -m bench.calibrate sensor|waiting``: see ``python -m bench.calibrate --help``."""

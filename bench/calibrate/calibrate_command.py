@@ -1,0 +1,209 @@
+"""``python -m bench.calibrate sensor``: a board's sensor against a meter. ``waiting``: what a waiting rank draws.
+
+``docs/calibration.md`` says when, how, and what the intervals mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from bench.cluster.board_classes import load_board
+from bench.common import terminal_table
+from bench.common.paths import CONF
+from bench.common.user_error import UserError
+from bench.energy.calibration import side_by_side, waiting_power
+from bench.energy.calibration.sensor_fit import Fit, fit, is_full_test, write_calibration
+from bench.energy.sampling.energy_settings import energy_settings
+from bench.energy.sampling.inventory_meters import read_meters
+from bench.energy.sensors.source import check_name
+
+INVALID, BAD_INPUT, INTERRUPTED = 1, 2, 130
+EXAMPLES = """examples:
+  python -m bench.calibrate sensor --source jetson --meter 'source: shelly, address: http://192.168.1.50, accuracy: 0.01' \\
+      --host board1
+  python -m bench strategy=data cluster=two-boards energy.calibration=calibration/     # uses it
+  python -m bench.calibrate waiting
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line, as all of our command lines do."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = _Parser(
+        prog="python -m bench.calibrate",
+        description="Compare a board's sensor with a meter, or measure what waiting costs.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = top.add_subparsers(dest="verb", metavar="sensor|waiting", required=True)
+    more: dict[str, Any] = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
+
+    one = verbs.add_parser("sensor", help="gain and offset of this board's sensor against a meter", **more)
+    one.add_argument("--source", required=True, help="the board's source: jetson, rapl, ...; modelled fits the model's watts")
+    one.add_argument("--meter", required=True, help="as in an inventory's meters: 'source: shelly, address: http://...'")
+    one.add_argument("--out", type=Path, default=Path("calibration"), help="folder for HOST-SOURCE.json (default: %(default)s)")
+    one.add_argument("--seconds", type=float, default=60.0, help="of each measured segment (default: %(default)g)")
+    one.add_argument("--settle", type=float, default=10.0, help="seconds of a load before its segment (default: %(default)g)")
+    one.add_argument("--loads", default="0,0.5,1", help="fractions of the cores; 0 is idle (default: %(default)s)")
+    one.add_argument("--rounds", type=int, default=3, help="how often each load is measured (default: %(default)s)")
+
+    two = verbs.add_parser("waiting", help="watts of a rank that waits, spinning and polling", **more)
+    two.add_argument("--ranks", type=int, default=2, help="the last one sleeps (default: %(default)s)")
+    two.add_argument("--seconds", type=float, default=20.0, help="of each state in each round (default: %(default)g)")
+    two.add_argument("--rounds", type=int, default=3, help="at least 2 (default: %(default)s)")
+    two.add_argument("--source", default="auto", help="as energy.source; several with commas (default: %(default)s)")
+    two.add_argument("--meter", help="a meter of this machine, as in an inventory's meters:")
+    two.add_argument("--calibration", help="correct the sensor: as energy.calibration")
+    two.add_argument("--mpirun", help="as cluster.mpirun")
+    two.add_argument("--out", type=Path, default=Path("results/waiting.json"), help="file to write (default: %(default)s)")
+
+    for verb in (one, two):
+        verb.add_argument("--host", default="localhost", help="its name (else address) in the inventory (default: %(default)s)")
+        verb.add_argument("--board", default="x86-mini-pc", help="its class, for modelled power (default: %(default)s)")
+        verb.add_argument("--root", default="/", help="of sys and proc (default: %(default)s)")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; 2 for what the user can mend, 1 for watts that cannot be trusted."""
+    try:
+        given = parser().parse_args(argv)
+        return {"sensor": sensor, "waiting": wait}[given.verb](given)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted; nothing is written", file=sys.stderr)
+        return INTERRUPTED
+
+
+def sensor(given: argparse.Namespace) -> int:
+    check_name(given.source)
+    if given.source in ("none", "meters", "auto"):
+        raise UserError(f"--source {given.source} is no sensor of this board; name one, such as jetson or rapl")
+    protocol = side_by_side.Protocol(_numbers(given.loads), given.rounds, given.seconds, given.settle)
+    protocol.check()
+    meter = meter_of(given.meter, given.host)
+    board = load_board(given.board, CONF / "board")
+    compared = side_by_side.compare(given.source, meter, board, given.root, given.host, protocol, _say)
+    found = fit(compared.points, compared.accuracy, compared.against, compared.scope, date.today(), compared.level)
+    source = compared.sensor.source
+    report(found, compared, given.host, protocol)
+    path = side_by_side.calibration_path(given.out, given.host, source)
+    about = {
+        "kind": compared.sensor.kind,
+        "meter": {key: value for key, value in meter.items() if key not in ("hosts", "includes", "reader")},
+        "meter_accuracy": compared.accuracy or None,
+        "seconds": given.seconds,
+        "settle_s": given.settle,
+        "mlperf_test": is_full_test(compared.points, given.seconds),
+        "warnings": list(compared.warnings),
+    }
+    write_calibration(path, given.host, source, found, about)
+    print(f"{path}; use it with: python -m bench energy.calibration={given.out}")
+    return 0
+
+
+def report(found: Fit, compared: side_by_side.Compared, host: str, protocol: side_by_side.Protocol) -> None:
+    """Print the table, the line and what a reader should know."""
+    made = found.calibration
+    title = f"{compared.sensor.source} of {host} against {made.against}"
+    columns = ("load", ">round", ">sensor, W", ">meter, W", ">corrected, W", ">off, W")
+    terminal_table.show(title, columns, side_by_side.table(found))
+    low, high = found.gain_interval
+    print(f"gain {made.gain:.4f}, 95 % interval {low:.4f} to {high:.4f}")
+    low, high = found.offset_interval_W
+    print(f"offset {made.offset_W:.3f} W, 95 % interval {low:.3f} to {high:.3f} W ({found.degrees} degrees of freedom)")
+    full = is_full_test(found.points, protocol.seconds)
+    within = " and ".join(
+        f"{what} {'within' if apart <= 0.05 else 'not within'} 5 % of the meter ({100 * apart:.1f} %)"
+        for what, apart in (("the sensor as read is", found.as_read), ("corrected, on these same segments,", found.corrected))
+    )
+    how = "as MLPerf Training tests a meter" if full else "fewer or shorter than MLPerf's five rounds of a minute"
+    print(f"{within}; {how}")
+    for warning in compared.warnings:
+        print(f"warning: {warning}")
+    if not compared.accuracy:
+        print("warning: the meter's accuracy is not known and not in the intervals; give accuracy: 0.01 in --meter")
+
+
+def wait(given: argparse.Namespace) -> int:
+    names: str | list[str] = given.source.split(",") if "," in given.source else given.source
+    defaults = yaml.safe_load((CONF / "energy/auto.yaml").read_text())
+    meters = {} if given.meter is None else {side_by_side.METER: _entry(given.meter)}
+    asked = {**defaults, "source": names, "meters": meters, "calibration": given.calibration, "root": given.root}
+    energy = energy_settings(asked, [given.host], Path("hostfile"))
+    if energy["source"] == "none":
+        raise UserError("--source none reads nothing; use auto, or name a source")
+    board = load_board(given.board, CONF / "board")
+    order = waiting_power.Order(given.ranks, given.seconds, given.rounds, energy, board, given.host)
+    order.check()
+    _say(f"{order.about_s:.0f} s: {given.ranks} ranks on this machine, which should do nothing else")
+    found = waiting_power.measure(order, given.mpirun)
+    from bench.common.atomic_files import write_json
+
+    columns = ("wait", "who waits", ">ranks", ">W above idle, one rank", ">95 % interval", ">cores used")
+    terminal_table.show(
+        f"{found['kind']} ({found['source']}), {given.rounds} rounds of {given.seconds:g} s",
+        columns,
+        waiting_power.table(found),
+    )
+    low, high = found["idle"]["interval_W"]
+    print(f"idle {found['idle']['watts']:.3f} W, 95 % interval {low:.3f} to {high:.3f} W")
+    if found["kind"] == "modelled":
+        print(
+            "warning: modelled from CPU utilisation, not measured: it shows the cores that waiting takes, in the class's watts"
+        )
+    for warning in found["warnings"]:
+        print(f"warning: {warning}")
+    try:
+        write_json(given.out, found)
+    except OSError as error:
+        raise UserError(f"{given.out} cannot be written ({error.strerror or error}); give another --out") from None
+    print(given.out)
+    if found["status"] != "ok":
+        print(f"invalid: {found['reason']}")
+        return INVALID
+    return 0
+
+
+def meter_of(text: str, host: str) -> dict[str, Any]:
+    """The complete settings of the meter that ``--meter`` describes, in front of ``host`` alone. Raises UserError."""
+    return read_meters({side_by_side.METER: _entry(text)}, [host])[side_by_side.METER]
+
+
+def _entry(text: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(text if text.lstrip().startswith("{") else f"{{{text}}}")
+    except yaml.YAMLError:
+        found = None
+    if not isinstance(found, Mapping) or not isinstance(found.get("source"), str):
+        raise UserError(f"--meter {text!r} is no meter; give it as 'source: shelly, address: http://192.168.1.50'")
+    return dict(found)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise UserError(f"--loads {text} must be numbers with commas, such as 0,0.5,1") from None
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

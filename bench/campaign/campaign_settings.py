@@ -1,0 +1,99 @@
+"""The ``campaign`` block of the configuration: one for all points of a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.common.median_interval import SMALLEST_N
+from bench.common.sourced_yaml import near
+from bench.common.user_error import UserError
+
+TARGETS = ("time", "energy")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """See conf/config.yaml. ``ci_target`` is a share of the median (0.025: 2.5 %), ``time_limit_s`` is in seconds."""
+
+    fail_fast: bool = False
+    time_limit_s: float | None = None
+    ci_target: float | None = None
+    max_repeats: int = 20
+    target: tuple[str, ...] = TARGETS
+    exclude: tuple[str, ...] = ()
+    zip: tuple[tuple[str, ...], ...] = ()
+
+
+def settings_of(composed: Sequence[Mapping[str, Any]]) -> Settings:
+    """Those of a campaign by its composed configurations. Raises UserError for a bad value, and for one that is swept."""
+    block = composed[0]["campaign"]
+    for other in composed:
+        for key, value in other["campaign"].items():
+            if value != block[key]:
+                raise UserError(f"campaign.{key}={block[key]} and {value} in one sweep; it is of the whole campaign, give one")
+    _check(block, composed)
+    return Settings(
+        fail_fast=block["fail_fast"],
+        time_limit_s=block["time_limit_s"],
+        ci_target=block["ci_target"],
+        max_repeats=block["max_repeats"],
+        target=tuple(block["target"]),
+        exclude=tuple(block["exclude"]),
+        zip=zip_groups(block["zip"]),
+    )
+
+
+def _check(block: Mapping[str, Any], composed: Sequence[Mapping[str, Any]]) -> None:
+    limit, wanted, most, target = (block[key] for key in ("time_limit_s", "ci_target", "max_repeats", "target"))
+    if not isinstance(block["fail_fast"], bool):
+        raise UserError(f"campaign.fail_fast={block['fail_fast']} must be true or false")
+    if limit is not None and (not _is_number(limit) or limit <= 0):
+        raise UserError(f"campaign.time_limit_s={limit} must be null or a positive number of seconds")
+    if wanted is not None and (not _is_number(wanted) or not 0 < wanted < 1):
+        raise UserError(f"campaign.ci_target={wanted} must be null or a share of the median between 0 and 1, such as 0.025")
+    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+        raise UserError(f"campaign.max_repeats={most} must be a whole number of at least 1")
+    if not isinstance(target, list) or not target:
+        raise UserError(f"campaign.target={target} must be a list of {' and '.join(TARGETS)}")
+    for name in target:
+        if name not in TARGETS:
+            raise UserError(f"campaign.target={name} is unknown; use {' or '.join(TARGETS)}{near(str(name), TARGETS)}")
+    excluded = block["exclude"]
+    if not isinstance(excluded, list) or not all(isinstance(one, str) and one.strip() for one in excluded):
+        raise UserError(
+            f"""campaign.exclude={excluded} must be a list of conditions, such as ["ranks == 4 and strategy == server"]"""
+        )
+    if wanted is not None:
+        _check_adaptive(most, target, composed)
+
+
+def _check_adaptive(most: int, target: Sequence[str], composed: Sequence[Mapping[str, Any]]) -> None:
+    repeats = max((one["repeats"] for one in composed if isinstance(one["repeats"], int)), default=1)
+    least = max(SMALLEST_N, repeats)
+    if most < least:
+        why = f"repeats={repeats}" if repeats > SMALLEST_N else f"a 95 % interval of a median needs {SMALLEST_N} repeats"
+        raise UserError(f"campaign.max_repeats={most} is too few for campaign.ci_target: {why}; use at least {least}")
+    if "energy" in target and any(one["energy"]["source"] == "none" for one in composed):
+        raise UserError("campaign.target has energy, but energy=none measures none; use campaign.target=[time]")
+
+
+def zip_groups(given: Any) -> tuple[tuple[str, ...], ...]:
+    """``campaign.zip`` as groups of keys. Raises UserError for anything but a list of lists, and for a key in two of them."""
+    whole = isinstance(given, (list, tuple)) and all(isinstance(group, (list, tuple)) for group in given)
+    if not whole or not all(isinstance(key, str) for group in given for key in group):
+        raise UserError(f"campaign.zip={given} must be a list of lists of keys, such as [[ranks,train.batch]]")
+    groups = tuple(tuple(group) for group in given)
+    keys = [key for group in groups for key in group]
+    for group in groups:
+        if len(group) < 2:
+            raise UserError(f"campaign.zip has the group [{', '.join(group)}]; name at least two keys that go together")
+    twice = [key for key in keys if keys.count(key) > 1]
+    if twice:
+        raise UserError(f"campaign.zip names {twice[0]} twice; put all keys that go together into one group")
+    return groups
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

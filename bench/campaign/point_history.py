@@ -1,0 +1,84 @@
+"""What is known of the points of a campaign: the little of each record that decides what runs next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bench.common.user_error import UserError
+from bench.point import resolved_point as configs
+from bench.record.schema import load_record
+from bench.record.study_folder import FINISHED
+
+START_S = 5.0  # mpirun and the interpreters, before a record's clock begins
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Result:
+    """``samples_per_s`` and ``per_sample_J`` of a point that is ok (null otherwise, and where no energy was read);
+    ``seconds`` that it took, null where its record does not say."""
+
+    status: str
+    text: str
+    samples_per_s: float | None = None
+    per_sample_J: float | None = None
+    seconds: float | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.status in FINISHED
+
+
+History = dict[Key, Result]  # by hash and repeat
+
+
+def headline(record: Mapping[str, Any]) -> str:
+    """``ok  42.1 samples/s  0.52 J/sample (modelled)``, or the status with its reason."""
+    if record["status"] != "ok":
+        return f"{record['status'].upper()}: {record['reason']}"
+    energy = record["energy"]
+    joules = "" if energy["kind"] == "none" else f"  {energy['per_sample_J']:.3g} J/sample ({energy['kind']})"
+    return f"ok  {record['time']['samples_per_s']:.3g} samples/s{joules}"
+
+
+def result_of(record: Mapping[str, Any]) -> Result:
+    """The little of a record that a campaign needs."""
+    ok = record["status"] == "ok"
+    return Result(
+        record["status"],
+        headline(record),
+        record["time"]["samples_per_s"] if ok else None,
+        record["energy"]["per_sample_J"] if ok else None,
+        duration_of(record),
+    )
+
+
+def duration_of(record: Mapping[str, Any]) -> float | None:
+    """Seconds from the start of mpirun to the record, by the record; null for one that was stopped or does not say."""
+    about = record["environment"]
+    if record["status"] not in ("ok", "oom", "invalid") or not about.get("started") or not about.get("finished"):
+        return None
+    ran = datetime.fromisoformat(about["finished"]) - datetime.fromisoformat(about["started"])
+    return ran.total_seconds() + START_S
+
+
+def read_history(points: Iterable[Mapping[str, Any]], most: int, results: Path) -> History:
+    """The results of the first ``most`` repeats of all points that have a whole record."""
+    found = {}
+    for point in points:
+        for repeat in range(most):
+            try:
+                record = load_record(Path(configs.named(point, results, repeat)["paths"]["point"]) / "result.json")
+            except UserError:
+                continue
+            found[point["hash"], repeat] = result_of(record)
+    return found
+
+
+def of_point(history: Mapping[Key, Result], code: str) -> dict[int, Result]:
+    """The results of one configuration by repeat."""
+    return {repeat: result for (of, repeat), result in history.items() if of == code}

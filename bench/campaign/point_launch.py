@@ -1,0 +1,138 @@
+"""One point: its files, its mpirun, and the judgement of how it ended."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.cluster.inventory import Host
+from bench.cluster.participants import forwarded, launcher_of
+from bench.common.atomic_files import write_json, write_text
+from bench.common.paths import PROJECT
+from bench.emulation import lifecycle
+from bench.emulation.emulated_boards import testbed_of
+from bench.emulation.state_files import agent_command
+from bench.launch.mpirun import Job, Launcher, own_environment
+from bench.launch.supervised_process import RUN_ID, Outcome, run, telling_line
+from bench.record import environment
+from bench.record.point_block import point_block
+from bench.record.schema import RESULT, load_record
+
+OUT_OF_MEMORY = ("error: out of memory on rank", "oom-kill", "Out of memory")
+STATUS_OF = {"timeout": "timeout", "interrupted": "interrupted"}
+WORKER = "bench.run.worker"
+
+
+def job_of(config: Mapping[str, Any]) -> tuple[Launcher, Job]:
+    """The launcher of this machine and the job of a point. Nothing is started but ``mpirun --version``."""
+    cluster, folder = config["cluster"], Path(config["paths"]["point"])
+    launcher = launcher_of(cluster)
+    exported = {**cluster.get("env", {}), RUN_ID: config.get("run_id", "dry-run"), "PYTHONPATH": str(PROJECT)}
+    job = Job(
+        ranks=config["ranks"],
+        hosts=[Host(**host) for host in cluster["hosts"]],
+        hostfile=folder / "hostfile",
+        module=os.environ.get("EDGEJOULE_WORKER", WORKER),
+        arguments=[str(folder / "config.json")],
+        environment=exported,
+        python=sys.executable,
+        interface=cluster["interface"],
+        oversubscribe=cluster["oversubscribe"],
+        root=os.geteuid() == 0,
+        agent=agent_command(cluster["name"]) if cluster.get("emulated") else None,
+        bind=cluster.get("bind", "none"),
+        forward=forwarded(config),
+        survives="fault" in config,
+    )
+    return launcher, job
+
+
+def launch(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Run one point to its end and return its record, which then stands in its folder. Never raises for a failed job."""
+    folder = Path(config["paths"]["point"])
+    if folder.exists():
+        shutil.rmtree(folder)  # what an unfinished try left
+    folder.mkdir(parents=True)
+    point = {**config, "run_id": uuid.uuid4().hex}
+    launcher, job = job_of(point)
+    command = launcher.command(job)
+    point["command"] = shlex.join(command)
+    write_text(job.hostfile, launcher.hostfile(job.hosts))
+    write_files(point)
+    started = datetime.now(timezone.utc)
+    killed = oom_kills(point)
+    outcome = run(command, folder / "mpirun.log", point["timeout_s"], point["run_id"], PROJECT, _environment(point))
+    return judge(point, outcome, started, [board for board, count in oom_kills(point).items() if count > killed.get(board, 0)])
+
+
+def write_files(config: Mapping[str, Any]) -> None:
+    """config.json for the worker, config.yaml to read, command.sh to run the point's mpirun again."""
+    folder = Path(config["paths"]["point"])
+    write_json(folder / "config.json", config)
+    write_text(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
+    if "command" in config:
+        script = f"#!/bin/sh\ncd {shlex.quote(str(PROJECT))} && {RUN_ID}={config['run_id']} {config['command']}\n"
+        write_text(folder / "command.sh", script)
+
+
+def _environment(config: Mapping[str, Any]) -> dict[str, str]:
+    return own_environment(**{RUN_ID: config["run_id"], "PYTHONPATH": str(PROJECT)})
+
+
+def oom_kills(config: Mapping[str, Any]) -> dict[str, int]:
+    """How many processes of each emulated board the kernel has killed for memory."""
+    testbed = testbed_of(config)
+    return {} if testbed is None else lifecycle.oom_kills(testbed)
+
+
+def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime, out_of_memory: Sequence[str] = ()) -> dict[str, Any]:
+    """The record that the ranks wrote, or one that says how the job ended instead.
+
+    ``out_of_memory`` are emulated boards on which the kernel has ended a process for its memory limit.
+    """
+    path = Path(config["paths"]["point"]) / "result.json"
+    if path.exists() and outcome.status == "ended":
+        return load_record(path)
+    text = "\n".join(outcome.log_tail)
+    status = STATUS_OF.get(outcome.status, "oom" if any(word in text for word in OUT_OF_MEMORY) else "failed")
+    if out_of_memory and status != "interrupted":
+        status = "oom"
+    reasons = {
+        "timeout": f"no end after timeout_s={config['timeout_s']}; last line: {telling_line(outcome.log_tail)}",
+        "interrupted": "interrupted by the user",
+        "oom": over_limit(config, out_of_memory) if out_of_memory else telling_line(outcome.log_tail),
+        "failed": f"exit code {outcome.exit_code}: {telling_line(outcome.log_tail)}",
+    }
+    record = {
+        "schema": RESULT,
+        "status": status,
+        "reason": reasons[status],
+        "point": point_block(config),
+        "checks": [],
+        "environment": {
+            **environment.collect_code(),
+            "hosts": [{**environment.collect_host(), "host": "launch host", "board": None}],
+            "command": config.get("command"),
+            "overrides": config.get("overrides"),
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        },
+        "log_tail": outcome.log_tail,
+    }
+    write_json(path, record)
+    return record
+
+
+def over_limit(config: Mapping[str, Any], boards: Sequence[str]) -> str:
+    limits = {board["name"]: board["memory_bytes"] for board in config["cluster"]["emulated"]["boards"]}
+    each = ", ".join(f"{board} ({limits[board] / 2**20:.0f} MiB)" for board in boards if limits[board])
+    return f"out of memory: the kernel ended a process at the memory limit of {each or ', '.join(boards)}"

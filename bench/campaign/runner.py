@@ -1,0 +1,232 @@
+"""Running a campaign: resume, failures, limits, further repeats, Ctrl-C and full disks."""
+
+from __future__ import annotations
+
+import errno
+import json
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from bench.campaign.adaptive_repeats import next_repeats, spread
+from bench.campaign.campaign_settings import Settings
+from bench.campaign.duration_estimate import least_s, own_s
+from bench.campaign.host_locks import Locks
+from bench.campaign.point_history import History, headline, of_point, read_history, result_of
+from bench.campaign.point_launch import launch
+from bench.campaign.point_order import Config, expand, further, unique
+from bench.campaign.progress_lines import Progress, duration, names, show_log, summary
+from bench.common.median_interval import SMALLEST_N
+from bench.common.user_error import UserError
+from bench.emulation.lease import Lease
+from bench.launch.supervised_process import sweep
+from bench.record.study_folder import check_study, open_study
+
+GOOD = ("ok", "oom")
+FAILURES = ("failed", "timeout")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+FULL_IN_LOG = ("[Errno 28]", "No space left on device", "Disk quota exceeded", "[Errno 27]")
+INTERRUPTED = 130
+
+
+def run(points: Sequence[Config], repeats: Sequence[int], results: Path, seed: int, settings: Settings | None = None) -> int:
+    """Run what is not finished; 0 when every point is ok or shown to need more memory, 1 otherwise, 130 after Ctrl-C."""
+    settings = settings or Settings()
+    folders = {(point["study"], point["experiment"]) for point in points}
+    for study, experiment in folders:
+        check_study(results / study, experiment)
+    campaign = Campaign(points, repeats, results, seed, settings)
+    might_run = campaign.might_run()
+    with Lease(might_run) as lease, Locks(might_run):
+        with _disk(campaign):
+            for study, experiment in folders:
+                planned = [point["point"] for point in campaign.base if point["study"] == study]
+                open_study(results / study, study, experiment, planned)
+        for point in campaign.base:
+            _end_leftovers(point)
+        return campaign.run(lease)
+
+
+class Campaign:
+    """The state of a campaign: what is known of each point, what was tried, and why it stopped."""
+
+    def __init__(self, points: Sequence[Config], repeats: Sequence[int], results: Path, seed: int, settings: Settings) -> None:
+        self.settings, self.results, self.seed = settings, results, seed
+        self.points = {code: point for code, (point, _) in unique(points, repeats).items()}
+        self.counts = {code: count for code, (_, count) in unique(points, repeats).items()}
+        self.base = expand(points, repeats, results, seed)
+        adaptive = settings.max_repeats if settings.ci_target is not None else 0
+        self.history: History = read_history(self.points.values(), max([adaptive, *self.counts.values()]), results)
+        self.progress = Progress(len(self.base))
+        self.statuses: list[str] = []
+        self.not_run: list[str] = []
+        self.tried: set[tuple[str, int]] = set()
+        self.took_s: dict[str, list[float]] = {}
+        self.stopped: str | None = None
+        self.begun = time.monotonic()
+
+    def might_run(self) -> list[Config]:
+        """What needs its hosts: unfinished points, and those that may need further repeats."""
+        unfinished = [point for point in self.base if not self._finished(point)]
+        more = next_repeats(self.counts, self.history, self.tried, self.settings)
+        return unfinished + [self.points[code] for code in more]
+
+    def run(self, lease: Lease) -> int:
+        """All points in their order; the exit code."""
+        few = [count for count in self.counts.values() if count < SMALLEST_N]
+        if self.settings.ci_target is not None and few:
+            print(
+                f"repeats={min(few)} give no 95 % interval, which needs {SMALLEST_N}: each point runs at least {SMALLEST_N} "
+                f"and at most {self.settings.max_repeats} times for campaign.ci_target={self.settings.ci_target}",
+                flush=True,
+            )
+        try:
+            for number, point in enumerate(self._all(), 1):
+                if self._finished(point):
+                    known = self.history[point["hash"], point["repeat"]]
+                    self.progress.ended(number, point, f"finished before: {known.text}", None)
+                    self.statuses.append(known.status)
+                    continue
+                self.stopped = self.stopped or self._out_of_time(point)
+                if self.stopped:
+                    self.not_run.append(point["point"])
+                elif self._one(number, point, lease) == "interrupted":
+                    return self._end(INTERRUPTED)
+        except KeyboardInterrupt:  # between two points, or a second one
+            return self._end(INTERRUPTED)
+        good = all(status in GOOD for status in self.statuses) and not self.not_run and not self.stopped
+        return self._end(0 if good else 1)
+
+    def _all(self) -> Iterator[Config]:
+        """The repeats that were asked for, then blocks of those whose target is not reached."""
+        yield from self.base
+        block = 0
+        while not self.stopped:
+            more = next_repeats(self.counts, self.history, self.tried, self.settings)
+            if not more:
+                return
+            points = further(self.points, more, self.results, self.seed, block, self.progress.total)
+            self.progress.total += len(points)
+            block += 1
+            yield from points
+
+    def _one(self, number: int, point: Config, lease: Lease) -> str:
+        """Run one point and take in its record; how it ended."""
+        folder = Path(point["paths"]["point"])
+        self.progress.begins(number, point)
+        started = time.monotonic()
+        self.tried.add((point["hash"], point["repeat"]))
+        try:
+            lease.ready(point)
+            with _disk(self, point["point"]):
+                record = launch(point)
+        except KeyboardInterrupt:  # the second, while launch() was ending the job for the first
+            with _unhurried():
+                _kill(folder)
+            raise
+        seconds = time.monotonic() - started
+        result = result_of(record)
+        self.history[point["hash"], point["repeat"]] = result
+        self.took_s.setdefault(point["hash"], []).append(seconds)
+        self.statuses.append(result.status)
+        self.progress.ended(number, point, headline(record) + self._spread(point), seconds)
+        show_log(record, folder)
+        if result.status in FAILURES:
+            if any(word in line for line in record.get("log_tail", ()) for word in FULL_IN_LOG):
+                raise self._full(point["point"], "No space left on device")
+            if self.settings.fail_fast:
+                self.stopped = f"campaign.fail_fast, after {point['point']}"
+        return result.status
+
+    def _finished(self, point: Config) -> bool:
+        known = self.history.get((point["hash"], point["repeat"]))
+        return known is not None and known.finished
+
+    def _spread(self, point: Config) -> str:
+        if self.settings.ci_target is None:
+            return ""
+        return f"  {spread(list(of_point(self.history, point['hash']).values()), self.settings.target)}"
+
+    def _out_of_time(self, point: Config) -> str | None:
+        """Why the point is not begun: by the mean of its own repeats, else of all that ran, it would not end in time.
+
+        Where nothing has run yet, its settings say what it takes at least. Nothing shorter is tried instead: then late
+        blocks would have only the quick points.
+        """
+        limit = self.settings.time_limit_s
+        if limit is None:
+            return None
+        ran = self.took_s.get(point["hash"]) or []
+        expected = mean(ran) if ran else own_s(point, self.history)
+        if expected is None:
+            expected = mean(self.progress.ran_s) if self.progress.ran_s else least_s(point)
+        left = limit - (time.monotonic() - self.begun)
+        if expected <= left:
+            return None
+        return (
+            f"campaign.time_limit_s={limit:g}: {duration(max(left, 0))} were left, {point['point']} takes {duration(expected)}"
+        )
+
+    def _end(self, code: int) -> int:
+        """Print what was not run, what did not reach its target, and the summary."""
+        if self.not_run:
+            print(f"not run ({self.stopped}): {names(self.not_run)}. The same command goes on from here")
+        if self.settings.ci_target is not None:
+            for code_of, point in self.points.items():
+                found = spread(list(of_point(self.history, code_of).values()), self.settings.target)
+                if not found.reached(self.settings.ci_target):
+                    name = point["point"].replace("-r0-", "-")
+                    print(f"target of ±{100 * self.settings.ci_target:g} % not reached: {name}  {found}")
+        where = sorted({str(self.results / point["study"]) for point in self.points.values()})
+        print(summary(self.statuses, self.progress.total, where), flush=True)
+        return code
+
+    def _full(self, name: str | None, why: str) -> UserError:
+        """A disk that takes no record; ``name`` is the point that has none."""
+        done = sum(map(self._finished, self.base))
+        lost = f", so {name} has no record" if name else ""
+        return UserError(
+            f"{self.results} cannot be written ({why}){lost}; {done} of {self.progress.total} points are finished and stay so: "
+            "make room and start the same command again"
+        )
+
+
+@contextmanager
+def _disk(campaign: Campaign, name: str | None = None) -> Iterator[None]:
+    """Turn what a full or failing disk says into one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise campaign._full(name, error.strerror or str(error)) from None
+
+
+def _end_leftovers(point: Mapping[str, Any]) -> None:
+    """End what a campaign that was killed has left running of a point: it would be measured with the next ones."""
+    folder = Path(point["paths"]["point"])
+    if not (folder / "result.json").exists():
+        _kill(folder)
+
+
+def _kill(folder: Path) -> None:
+    """Kill all processes of the run in ``folder``, its mpirun too."""
+    try:
+        run_id = json.loads((folder / "config.json").read_text())["run_id"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # it was never started
+    sweep(str(run_id))
+
+
+@contextmanager
+def _unhurried() -> Iterator[None]:
+    """A third Ctrl-C does not stop the killing half-way."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,67 @@
+"""From what was composed to what will run: excluded combinations, factors and levels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.campaign.campaign_settings import Settings
+from bench.campaign.exclude import GROUPS, excluded_by, values_of
+from bench.common.user_error import UserError
+
+Plain = Mapping[str, Any]
+OWN = ("study", "repeats", "timeout_s", "dry_run")  # of the campaign or of the launch, no factors
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """``kept`` are numbers of the composed configurations, ``lines`` what there is to say about the whole."""
+
+    kept: list[int]
+    lines: list[str]
+
+
+def matrix(composed: Sequence[Plain], settings: Settings, product: int | None = None) -> Matrix:
+    """Which of the composed configurations run. ``product`` is the number of combinations before zipping.
+
+    Raises UserError for a bad condition, and where nothing is left.
+    """
+    values = [values_of(plain) for plain in composed]
+    by = excluded_by(values, settings.exclude)
+    kept = [number for number, condition in enumerate(by) if condition is None]
+    if not kept:
+        which = settings.exclude[0] if len(settings.exclude) == 1 else f"{len(settings.exclude)} conditions"
+        raise UserError(f"campaign.exclude ({which}) leaves none of {len(by)} combinations; mend the condition")
+    found = factors(values)
+    lines = [f"factor {name}: {', '.join(levels)}" for name, levels in found.items()]
+    if settings.zip:
+        groups = "; ".join(" with ".join(group) for group in settings.zip)
+        lines.append(f"zipped {groups}: {len(composed)} of {product} combinations")
+    for condition in settings.exclude:
+        hit = [number for number, one in enumerate(by) if one == condition.strip()]
+        lines.append(f"excluded {len(hit)} of {len(by)} combinations by: {condition}" + ("" if hit else " (a typo?)"))
+        lines += [f"excluded: {' '.join(f'{name}={_shown(values[number].get(name))}' for name in found)}" for number in hit]
+    return Matrix(kept, lines)
+
+
+def factors(points: Sequence[Plain]) -> dict[str, list[str]]:
+    """The values that differ between points, with their levels. Inside a group only what differs within one option."""
+    found = {}
+    for name in dict.fromkeys(name for values in points for name in values):
+        group = name.split(".")[0]
+        if name in OWN or name == "energy" or f"{group}.name" == name:
+            continue
+        inside = group in GROUPS and name != group
+        options = {point[group] for point in points} if inside else {None}
+        for option in options:
+            levels = {_shown(point[name]) for point in points if name in point and (not inside or point[group] == option)}
+            if len(levels) > 1:
+                found[name] = list(dict.fromkeys(_shown(point[name]) for point in points if name in point))
+    return found
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "null"
+    return f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else str(value)

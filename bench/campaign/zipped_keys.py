@@ -1,0 +1,80 @@
+"""Keys that are swept together, position by position, as ``zip`` does.
+
+Hydra's sweeper makes the product of all lists. The product has a known order (the last key runs fastest), so the position
+of every key follows from a combination's number; by the values alone it would not, since they may repeat
+(``ranks=1,2,4 train.batch=8,8,16``). What stays is a subset of the product: names and folders of points do not depend on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bench.common.sourced_yaml import near
+from bench.common.user_error import UserError
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
+Sweep = Mapping[str, Sequence[str]]
+
+
+def sweep_of(overrides: Iterable[Override]) -> dict[str, list[str]]:
+    """The values of every key in the order of Hydra's product; a key that is given twice has its last values."""
+    found: dict[str, list[str]] = {}
+    for override in overrides:
+        if override.is_sweep_override() and override.is_discrete_sweep():
+            found[override.key_or_group] = [str(value) for value in override.sweep_string_iterator()]
+        else:
+            found[override.key_or_group] = [override.get_value_element_as_str()]
+    return found
+
+
+def agreeing(sweep: Sweep, groups: Sequence[Sequence[str]]) -> list[int]:
+    """Numbers of the combinations in which the keys of each group stand at one position. Raises UserError."""
+    swept = [key for key, values in sweep.items() if len(values) > 1]
+    for group in groups:
+        _check(group, sweep, swept)
+    return [
+        number
+        for number in range(math.prod(len(values) for values in sweep.values()))
+        if all(len({at[key] for key in group}) == 1 for at in [positions(sweep, number)] for group in groups)
+    ]
+
+
+def positions(sweep: Sweep, number: int) -> dict[str, int]:
+    """Where each key's value stands in its list, in combination ``number`` of the product."""
+    found = {}
+    for key, values in reversed(list(sweep.items())):
+        number, found[key] = divmod(number, len(values))
+    return found
+
+
+def _check(group: Sequence[str], sweep: Sweep, swept: Sequence[str]) -> None:
+    for key in group:
+        if key not in sweep:
+            raise UserError(
+                f"campaign.zip names {key}, which is not swept; give it values, as in -m {key}=A,B{near(key, swept)}"
+            )
+    lengths = {key: len(sweep[key]) for key in group}
+    if len(set(lengths.values())) > 1:
+        each = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        raise UserError(f"campaign.zip needs as many values of each key: {each}; give lists of equal length")
+
+
+def chosen(
+    combinations: Sequence[Sequence[str]], first: int, sweep: Sweep, groups: Sequence[Sequence[str]]
+) -> list[Sequence[str]]:
+    """Those of ``combinations`` (from number ``first`` of the product on) that stay. Raises UserError."""
+    stay = set(agreeing(sweep, groups))
+    for number, combination in enumerate(combinations, first):
+        at = positions(sweep, number)
+        if [word.split("=", 1)[1] for word in combination] != [values[at[key]] for key, values in sweep.items()]:
+            raise UserError("campaign.zip needs Hydra's basic sweeper, which makes the whole product; leave hydra/sweeper= out")
+    return [combination for number, combination in enumerate(combinations, first) if number in stay]
+
+
+def arguments(params: Mapping[str, Any] | None, task: Sequence[str]) -> list[str]:
+    """What Hydra's sweeper sweeps: the experiment's own parameters, then the command line's."""
+    return [*(f"{key}={value}" for key, value in (params or {}).items()), *task]

@@ -1,0 +1,1 @@
+"""The boards: classes, links, inventories and hostfiles, and who takes part."""

@@ -1,0 +1,97 @@
+"""What a host of an inventory may say: each key with the values that it takes. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bench.common.sourced_yaml import near
+from bench.common.user_error import UserError
+
+LOGIN = re.compile(r"^[A-Za-z_][A-Za-z0-9._-]*$")
+WORD = re.compile(r"^[^\s=@,:]+$")
+VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|API_?KEY|PRIVATE_?KEY", re.IGNORECASE)
+OURS = ("BENCH_RUN_ID", "PYTHONPATH")
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "address": (lambda v: bool(WORD.match(str(v))), "must be an address or a host name"),
+    "name": (lambda v: isinstance(v, str) and bool(WORD.match(v)), "must be a name"),
+    "board": (_is_text, "must be a board class, a file in conf/board"),
+    "python": (lambda v: isinstance(v, str) and v.startswith("/"), "must be the whole path of an interpreter on that host"),
+    "threads": (lambda v: isinstance(v, int) and is_number(v) and v >= 1, "must be a whole number of at least 1"),
+    "link": (_is_text, "must be a name"),
+    "switch": (_is_text, "must be a name"),
+    "speed": (lambda v: is_number(v) and 0 < v <= 1, "must be over 0 and at most 1 (the fastest board)"),
+    "memory_bytes": (
+        lambda v: is_number(v) and v >= 1 and v == int(v),
+        "must be a whole number of bytes, such as 2.0e+9",
+    ),
+    "user": (lambda v: isinstance(v, str) and bool(LOGIN.match(v)), "must be the name of a user"),
+}
+
+
+def checked(where: str, row: Any, keys: Sequence[str]) -> dict[str, Any]:
+    """A host's values, of their types; nulls are left out. Raises UserError, with near names, for what is wrong."""
+    if not isinstance(row, Mapping):
+        raise UserError(f"{where}: a host must be {{address: ...}}, found {row!r}")
+    for key in row:
+        if key not in keys:
+            raise UserError(f"{where}: {row} has unknown key {key}; keys are {', '.join(keys)}{near(str(key), keys)}")
+    given = {key: value for key, value in row.items() if value is not None}
+    if "address" not in given:
+        raise UserError(f"{where}: {row} has no address; keys are {', '.join(keys)}")
+    found = {key: _value(where, key, value, str(given["address"])) for key, value in given.items()}
+    return {**found, "address": str(given["address"]), "slots": slots(where, given.get("slots", 1))}
+
+
+def _value(where: str, key: str, value: Any, address: str) -> Any:
+    if key == "env":
+        return environment(f"{where}: env of {address}", value)
+    good, must = RULES.get(key, (lambda _: True, ""))
+    if not good(value):
+        raise UserError(f"{where}: {key}={value} of {address} {must}")
+    return int(value) if key == "memory_bytes" else value
+
+
+def slots(where: str, value: Any) -> int:
+    if not str(value).isdigit() or int(value) < 1:
+        raise UserError(f"{where}: slots={value} must be a whole number of at least 1")
+    return int(value)
+
+
+def environment(where: str, given: Any) -> dict[str, str]:
+    """Variables with their values as text. UserError for what cannot be one, and for what looks like a secret: these values
+    are part of the point, so they stand in command lines, configurations and records."""
+    if not isinstance(given, Mapping):
+        raise UserError(f"{where} must map variables to values, such as {{OMP_PROC_BIND: close}}, found {given!r}")
+    found = {}
+    for name, value in given.items():
+        variable(where, name)
+        if SECRET.search(name):
+            raise UserError(
+                f"{where}: {name} looks like a secret, and its value would be in records; use cluster.forward=[{name}]"
+            )
+        if not isinstance(value, (str, int, float)) or isinstance(value, bool) or "\n" in str(value):
+            raise UserError(f"{where}: {name}={value} must be one line of text or a number; put quotes around it")
+        found[name] = str(value)
+    return found
+
+
+def variable(where: str, name: Any) -> str:
+    """A name of an environment variable that is not one of our own. Raises UserError."""
+    if not isinstance(name, str) or not VARIABLE.match(name):
+        raise UserError(f"{where}: {name!r} is no name of an environment variable; use letters, digits and '_'")
+    if name in OURS:
+        raise UserError(f"{where}: {name} is set by the suite itself; leave it out")
+    return name

@@ -1,0 +1,72 @@
+"""Descriptions in YAML whose every number says where it is from: ``{value: 4, source: the page, or how it was derived}``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.common.user_error import UserError
+
+NUMBER_KEYS = ("value", "source")
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """``; did you mean X?`` where something close is known."""
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def read(kind: str, name: str, folder: Path) -> dict[str, Any]:
+    """The mapping in ``folder/NAME.yaml``. UserError for an unknown name, and for a file that is no mapping of that name."""
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in known:
+        raise UserError(f"unknown {kind} {name}; known are {', '.join(known)}{near(name, known)}")
+    path = folder / f"{name}.yaml"
+    try:
+        found = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"{kind} {name}: {path} is not YAML ({' '.join(str(error).split())}); mend the file") from None
+    if not isinstance(found, dict) or found.get("name") != name:
+        has = found.get("name") if isinstance(found, dict) else found
+        raise UserError(f"{kind} {name}: {path} must be a mapping with name: {name}, found {has!r}")
+    return found
+
+
+def check_keys(where: str, found: Any, known: Collection[str], needed: Collection[str] = ()) -> None:
+    """Raise UserError for what is no mapping, for an unknown key, and for a needed one that is not there."""
+    if not isinstance(found, Mapping):
+        raise UserError(f"{where} must be a mapping with {', '.join(known)}, found {found!r}")
+    for key in found:
+        if key not in known:
+            raise UserError(f"{where} has the unknown key {key}; keys are {', '.join(known)}{near(str(key), known)}")
+    for key in needed:
+        if key not in found:
+            raise UserError(f"{where} has no {key}; add it, each number as value and source")
+
+
+def check_number(where: str, number: Any, more: Collection[str] = (), zero: bool = False) -> None:
+    """Raise UserError for anything but a positive value with its source; ``more`` are keys that it has besides."""
+    if not isinstance(number, Mapping) or not set(NUMBER_KEYS) <= set(number):
+        raise UserError(f"{where} needs a value and its source, found {number!r}")
+    check_keys(where, number, (*NUMBER_KEYS, *more), more)
+    if not isinstance(number["source"], str) or not number["source"].strip():
+        raise UserError(f"{where} needs a source beside its value, found {number['source']!r}; name the page that it is from")
+    check_positive(where, number["value"], zero)
+
+
+def check_positive(where: str, value: Any, zero: bool = False) -> None:
+    """Raise UserError for what is not a number above zero, or from zero on."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        hint = " (YAML wants a dot and a sign: 1.0e+9)" if isinstance(value, str) else ""
+        raise UserError(f"{where} must be a number, found {value!r}{hint}")
+    if not (value > 0 or (zero and value == 0)):
+        raise UserError(f"{where} must be {'at least zero' if zero else 'positive'}, found {value!r}")
+
+
+def check_text(where: str, value: Any) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise UserError(f"{where} must be a line of text, found {value!r}")

@@ -1,0 +1,104 @@
+"""What verbs of the doctor have in common: a verb is a module of this package with a ``VERB``."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TextIO
+
+from rich.console import Console
+
+from bench.common.user_error import UserError
+from bench.point import hydra_compose, resolved_point
+
+Status = Literal["PASS", "WARN", "FAIL"]
+READY, NOT_READY = 0, 1
+COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
+OWN = "doctor."
+SWITCH = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Verb:
+    """``run`` gets the words after the verb and returns the exit code; it raises UserError for bad input."""
+
+    name: str
+    summary: str
+    help: str
+    run: Callable[[Sequence[str]], int]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at and found, and for WARN and FAIL what to do."""
+
+    status: Status
+    text: str
+
+
+def verbs() -> dict[str, Verb]:
+    """Every verb of the package by name."""
+    import bench.doctor as package
+
+    found = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name == "__main__":
+            continue
+        verb = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "VERB", None)
+        if verb is not None:
+            found[verb.name] = verb
+    return found
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """0 where a run can be trusted as far as its warnings go, 1 where one would fail or be invalid."""
+    return NOT_READY if any(finding.status == "FAIL" for finding in findings) else READY
+
+
+def show(findings: Sequence[Finding], out: TextIO | None = None) -> None:
+    """The findings, the worst last, and how many of each."""
+    out = out or sys.stdout
+    order: tuple[Status, ...] = ("PASS", "WARN", "FAIL")
+    console = Console(file=out, highlight=False, soft_wrap=True) if out.isatty() else None
+    for finding in sorted(findings, key=lambda finding: order.index(finding.status)):
+        if console is None:
+            print(f"{finding.status}  {finding.text}", file=out)
+        else:
+            console.print(finding.status, style=COLOURS[finding.status], end="  ")
+            console.print(finding.text, markup=False)
+    counts = [(status, sum(finding.status == status for finding in findings)) for status in order]
+    print(", ".join(f"{count} {status}" for status, count in counts if count), file=out)
+
+
+def split(words: Sequence[str], known: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """The overrides for Hydra, and the doctor's own values (``doctor.seconds=3``) over ``known``. Raises UserError."""
+    values, overrides = dict(known), []
+    for word in words:
+        key, _, value = word.partition("=")
+        if not word.startswith(OWN):
+            overrides.append(word)
+            continue
+        name = key.removeprefix(OWN)
+        if name not in known:
+            raise UserError(
+                f"unknown key {key}; known are {', '.join(OWN + k for k in known)}{resolved_point.near(name, list(known))}"
+            )
+        if isinstance(known[name], bool):
+            if value not in SWITCH:
+                raise UserError(f"{word} must be true or false")
+            values[name] = SWITCH[value]
+            continue
+        try:
+            values[name] = type(known[name])(value)
+        except ValueError:
+            raise UserError(f"{word} must be a number") from None
+    return overrides, values
+
+
+def composed(overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration under the overrides, as plain values. Raises Hydra's errors and UserError."""
+    hydra_compose.check_words(overrides, "bench.doctor")
+    return hydra_compose.composed(overrides)

@@ -1,0 +1,155 @@
+"""What each host can measure, seen from itself: ``mpirun ... python -m mpi4py -m bench.doctor.energy_ranks order.json``.
+
+One rank a host starts the sampler as a run would and keeps its readings; rank 0 puts them together and writes the report.
+A host that cannot be read is part of the report, and no error.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from bench.common.user_error import UserError
+from bench.energy.sampling.energy_session import meters_of, root_of, wanted_sources
+from bench.energy.sampling.sampler import Home, Sampler
+from bench.joules.channel import Trace
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class Look:
+    """A host's readings. ``problem`` says why a run would end here; ``sampler_cpu`` is its share of a core."""
+
+    label: str
+    board: str
+    boot_id: str
+    processor: str
+    traces: tuple[Trace, ...] = ()
+    left_out: tuple[Mapping[str, str], ...] = ()
+    sampler_cpu: float | None = None
+    problem: str | None = None
+
+
+def look(order: Mapping[str, Any], number: int, processor: str) -> Look:
+    """Read what host ``number`` of the order has, for ``seconds``."""
+    hosts, energy = order["hosts"], order["energy"]
+    host, labels = hosts[number], [label_of(host) for host in hosts]
+    found = Look(labels[number], host["board"], own_boot_id(), processor)
+    if energy["source"] == "none":
+        return found
+    metered = any(found.label in meter["hosts"] for meter in energy["meters"].values())
+    if energy["source"] == "meters" and not metered:
+        return replace(found, problem="energy=meters, but no meter has it; describe one under meters:, or use energy=auto")
+    meters = meters_of(found.label, labels, energy["meters"])
+    wanted = wanted_sources(energy)
+    if not wanted and not meters:  # another host reads its meter
+        return found
+    try:
+        seen = _read(found, order, number, meters, metered)
+    except UserError as problem:
+        return replace(_without_meters(found, order, number) if meters and wanted else found, problem=str(problem))
+    if not seen.traces and not metered:
+        return replace(seen, problem="the power sampler ended before its time; run it again, and see dmesg")
+    return seen
+
+
+def _without_meters(found: Look, order: Mapping[str, Any], number: int) -> Look:
+    """What the host has itself, where one of its meters does not answer."""
+    try:
+        return _read(found, order, number, {}, True)
+    except UserError:
+        return found
+
+
+def _read(found: Look, order: Mapping[str, Any], number: int, meters: Mapping[str, Any], metered: bool) -> Look:
+    """Readings of ``seconds``, and the sampler's share of a core in them, without its start. Raises UserError."""
+    energy = order["energy"]
+    root = root_of(energy["root"], found.label)
+    board = order["boards"][found.board]
+    sampler = Sampler(wanted_sources(energy), board, root, energy["period_s"], meters, metered)
+    sampler.start()
+    try:
+        begin, before = time.monotonic(), _children_cpu_s()
+        time.sleep(order["seconds"])
+        cpu = (_children_cpu_s() - before) / (time.monotonic() - begin)
+        home = Home(found.processor, found.boot_id, found.board, found.label, number)
+        covers = {name: meter["hosts"] for name, meter in energy["meters"].items()}
+        traces = sampler.stop(home, covers, energy["calibration"].get(found.label, {}))
+        return replace(found, traces=tuple(traces), left_out=tuple(sampler.about["left_out"]), sampler_cpu=cpu)
+    finally:
+        sampler.kill()
+
+
+def _children_cpu_s() -> float:
+    """Processor time of this process's children: the sampler is the only one. By its threads, which the kernel counts in
+    nanoseconds; a process's own count has steps of 10 ms."""
+    total = 0.0
+    for child in psutil.Process().children():
+        try:
+            tasks = list(Path(f"/proc/{child.pid}/task").glob("*/schedstat"))
+            used = [int(task.read_text().split()[0]) / 1e9 for task in tasks]
+            total += sum(used) if used else sum(child.cpu_times()[:2])
+        except (OSError, ValueError, psutil.Error):
+            continue
+    return total
+
+
+def own_boot_id() -> str:
+    return BOOT_ID.read_text().strip() if BOOT_ID.exists() else "unknown"
+
+
+def label_of(host: Mapping[str, Any]) -> str:
+    return str(host.get("name") or host["address"])
+
+
+def here(order: Mapping[str, Any]) -> dict[str, Any]:
+    """The report of this one host, without MPI."""
+    from bench.doctor.energy_report import describe
+
+    return describe([look(order, 0, socket.gethostname())], order["energy"], None)
+
+
+def main(argv: list[str]) -> int:
+    """Entry of each rank."""
+    from mpi4py import MPI
+
+    comm = MPI.COMM_WORLD
+    order = comm.bcast(json.loads(Path(argv[0]).read_text()) if comm.Get_rank() == 0 else None)
+    found = together(order, comm)
+    if found is not None:
+        from bench.common.atomic_files import write_json
+
+        write_json(Path(order["found"]), found)
+    return 0
+
+
+def together(order: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any] | None:
+    """All hosts look at the same time; the report on rank 0. Collective."""
+    from mpi4py import MPI
+
+    from bench.doctor.energy_report import describe
+    from bench.timeline.clock_model import ClockModel, measure
+
+    before = measure(comm, own_boot_id())
+    mine = look(order, comm.Get_rank(), MPI.Get_processor_name())
+    looks = comm.gather(mine)
+    after = measure(comm, own_boot_id())
+    if looks is None or before is None or after is None:
+        return None
+    return describe(looks, order["energy"], ClockModel.fit(before, after))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""The verb ``push``: code, data and weights to all hosts of a cluster, by rsync over ssh."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.cluster.inventory import Host
+from bench.common.paths import PROJECT
+from bench.common.user_error import UserError
+from bench.doctor import doctor_verb
+from bench.doctor.mpirun_jobs import is_here
+from bench.doctor.ssh_probe import SSH, remote
+from bench.fetch import checkpoint_dir, weights_root
+from bench.point import resolved_point
+
+HELP = """usage: python -m bench.doctor push cluster=NAME [model=NAME] [doctor.dry_run=true]
+
+Brings this folder to the same path on every other host of the cluster by rsync over ssh: code (files that are gone here go
+there too, in the folders of code alone), data and weights. Left out: .git, .venv, results, report and caches. Each host
+makes its own environment: ./run_all.sh setup there.
+
+  doctor.dry_run=true   print the commands and run nothing
+
+Examples:
+  python -m bench.doctor push cluster=two-boards
+  python -m bench.doctor push cluster.hostfile=my_hosts.yaml doctor.dry_run=true
+"""
+OWN = {"dry_run": False}
+CODE = ("bench", "strategies", "analysis", "hydra_plugins", "benchmarks", "tests")
+NOT = (
+    *("/.git", "/.venv", "/results", "/report", "/outputs", "/build", "/dist"),
+    *("__pycache__", "*.pyc", ".*_cache", ".hypothesis", "*.egg-info"),
+)
+INSTALL = "rsync is not installed here; install it here and on all hosts: apt install rsync"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of bringing files to a host."""
+
+    what: str
+    command: list[str]
+
+
+def steps(host: Host, project: Path, elsewhere: Sequence[Path], present: Sequence[str]) -> list[Step]:
+    """The commands for one host. ``elsewhere`` are folders outside of the project that a run reads, ``present`` those of CODE
+    that are here. Pure.
+
+    Only folders of code are mirrored: a module that is gone here would still be imported there. In all others files of the
+    host's own are kept.
+    """
+    folders = [project, *elsewhere]
+    excludes = [f"--exclude={name}" for name in NOT]
+    there = f"{host.login}:{project}/"
+    mirror = ["rsync", "-a", "-e", shlex.join(SSH)]
+    # Weights may be a link to where they really are, and that is not there on the host. Code is copied with its links as
+    # they are: the sensors' trees of the tests have circles, as sysfs has, and following them never ends.
+    rsync = ["rsync", "-a", "--copy-unsafe-links", "-e", shlex.join(SSH)]
+    brought = [f"--exclude=/{name}" for name in present]
+    code = [str(project / name) for name in present]
+    return [
+        Step("folders", remote(host, ["mkdir", "-p", *map(str, folders)])),
+        *([Step("code", [*mirror, "--delete", *excludes, *code, there])] if code else []),
+        Step("the rest", [*rsync, *excludes, *brought, f"{project}/", there]),
+        *(Step(f"{folder}", [*rsync, f"{folder}/", f"{host.login}:{folder}/"]) for folder in elsewhere),
+    ]
+
+
+def elsewhere(checkpoint: str | None) -> list[Path]:
+    """Folders of weights outside of the project. Raises UserError where the model's weights are missing here."""
+    found = [weights_root().absolute()] if weights_root().is_dir() else []
+    if checkpoint is not None:
+        found.append(checkpoint_dir(checkpoint).absolute())
+    outside = [folder for folder in found if not folder.is_relative_to(PROJECT)]
+    return [folder for folder in dict.fromkeys(outside) if not any(folder.is_relative_to(o) for o in outside if o != folder)]
+
+
+def main(words: Sequence[str]) -> int:
+    """Bring everything to every host; 1 where one failed. Raises UserError and Hydra's errors."""
+    overrides, own = doctor_verb.split(words, OWN)
+    plain = doctor_verb.composed(overrides)
+    cluster, _ = resolved_point.cluster_of(plain)
+    if "emulated" in cluster:
+        raise UserError(
+            f"cluster {cluster['name']} has emulated boards, which see the files of this machine; there is nothing to push"
+        )
+    away = [host for host in (Host(**host) for host in cluster["hosts"]) if not is_here(host.address)]
+    if not away:
+        print(f"all hosts of cluster {cluster['name']} are this machine: nothing to push")
+        return doctor_verb.READY
+    outside = elsewhere(plain["model"]["checkpoint"])
+    present = [name for name in CODE if (PROJECT / name).is_dir()]
+    if own["dry_run"]:
+        for host in away:
+            for step in steps(host, PROJECT, outside, present):
+                print(shlex.join(step.command))
+        return doctor_verb.READY
+    if shutil.which("rsync") is None:
+        raise UserError(INSTALL)
+    found = [bring(host, steps(host, PROJECT, outside, present)) for host in away]
+    doctor_verb.show(found)
+    return doctor_verb.exit_code(found)
+
+
+def bring(host: Host, todo: Sequence[Step]) -> doctor_verb.Finding:
+    """Run the steps until one fails; what became of the host. Others are not touched by it."""
+    for step in todo:
+        print(f"{host.label}: {step.what}", file=sys.stderr, flush=True)
+        done = subprocess.run(step.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+        if done.returncode:
+            said = next((line.strip() for line in done.stderr.splitlines() if line.strip()), "no message")
+            hint = (
+                "install rsync there: apt install rsync"
+                if done.returncode == 127 or "rsync: not found" in done.stderr
+                else ("see python -m bench.doctor cluster")
+            )
+            return doctor_verb.Finding(
+                "FAIL", f"{host.label}: {step.what} did not arrive (exit code {done.returncode}: {said}); {hint}"
+            )
+    return doctor_verb.Finding("PASS", f"{host.label}: has this code, its data and weights in {PROJECT}")
+
+
+VERB = doctor_verb.Verb("push", "brings code, data and weights to all hosts of a cluster by rsync", HELP, main)

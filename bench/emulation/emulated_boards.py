@@ -1,0 +1,241 @@
+"""What is emulated: boards with their links, shares of the processor and memory. Pure: from an inventory to a Testbed."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.cluster.inventory import Emulation, Host, Inventory
+from bench.cluster.network_links import load_link
+from bench.common.user_error import UserError
+
+NAME = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
+OVERRIDES = ("link", "link_rate_bit_s", "link_delay_s")
+LEAST_QUOTA = 0.01  # cores: 1 ms of 100 ms, the least that the kernel gives in its usual period
+Description = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A full-duplex link: its rate in each direction, and what only netem can do: one-way delay and share of lost packets."""
+
+    name: str
+    rate_bit_s: float
+    delay_s: float | None = None
+    loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Board:
+    """An emulated board. ``quota_cores`` of this machine's processor (null: all of it); ``memory_bytes`` (null: no limit)."""
+
+    name: str
+    address: str
+    board: str
+    link: Link
+    switch: str | None = None
+    quota_cores: float | None = None
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Testbed:
+    """All boards of a cluster, the network that they share, and what turned their speeds into quotas.
+
+    ``scale_cores`` are the cores of a board of speed 1.0 (null: no quotas); ``cores`` those of this machine.
+    """
+
+    name: str
+    network: str
+    boards: tuple[Board, ...]
+    uplink: Link | None
+    cores: int
+    scale_cores: float | None
+
+    @property
+    def switches(self) -> list[str | None]:
+        """In the order of the boards; the first is the middle of the star that the uplinks make."""
+        return list(dict.fromkeys(board.switch for board in self.boards))
+
+    @property
+    def launch_address(self) -> str:
+        """The address of this machine among the boards: the last of the network."""
+        return str(ipaddress.IPv4Network(self.network)[-2])
+
+    @property
+    def wiring(self) -> dict[str, Any]:
+        """What cannot be changed while the testbed is up."""
+        boards = [(board.name, board.address, board.switch) for board in self.boards]
+        return {"name": self.name, "network": self.network, "boards": boards, "uplink": self.uplink is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Testbed:
+        boards = tuple(Board(**{**board, "link": Link(**board["link"])}) for board in values["boards"])
+        uplink = None if values["uplink"] is None else Link(**values["uplink"])
+        return cls(**{**values, "boards": boards, "uplink": uplink})
+
+
+def testbed_of(point: Mapping[str, Any]) -> Testbed | None:
+    """The testbed of a resolved point; None where its hosts are real."""
+    block = point["cluster"].get("emulated")
+    return None if block is None else Testbed.from_dict(block)
+
+
+def resolve_cluster(
+    cluster: Mapping[str, Any],
+    inventory: Inventory,
+    boards: Mapping[str, Description],
+    links: Path,
+    cores: int,
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """The ``cluster`` block of a point: the configuration's values, its hosts, and for emulated boards ``emulated``.
+
+    ``boards`` are the descriptions of the classes by name, ``links`` is the folder of those of links, ``cores`` are this
+    machine's, ``threads`` what the user gave for all ranks. Raises UserError for what does not fit together.
+    """
+    given = [key for key in OVERRIDES if cluster.get(key) is not None]
+    if inventory.emulated is None:
+        if given:
+            raise UserError(
+                f"cluster.{given[0]}={cluster[given[0]]} shapes emulated boards, but hostfile {cluster['hostfile']} has real "
+                "ones; leave it out, or use cluster=emulated4"
+            )
+        named = sorted({host.link for host in inventory.hosts if host.link})
+        stated = {name: asdict(link_of(load_link(name, links), {})) for name in named}
+        return {**cluster, "hosts": [host.to_dict() for host in inventory.hosts], **({"links": stated} if stated else {})}
+    if cluster["interface"] is not None:
+        raise UserError(f"cluster.interface={cluster['interface']} is that of the inventory for emulated boards; leave it out")
+    testbed = emulate(cluster, inventory.hosts, inventory.emulated, boards, lambda name: load_link(name, links), cores)
+    hosts = [
+        replace(host, threads=host.threads or (None if threads else _threads(host, board.quota_cores)))
+        for host, board in zip(inventory.hosts, testbed.boards, strict=True)
+    ]
+    return {
+        **cluster,
+        "interface": testbed.network,
+        "hosts": [host.to_dict() for host in hosts],
+        "emulated": testbed.to_dict(),
+    }
+
+
+def emulate(
+    cluster: Mapping[str, Any],
+    hosts: Sequence[Host],
+    emulated: Emulation,
+    boards: Mapping[str, Description],
+    link: Callable[[str], Description],
+    cores: int,
+) -> Testbed:
+    """The testbed of an inventory under the overrides of ``cluster``; ``link`` describes one by name. Raises UserError."""
+    name = str(cluster["name"])
+    if not NAME.match(name):
+        raise UserError(f"cluster.name={name} must have up to 40 letters, digits, '-' and '_' to name emulated boards")
+    _check_overrides(cluster)
+    scale = scale_cores(speeds(hosts, boards), cores, emulated.compute)
+    quotas = [
+        None if scale is None else speed * scale * boards[host.board].get("mode_speed", 1.0)
+        for host, speed in zip(hosts, speeds(hosts, boards), strict=True)
+    ]
+    _check_sum(quotas, cores, scale)
+    for host, quota in zip(hosts, quotas, strict=True):
+        if quota is not None and quota < LEAST_QUOTA:
+            raise UserError(
+                f"emulated board {host.name} would get {quota:.4f} of a core, at least {LEAST_QUOTA} is possible; give it more "
+                "speed:, or emulate fewer boards"
+            )
+    found = [
+        Board(
+            str(host.name),
+            host.address,
+            host.board,
+            link_of(link(str(cluster.get("link") or host.link or emulated.link)), cluster),
+            host.switch,
+            quota,
+            host.memory_bytes if emulated.memory == "unlimited" else host.memory_bytes or _memory_of(host, boards),
+        )
+        for host, quota in zip(hosts, quotas, strict=True)
+    ]
+    several = len({host.switch for host in hosts}) > 1
+    uplink = link_of(link(str(emulated.uplink)), {}) if several else None
+    return Testbed(name, emulated.network, tuple(found), uplink, cores, scale)
+
+
+def link_of(about: Description, cluster: Mapping[str, Any]) -> Link:
+    """A link by its description and the overrides. Its ``latency_s`` is what real ones have and is not emulated: only
+    ``cluster.link_delay_s`` asks for a delay."""
+    rate, delay = cluster.get("link_rate_bit_s"), cluster.get("link_delay_s")
+    loss = about.get("loss")
+    return Link(
+        str(about["name"]),
+        float(about["rate_bit_s"]["value"] if rate is None else rate),
+        None if not delay else float(delay),
+        None if not loss or not loss["value"] else float(loss["value"]),
+    )
+
+
+def speeds(hosts: Sequence[Host], boards: Mapping[str, Description]) -> list[float]:
+    """How fast each board computes, 1.0 for the fastest: ``speed`` of the host, else ``flop_s`` of its class among those of
+    the others. Raises UserError for a class without the number."""
+    classes = {host.board for host in hosts if host.speed is None}
+    flops = {name: (boards[name].get("flop_s") or {}).get("value") for name in classes}
+    without = sorted(name for name, value in flops.items() if not value)
+    if without and len(classes) > 1:
+        raise UserError(f"board {without[0]} has no flop_s to compare with others; give its hosts a speed: in the inventory")
+    fastest = max((value for value in flops.values() if value), default=1.0)
+    found = [host.speed if host.speed is not None else (flops[host.board] or fastest) / fastest for host in hosts]
+    return [speed / max(found) for speed in found]
+
+
+def scale_cores(relative: Sequence[float], cores: int, compute: str | float) -> float | None:
+    """Cores of a board of speed 1.0, so that all together get at most those of this machine. Raises UserError."""
+    if compute == "unlimited":
+        return None
+    most = cores / sum(relative)
+    if compute == "shared":
+        return min(most, float(cores))
+    if float(compute) > most * (1 + 1e-9):
+        raise UserError(
+            f"emulated.compute={compute} cores of the fastest board are {float(compute) * sum(relative):.2f} for all, but this "
+            f"machine has {cores}; use at most {math.floor(most * 1000) / 1000}, or shared"
+        )
+    return float(compute)
+
+
+def _check_sum(quotas: Sequence[float | None], cores: int, scale: float | None) -> None:
+    """A power mode may be faster than the default one, which decided the scale."""
+    total = sum(quota or 0.0 for quota in quotas)
+    if scale is not None and total > cores * (1 + 1e-6):
+        raise UserError(
+            f"in this power mode the emulated boards need {total:.2f} cores together, and this machine has {cores}; give "
+            f"emulated.compute={math.floor(1000 * scale * cores / total) / 1000} or less in the inventory, "
+            "for all modes that are compared"
+        )
+
+
+def _threads(host: Host, quota: float | None) -> int | None:
+    """As many threads as a rank's share of the quota can keep busy, at least one."""
+    return None if quota is None else max(1, math.ceil(quota / host.slots - 1e-9))
+
+
+def _memory_of(host: Host, boards: Mapping[str, Description]) -> int:
+    about = boards[host.board].get("memory_bytes")
+    if not about:
+        raise UserError(f"board {host.board} has no memory_bytes; give {host.name} its own in the inventory")
+    return int(about["value"])
+
+
+def _check_overrides(cluster: Mapping[str, Any]) -> None:
+    rate, delay = cluster.get("link_rate_bit_s"), cluster.get("link_delay_s")
+    if rate is not None and (not isinstance(rate, (int, float)) or rate < 1e4):
+        raise UserError(f"cluster.link_rate_bit_s={rate} must be a number of bits per second of at least 1e4, such as 1.0e+8")
+    if delay is not None and (not isinstance(delay, (int, float)) or not 0 <= delay <= 10):
+        raise UserError(f"cluster.link_delay_s={delay} must be a number of seconds of at most 10, one way over one link")

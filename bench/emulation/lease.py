@@ -1,0 +1,89 @@
+"""Boards for a campaign: checked before its first point, up before each, and down at its end if it brought them up."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bench.common.user_error import UserError
+from bench.emulation import lifecycle
+from bench.emulation.cgroups import ROOT, find_cgroups
+from bench.emulation.emulated_boards import testbed_of
+from bench.emulation.kernel_network import addresses, check_machine
+from bench.emulation.state_files import STATE, Lock, all_up, check_network, read_state
+from bench.launch.mpirun import check_emulates, find_mpirun, launcher_for
+
+
+class Lease:
+    """The testbeds of all ``points``: ``with Lease(points) as lease: lease.ready(point)`` before each.
+
+    Entering raises UserError for what this machine cannot do and for boards that somebody works with. It ends what a
+    campaign that was killed has left running on them, and changes nothing else.
+    """
+
+    def __init__(self, points: Sequence[Mapping[str, Any]], state: Path = STATE, cgroup_root: Path = ROOT) -> None:
+        self.points, self.state, self.cgroup_root = points, state, cgroup_root
+        self._stack = ExitStack()
+        self._brought_up: list[str] = []
+
+    def __enter__(self) -> Lease:
+        wanted = [testbed for testbed in map(testbed_of, self.points) if testbed is not None]
+        unique = list({repr(testbed): testbed for testbed in wanted}.values())
+        for testbed in unique:
+            check_machine(testbed)
+            find_cgroups(self.cgroup_root)
+            others = [other for other in (*all_up(self.state), *unique) if other.name != testbed.name]
+            check_network(testbed, others, addresses())
+        for program in {point["cluster"]["mpirun"] for point in self.points if testbed_of(point) is not None}:
+            check_emulates(launcher_for(find_mpirun(program)))
+        with ExitStack() as stack:
+            for name in sorted({testbed.name for testbed in unique}):
+                stack.enter_context(Lock(name, self.state))
+                self._end_leftovers(name)
+            self._stack = stack.pop_all()
+        return self
+
+    def ready(self, point: Mapping[str, Any]) -> None:
+        """Bring the point's boards up, or to its rates and limits. Raises UserError."""
+        testbed = testbed_of(point)
+        if testbed is None:
+            return
+        if read_state(testbed.name, self.state) is None:
+            self._brought_up.append(testbed.name)  # before it is up, so that half of one goes too
+        lifecycle.up(testbed, self.state, self.cgroup_root)
+
+    def _end_leftovers(self, name: str) -> None:
+        """Nobody else holds the lock: runs of this project on these boards are of a campaign that was killed."""
+        groups = find_cgroups(self.cgroup_root)
+        by_hand = [
+            pid for pid in lifecycle.processes(name, groups) if not lifecycle.run_ids([pid]) and Path(f"/proc/{pid}").exists()
+        ]
+        if by_hand:
+            raise UserError(
+                f"somebody works on the boards of {name} (process {by_hand[0]}); wait for the end, or end it with "
+                f"python -m bench.testbed down cluster={name}"
+            )
+        lifecycle.end_processes(name, groups)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with self._stack, _unhurried():
+            for name in self._brought_up:
+                lifecycle.down(name, self.state, self.cgroup_root)
+
+
+@contextmanager
+def _unhurried() -> Iterator[None]:
+    """A second Ctrl-C does not stop the clean-up half-way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

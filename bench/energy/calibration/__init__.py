@@ -1,0 +1,1 @@
+"""A board's sensor against a better meter, and what a waiting rank draws."""

@@ -1,0 +1,213 @@
+"""A board's sensor and a meter read at the same time under idle and loads: the points that a calibration is fitted to.
+
+As in MLPerf Training's comparison test the loads come in rounds. Every second round goes the other way, so that a drift
+(a board that warms up) does not fall on one load.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.common.user_error import UserError
+from bench.energy.calibration.load_generator import Load
+from bench.energy.calibration.sensor_fit import Fit, Point
+from bench.energy.sampling.sampler import Home, Sampler
+from bench.energy.sensors.source import WHOLE
+from bench.joules.channel import Channel, Level, Trace, cover
+from bench.joules.integration import Curve, curve, energy, window_needed_s
+
+Say = Callable[[str], None]
+METER = "reference"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """``loads`` are fractions of the cores, 0 is idle; each stands for ``settle_s`` and is then measured for ``seconds``,
+    ``rounds`` times."""
+
+    loads: tuple[float, ...]
+    rounds: int
+    seconds: float
+    settle_s: float
+
+    def check(self) -> None:
+        """Raises UserError for what cannot be done, or tells nothing."""
+        if not self.loads or any(not 0 <= load <= 1 for load in self.loads):
+            raise UserError(f"--loads {_list(self.loads)} must be fractions of the cores between 0 (idle) and 1")
+        if len(set(self.loads)) < 3 or 0 not in self.loads:
+            raise UserError(f"--loads {_list(self.loads)} must be idle (0) and two loads at least, such as 0,0.5,1")
+        if self.rounds < 1:
+            raise UserError(f"--rounds {self.rounds} must be at least 1")
+        if self.seconds <= 0 or self.settle_s < 0:
+            raise UserError(f"--seconds {self.seconds:g} and --settle {self.settle_s:g} must be positive numbers of seconds")
+
+    def order(self) -> list[tuple[int, float]]:
+        """(round, load) one after the other."""
+        loads = sorted(set(self.loads))
+        return [(number, load) for number in range(self.rounds) for load in (loads[::-1] if number % 2 else loads)]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The points, what was read, and what a reader should know."""
+
+    points: tuple[Point, ...]
+    sensor: Trace
+    meter: Trace
+    warnings: tuple[str, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Of the meter's reading, relative; 0 where it is not known."""
+        return max((self.meter.channels[index].accuracy or 0.0 for index in cover(self.meter.channels)), default=0.0)
+
+    @property
+    def against(self) -> str:
+        channel = self.meter.channels[cover(self.meter.channels)[0]]
+        return f"{self.meter.source}: {channel.scope}"
+
+    @property
+    def scope(self) -> str:
+        """What the corrected value contains: what the meter has."""
+        return self.meter.channels[cover(self.meter.channels)[0]].scope
+
+    @property
+    def level(self) -> Level:
+        return self.meter.channels[cover(self.meter.channels)[0]].level
+
+
+def compare(
+    source: str, meter: Mapping[str, Any], board: Mapping[str, Any], root: str, host: str, protocol: Protocol, say: Say
+) -> Compared:
+    """Read both while the loads come and go. ``say`` gets a line for each segment.
+
+    Raises UserError where one of the two cannot be read, or no segment of a load has good readings.
+    """
+    sampler = Sampler([source], board, root, None, {METER: meter})
+    sampler.start()
+    try:
+        own = [about for about in sampler.about["sources"] if about["meter"] is None]
+        if len(own) != 1 or (source in WHOLE and own[0]["kind"] == "modelled"):
+            found = ", ".join(about["source"] for about in own) or "none"
+            raise UserError(f"--source {source} finds {found}; a calibration is of one source, name it: --source {found}")
+        tail_s = 2 * _slowest_s(sampler)
+        segments = _segments(protocol, tail_s, say)
+        traces = sampler.stop(Home(host, "", str(board["name"]), host), {METER: [host]}, {})
+    finally:
+        sampler.kill()
+    if not traces:
+        raise UserError("the power sampler ended before its time; run the calibration again")
+    sensor, reference = (next(t for t in traces if (t.meter is None) == mine) for mine in (True, False))
+    points, warnings = points_of(sensor, reference, segments)
+    return Compared(tuple(points), sensor, reference, (*warnings, *_windows(sensor, reference, points, protocol.seconds)))
+
+
+def _slowest_s(sampler: Sampler) -> float:
+    """The longest time between two values: so long a load stays on after its segment, for meters show it late."""
+    updates = [channel.update_period_s for channels in sampler.channels for channel in channels]
+    return float(max([*updates, *(about["period_s"] for about in sampler.about["sources"])]))
+
+
+def _segments(protocol: Protocol, tail_s: float, say: Say) -> list[tuple[int, float, float, float]]:
+    """(round, load, begin, end) in seconds of this host's monotonic clock."""
+    found, order = [], protocol.order()
+    for number, (round_number, load) in enumerate(order, 1):
+        left_s = (len(order) - number + 1) * (protocol.settle_s + protocol.seconds + tail_s)
+        say(f"[{number:2d}/{len(order)}] round {round_number + 1}, {describe(load)}; {left_s:.0f} s left")
+        with Load(load):
+            time.sleep(protocol.settle_s)
+            begin = time.monotonic()
+            time.sleep(protocol.seconds)
+            end = time.monotonic()
+            time.sleep(tail_s)
+        found.append((round_number, load, begin, end))
+    return found
+
+
+def points_of(
+    sensor: Trace, meter: Trace, segments: Sequence[tuple[int, float, float, float]]
+) -> tuple[list[Point], list[str]]:
+    """Mean powers of the segments, and a warning for each that had no good readings and is left out.
+
+    Raises UserError where that takes all segments of a load.
+    """
+    curves, points, warnings = [curve(trace, lambda ns: ns / 1e9) for trace in (sensor, meter)], [], []
+    wrong: dict[float, str] = {}
+    for round_number, load, begin, end in segments:
+        problem = next((f"{name(c.trace)}: {why}" for c in curves if (why := energy(c, begin, end).quality) != "good"), None)
+        if problem is not None:
+            wrong[load] = problem
+            warnings.append(f"round {round_number + 1}, {describe(load)} is left out: {problem}")
+            continue
+        points.append(Point(load, round_number, *(value for c in curves for value in _power(c, begin, end))))
+    without = sorted(set(wrong) - {point.load for point in points})
+    if without:
+        raise UserError(
+            f"no segment of {describe(without[0])} has good readings ({wrong[without[0]]}); "
+            "python -m bench.doctor energy says more"
+        )
+    return points, warnings
+
+
+def name(trace: Trace) -> str:
+    return trace.source if trace.meter is None else f"meter ({trace.source})"
+
+
+def describe(load: float) -> str:
+    return "idle" if load == 0 else f"load {load:g}"
+
+
+def _power(found: Curve, begin: float, end: float) -> tuple[float, float]:
+    """Mean watts and their standard uncertainty, without the accuracy class: that is the same in all points."""
+    read, seconds = energy(found, begin, end), end - begin
+    return read.joules / seconds, read.random_J / seconds
+
+
+def _windows(sensor: Trace, meter: Trace, points: Sequence[Point], seconds: float) -> list[str]:
+    """A warning for each of the two that needs longer segments to know the smallest power to 1 %."""
+    found = []
+    for trace, watts in ((sensor, min(p.sensor_W for p in points)), (meter, min(p.meter_W for p in points))):
+        needed_s = needed(trace.channels, trace.period_s, watts)
+        if needed_s > seconds:
+            found.append(
+                f"{name(trace)} needs {needed_s:.0f} s for 1 % and 60 readings at {watts:.2f} W, but segments have "
+                f"{seconds:g} s; use --seconds {needed_s:.0f}"
+            )
+    return found
+
+
+def needed(channels: Sequence[Channel], period_s: float, watts: float | None = None) -> float:
+    """The segment for 1 % where the channels of the total have ``watts`` together, in seconds."""
+    total = cover(channels)
+    powers = None if watts is None else [watts / len(total) if index in total else 0.0 for index in range(len(channels))]
+    return window_needed_s(channels, period_s, powers)
+
+
+def table(found: Fit) -> list[list[str]]:
+    """The points with the corrected watts, as text."""
+    made = found.calibration
+    return [
+        [
+            describe(p.load),
+            str(p.round + 1),
+            f"{p.sensor_W:.3f} ± {p.sensor_u_W:.3f}",
+            f"{p.meter_W:.3f} ± {p.meter_u_W:.3f}",
+            f"{made.gain * p.sensor_W + made.offset_W:.3f}",
+            f"{residual:+.3f}",
+        ]
+        for p, residual in zip(found.points, found.residuals_W, strict=True)
+    ]
+
+
+def _list(loads: Sequence[float]) -> str:
+    return ",".join(f"{load:g}" for load in loads)
+
+
+def calibration_path(folder: Path, host: str, source: str) -> Path:
+    """The file of a host and a source; a host may be an address or a name with any character."""
+    plain = "".join(c if c.isalnum() or c in ".-_" else "_" for c in host)
+    return folder / f"{plain}-{source}.json"

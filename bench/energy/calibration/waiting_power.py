@@ -1,0 +1,190 @@
+"""The joules of waiting: starts ``waiting_cost`` on the ranks of this machine and says what one waiting rank draws."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import tempfile
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from bench.cluster.inventory import Host
+from bench.common.atomic_files import write_json, write_text
+from bench.common.paths import PROJECT
+from bench.common.student_t import NORMAL, mean_interval
+from bench.common.user_error import UserError
+from bench.energy.calibration.waiting_ranks import SETTLE_S, TAIL_S, order_of
+from bench.launch.mpirun import Job, find_mpirun, launcher_for, own_environment
+from bench.launch.supervised_process import RUN_ID, run, telling_line
+
+SCHEMA = "edgejoule.waiting/1"
+MODULE = "bench.energy.calibration.waiting_ranks"
+LEAST_ROUNDS = 2
+START_S, SLACK = 60.0, 1.5
+BUSY = 0.05
+"""A rank that stands in line for a core for so much of the time shows that other processes had a part in the watts."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """``ranks`` on this machine, ``seconds`` in each state, ``rounds`` times. ``energy`` are the resolved settings for one
+    host of this name, ``board`` is its description."""
+
+    ranks: int
+    seconds: float
+    rounds: int
+    energy: Mapping[str, Any]
+    board: Mapping[str, Any]
+    host: str
+
+    def check(self) -> None:
+        """Raises UserError for what cannot be measured."""
+        cores = len(os.sched_getaffinity(0))
+        if not 2 <= self.ranks <= cores + 1:
+            raise UserError(
+                f"--ranks {self.ranks} must be between 2 and {cores + 1}: one sleeps, and each of the others needs one of the "
+                f"{cores} cores to wait on"
+            )
+        if self.seconds <= 0:
+            raise UserError(f"--seconds {self.seconds:g} must be a positive number of seconds")
+        if self.rounds < LEAST_ROUNDS:
+            raise UserError(f"--rounds {self.rounds} must be at least {LEAST_ROUNDS}: an interval needs more than one value")
+
+    @property
+    def about_s(self) -> float:
+        return len(order_of(self.ranks, self.rounds)) * (self.seconds + SETTLE_S + TAIL_S)
+
+
+def measure(order: Order, mpirun: str | None = None) -> dict[str, Any]:
+    """Run mpirun to its end; the whole result, as it is written. Raises UserError where it fails."""
+    launcher = launcher_for(find_mpirun(mpirun))
+    with tempfile.TemporaryDirectory(prefix="edgejoule-waiting-") as name:
+        folder, run_id = Path(name), uuid.uuid4().hex
+        given = {key: getattr(order, key) for key in ("seconds", "rounds", "energy", "board", "host")}
+        write_json(folder / "order.json", {**given, "found": str(folder / "found.json")})
+        job = Job(
+            ranks=order.ranks,
+            hosts=[Host("localhost", order.ranks)],
+            hostfile=folder / "hostfile",
+            module=MODULE,
+            arguments=[str(folder / "order.json")],
+            environment={RUN_ID: run_id, "PYTHONPATH": str(PROJECT)},
+            python=sys.executable,
+            root=os.geteuid() == 0,
+        )
+        write_text(job.hostfile, launcher.hostfile(job.hosts))
+        environment = own_environment(**{RUN_ID: run_id, "PYTHONPATH": str(PROJECT)})
+        limit_s = START_S + SLACK * order.about_s
+        outcome = run(launcher.command(job), folder / "mpirun.log", limit_s, run_id, PROJECT, environment)
+        if outcome.status == "interrupted":
+            raise KeyboardInterrupt
+        if outcome.status == "timeout":
+            raise UserError(f"the ranks did not end within {limit_s:.0f} s: {telling_line(outcome.log_tail)}")
+        if outcome.exit_code or not (folder / "found.json").exists():
+            told = telling_line(outcome.log_tail)
+            raise UserError(told.removeprefix("error: ") if told.startswith("error: ") else f"mpirun failed: {told}")
+        found = json.loads((folder / "found.json").read_text())
+    return result(order, found, date.today())
+
+
+def result(order: Order, found: Mapping[str, Any], day: date) -> dict[str, Any]:
+    """What is written: the powers of one waiting rank above idle, by state and way of waiting, and all segments."""
+    good = [segment for segment in found["segments"] if segment["quality"] == "good"]
+    idle = {segment["round"]: segment for segment in good if segment["state"] == "idle"}
+    if len(idle) < LEAST_ROUNDS:
+        why = next((s["quality"] for s in found["segments"] if s["quality"] != "good"), "no readings")
+        raise UserError(f"fewer than {LEAST_ROUNDS} rounds have good readings ({why}); use more --seconds, or another --source")
+    pairs = list(dict.fromkeys((s["state"], s["wait"]) for s in found["segments"] if s["wait"] is not None))
+    rows = [_row(state, how, good, idle) for state, how in pairs]
+    mean, low, high = mean_interval([segment["watts"] for segment in idle.values()], _mean_u(list(idle.values())))
+    return {
+        "schema": SCHEMA,
+        "host": order.host,
+        "board": order.board["name"],
+        "made": day.isoformat(),
+        "ranks": order.ranks,
+        "seconds": order.seconds,
+        "rounds": order.rounds,
+        **{key: found[key] for key in ("kind", "source", "levels", "not_measured")},
+        "idle": {"watts": mean, "interval_W": [low, high]},
+        "waiting": [row for row in rows if row is not None],
+        "warnings": warnings(found["segments"]),
+        **_status(found["segments"]),
+        "segments": list(found["segments"]),
+    }
+
+
+def _row(
+    state: str, how: str, good: Sequence[Mapping[str, Any]], idle: Mapping[int, Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """Watts of one waiting rank above the idle power of the same round."""
+    own = [s for s in good if (s["state"], s["wait"]) == (state, how) and s["round"] in idle]
+    if len(own) < LEAST_ROUNDS:
+        return None
+    ranks = own[0]["ranks"]
+    above = [(s["watts"] - idle[s["round"]]["watts"]) / ranks for s in own]
+    known_u = math.hypot(_mean_u(own), _mean_u([idle[s["round"]] for s in own])) / ranks
+    mean, _, high = mean_interval(above, known_u)
+    # The sensor's gain is in the difference as it is in the powers.
+    half = math.hypot(high - mean, NORMAL * max(s["systematic"] for s in own) * mean)
+    return {
+        "state": state,
+        "wait": how,
+        "ranks": ranks,
+        "watts_per_rank": mean,
+        "interval_W": [mean - half, mean + half],
+        "rounds": len(own),
+        "cores": sum(s["cores"] for s in own) / len(own),
+        "cores_wanted": sum(s["cores_wanted"] for s in own) / len(own),
+    }
+
+
+def _mean_u(segments: Sequence[Mapping[str, Any]]) -> float:
+    """Standard uncertainty of the mean of the segments' watts by what is known of each."""
+    return math.hypot(*(segment["random_u_W"] for segment in segments)) / len(segments)
+
+
+def warnings(segments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a reader should know of the segments."""
+    return [
+        f"round {s['round'] + 1}, {text(s['state'], s['wait'])} is left out: {s['quality']}"
+        for s in segments
+        if s["quality"] != "good"
+    ]
+
+
+def _status(segments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """``invalid`` where other processes took cores from the ranks: on a machine that is busy anyway, waiting seems free."""
+    queue = max((s["cores_wanted"] - s["cores"] for s in segments), default=0.0)
+    if queue <= BUSY:
+        return {"status": "ok", "reason": None}
+    return {
+        "status": "invalid",
+        "reason": f"a rank stood in line for a core for {100 * queue:.0f} % of the time: other processes were at work; run it "
+        "on a machine that does nothing else",
+    }
+
+
+def text(state: str, how: str | None) -> str:
+    return "idle" if how is None else f"{state} rank waits ({how})" if state == "one" else f"{state} wait ({how})"
+
+
+def table(found: Mapping[str, Any]) -> list[list[str]]:
+    """A row for each state and way of waiting."""
+    return [
+        [
+            row["wait"],
+            row["state"],
+            str(row["ranks"]),
+            f"{row['watts_per_rank']:.3f}",
+            f"{row['interval_W'][0]:.3f} to {row['interval_W'][1]:.3f}",
+            f"{row['cores']:.3f}",
+        ]
+        for row in found["waiting"]
+    ]

@@ -1,0 +1,170 @@
+"""What waiting costs, on every rank: ``mpirun ... python -m mpi4py -m bench.energy.calibration.waiting_ranks order.json``.
+
+In each round all ranks sleep (idle), then rank 0, and then all ranks but the last, wait in a receive for the last rank, which
+sleeps: with ``comm.wait=spin`` and with ``poll``, by the code that the strategies wait with. Rank 0 writes the powers.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from bench.common.user_error import UserError
+from bench.energy.sampling.energy_session import EnergySession
+from bench.energy.sampling.sampler import Home
+from bench.joules.channel import Trace
+from bench.joules.cover import find_cover
+from strategies.comm.waiting import Wait, finish
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+TAG = 11
+SETTLE_S = 1.0
+TAIL_S = 0.1
+SCHEDULER = Path("/proc/self/schedstat")
+HOW: tuple[Wait, ...] = ("spin", "poll")
+
+
+@dataclass(frozen=True)
+class State:
+    """``waiting`` ranks wait as ``how`` says, the others sleep; none waits in idle."""
+
+    name: str
+    how: Wait | None
+    waiting: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Of one rank over one state: seconds in all, of processor time, and ready to run without a core."""
+
+    wall_s: float
+    cpu_s: float
+    queue_s: float
+
+
+def states(ranks: int) -> list[State]:
+    """The states of a round. With two ranks, one rank and all but one are the same."""
+    groups = {"one": (0,), "all but one": tuple(range(ranks - 1))}
+    if ranks == 2:
+        del groups["all but one"]
+    return [State("idle", None, ()), *(State(name, how, group) for name, group in groups.items() for how in HOW)]
+
+
+def order_of(ranks: int, rounds: int) -> list[tuple[int, State]]:
+    """(round, state); every second round goes the other way, so that a drift does not fall on one state."""
+    found = states(ranks)
+    return [(number, state) for number in range(rounds) for state in (found[::-1] if number % 2 else found)]
+
+
+def settle_s(seconds: float) -> float:
+    """How long a state stands before its window."""
+    return min(SETTLE_S, seconds / 4)
+
+
+def stand(comm: MPI.Intracomm, state: State, seconds: float) -> tuple[int, Spent]:
+    """Be in ``state`` for ``seconds`` after it settled: when it began (ns of this host's clock), and what this rank spent."""
+    rank, last = comm.Get_rank(), comm.Get_size() - 1
+    comm.Barrier()
+    begin_ns, cpu_s, queue_s = time.monotonic_ns(), time.process_time(), _queued_s()
+    if rank in state.waiting:
+        assert state.how is not None
+        finish(comm.Irecv(bytearray(1), source=last, tag=TAG), state.how)
+    else:
+        time.sleep(settle_s(seconds) + seconds + TAIL_S)
+    spent = Spent((time.monotonic_ns() - begin_ns) / 1e9, time.process_time() - cpu_s, _queued_s() - queue_s)
+    if rank == last:
+        for other in state.waiting:
+            comm.Send(b"x", dest=other, tag=TAG)
+    return begin_ns, spent
+
+
+def _queued_s() -> float:
+    """How long this thread has stood in line for a core; 0 where the kernel does not tell."""
+    try:
+        return int(SCHEDULER.read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def run(order: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any] | None:
+    """All rounds; on rank 0 what was read. Raises UserError on all ranks where there is nothing to read."""
+    from mpi4py import MPI
+
+    board, seconds = str(order["board"]["name"]), order["seconds"]
+    boot_id = Path("/proc/sys/kernel/random/boot_id")
+    home = Home(MPI.Get_processor_name(), boot_id.read_text().strip() if boot_id.exists() else "unknown", board, order["host"])
+    session = EnergySession(comm, order["energy"], {board: order["board"]}, home)
+    session.start()
+    rows = []
+    try:
+        for number, state in order_of(comm.Get_size(), order["rounds"]):
+            begin_ns, spent = stand(comm, state, seconds)
+            begin_s = begin_ns / 1e9 + settle_s(seconds)
+            rows.append((number, state, (begin_s, begin_s + seconds), comm.gather(spent)))
+    finally:
+        session.stop()
+    traces = session.gather()
+    return None if traces is None else _powers(rows, traces, order["host"])
+
+
+def _powers(rows: Sequence[tuple[int, State, tuple[float, float], Any]], traces: Sequence[Trace], host: str) -> dict[str, Any]:
+    found = find_cover(traces, [host], lambda rank, ns: ns / 1e9)
+    if not found.parts:
+        raise UserError(f"{host} has no readings: the power sampler ended before its time; run it again")
+    part, segments = found.parts[0], []
+    for number, state, window, spent in rows:
+        read, seconds = part.energies([window], 0.0), window[1] - window[0]
+        own = [spent[rank] for rank in state.waiting] or spent
+        segments.append(
+            {
+                "state": state.name,
+                "wait": state.how,
+                "ranks": len(state.waiting),
+                "round": number,
+                "watts": read.joules / seconds,
+                "random_u_W": read.random_J / seconds,
+                "systematic": read.systematic_J / read.joules if read.joules else 0.0,
+                "quality": read.quality,
+                # Of one waiting rank (idle: of any): cores used, and cores that it would have used on a free machine.
+                "cores": fmean(one.cpu_s / one.wall_s for one in own),
+                "cores_wanted": fmean((one.cpu_s + one.queue_s) / one.wall_s for one in own),
+            }
+        )
+    return {
+        "kind": part.kind,
+        "source": "+".join(c.trace.meter or c.trace.source for c in part.curves),
+        "levels": part.levels(),
+        "not_measured": sorted({what for c in part.curves for what in c.trace.not_measured}),
+        "segments": segments,
+    }
+
+
+def main(argv: list[str]) -> int:
+    """Entry of each rank. What the user can mend is one line, and ends the job."""
+    from mpi4py import MPI
+
+    comm = MPI.COMM_WORLD
+    order = comm.bcast(json.loads(Path(argv[0]).read_text()) if comm.Get_rank() == 0 else None)
+    try:
+        found = run(order, comm)
+    except UserError as error:
+        if comm.Get_rank() == 0:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        return 2
+    if found is not None:
+        from bench.common.atomic_files import write_json
+
+        write_json(Path(order["found"]), found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Reading the sensors of every host while the ranks work: settings, meters of the inventory, the sampler process."""

@@ -1,0 +1,139 @@
+"""What external meters have in common: settings, exact integers from replies, and which of two channels counts.
+
+A meter reads power, a counter of energy, or both, in front of the hosts that it covers. Raw values are whole
+microwatts and microwatt-hours, so that no digit of a reply is lost whatever the meter's unit is.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+from typing import Any, ClassVar, Literal
+
+from bench.energy.sensors.source import Source, SourceUnavailable
+from bench.energy.transport.http_json import Client, Login
+from bench.joules.channel import EVERYTHING, Channel, Kind, Level
+
+POWER_SCALE = 1e-6
+ENERGY_SCALE = 3600e-6
+COARSE_J = 10.0
+"""A counter with larger steps is a cross-check only: 1 % of a window needs 41 steps, minutes at a board's power."""
+ACCURACY = {"accuracy": "relative standard uncertainty from the meter's data sheet, such as 0.01 (default: unknown)"}
+LEVEL = {"level": "wall (default: before the power supplies) or board (a DC meter at the boards' inputs)"}
+PASSWORD = {"password_env": "the environment variable that holds the password, set where the meter is read"}
+
+
+class Meter(Source):
+    """A source with an entry in the inventory. ``values`` has one raw integer for each channel, by its id."""
+
+    kind: ClassVar[Kind] = "measured"
+    sensor: ClassVar[str] = "meter"
+    period_s = 1.0
+    automatic: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ("address",)
+    """Settings of which an entry must have one."""
+    networked: ClassVar[bool] = False
+    """Its address is the same from every host; else it is one of the host that reads it, such as /dev/ttyUSB0."""
+
+    def __init__(self, channels: tuple[Channel, ...]) -> None:
+        self.channels = channels
+        if channels[0].level == "board":
+            self.not_measured = ("power supply losses before the meter",)  # it depends on the entry
+
+    def read(self) -> list[int]:
+        found = self.values()
+        return [found[channel.id] for channel in self.channels]
+
+    @abstractmethod
+    def values(self) -> dict[str, int]:
+        """Raises OSError when there is no reply, ValueError when it is not understood."""
+
+
+def channels(power: Channel | None, energy: Channel | None) -> tuple[Channel, ...]:
+    """The channel that counts comes first and contains all others of the hosts: the counter, unless it is coarse."""
+    found = [channel for channel in (energy, power) if channel is not None]
+    if energy is not None and energy.scale * energy.lsb > COARSE_J:
+        found.reverse()
+    return (replace(found[0], contains=(EVERYTHING,)), *found[1:])
+
+
+def channel(
+    kind: Literal["counter", "power"], scope: str, settings: Mapping[str, Any], lsb: float, update_s: float, scale: float = 0.0
+) -> Channel:
+    """``lsb`` in raw units; ``update_s`` how often the meter renews it."""
+    level: Level = settings.get("level", "wall")
+    return Channel(
+        id="energy" if kind == "counter" else "power",
+        kind=kind,
+        scale=scale or (ENERGY_SCALE if kind == "counter" else POWER_SCALE),
+        scope=scope,
+        level=level,
+        lsb=lsb,
+        update_period_s=update_s,
+        accuracy=settings.get("accuracy"),
+    )
+
+
+def pick(reply: Any, *keys: str | int) -> Any:
+    """What a reply has under ``keys``. ValueError, with the reply, where it has something else."""
+    found = reply
+    for key in keys:
+        wrong = not isinstance(found, dict) if isinstance(key, str) else not isinstance(found, list)
+        try:
+            found = None if wrong else found[key]
+        except LookupError:
+            found = None
+        if found is None:
+            raise ValueError(f"no {'.'.join(map(str, keys))} in the reply {str(reply)[:80]}")
+    return found
+
+
+def exact(value: Any) -> Decimal:
+    """A number as it was written. ValueError for text that is none, true and false, infinity and nan."""
+    try:
+        number = Decimal(repr(value) if isinstance(value, float) else value)
+    except (InvalidOperation, TypeError, ValueError):
+        number = Decimal("nan")
+    if isinstance(value, bool) or not number.is_finite():
+        raise ValueError(f"{str(value)[:40]!r} is no number")
+    return number
+
+
+def micro(value: Decimal, digits: int = 6) -> int:
+    """In whole millionths (or the given number of ``digits``); what is below them is noise of the reply's format."""
+    return int(value.scaleb(digits).to_integral_value())
+
+
+def step(value: Decimal, digits: int = 6) -> int:
+    """The last digit of a number as it was written, in the same unit."""
+    exponent = value.as_tuple().exponent
+    return max(1, int(Decimal(1).scaleb(int(exponent) + digits)))
+
+
+def whole(settings: Mapping[str, Any], key: str, default: int) -> int:
+    try:
+        return int(str(settings.get(key, default)))
+    except ValueError:
+        raise SourceUnavailable(f"{key}: {settings[key]} is no whole number") from None
+
+
+def password(settings: Mapping[str, Any]) -> str | None:
+    """Of the environment variable that ``password_env`` names; None where it names none."""
+    name = settings.get("password_env")
+    if name is None:
+        return None
+    if name not in os.environ:
+        raise SourceUnavailable(
+            f"the environment variable {name} (password_env) is not set; export it on the host that reads the meter"
+        )
+    return os.environ[name]
+
+
+def web(settings: Mapping[str, Any], scheme: Literal["basic", "digest"] | None, user: str, url: str = "http") -> Client:
+    """A client for the entry's ``address``, with its password; ``scheme`` None: the meter has its own way to send it."""
+    secret = password(settings)
+    login = None if secret is None or scheme is None else Login(scheme, str(settings.get("user", user)), secret)
+    return Client(str(settings["address"]), url, login, settings.get("verify", True) is not False)

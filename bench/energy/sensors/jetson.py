@@ -1,0 +1,173 @@
+"""Power of a Jetson's supply rails, from the sensors on its module: INA3221, and on Thor an INA238 at the board's input.
+
+Reads, for each rail, voltage and current of the kernel's hwmon driver (``/sys/bus/i2c/drivers/ina3221/B-00AA/hwmon/hwmonN/
+inX_input`` in mV, ``currX_input`` in mA, JetPack 5 and later), or power of the older driver (``ina3221x/B-00AA/iio:deviceN/
+in_powerX_input`` in mW, JetPack 4), or power of the INA238 (``power1_input`` in uW). Rails are known by their label. A raw
+value is mV * mA, an exact integer of microwatts; 8 mV and 40 uV / shunt are the steps, so 8 mA with 5 mOhm.
+
+Three channels of 2.2 ms are renewed every 6.6 ms, unless ``update_interval`` says otherwise. Each file waits for the
+sensor's next conversion: a rail takes up to 13 ms, three rails about 40 ms, in which the processor sleeps; voltage and
+current come from different conversions. No permission is needed on most systems.
+
+A total rail (VDD_IN, POM_5V_IN: the module; VIN: module and carrier board) contains all others. Boards without one are
+the sum of rails that are fed side by side: AGX Xavier, AGX Orin. Their carrier board is not seen. The sensors' accuracy
+depends on the shunts and is not published.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from bench.energy.sensors.jetson_rails import Rail, arrange
+from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.joules.channel import Channel, Kind
+
+CONVERSION_S = 2.2e-3
+INA238_CYCLE_S = 16 * 3 * 1.052e-3
+"""The kernel has it average 16 samples of shunt, bus and temperature."""
+SHUNT_LSB_NV, USUAL_SHUNT_UOHM = 40_000, 5_000
+FOLDERS = {"ina3221": "hwmon/hwmon*", "ina3221x": "iio:device*", "ina238": "hwmon/hwmon*"}
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """A rail as the kernel shows it: the product of the numbers in ``files``, times ``scale``, is its power in watts."""
+
+    label: str
+    files: tuple[Path, ...]
+    voltage: Path
+    scale: float
+    update_period_s: float
+    current_lsb_mA: float
+
+
+@register
+class Jetson(Source):
+    name: ClassVar[str] = "jetson"
+    kind: ClassVar[Kind] = "measured"
+    rank: ClassVar[int] = 20
+    sensor: ClassVar[str] = "jetson"
+    not_measured: tuple[str, ...] = ("power supply losses", "carrier board, except where there is a rail VIN")
+
+    def __init__(self, files: list[list[int]], channels: tuple[Channel, ...]) -> None:
+        self.files, self.channels = files, channels
+
+    @classmethod
+    def open(cls, place: Place) -> Source:
+        sensors = find_sensors(place.root)
+        by_label = {sensor.label: sensor for sensor in sensors}
+        found = cls([], ())
+        with ExitStack() as on_failure:
+            on_failure.callback(found.close)
+            for rail in arrange([sensor.label for sensor in sensors]):
+                sensor = by_label[rail.label]
+                found.files.append([])
+                try:
+                    for path in sensor.files:
+                        found.files[-1].append(place.opener(path))
+                    voltage_mV = int(sensor.voltage.read_text())
+                    _product(found.files[-1])
+                except (OSError, ValueError) as error:
+                    raise SourceUnavailable(
+                        f"rail {rail.label}, {path}: {error}; see whether this user may read it, or use energy.source=jtop"
+                    ) from None
+                found.channels += (_channel(rail, sensor, voltage_mV),)
+            on_failure.pop_all()
+        return found
+
+    def read(self) -> list[int]:
+        return [_product(files) for files in self.files]
+
+    def close(self) -> None:
+        for file in (file for files in self.files for file in files):
+            os.close(file)
+
+
+def _product(files: Sequence[int]) -> int:
+    return math.prod(int(os.pread(file, 32, 0)) for file in files)
+
+
+def _channel(rail: Rail, sensor: Sensor, voltage_mV: int) -> Channel:
+    return Channel(
+        id=rail.label,
+        kind="power",
+        scale=sensor.scale,
+        scope=rail.scope,
+        level=rail.level,
+        update_period_s=sensor.update_period_s,
+        # A step of the current, at the voltage of now, is a step of the power.
+        lsb=voltage_mV * sensor.current_lsb_mA * 1e-6 / sensor.scale if sensor.current_lsb_mA else 1.0,
+        contains=rail.contains,
+    )
+
+
+def find_sensors(root: Path) -> list[Sensor]:
+    """All labelled rails. Raises SourceUnavailable when there is no such sensor."""
+    kinds = {"ina3221": _hwmon, "ina3221x": _iio, "ina238": _input_sensor}
+    found = [sensor for driver, folder in _folders(root) for sensor in kinds[driver](folder)]
+    if not found:
+        raise SourceUnavailable(
+            f"{root / 'sys/bus/i2c/drivers'} has no ina3221, ina3221x or ina238 with rails: no Jetson with a power sensor "
+            "(the Nano 2GB has none); use a meter"
+        )
+    return found
+
+
+def settings_of(root: Path) -> dict[str, dict[str, Any]]:
+    """How the sensors are set, by i2c device, for the record; None where the driver does not tell."""
+    found: dict[str, dict[str, Any]] = {}
+    for driver, folder in _folders(root):
+        device = folder.parent if driver == "ina3221x" else folder.parent.parent
+        found[device.name] = {
+            "driver": driver,
+            "update_interval_ms": _number(folder / "update_interval"),
+            "samples": _number(folder / "samples"),
+            "shunt_uohm": {path.name.split("_")[0]: _number(path) for path in sorted(folder.glob("shunt*_resistor"))},
+        }
+    return found
+
+
+def _folders(root: Path) -> list[tuple[str, Path]]:
+    """Each sensor's driver and the folder of its readings, in the order of the i2c addresses."""
+    drivers = root / "sys/bus/i2c/drivers"
+    return [(name, folder) for name, below in FOLDERS.items() for folder in sorted((drivers / name).glob(f"*-00*/{below}"))]
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _hwmon(folder: Path) -> list[Sensor]:
+    """Inputs 1 to 3; 4 to 7 are shunt voltages and their sum. A rail that is not connected has no label, or NC."""
+    labels = {n: path.read_text().strip() for n in (1, 2, 3) if (path := folder / f"in{n}_label").exists()}
+    interval_ms, samples = _number(folder / "update_interval"), _number(folder / "samples") or 1
+    period_s = interval_ms / 1e3 if interval_ms else CONVERSION_S * len(labels) * samples
+    found = []
+    for n, label in labels.items():
+        voltage, current = folder / f"in{n}_input", folder / f"curr{n}_input"
+        lsb_mA = SHUNT_LSB_NV / (_number(folder / f"shunt{n}_resistor") or USUAL_SHUNT_UOHM)
+        found.append(Sensor(label, (voltage, current), voltage, 1e-6, period_s, lsb_mA))
+    return [sensor for sensor in found if sensor.label != "NC"]
+
+
+def _iio(folder: Path) -> list[Sensor]:
+    labels = {path.name.rsplit("_", 1)[1]: path.read_text().strip() for path in sorted(folder.glob("rail_name_*"))}
+    found, lsb_mA = [], SHUNT_LSB_NV / USUAL_SHUNT_UOHM
+    for n, label in labels.items():
+        power, voltage = folder / f"in_power{n}_input", folder / f"in_voltage{n}_input"
+        found.append(Sensor(label, (power,), voltage, 1e-3, CONVERSION_S * len(labels), lsb_mA))
+    return [sensor for sensor in found if sensor.label != "NC"]
+
+
+def _input_sensor(folder: Path) -> list[Sensor]:
+    """The kernel gives the INA238 no label, and does not tell its shunt."""
+    return [Sensor("VIN", (folder / "power1_input",), folder / "in1_input", 1e-6, INA238_CYCLE_S, 0.0)]

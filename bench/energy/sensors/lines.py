@@ -1,0 +1,98 @@
+"""Any meter that writes lines: a serial device, a file that grows, or a program.
+
+Reads the newest line of ``address`` (a serial device such as /dev/ttyUSB0, or a file that a logger appends to) or of the
+standard output of ``command``: watts (``power_W``), volts times amperes (``voltage_V`` and ``current_A``), or a counter
+(``energy_J`` or ``energy_Wh``), from the columns that ``columns`` names, by number from 1 or by a header's words; each is
+multiplied by ``scale``. The resolution is the last digit of the first line. The meter's own rate is not known: its update
+period is taken to be ``period_s``. A line that is older than ``timeout_s`` is no reading, so a logger that stops makes a
+gap. It needs permission to read the device (group dialout for serial ones). What it includes is what the meter is in
+front of: ``level: board`` for a DC meter at the boards' inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from bench.energy.sensors.external_meter import ACCURACY, LEVEL, Meter, channel, channels, micro, step
+from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.transport.line_stream import Numbers, Stream, Table
+from bench.joules.channel import Channel
+
+DIGITS = 9  # nano: volts times amperes have more digits than either
+SCALE = 1e-9
+
+
+@register
+class Lines(Meter):
+    name: ClassVar[str] = "lines"
+    rank: ClassVar[int] = 55
+    needs: ClassVar[tuple[str, ...]] = ("address", "command")
+    settings: ClassVar[dict[str, str]] = {
+        "address": "a serial device or a file that grows",
+        "command": "instead: a program and its arguments, [logger, --csv]",
+        "baud": "of a serial device (default 115200)",
+        "separator": "between columns (default ','; ' ' is any white space)",
+        "columns": "where the numbers are, by number from 1 or by header: {power_W: 2}, {voltage_V: 1, current_A: 2}, "
+        "{energy_J: 3} or {energy_Wh: 3}",
+        "scale": "what each number is multiplied by (default 1)",
+        "period_s": "how often to read it (default 1.0)",
+        "timeout_s": "how old a line may be (default 3 periods)",
+        **LEVEL,
+        **ACCURACY,
+    }
+
+    def __init__(self, stream: Stream, timeout_s: float, period_s: float, channels: tuple[Channel, ...]) -> None:
+        super().__init__(channels)
+        self.stream, self.timeout_s = stream, timeout_s
+        self.period_s = period_s  # an entry may have its own
+
+    @classmethod
+    def open(cls, place: Place) -> Source:
+        settings = place.settings
+        period_s = float(settings.get("period_s", cls.period_s))
+        timeout_s = float(settings.get("timeout_s", 3 * period_s))
+        stream = Stream(settings, Table(settings))
+        try:
+            first = stream.newest(timeout_s, wait=True)
+        except OSError as error:
+            stream.close()
+            raise SourceUnavailable(f"{stream.where}: {error}; check that it writes, and columns and separator") from None
+        return cls(stream, timeout_s, period_s, _channels(first, settings, stream.where, period_s))
+
+    def values(self) -> dict[str, int]:
+        return {name: micro(value, DIGITS) for name, value in _quantities(self.stream.newest(self.timeout_s)).items()}
+
+    def close(self) -> None:
+        self.stream.close()
+
+
+def _quantities(found: Numbers) -> dict[str, Decimal]:
+    """Watts and joules of a line."""
+    values = {}
+    if "power_W" in found:
+        values["power"] = found["power_W"]
+    elif "voltage_V" in found:
+        values["power"] = found["voltage_V"] * found["current_A"]
+    if "energy_J" in found:
+        values["energy"] = found["energy_J"]
+    elif "energy_Wh" in found:
+        values["energy"] = found["energy_Wh"] * 3600
+    return values
+
+
+def _channels(first: Numbers, settings: Mapping[str, Any], where: str, period_s: float) -> tuple[Channel, ...]:
+    """Steps are the last digits of the first line; for volts times amperes both of them."""
+    scope, power, energy = f"everything behind the meter that writes {where}", None, None
+    if "power_W" in first or "voltage_V" in first:
+        lsb = step(first["power_W"], DIGITS) if "power_W" in first else _product_step(first["voltage_V"], first["current_A"])
+        power = channel("power", scope, settings, lsb, period_s, SCALE)
+    if "energy_J" in first or "energy_Wh" in first:
+        lsb = step(first["energy_J"], DIGITS) if "energy_J" in first else 3600 * step(first["energy_Wh"], DIGITS)
+        energy = channel("counter", scope, settings, lsb, period_s, SCALE)
+    return channels(power, energy)
+
+
+def _product_step(volts: Decimal, amperes: Decimal) -> int:
+    return max(1, int(abs(volts) * step(amperes, DIGITS) + abs(amperes) * step(volts, DIGITS)))

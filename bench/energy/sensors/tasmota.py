@@ -1,0 +1,140 @@
+"""Plugs with the Tasmota firmware, by HTTP.
+
+Reads ``GET /cm?cmnd=Status%2010`` (``Status 8`` where that has no energy): ``StatusSNS.ENERGY.Power`` in watts, renewed
+every 0.2 s, and ``Total`` in kilowatt-hours, renewed every second. Both have the decimals that the plug is set to:
+``WattRes`` 0 (1 W steps) to 3, ``EnergyRes`` 0 to 5 (36 J steps): set ``Backlog WattRes 3; EnergyRes 5``. The counter is
+coarse even so, and the power counts. The chip behind it counts pulses: 12.5 J each (HLW8012) or 1.7 J (BL0937), so a
+small load shows late, after up to 10 s. Accuracy depends on the plug's calibration: give ``accuracy``. Read each second.
+No permission is needed, or the web password (sent in the clear, in the request). It includes all behind the plug, the
+power supplies too.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, ClassVar
+from urllib.parse import quote, urlencode
+
+from bench.energy.sensors.external_meter import (
+    ACCURACY,
+    PASSWORD,
+    Meter,
+    channel,
+    channels,
+    exact,
+    micro,
+    password,
+    pick,
+    step,
+    web,
+)
+from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.transport.http_json import Client
+from bench.joules.channel import Channel
+
+POWER_PERIOD_S = 0.2
+ENERGY_PERIOD_S = 1.0
+KILO = 9  # kilowatt-hours to microwatt-hours
+BEST_POWER_UW = 1_000
+BEST_ENERGY_UWH = 10_000
+Energy = tuple[Decimal, Decimal | None]
+
+
+@register
+class Tasmota(Meter):
+    name: ClassVar[str] = "tasmota"
+    rank: ClassVar[int] = 51
+    networked: ClassVar[bool] = True
+    settings: ClassVar[dict[str, str]] = {
+        "address": "the plug's URL, such as http://192.168.1.51",
+        "channel": "of a plug with several: its number from 1, or all",
+        "user": "the web user (default admin)",
+        **PASSWORD,
+        **ACCURACY,
+    }
+
+    def __init__(self, client: Client, path: str, which: str | None, channels: tuple[Channel, ...]) -> None:
+        super().__init__(channels)
+        self.client, self.path, self.which = client, path, which
+
+    @classmethod
+    def open(cls, place: Place) -> Source:
+        settings, secret = place.settings, password(place.settings)
+        which = None if settings.get("channel") is None else str(settings["channel"])
+        login = "" if secret is None else urlencode({"user": settings.get("user", "admin"), "password": secret}) + "&"
+        client = web(settings, None, "admin")
+        try:
+            path, reply = _status(client, login, secret is not None)
+            power, total = _energy(reply, which)
+        except SourceUnavailable:
+            client.close()
+            raise
+        except ValueError as error:
+            client.close()
+            raise SourceUnavailable(f"{client.where}: {error}") from None
+        steps_uw, steps_uwh = step(power), None if total is None else step(total, KILO)
+        scope = f"everything behind the plug, power supplies included{_coarse(steps_uw, steps_uwh)}"
+        counter = None if steps_uwh is None else channel("counter", scope, settings, steps_uwh, ENERGY_PERIOD_S)
+        return cls(client, path, which, channels(channel("power", scope, settings, steps_uw, POWER_PERIOD_S), counter))
+
+    def values(self) -> dict[str, int]:
+        power, total = _energy(self.client.get(self.path), self.which)
+        found = {"power": micro(power)}
+        if len(self.channels) > 1:
+            if total is None:
+                raise ValueError("the reply has no Total any more")
+            found["energy"] = micro(total, KILO)
+        return found
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def _status(client: Client, login: str, given: bool) -> tuple[str, Any]:
+    """The path of the status command that has energy, and its first reply."""
+    for number in (10, 8):
+        path = f"/cm?{login}cmnd={quote(f'Status {number}')}"
+        found = client.first(path, "Tasmota plug")
+        if isinstance(found, dict) and any(str(value).startswith("Need user=") for value in found.values()):
+            why = "refuses user and the password of password_env" if given else "wants a password"
+            raise SourceUnavailable(f"{client.where} {why}; check user and password_env")
+        if _block(found) is not None:
+            return path, found
+    raise SourceUnavailable(
+        f"{client.where} has no ENERGY in its status ({str(found)[:60]}); check that it is a Tasmota plug that measures power"
+    )
+
+
+def _block(reply: Any) -> Any:
+    """Status 10 and 8 have StatusSNS.ENERGY; Status 8 of firmware before 6 has StatusPWR."""
+    for keys in (("StatusSNS", "ENERGY"), ("StatusPWR",)):
+        try:
+            return pick(reply, *keys)
+        except ValueError:
+            continue
+    return None
+
+
+def _energy(reply: Any, which: str | None) -> Energy:
+    """Watts and kilowatt-hours of the channel; None for a counter that has other channels in it too."""
+    block = _block(reply)
+    powers, totals = pick(block, "Power"), pick(block, "Total")
+    if not isinstance(powers, list):
+        if which not in (None, "1", "all"):
+            raise ValueError(f"channel: {which} of a plug with one; leave channel out")
+        return exact(powers), exact(totals)
+    if which == "all":
+        return sum(map(exact, powers), Decimal()), sum(map(exact, totals if isinstance(totals, list) else [totals]), Decimal())
+    if which is None or not which.isdigit() or not 1 <= int(which) <= len(powers):
+        raise ValueError(f"the plug has {len(powers)} channels; give channel: 1 to {len(powers)}, or all")
+    number = int(which) - 1
+    return exact(powers[number]), exact(pick(totals, number)) if isinstance(totals, list) else None
+
+
+def _coarse(power_uw: int, energy_uwh: int | None) -> str:
+    hints = []
+    if power_uw > BEST_POWER_UW:
+        hints.append(f"power in steps of {power_uw / 1e6:g} W, WattRes 3 makes them finer")
+    if energy_uwh is not None and energy_uwh > BEST_ENERGY_UWH:
+        hints.append(f"counter in steps of {energy_uwh * 3600e-6:g} J, EnergyRes 5 makes them finer")
+    return f" ({'; '.join(hints)})" if hints else ""

@@ -1,1 +1,0 @@
-"""Where joules come from: a file for each kind of source. Importing them needs the standard library only."""

@@ -1,0 +1,204 @@
+"""JSON over HTTP from a meter: one connection kept open, a short timeout, digest or basic authentication.
+
+A poll every second costs the meter's network energy, so the connection stays open and credentials are sent at once. The
+standard library's digest handler knows no SHA-256 before Python 3.14 and opens a connection for each request, so the
+few lines of RFC 7616 that meters use are here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPSConnection
+from typing import Any, Literal, NoReturn
+from urllib.parse import urlsplit
+from urllib.request import parse_http_list, parse_keqv_list
+
+from bench.energy.sensors.source import SourceUnavailable
+
+TIMEOUT_S = 2.0
+LONGEST_BYTES = 1 << 20
+HASHES: dict[str, Callable[[bytes], Any]] = {"SHA-256": hashlib.sha256, "MD5": hashlib.md5}
+Reply = tuple[int, HTTPMessage, bytes]
+
+
+class StatusError(OSError):
+    """A reply that is no 200. The message has what was found, never the query, where a password may be."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Login:
+    scheme: Literal["basic", "digest"]
+    user: str
+    password: str
+
+
+class Digest:
+    """The client's side of RFC 7616 with ``qop=auth`` or none: the server's nonce is used until it wants another."""
+
+    def __init__(self, login: Login) -> None:
+        self.login = login
+        self.challenge: dict[str, str] = {}
+        self.count = 0
+
+    def accept(self, headers: list[str]) -> bool:
+        """Take the first challenge that can be answered; False where there is none."""
+        for header in headers:
+            scheme, _, rest = header.partition(" ")
+            found = parse_keqv_list(parse_http_list(rest)) if scheme.lower() == "digest" else {}
+            known = found.get("algorithm", "MD5").upper() in HASHES and {"realm", "nonce"} <= set(found)
+            if known and "auth" in [word.strip() for word in found.get("qop", "auth").split(",")]:
+                self.challenge, self.count = found, 0
+                return True
+        return False
+
+    def header(self, uri: str) -> str | None:
+        """The Authorization header of the next GET; None before the first challenge."""
+        if not self.challenge:
+            return None
+        name = self.challenge.get("algorithm", "MD5")
+        realm, nonce = self.challenge["realm"], self.challenge["nonce"]
+
+        def hashed(*words: str) -> str:
+            return str(HASHES[name.upper()](":".join(words).encode()).hexdigest())
+
+        secret, request = hashed(self.login.user, realm, self.login.password), hashed("GET", uri)
+        fields = {"username": self.login.user, "realm": realm, "nonce": nonce, "uri": uri}
+        bare = f"algorithm={name}"
+        if "qop" in self.challenge:
+            self.count += 1
+            number, own = f"{self.count:08x}", secrets.token_hex(8)
+            fields |= {"response": hashed(secret, nonce, number, own, "auth", request), "cnonce": own}
+            bare += f", qop=auth, nc={number}"
+        else:
+            fields["response"] = hashed(secret, nonce, request)
+        if "opaque" in self.challenge:
+            fields["opaque"] = self.challenge["opaque"]
+        return "Digest " + ", ".join(f'{key}="{value}"' for key, value in fields.items()) + f", {bare}"
+
+
+class Client:
+    """GETs JSON from one address. Decimal fractions stay what was written (``Decimal``), so no digit is lost."""
+
+    def __init__(self, address: str, scheme: str = "http", login: Login | None = None, verify: bool = True) -> None:
+        url = urlsplit(address if "://" in address else f"{scheme}://{address}")
+        try:
+            port = url.port
+        except ValueError:
+            port = -1
+        if url.scheme not in ("http", "https") or not url.hostname or port == -1 or url.query:
+            raise SourceUnavailable(f"address {address} is no URL of a meter; write it like {scheme}://192.168.1.50")
+        if url.username is not None:
+            raise SourceUnavailable(f"the address of {url.hostname} holds a user; give user and password_env beside it")
+        self.where, self.prefix, self.login = f"{url.scheme}://{url.netloc}", url.path.rstrip("/"), login
+        self.digest = Digest(login) if login is not None and login.scheme == "digest" else None
+        self.connection: HTTPConnection
+        if url.scheme == "https":
+            context = ssl.create_default_context()
+            if not verify:
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self.connection = HTTPSConnection(url.hostname, port, timeout=TIMEOUT_S, context=context)
+        else:
+            self.connection = HTTPConnection(url.hostname, port, timeout=TIMEOUT_S)
+
+    def get(self, path: str) -> Any:
+        """The JSON at ``path``. OSError when there is no good reply, ValueError when it is no JSON."""
+        shown = f"{self.where}{self.prefix}{path.partition('?')[0]}"
+        status, headers, body = self._send(path)
+        if status == 401 and self.digest is not None and self.digest.accept(headers.get_all("WWW-Authenticate") or []):
+            status, headers, body = self._send(path)
+        if status != 200:
+            raise StatusError(status, f"{shown} answers {status} {_start(body)}")
+        try:
+            return json.loads(body, parse_float=Decimal, parse_constant=_no_number)
+        except ValueError:
+            kind = headers.get_content_type() if headers.get("Content-Type") else "bytes"
+            raise ValueError(f"{shown} answers {kind} instead of JSON: {_start(body)}") from None
+
+    def first(self, path: str, kind: str) -> Any:
+        """As ``get``, when the meter is opened: SourceUnavailable says why there is no reply and what to do."""
+        try:
+            return self.get(path)
+        except (OSError, ValueError) as error:
+            self.explain(error, kind)
+
+    def explain(self, error: Exception, kind: str) -> NoReturn:
+        """SourceUnavailable for what ``get`` raised; ``kind`` is what should be at the address."""
+        status = error.status if isinstance(error, StatusError) else None
+        if status in (401, 403):
+            given = f"refuses user {self.login.user} with the password of password_env" if self.login else "wants a password"
+            why = f"{given}; check user and password_env, and that the variable is set where the meter is read"
+        elif status is not None or not isinstance(error, OSError):
+            raise SourceUnavailable(f"{error}; check that a {kind} is at this address") from None
+        elif isinstance(error, ConnectionRefusedError):
+            why = f"refuses connections; check that the {kind} is on and that this is its address"
+        elif isinstance(error, TimeoutError):
+            why = f"does not answer within {TIMEOUT_S:.0f} s; check that the {kind} is on and in this host's network"
+        elif isinstance(error, socket.gaierror):
+            why = "has a name that is not known here; give the IP address"
+        elif isinstance(error, ssl.SSLCertVerificationError):
+            why = f"shows a certificate that is not trusted ({error.verify_message}); install it, or use verify: false"
+        elif isinstance(error, ssl.SSLError):
+            why = f"does not speak TLS ({error.reason}); try http://"
+        else:
+            why = f"cannot be read ({error}); check that a {kind} is at this address"
+        raise SourceUnavailable(f"{self.where} {why}") from None
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def _send(self, path: str) -> Reply:
+        kept = self.connection.sock is not None
+        try:
+            return self._exchange(path)
+        except ConnectionError:
+            if not kept:
+                raise
+        return self._exchange(path)  # a device may close a connection that was idle: that is no failed reading
+
+    def _exchange(self, path: str) -> Reply:
+        headers = {"Accept": "application/json"}
+        if self.digest is not None:
+            authorization = self.digest.header(self.prefix + path)
+        elif self.login is not None:
+            pair = base64.b64encode(f"{self.login.user}:{self.login.password}".encode()).decode()
+            authorization = f"Basic {pair}"
+        else:
+            authorization = None
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        try:
+            self.connection.request("GET", self.prefix + path, headers=headers)
+            response = self.connection.getresponse()
+            body = response.read(LONGEST_BYTES + 1)
+            if len(body) > LONGEST_BYTES:
+                raise OSError(f"more than {LONGEST_BYTES} bytes came")
+            response.close()
+            return response.status, response.msg, body
+        except OSError:
+            self.close()
+            raise
+        except HTTPException as error:
+            self.close()
+            raise OSError(f"no HTTP reply ({type(error).__name__} {_start(str(error).encode())})") from None
+
+
+def _start(body: bytes) -> str:
+    """The beginning of a reply, in one line."""
+    words = " ".join(body[:200].decode(errors="replace").split())
+    return repr(words[:60]) if words else "(empty)"
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(name)

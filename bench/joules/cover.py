@@ -1,0 +1,128 @@
+"""The parts of a total: which traces have the energy of which hosts, so that nothing counts twice and nothing is missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from bench.joules.channel import Trace, cover
+from bench.joules.integration import Array, Curve, Energy, added, at, curve, energy, together
+
+Window = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Hosts (by their names in the inventory) and the curves that together have their energy; of several hosts where one
+    meter has them all."""
+
+    hosts: tuple[str, ...]
+    curves: tuple[Curve, ...]
+
+    @property
+    def name(self) -> str:
+        return " + ".join(self.hosts)
+
+    @property
+    def kind(self) -> str:
+        """A part that has one modelled channel in it is modelled."""
+        return "measured" if all(found.trace.kind == "measured" for found in self.curves) else "modelled"
+
+    def energies(self, windows: Sequence[Window], clock_s: float) -> Energy:
+        """Joules of all windows."""
+        return added(together([energy(found, *window, clock_s) for window in windows]) for found in self.curves)
+
+    def joules_at(self, times_s: Array | Sequence[float]) -> Array:
+        """Cumulative joules at ``times_s``."""
+        return np.sum([at(found, times_s) for found in self.curves], axis=0)
+
+    def levels(self) -> list[str]:
+        """Where the channels of the total sit: wall, board, package, component."""
+        return sorted({level for found in self.curves for level in _levels(found.trace)})
+
+
+@dataclass(frozen=True)
+class Cover:
+    """A disjoint cover of the hosts, what reads beside it, and what has no reading."""
+
+    parts: tuple[Part, ...]
+    checks: tuple[tuple[Curve, Curve | Part], ...]
+    """Curves that are in no total, with what they can be compared with."""
+    others: Mapping[str, Curve]
+    """Curves of meters that have only parts that are no hosts, by the meter's name."""
+    missing: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """A total that has one modelled host in it is modelled; ``none`` without readings."""
+        if not self.parts:
+            return "none"
+        return "measured" if all(part.kind == "measured" for part in self.parts) else "modelled"
+
+    @property
+    def complete(self) -> bool:
+        """Whether every host has readings."""
+        return bool(self.parts) and not self.missing
+
+    def in_total(self, trace: Trace) -> list[str]:
+        """The channels of a trace that are in the total; none of a cross-check."""
+        if not any(found.trace is trace for part in self.parts for found in part.curves):
+            return []
+        return [trace.channels[index].id for index in cover(trace.channels)]
+
+
+def find_cover(traces: Sequence[Trace], hosts: Sequence[str], to_common: Any) -> Cover:
+    """The cover of ``hosts``; ``to_common(rank, t_ns)`` gives seconds on the common axis.
+
+    A meter has everything of its hosts, so their own sensors become cross-checks; so does a sensor that was calibrated
+    against one. Without either a host is the sum of its sources, each counting a sensor once.
+    """
+    curves = [curve(trace, partial(to_common, trace.rank)) for trace in traces]
+    parts: list[Part] = []
+    others: dict[str, Curve] = {}
+    metered: dict[str, Part] = {}
+    for found in curves:
+        name = found.trace.meter
+        own = tuple(host for host in hosts if host in found.trace.covers)
+        if name is not None and not own:
+            others[name] = found
+        elif name is not None:
+            part = Part(own, (found,))
+            parts.append(part)
+            metered.update(dict.fromkeys(own, part))
+    checks: list[tuple[Curve, Curve | Part]] = []
+    for host in hosts:
+        own_curves = [found for found in curves if found.trace.meter is None and found.trace.label == host]
+        main = [found for found in own_curves if found.trace.check_of is None]
+        checks += [(found, _by_source(main, found.trace.check_of)) for found in own_curves if found.trace.check_of]
+        if host in metered:
+            alone = len(metered[host].hosts) == 1
+            checks += [(found, metered[host]) for found in main if alone and found.trace.kind == "measured"]
+        elif main:
+            calibrated = [found for found in main if found.trace.calibration is not None][:1]
+            parts.append(Part((host,), tuple(calibrated or main)))
+            checks += [(found, parts[-1]) for found in main if calibrated and found is not calibrated[0]]
+    covered = {host for part in parts for host in part.hosts}
+    order = {host: number for number, host in enumerate(hosts)}
+    parts.sort(key=lambda part: order[part.hosts[0]])
+    return Cover(tuple(parts), tuple(checks), others, tuple(host for host in hosts if host not in covered))
+
+
+def _levels(trace: Trace) -> list[str]:
+    if trace.calibration is not None:
+        return [trace.calibration.level]
+    return [trace.channels[index].level for index in cover(trace.channels)]
+
+
+def _by_source(curves: Sequence[Curve], source: str | None) -> Curve:
+    return next(found for found in curves if found.trace.source == source)
+
+
+def total_J(parts: Sequence[Part], window: Window) -> float:
+    """Joules of all parts in one window."""
+    return math.fsum(float(np.diff(part.joules_at(window))[0]) for part in parts)

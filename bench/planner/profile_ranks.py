@@ -1,0 +1,279 @@
+"""Seconds of a model's parts, of messages, of waiting: ``mpirun ... python -m mpi4py -m bench.planner.profile_ranks
+order.json``.
+
+Every slot of every host has a rank, and all measure at once, as they will all compute at once in a run. Each part of the model
+(embedding, one block, head and loss) runs by itself, whole and cut as tensor parallelism would cut it, again and again for
+``seconds``: boards whose processor is given in slices show their mean speed only over several slices. Rank 0 writes the
+profile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psutil
+import torch
+from torch import Tensor
+
+from bench.cluster.link_rates import links, rest
+from bench.prediction.cluster_profile import Curve, HostProfile, LinkProfile, Part, Profile
+from bench.training import process_memory, rank_setup
+from bench.training.trainer import make_optimizer
+from strategies.base import Batch
+from strategies.comm import ALGORITHMS
+from strategies.comm.group import Group
+from strategies.comm.ledger import Ledger
+from strategies.comm.waiting import Wait, finish
+from strategies.models.transformer import Micro, Transformer
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.placement import place
+from strategies.plan.shapes import OPTIMIZER_STATES, MeshShape, StepShape
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+LONGEST_S = 1.0
+WEIGHT_STD, FEW = 0.02, 4099
+ELEMENTS = 1 << 20
+WAIT_S = 0.5
+WAITS: tuple[Wait, ...] = ("spin", "poll")
+REDUCE_BYTES = (4096, 65536, 1 << 20, 4 << 20)
+REDUCES = 5
+
+
+class Spent(NamedTuple):
+    """Means of one run of a part: seconds forward and backward, and the cores that both used."""
+
+    forward_s: float
+    backward_s: float
+    cores: float
+
+
+def again_and_again(
+    forward: Callable[[], Tensor], backward: Callable[[Tensor], object], seconds: float, settled: Callable[[], object]
+) -> Spent:
+    """Run a part once to warm up, then for ``seconds`` and at least once. ``settled`` returns when the device has finished."""
+    backward(forward())
+    settled()
+    runs, forward_s, backward_s = 0, 0.0, 0.0
+    begin_s, cpu_s = time.perf_counter(), time.process_time()
+    while not runs or forward_s + backward_s < seconds:
+        before = time.perf_counter()
+        y = forward()
+        settled()
+        between = time.perf_counter()
+        backward(y)
+        settled()
+        forward_s, backward_s = forward_s + between - before, backward_s + time.perf_counter() - between
+        runs += 1
+    cores = (time.process_time() - cpu_s) / (time.perf_counter() - begin_s)
+    return Spent(forward_s / runs, backward_s / runs, cores)
+
+
+class Parts:
+    """A model of one layer, cut for the first of ``tensor`` ranks; it talks to nobody."""
+
+    def __init__(self, spec: ModelSpec, shape: StepShape, tensor: int, device: str) -> None:
+        self.spec, self.shape = replace(spec, layers=1), shape
+        self.at = place(self.spec, shape, MeshShape(tensor=tensor), {"tensor_shares": [1] * tensor})[0]
+        self.dtype, self.device = getattr(torch, shape.dtype), torch.device(device)
+        with torch.device("meta"):
+            module = Transformer(self.spec, self.at).to(self.dtype)
+        self.module = module.to_empty(device=self.device)
+        # What the weights are does not change the time, as long as they are no denormal numbers; a slow board draws a few.
+        noise = WEIGHT_STD * torch.randn(FEW, dtype=self.dtype, device=self.device)
+        with torch.no_grad():
+            for parameter in self.module.parameters():
+                count = parameter.numel()
+                parameter.view(-1).copy_(noise.repeat(-(-count // FEW))[:count])
+
+    def runs(self, part: Part, samples: int) -> tuple[Callable[[], Tensor], Callable[[Tensor], object]]:
+        """The forward and the backward of a part for ``samples`` samples."""
+        micro, module = self._micro(samples), self.module
+        x = torch.randn(samples, self.shape.seq, self.spec.hidden, dtype=self.dtype, device=self.device)
+        gradient = torch.randn_like(x)
+        x.requires_grad_()
+        if part == "embed":
+            return lambda: module.embed(micro), lambda y: y.backward(gradient)  # type: ignore[misc]
+        if part == "block":
+            context = module._context(micro, self.dtype)
+            return lambda: module.blocks["0"](x, context), lambda y: y.backward(gradient)
+        return lambda: module.loss_sum(x if module.norm is None else module.norm(x), micro), lambda y: y.backward()
+
+    def _micro(self, samples: int) -> Micro:
+        begin, end = self.at.units["vocab"]
+        ids = torch.randint(end - begin, (samples, self.shape.seq))
+        classes = self.spec.head == "classifier"
+        targets = torch.randint(self.spec.labels, (samples,)) if classes else ids
+        return Micro.of(Batch(ids, torch.ones_like(ids, dtype=torch.bool), targets).to(self.device), self.at)
+
+
+def sizes(most: int) -> list[int]:
+    """1, 2, 4, ... and ``most``."""
+    return sorted({*(1 << power for power in range(most.bit_length())), most})
+
+
+def curves(order: Mapping[str, Any], device: str, settled: Callable[[], object]) -> Iterator[tuple[Curve, list[float]]]:
+    """The curve of each part and cut, with the cores that each of its sizes used; it ends at the first size that takes longer
+    than LONGEST_S."""
+    point = order["point"]
+    spec, train = ModelSpec.from_dict(point["model"]["spec"]), point["train"]
+    shape = StepShape(order["samples"], train["seq"], 1, train["dtype"])
+    for tensor in order["tensor"]:
+        parts = Parts(spec, shape, tensor, device)
+        for part in ("embed", "block", "head"):
+            found: list[tuple[int, Spent]] = []
+            for samples in sizes(order["samples"]) if part == "block" else sorted({1, order["samples"]}):
+                spent = again_and_again(*parts.runs(part, samples), order["seconds"], settled)
+                found.append((samples, spent))
+                if spent.forward_s + spent.backward_s > LONGEST_S:
+                    break
+            counts, spents = zip(*found, strict=True)
+            forward_s, backward_s, cores = zip(*spents, strict=True)
+            yield Curve(part, tensor, counts, forward_s, backward_s), list(cores)  # type: ignore[arg-type]
+
+
+def optimizer_s(name: str, dtype: torch.dtype, device: str, seconds: float, settled: Callable[[], object]) -> float:
+    """Of one element: its update, and setting its gradient to zero."""
+    weights = torch.nn.Parameter(torch.randn(ELEMENTS, dtype=dtype, device=device))
+    weights.grad = torch.randn_like(weights)
+    optimizer = make_optimizer([(weights, False)], {"optimizer": name, "lr": 1e-6, "weight_decay": 0.01})
+    spent = again_and_again(lambda: weights.grad.zero_(), lambda _: optimizer.step(), seconds, settled)  # type: ignore[union-attr]
+    return (spent.forward_s + spent.backward_s) / ELEMENTS
+
+
+def waiting_cores(comm: MPI.Intracomm) -> dict[str, float]:
+    """Cores that this rank used while it waited for another one, by ``comm.wait``. Collective; empty for a lone rank."""
+    rank, last = comm.Get_rank(), comm.Get_size() - 1
+    found: dict[str, float] = {}
+    for how in WAITS if last else ():
+        for sleeper in (last, 0):
+            rest(comm)
+            begin_s, cpu_s = time.perf_counter(), time.process_time()
+            if rank == sleeper:
+                time.sleep(WAIT_S)
+            finish(comm.Ibarrier(), how)
+            if (rank == last) == (sleeper == 0):
+                found[how] = (time.process_time() - cpu_s) / (time.perf_counter() - begin_s)
+    return found
+
+
+def all_reduces(comm: MPI.Intracomm) -> dict[str, list[tuple[int, float]]]:
+    """(bytes, seconds) over all ranks, by algorithm: the median of what its slowest rank took. Collective."""
+    from mpi4py import MPI
+
+    if comm.Get_size() == 1:
+        return {}
+    found = {}
+    for algorithm in ALGORITHMS:
+        group = Group(comm, "world", tuple(range(comm.Get_size())), Ledger(), "spin", algorithm)
+        found[algorithm] = [(size, _all_reduce_s(group, comm, size, MPI.MAX)) for size in REDUCE_BYTES]
+    return found
+
+
+def _all_reduce_s(group: Group, comm: MPI.Intracomm, size: int, longest: Any) -> float:
+    tensor, took = torch.zeros(size // 4), []
+    for _ in range(REDUCES + 1):
+        comm.Barrier()
+        begin_s = time.perf_counter()
+        group.all_reduce_(tensor)
+        took.append(comm.allreduce(time.perf_counter() - begin_s, longest))
+    return median(took[1:])  # the first one makes the connections
+
+
+def of_rank(order: Mapping[str, Any], comm: MPI.Intracomm, facts: Mapping[str, Any], baseline_bytes: int) -> HostProfile:
+    """This rank's host as this rank finds it. Collective, since waiting is."""
+    point, device, rank = order["point"], facts["device"], comm.Get_rank()
+    host, dtype = rank_setup.host_of(point, rank), getattr(torch, point["train"]["dtype"])
+    settled = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+    comm.Barrier()
+    measured = list(curves(order, device, settled))
+    about = order["hosts"][facts["host"]]
+    updates = {name: optimizer_s(name, dtype, device, order["seconds"], settled) for name in OPTIMIZER_STATES}
+    capacity = about["cores"] or float(os.cpu_count() or 1)
+    busy = fmean(cores[-1] for curve, cores in measured if curve.part == "block")
+    return HostProfile(
+        host=facts["host"],
+        board=host["board"],
+        slots=host["slots"],
+        threads=facts["threads"],
+        cores=capacity,
+        busy_cores=busy if device == "cpu" else capacity / host["slots"],  # a GPU at work is a busy board
+        waiting_cores=waiting_cores(comm),
+        optimizer_s=updates,
+        curves=tuple(curve for curve, _ in measured),
+        watts=about["watts"],
+        memory_bytes=about["memory_bytes"] or psutil.virtual_memory().total,
+        baseline_bytes=baseline_bytes,
+    )
+
+
+def together(found: Sequence[HostProfile]) -> HostProfile:
+    """The ranks of one host as one: means of seconds and cores, over the sizes that all have."""
+
+    def mean(curves: Sequence[Curve]) -> Curve:
+        count = min(len(curve.samples) for curve in curves)
+        forward_s, backward_s = (
+            tuple(fmean(values) for values in zip(*(getattr(curve, key)[:count] for curve in curves), strict=True))
+            for key in ("forward_s", "backward_s")
+        )
+        return replace(curves[0], samples=curves[0].samples[:count], forward_s=forward_s, backward_s=backward_s)
+
+    def means(key: str) -> dict[str, float]:
+        return {name: fmean(getattr(one, key)[name] for one in found) for name in getattr(found[0], key)}
+
+    return replace(
+        found[0],
+        busy_cores=fmean(one.busy_cores for one in found),
+        waiting_cores=means("waiting_cores"),
+        optimizer_s=means("optimizer_s"),
+        curves=tuple(mean(same) for same in zip(*(one.curves for one in found), strict=True)),
+        baseline_bytes=max(one.baseline_bytes for one in found),
+    )
+
+
+def main(argv: list[str]) -> int:
+    """Entry of each rank."""
+    from mpi4py import MPI
+
+    from bench.common.atomic_files import write_json
+
+    comm = MPI.COMM_WORLD
+    order = comm.bcast(json.loads(Path(argv[0]).read_text()) if comm.Get_rank() == 0 else None)
+    point = order["point"]
+    baseline = process_memory.resident_bytes()
+    facts = rank_setup.settle(point, comm, rank_setup.locate(point, comm))
+    torch.manual_seed(0)
+    reduces = all_reduces(comm)
+    pairs = links(comm, order["megabytes"])
+    own = of_rank(order, comm, facts, baseline)
+    gathered = comm.gather(own)
+    if gathered is None:
+        return 0
+    by_host: dict[str, list[HostProfile]] = {}
+    for one in gathered:
+        by_host.setdefault(one.host, []).append(one)
+    labels = [one.host for one in gathered]
+    profile = Profile(
+        about=order["about"],
+        hosts=tuple(together(same) for same in by_host.values()),
+        links=tuple(
+            LinkProfile(labels[p["from"]], labels[p["to"]], p["latency_s"], p["there_bit_s"], p["back_bit_s"]) for p in pairs
+        ),
+        ranks=comm.Get_size(),
+        all_reduce=reduces,
+    )
+    write_json(Path(order["found"]), profile.to_dict())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""From words of a command line to one point: composed by Hydra, resolved, checked."""

@@ -1,0 +1,115 @@
+"""Around Hydra's composition: strategies as options, plain values, and its complaints in one line."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bench.common import paths
+from bench.common.user_error import UserError
+from bench.energy.sensors.source import on_board
+from bench.point import resolved_point
+from strategies.base import registered
+from strategies.common.plan_error import PlanError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+RESULTS = Path("results")
+
+
+def composed(overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration under the overrides, as plain values. Raises Hydra's errors."""
+    register_strategies()
+    register_energy()
+    with initialize_config_dir(str(paths.CONF), version_base="1.3"):
+        return to_plain(compose("config", overrides=list(overrides)))
+
+
+def check_words(overrides: Sequence[str], program: str) -> None:
+    """Raise UserError for a word that is no override."""
+    flags = [word for word in overrides if word.startswith("-") or "=" not in word]
+    if flags:
+        raise UserError(f"{flags[0]} is no KEY=VALUE; see python -m {program} --help")
+
+
+def answered(run: Callable[[], int], interrupted: str = "interrupted") -> int:
+    """The exit code of a command line: that of ``run``, or after one line BAD_INPUT for what the user can mend and
+    INTERRUPTED after Ctrl-C."""
+    try:
+        return run()
+    except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        return INTERRUPTED
+
+
+def to_plain(cfg: DictConfig) -> dict[str, Any]:
+    """The composed configuration as plain values; a value that is missing is an error that names it."""
+    without = {key: cfg._get_node(key) for key in cfg if key != "hydra"}
+    plain = OmegaConf.to_container(OmegaConf.create(without), resolve=True, throw_on_missing=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def register_strategies() -> None:
+    """Every registered strategy is an option of the group, with or without a file in conf/strategy."""
+    for name, strategy in registered().items():
+        node: Mapping[str, Any] = {"name": name, **strategy.options}
+        ConfigStore.instance().store(group="strategy", name=name, node=dict(node), provider="strategies")
+
+
+def register_energy() -> None:
+    """Every way to measure is an option of the group: conf/energy/auto.yaml with another source."""
+    for name in ("measured", "meters", "none", *on_board()):
+        node = {"defaults": ["auto", "_self_"], "source": name}
+        ConfigStore.instance().store(group="energy", name=name, node=node, provider="energy")
+
+
+def one_line(error: BaseException) -> str:
+    """What Hydra or OmegaConf complains of, in one line with the near names."""
+    text = str(error)
+    option = re.search(r"Could not find '([\w/]+)/([^'/]+)'", text)
+    if option:
+        group, name = option[1], option[2]
+        known = sorted(re.findall(r"^\t(\S+)$", text, re.MULTILINE)) or known_options(group)
+        return f"unknown {group} {name}; known are {', '.join(known)}{resolved_point.near(name, known)}"
+    key = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text)
+    if key:
+        known = known_keys()
+        return f"unknown key {key[1]}{resolved_point.near(key[1], known)}; all keys: python -m bench --help"
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())[:300]
+
+
+def known_options(group: str) -> list[str]:
+    return sorted(path.stem for path in (paths.CONF / group).glob("*.yaml"))
+
+
+def known_keys() -> list[str]:
+    """Dotted keys of the configuration file and its groups' defaults."""
+    top = OmegaConf.to_container(OmegaConf.load(paths.CONF / "config.yaml"))
+    assert isinstance(top, dict)
+    keys = list(_dotted({k: v for k, v in top.items() if k not in ("defaults", "hydra")}, ""))
+    for strategy in registered().values():
+        keys += [f"strategy.{name}" for name in strategy.options]
+    common = OmegaConf.load(paths.CONF / "launch/defaults.yaml")
+    keys += [f"cluster.{name}" for name in (*common, "hostfile", "board", "interface", "oversubscribe", "mpirun")]
+    return [*keys, "model.checkpoint", "energy.source"]
+
+
+def _dotted(values: Mapping[Any, Any], prefix: str) -> list[str]:
+    found = []
+    for key, value in values.items():
+        found.append(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            found += _dotted(value, f"{prefix}{key}.")
+    return found

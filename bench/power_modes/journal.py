@@ -1,0 +1,104 @@
+"""What must be put back on a host, on disk before anything is touched: a guard that was killed leaves it to the next one.
+
+It lies in ``/var/lib`` and not in ``/run``, because nvpmodel's mode outlives a reboot: a board that breaks down under the
+mode that it was tried in must come back to its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.common.user_error import UserError
+from bench.power_modes.machine_files import Machine, text
+
+FOLDER = "var/lib/edgejoule"
+SCHEMA = "edgejoule.power/1"
+FILE = "power.json"
+LOCK_WAIT_S = 60.0
+POLL_S = 0.1
+
+
+def boot_id(machine: Machine) -> str | None:
+    return text(machine.root / "proc/sys/kernel/random/boot_id")
+
+
+class Journal:
+    """The journal of a host in ``folder``; used by one guard at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.path = folder, folder / FILE
+
+    @contextlib.contextmanager
+    def held(self, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
+        """Hold the host's power mode; waits for a guard that is just restoring. Raises UserError where another keeps it."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o664)
+        except OSError as error:
+            raise UserError(
+                f"{self.folder} cannot be written ({error.strerror}), where the state to put back is kept; run as root, or "
+                f"make it yours: sudo install -d -o USER {self.folder}"
+            ) from None
+        try:
+            self._lock(lock, time.monotonic() + wait_s)
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(lock)
+
+    def _lock(self, lock: int, deadline: float) -> None:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise
+            if time.monotonic() > deadline:
+                holder = os.pread(lock, 32, 0).decode() or "unknown"
+                raise UserError(
+                    f"another run keeps the power mode of this host (guard process {holder}); wait for it, or end it with "
+                    f"kill {holder}"
+                )
+            time.sleep(POLL_S)
+
+    def write(self, machine: Machine, mode: str, states: dict[str, Any]) -> None:
+        """Keep ``states`` by the names of their controls, in the order in which these are set. On disk when it returns."""
+        entry = {"schema": SCHEMA, "boot_id": boot_id(machine), "pid": os.getpid(), "mode": mode, "states": states}
+        partial = self.path.with_suffix(".new")
+        with partial.open("w") as file:
+            json.dump(entry, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.path)
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def read(self) -> dict[str, Any] | None:
+        """What a guard left that could not restore. Raises UserError for a file that is not whole."""
+        try:
+            entry = json.loads(self.path.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.path} cannot be read ({error}); set the power mode back by hand, then remove it") from None
+        if entry.get("schema") != SCHEMA:
+            raise UserError(
+                f"{self.path} has schema {entry.get('schema')!r}, not {SCHEMA!r}; run the version that wrote it once"
+            )
+        return dict(entry)
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)

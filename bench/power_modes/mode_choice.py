@@ -1,0 +1,71 @@
+"""Which power mode each host is to run in, and in which order its controls are set. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.cluster.board_classes import mode_of
+from bench.common.sourced_yaml import near
+from bench.common.user_error import UserError
+from bench.power_modes.controls import Control, Governor, MaxFrequency, RaplLimit
+from bench.power_modes.jetson_controls import JetsonClocks, Nvpmodel
+from bench.power_modes.machine_files import Machine
+
+CONTROLS: dict[str, type[Control]] = {c.name: c for c in (Nvpmodel, JetsonClocks, Governor, MaxFrequency, RaplLimit)}
+Step = tuple[Control, Any]
+PowerMode = str | dict[str, str] | None
+"""None: every host as it is; a name: the mode of all hosts; by board class where they differ."""
+
+
+def settings(mode: Mapping[str, Any]) -> dict[str, Any]:
+    """What a mode sets on a real board; its other keys describe an emulated one."""
+    return {key: mode[key] for key in CONTROLS if mode.get(key) is not None}
+
+
+def resolve(given: Any, boards: Mapping[str, Mapping[str, Any]]) -> PowerMode:
+    """``board.power_mode`` in its one form. ``boards`` are the board classes of the cluster's hosts by name.
+
+    Raises UserError for a class that the cluster does not have and a mode that its class does not have.
+    """
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        for board in given:
+            if board not in boards:
+                known = ", ".join(sorted(boards))
+                raise UserError(
+                    f"board.power_mode names {board}, but the cluster's boards are {known}{near(str(board), boards)}"
+                )
+        chosen = {str(board): str(name) for board, name in sorted(given.items()) if name is not None}
+    elif isinstance(given, (str, int)) and not isinstance(given, bool):
+        chosen = {board: str(given) for board in sorted(boards)}
+    else:
+        raise UserError(f"board.power_mode={given} must be null, the name of a mode, or a mode for each board class")
+    for board, name in chosen.items():
+        mode_of(boards[board], name)
+    if chosen.keys() == set(boards) and len(set(chosen.values())) == 1:
+        return next(iter(chosen.values()))
+    return chosen or None
+
+
+def by_board(power_mode: PowerMode, boards: Mapping[str, Any]) -> dict[str, str]:
+    """The mode of each board class that is to be set; classes that are left as they are are not in it."""
+    if power_mode is None:
+        return {}
+    return dict.fromkeys(boards, power_mode) if isinstance(power_mode, str) else dict(power_mode)
+
+
+def steps(mode: Mapping[str, Any], machine: Machine, folder: Path) -> list[Step]:
+    """The controls of a mode in the order in which they are set. The value None: not set, but saved and restored.
+
+    nvpmodel comes first, because it decides which cores and frequencies there are and sets the frequencies anew, so they are
+    saved with it; jetson_clocks last, because it holds what the others allow, unless it is to be turned off.
+    """
+    wanted = settings(mode)
+    order = [name for name in (Nvpmodel.name, MaxFrequency.name) if Nvpmodel.name in wanted]
+    order += [name for name in wanted if name not in (*order, JetsonClocks.name)]
+    if JetsonClocks.name in wanted:
+        order.insert(len(order) if wanted[JetsonClocks.name] else 0, JetsonClocks.name)
+    return [(CONTROLS[name](machine, folder), wanted.get(name)) for name in order]

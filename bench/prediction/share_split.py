@@ -1,0 +1,147 @@
+"""Shares that make boards of different speed end together, by a profile: samples, layers, heads and tokens.
+
+    amounts   one unit after the other to whoever would end first with it: the least possible largest time, for times that
+              grow with the amount (a greedy choice is optimal there)
+    layers    consecutive ones, by dynamic programming over (stages, layers): the least possible largest time of a stage
+
+Only computation is balanced; what the shares do to messages is for ``cost.py`` to say.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bench.prediction.cluster_profile import Profile
+from bench.prediction.step_cost import WAYS, Work, compute_s
+from strategies.common.plan_error import PlanError
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.shapes import MeshShape, StepShape
+
+SPLITS = ("even", "planned")
+
+
+def amounts(total: int, parts: int, seconds: Callable[[int, int], float], least: int = 1) -> list[int]:
+    """``total`` units over ``parts``, each at least ``least``, so that the largest ``seconds(part, amount)`` is as small as can
+    be. Raises PlanError where there are too few units."""
+    if total < parts * least:
+        raise PlanError(f"{total} units cannot be shared by {parts} parts of at least {least}")
+    found = [least] * parts
+    ends = [(seconds(part, least + 1), part) for part in range(parts)]
+    heapq.heapify(ends)
+    for _ in range(total - parts * least):
+        _, part = heapq.heappop(ends)
+        found[part] += 1
+        heapq.heappush(ends, (seconds(part, found[part] + 1), part))
+    return found
+
+
+def layers(total: int, parts: int, seconds: Callable[[int, int], float]) -> list[int]:
+    """How many of ``total`` consecutive layers each of ``parts`` gets, at least one, so that the largest
+    ``seconds(part, layers)`` is as small as can be, and of those the one whose sum is. Raises PlanError for too few layers."""
+    if total < parts:
+        raise PlanError(f"{total} layers cannot be shared by {parts} stages")
+    unreachable: tuple[float, float, tuple[int, ...]] = (math.inf, math.inf, ())
+    best = [(0.0, 0.0, ()), *[unreachable] * total]
+    for part in range(parts):
+        after = [unreachable] * (total + 1)
+        for held in range(part + 1, total - (parts - part - 1) + 1):
+            choices = []
+            for own in range(1, held - part + 1):
+                longest, whole, sizes = best[held - own]
+                own_s = seconds(part, own)
+                choices.append((max(longest, own_s), whole + own_s, (*sizes, own)))
+            after[held] = min(choices)
+        best = after
+    return list(best[total][2])
+
+
+def planned(
+    options: Mapping[str, Any], spec: ModelSpec, shape: StepShape, mesh: MeshShape, profile: Profile, hosts: Sequence[str]
+) -> dict[str, Any]:
+    """A strategy's ``options`` with planned shares on every axis that ``mesh`` splits, for ranks on ``hosts``.
+
+    What several ranks hold together goes at the pace of the slowest. Raises PlanError where shares are given already, and
+    where there is less to share than there are ranks.
+    """
+    shares = _Shares(options, spec, shape, mesh, profile, hosts)
+    found = {}
+    for axis, make in shares.makers.items():
+        if getattr(mesh, axis) > 1:
+            found.update(make())
+    given = sorted(key for key in found if options.get(key))
+    if given:
+        raise PlanError(f"strategy.{given[0]} is given, so planner.split=planned has nothing to say; leave one of them out")
+    return {**options, **{key: value for key, value in found.items() if key in options}}
+
+
+class _Shares:
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        spec: ModelSpec,
+        shape: StepShape,
+        mesh: MeshShape,
+        profile: Profile,
+        hosts: Sequence[str],
+    ) -> None:
+        self.options, self.spec, self.shape, self.mesh = options, spec, shape, mesh
+        self.profile, self.hosts = profile, hosts
+        self.micro = shape.batch / mesh.data / shape.micro_batches  # samples
+        self.groups: list[int] = list(options.get("groups") or [1] * mesh.pipeline)
+        self.makers = {"data": self.samples, "sequence": self.tokens, "tensor": self.heads, "pipeline": self.stages}
+
+    def samples(self) -> dict[str, Any]:
+        work, micros = Work(self.spec.layers, True, True), self.shape.micro_batches
+        hosts = [self.at("data", index) for index in range(self.mesh.data)]
+        return {"shares": amounts(self.shape.batch, len(hosts), lambda i, n: self.seconds(hosts[i], n / micros, work), micros)}
+
+    def tokens(self) -> dict[str, Any]:
+        work, whole = Work(self.spec.layers, True, True), self.shape.seq
+        hosts = [self.at("sequence", index) for index in range(self.mesh.sequence)]
+        return {
+            "sequence_shares": amounts(whole, len(hosts), lambda i, n: self.seconds(hosts[i], self.micro * n / whole, work))
+        }
+
+    def heads(self) -> dict[str, Any]:
+        work, parts = Work(self.spec.layers, True, True), self.mesh.tensor
+        units = self.spec.kv_heads if self.spec.kv_heads >= parts else self.spec.heads
+        hosts = [self.at("tensor", index) for index in range(parts)]
+        return {"tensor_shares": amounts(units, parts, lambda i, n: self.seconds(hosts[i], self.micro, work, n / units))}
+
+    def stages(self) -> dict[str, Any]:
+        """Layers of every (virtual) stage, and the samples of ranks that share one."""
+        count, firsts = len(self.groups), list(itertools.accumulate([0, *self.groups]))
+        parts = count * (int(self.options["virtual_stages"]) if self.options["schedule"] == "interleaved" else 1)
+        members = [[self.at("pipeline", n) for n in range(firsts[s], firsts[s + 1])] for s in range(count)]
+
+        def stage_s(part: int, layers: int) -> float:
+            own = members[part % count]
+            work = Work(layers, part == 0, part == parts - 1)
+            part_of = self.micro / len(own)
+            return part_of * len(own) / sum(part_of / self.seconds(hosts, part_of, work) for hosts in own)
+
+        found: dict[str, Any] = {"stages": layers(self.spec.layers, parts, stage_s)}
+        if count < self.mesh.pipeline:
+            work = Work(1, False, False)
+            found["group_shares"] = [
+                amounts(int(self.micro), len(own), lambda i, n, own=own: self.seconds(own[i], n, work))  # type: ignore[misc]
+                for own in members
+            ]
+        return found
+
+    def at(self, axis: str, index: int) -> list[str]:
+        """Hosts of the ranks at one place of an axis."""
+        return sorted({host for rank, host in enumerate(self.hosts) if self.mesh.coordinates(rank)[axis] == index})
+
+    def seconds(self, hosts: Sequence[str], samples: float, work: Work, share: float = 1.0) -> float:
+        """Forward and backward of ``samples``, on the slowest of ``hosts``."""
+        recompute = self.shape.recompute == "blocks"
+
+        def both(host: str) -> float:
+            return sum(compute_s(self.profile, host, samples, work, share, way, recompute) for way in WAYS)
+
+        return max(both(host) for host in hosts)

@@ -1,0 +1,52 @@
+"""A study: a folder of points that belong to one experiment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bench.common.atomic_files import write_json
+from bench.common.user_error import UserError
+from bench.record.schema import load_record
+
+STUDY = "edgejoule.study/1"
+FINISHED = ("ok", "oom")
+
+
+def check_study(folder: Path, experiment: str | None) -> None:
+    """Refuse a folder that holds another experiment, or files that are not a study. Writes nothing."""
+    marker = folder / "study.json"
+    if marker.exists():
+        try:
+            found = json.loads(marker.read_text())
+        except ValueError as error:
+            raise UserError(f"{marker} cannot be read ({error}); move the folder away or choose another study=") from None
+        if found.get("schema") != STUDY or found.get("experiment") != experiment:
+            raise UserError(
+                f"{folder} holds another study (experiment {found.get('experiment') or 'none'}, not "
+                f"{experiment or 'none'}); choose another study= or move the folder away"
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} is not empty and is not a study; choose another study= or move the folder away")
+
+
+def open_study(folder: Path, study: str, experiment: str | None, planned: Iterable[str] = ()) -> None:
+    """Make the study's folder, or check that it is this one. The names of points that are ``planned`` join those of before, so
+    that one that never ran is missed."""
+    check_study(folder, experiment)
+    marker = folder / "study.json"
+    new = {"schema": STUDY, "study": study, "experiment": experiment}
+    found: dict[str, Any] = json.loads(marker.read_text()) if marker.exists() else new
+    names = sorted({*found.get("planned", ()), *planned})
+    if not marker.exists() or names != found.get("planned", []):
+        write_json(marker, {**found, "planned": names})
+
+
+def finished(point: Path) -> bool:
+    """Whether the point has a result that need not be repeated: it ran, or was shown to need more memory."""
+    try:
+        return bool(load_record(point / "result.json")["status"] in FINISHED)
+    except UserError:
+        return False

@@ -1,0 +1,26 @@
+"""Next-token prediction on the text of the movie reviews."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from bench.tasks.reviews import Review, read_reviews, split
+from bench.tasks.task import Task, next_tokens, register
+from bench.tasks.tokenization import tokenize
+from strategies.base import Batch
+
+
+@register
+class LanguageModelling(Task):
+    name: ClassVar[str] = "lm"
+
+    def load(self, config: Mapping[str, Any]) -> tuple[Batch, Batch]:
+        train, held_out = split(read_reviews())
+        return self._batch(train, config), self._batch(held_out, config)
+
+    @staticmethod
+    def _batch(reviews: list[Review], config: Mapping[str, Any]) -> Batch:
+        model, texts = config["model"], [review.text for review in reviews]
+        ids, mask = tokenize(texts, config["train"]["seq"], model["checkpoint"], model["spec"]["vocab"])
+        return Batch(ids, mask, next_tokens(ids, mask))

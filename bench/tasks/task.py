@@ -1,0 +1,86 @@
+"""What a task is: samples as token ids, cut into batches that every rank makes for itself."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from bench.common.user_error import UserError
+from strategies.base import Batch
+
+
+class Task(ABC):
+    """Training and validation samples of fixed length, padded on the right.
+
+    ``train`` and ``held_out`` are whole data sets as a Batch. Batches follow an epoch's permutation that depends only on
+    the seed and the epoch, so no data crosses the network and every strategy sees the same samples in the same order.
+    """
+
+    name: ClassVar[str]
+    train: Batch
+    held_out: Batch
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.batch_size, self.seed = int(config["train"]["batch"]), int(config["seed"])
+        self.train, self.held_out = self.load(config)
+        if self.batch_size > len(self.train):
+            raise UserError(
+                f"train.batch={self.batch_size} is larger than the {len(self.train)} training samples of {self.name}"
+            )
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+
+    @abstractmethod
+    def load(self, config: Mapping[str, Any]) -> tuple[Batch, Batch]:
+        """Training and validation samples."""
+
+    def batch(self, step: int) -> Batch:
+        """The global batch of ``step``. What does not fill a batch at the end of an epoch is left for another epoch."""
+        per_epoch = len(self.train) // self.batch_size
+        epoch, number = divmod(step, per_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(1_000_003 * self.seed + epoch)
+            self._epoch, self._order = epoch, torch.randperm(len(self.train), generator=generator)
+        chosen = self._order[number * self.batch_size : (number + 1) * self.batch_size]
+        return Batch(self.train.ids[chosen], self.train.mask[chosen], self.train.targets[chosen])
+
+    def validation(self, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
+        """The validation split in order, at most ``limit`` samples of it."""
+        end = len(self.held_out) if limit is None else min(limit, len(self.held_out))
+        for begin in range(0, end, batch_size):
+            yield self.held_out.span(begin, min(begin + batch_size, end))
+
+
+_found: dict[str, type[Task]] = {}
+
+
+def register(task: type[Task]) -> type[Task]:
+    _found[task.name] = task
+    return task
+
+
+def make_task(config: Mapping[str, Any]) -> Task:
+    """The task of a resolved configuration; UserError, with the near ones, for an unknown name."""
+    import bench.tasks as package
+
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    name = config["task"]["name"]
+    if name not in _found:
+        near = difflib.get_close_matches(name, _found, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UserError(f"unknown task {name}; known are {', '.join(sorted(_found))}{hint}")
+    return _found[name](config)
+
+
+def next_tokens(ids: Tensor, mask: Tensor) -> Tensor:
+    """Targets of a language model: the following token, -100 where it is padding or there is none."""
+    targets = torch.full_like(ids, -100)
+    targets[:, :-1] = torch.where(mask[:, 1:], ids[:, 1:], -100)
+    return targets

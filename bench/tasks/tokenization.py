@@ -1,0 +1,49 @@
+"""Text as token ids of a fixed length: with a checkpoint's own tokenizer, or byte by byte without one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bench.common.user_error import UserError
+
+BYTES = 256
+PAD = 0
+
+
+def tokenize(texts: Sequence[str], seq: int, checkpoint: str | None, vocab: int) -> tuple[Tensor, Tensor]:
+    """Ids int64 [samples, seq] and mask bool [samples, seq], cut and padded on the right.
+
+    With a checkpoint its ``tokenizer.json`` is used. Without one, a token is a byte of UTF-8 plus one (0 is padding),
+    which needs a vocabulary of 257.
+    """
+    if checkpoint is None:
+        return _bytes(texts, seq, vocab)
+    file = Path(checkpoint) / "tokenizer.json"
+    if not file.exists():
+        raise UserError(f"{file} does not exist; a checkpoint for text needs its tokenizer.json beside its weights")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # ranks share the cores already
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.enable_truncation(seq)
+    tokenizer.enable_padding(length=seq, pad_id=PAD)
+    encoded = tokenizer.encode_batch(list(texts))
+    ids = torch.tensor([e.ids for e in encoded], dtype=torch.int64)
+    if int(ids.max()) >= vocab:
+        raise UserError(f"{file} gives token {int(ids.max())}, the model's vocabulary has {vocab}; choose the model that fits")
+    return ids, torch.tensor([e.attention_mask for e in encoded], dtype=torch.bool)
+
+
+def _bytes(texts: Sequence[str], seq: int, vocab: int) -> tuple[Tensor, Tensor]:
+    if vocab <= BYTES:
+        raise UserError(f"text without a tokenizer needs a vocabulary of {BYTES + 1}, the model has {vocab}")
+    ids = torch.full((len(texts), seq), PAD, dtype=torch.int64)
+    for row, text in enumerate(texts):
+        found = torch.tensor(list(text.encode()[:seq]), dtype=torch.int64) + 1
+        ids[row, : len(found)] = found
+    return ids, ids != PAD

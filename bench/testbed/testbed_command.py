@@ -1,0 +1,127 @@
+"""The command line of emulated boards: ``python -m bench.testbed up|down|status cluster=emulated4``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+from rich.table import Table
+
+from bench.cluster.inventory import Host
+from bench.common.user_error import UserError
+from bench.emulation import lifecycle
+from bench.emulation.emulated_boards import Testbed
+from bench.emulation.kernel_network import check_machine, check_root
+from bench.emulation.state_files import STATE, Lock, agent_command, all_up, read_state
+from bench.launch.mpirun import between_hosts, emulated
+from bench.point import hydra_compose, resolved_point
+from strategies.common.plan_error import PlanError
+
+HELP = """usage: python -m bench.testbed up|down|status [cluster=NAME] [cluster.KEY=VALUE ...]
+
+  up      bring the boards of a cluster up, or those that are up to these rates and limits
+  down    remove them and everything that runs on them; without cluster= all that are up
+  status  boards with what the kernel says of them; without cluster= of all that are up
+
+Needs root. A campaign on an emulated cluster does both by itself: python -m bench strategy=data cluster=emulated4 ranks=4
+
+Examples:
+  python -m bench.testbed up cluster=emulated4
+  python -m bench.testbed up cluster=emulated4 cluster.link_rate_bit_s=1.0e+8
+  python -m bench.testbed down
+"""
+MIB = 2**20
+LONGEST_LINE = 140
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; 2 for what the user can mend."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0 if arguments else hydra_compose.BAD_INPUT
+    verb, *overrides = arguments
+    verbs = {"up": up, "down": down, "status": status}
+    try:
+        if verb not in verbs:
+            raise UserError(f"unknown command {verb}; use up, down or status{resolved_point.near(verb, verbs)}")
+        verbs[verb](overrides)
+    except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {hydra_compose.one_line(error)}", file=sys.stderr)
+        return hydra_compose.BAD_INPUT
+    return 0
+
+
+def composed(overrides: Sequence[str]) -> dict[str, Any]:
+    """The ``cluster`` block under the overrides, as a point has it."""
+    return resolved_point.cluster_of(hydra_compose.composed(overrides))[0]
+
+
+def wanted(overrides: Sequence[str]) -> tuple[Testbed, list[Host]]:
+    cluster = composed(overrides)
+    if "emulated" not in cluster:
+        raise UserError(
+            f"cluster {cluster['name']} has real boards; choose one with emulated boards, such as cluster=emulated4"
+        )
+    return Testbed.from_dict(cluster["emulated"]), [Host(**host) for host in cluster["hosts"]]
+
+
+def up(overrides: Sequence[str]) -> None:
+    testbed, hosts = wanted(overrides)
+    check_machine(testbed)
+    with Lock(testbed.name):
+        made = lifecycle.up(testbed)
+        print(f"{testbed.name}: {len(testbed.boards)} boards {'are up' if made else 'were up; rates and limits are set'}")
+        show(testbed)
+    network = ["--prtemca", "prte_if_include", testbed.network, "--mca", "btl_tcp_if_include", testbed.network]
+    line = ["mpirun", "--host", ",".join(f"{host.address}:{host.slots}" for host in hosts), "--bind-to", "none", *network]
+    flags = between_hosts(hosts) + emulated(agent_command(testbed.name), hosts)
+    print(f"by hand: {shlex.join([*line, *flags])} COMMAND")
+
+
+def down(overrides: Sequence[str]) -> None:
+    names = [wanted(overrides)[0].name] if overrides else lifecycle.leftovers()
+    if not names:
+        print("no testbed is up")
+    in_use = []
+    for name in names:
+        check_root(name)
+        try:
+            with Lock(name):
+                print(f"{name}: {'taken down' if lifecycle.down(name) else 'was not up'}")
+        except UserError as error:
+            in_use.append(error)
+    if in_use:
+        raise in_use[0]
+
+
+def status(overrides: Sequence[str]) -> None:
+    if overrides:
+        name = wanted(overrides)[0].name
+        found = [testbed for testbed in [read_state(name, STATE)] if testbed is not None]
+    else:
+        found = all_up(STATE)
+    if not found:
+        print(f"{name} is not up" if overrides else "no testbed is up")
+    for testbed in found:
+        show(testbed)
+
+
+def show(testbed: Testbed) -> None:
+    """The boards as the kernel has them now."""
+    table = Table(title=f"{testbed.name} on {testbed.network}", title_justify="left")
+    for name in ("board", "class", "address", "link"):
+        table.add_column(name)
+    for name in ("rate, Mbit/s", "quota, cores", "memory, MiB", "processes"):
+        table.add_column(name, justify="right")
+    for row in lifecycle.status(testbed):
+        rate = "not limited" if row.rate_bit_s is None else f"{row.rate_bit_s / 1e6:g}"
+        quota = "all" if row.quota_cores is None else f"{row.quota_cores:.3f}"
+        memory = "not limited" if row.memory_bytes is None else f"{row.memory_bytes / MIB:.0f}"
+        table.add_row(row.board, row.kind, row.address, row.link, rate, quota, memory, str(row.processes))
+    Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else LONGEST_LINE).print(table)

@@ -1,0 +1,121 @@
+"""Where a rank finds itself, and how it settles there: host, cores, threads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from bench.cluster.inventory import Host
+from bench.common.user_error import UserError
+from bench.energy.sampling.energy_session import root_of
+from strategies.comm.cuda_buffers import why_not_aware
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+    from bench.energy.sampling.sampler import Home
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def host_of(config: Mapping[str, Any], rank: int) -> dict[str, Any]:
+    """The host of the inventory that ``rank`` was planned on: hosts are filled slot by slot in their order.
+
+    With more ranks than slots (``cluster.oversubscribe``) the rest goes round over the hosts.
+    """
+    hosts = config["cluster"]["hosts"]
+    seats = [host for host in hosts for _ in range(host["slots"])]
+    return dict(seats[rank % len(seats)])
+
+
+def hosts_of(config: Mapping[str, Any]) -> list[str]:
+    """The host of every rank, by its name in the inventory."""
+    return [Host(**host_of(config, rank)).label for rank in range(config["ranks"])]
+
+
+def locate(config: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any]:
+    """Where this rank is; ``first`` of its host is the one that looks at the host for all others. Collective."""
+    from mpi4py import MPI
+
+    host = host_of(config, comm.Get_rank())
+    processor = MPI.Get_processor_name()
+    boot_id = BOOT_ID.read_text().strip() if BOOT_ID.exists() else "unknown"
+    homes = comm.allgather((boot_id, processor))
+    return {
+        "rank": comm.Get_rank(),
+        "host": host.get("name") or host["address"],
+        "processor": processor,
+        "board": host["board"],
+        "boot_id": boot_id,
+        "first": homes.index((boot_id, processor)) == comm.Get_rank(),
+    }
+
+
+def settle(config: Mapping[str, Any], comm: MPI.Comm, where: Mapping[str, Any]) -> dict[str, Any]:
+    """Set this rank's threads; ``where`` it is, and how it settled there.
+
+    Threads default to the host's cores shared by its slots: a slot is a part of the host whether or not it is used,
+    so one rank on a host of two slots gets half of it. torch alone would take one thread under Open MPI, because MKL
+    sees ``OMPI_COMM_WORLD_LOCAL_SIZE``.
+    """
+    from mpi4py import MPI
+
+    from bench.record.environment import collect_host
+    from bench.record.host_agreement import busy_together, code_hash
+
+    host = host_of(config, comm.Get_rank())
+    root = Path(root_of(config["energy"]["root"], where["host"]))
+    busy = busy_together(comm.Barrier, where["first"], root)  # before anything of ours computes
+    machine = {**collect_host(root), "code_hash": code_hash(), "busy_before": busy} if where["first"] else {}
+    affinity = sorted(os.sched_getaffinity(0))
+    cores = os.cpu_count() or 1
+    wanted = host.get("threads") or config["threads"] or max(1, cores // host["slots"])
+    torch.set_num_threads(min(wanted, len(affinity)))
+    return {
+        **where,
+        "pid": os.getpid(),
+        "affinity": affinity,
+        "threads": torch.get_num_threads(),
+        "device": device_of(config, comm),
+        "threads_planned": wanted,
+        "machine": machine,
+        "mpi": MPI.Get_library_version().split("\n")[0].strip("\0 "),
+        "thread_level": MPI.Query_thread(),
+    }
+
+
+def device_of(config: Mapping[str, Any], comm: MPI.Comm) -> str:
+    """``cpu``, or the GPU of this rank: the ranks of a host go round over its GPUs. Raises UserError where there is none."""
+    if config["device"] == "cpu":
+        return "cpu"
+    from mpi4py import MPI
+
+    if not torch.cuda.is_available():
+        raise UserError(f"device=cuda, but torch {torch.__version__} finds no GPU on this host; use device=cpu")
+    why_not = why_not_aware(comm) if config["comm"]["cuda"] == "aware" else None
+    if why_not is not None:
+        raise UserError(f"comm.cuda=aware cannot be used: {why_not}; use comm.cuda=staged")
+    local = comm.Split_type(MPI.COMM_TYPE_SHARED).Get_rank()
+    device = local % torch.cuda.device_count()
+    torch.cuda.set_device(device)
+    return f"cuda:{device}"
+
+
+def home(facts: Mapping[str, Any]) -> Home:
+    """The host as the energy session knows it. Boards emulated on one machine share its boot id, not its name."""
+    from bench.energy.sampling.sampler import Home
+
+    return Home(facts["processor"], facts["boot_id"], facts["board"], facts["host"])
+
+
+def weights_hash(module: torch.nn.Module) -> str:
+    """SHA-1 over all local weights, to compare replicas."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    for parameter in module.parameters():
+        digest.update(parameter.detach().cpu().contiguous().view(-1).numpy().tobytes())
+    return digest.hexdigest()

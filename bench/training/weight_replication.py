@@ -1,0 +1,102 @@
+"""What it costs to bring the weights to the boards: the third phase of collaborative training, timed and metered apart.
+
+    rank 0 --(each tensor once to all who need it: broadcast)--> ranks that hold it, whole or a slice
+
+Every rank has read its weights from its own files by now; with ``train.replicate=true`` rank 0 sends each of them what it
+asked its files for, and each compares the bits. Bytes are those that arrive: for every tensor its size times the ranks
+that receive it. A broadcast of MPI sends them along a tree, so rank 0's link need not carry them all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from bench.common.user_error import UserError
+from strategies.comm.mpi_buffers import as_mpi, nbytes
+from strategies.models.pretrained_weights import WeightLoader
+from strategies.plan.model_spec import ModelSpec, Parameter
+from strategies.plan.partition import Span
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+Request = tuple[Parameter, Span | None, torch.dtype]
+
+
+class RememberingLoader(WeightLoader):
+    """A loader that keeps a list of what was ``asked`` of it."""
+
+    def __init__(self, spec: ModelSpec, checkpoint: Path | None, seed: int) -> None:
+        super().__init__(spec, checkpoint, seed)
+        self.asked: list[Request] = []
+
+    def read(self, parameter: Parameter, span: Span | None, dtype: torch.dtype) -> Tensor:
+        self.asked.append((parameter, span, dtype))
+        return super().read(parameter, span, dtype)
+
+
+@dataclass(frozen=True)
+class Replication:
+    """When the weights were on their way, by this rank's clock, and the bytes that all ranks received."""
+
+    begin_ns: int
+    end_ns: int
+    payload_bytes: int
+
+
+def replicate(config: Mapping[str, Any], comm: MPI.Intracomm, asked: list[Request]) -> Replication:
+    """Send every rank what it asked for, from rank 0. Collective. Raises UserError where a rank's own files differ."""
+    rank = comm.Get_rank()
+    wanted = comm.bcast(_needed(found) if (found := comm.gather(asked)) is not None else None)
+    groups = {ranks: _group(comm, ranks) for ranks in dict.fromkeys(ranks for _, ranks in wanted)}
+    checkpoint = config["model"]["checkpoint"]
+    spec = ModelSpec.from_dict(config["model"]["spec"])
+    received: list[tuple[Request, Tensor]] = []
+    with WeightLoader(spec, Path(checkpoint) if checkpoint else None, config["seed"]) as load:
+        comm.Barrier()
+        begin_ns = time.monotonic_ns()
+        for request, ranks in wanted:
+            if rank not in ranks:
+                continue
+            parameter, span, dtype = request
+            if rank == 0:
+                tensor = load.read(parameter, span, dtype)
+            else:
+                tensor = torch.empty(parameter.part(span), dtype=dtype)
+                received.append((request, tensor))
+            groups[ranks].Bcast(as_mpi(tensor), root=0)
+        comm.Barrier()
+        end_ns = time.monotonic_ns()
+        other = [request[0].name for request, tensor in received if not torch.equal(tensor, load.read(*request))]
+    wrong = [found for found in comm.allgather((rank, other)) if found[1]]
+    if wrong:
+        raise UserError(
+            f"the weights of rank {wrong[0][0]} differ from rank 0's ({wrong[0][1][0]}); bring the same files to every board: "
+            "python -m bench.doctor push"
+        )
+    total = comm.allreduce(sum(nbytes(tensor) for _, tensor in received))
+    for group in groups.values():
+        if group is not None:
+            group.Free()
+    return Replication(begin_ns, end_ns, total)
+
+
+def _needed(asked: list[list[Request]]) -> list[tuple[Request, tuple[int, ...]]]:
+    """Each distinct tensor with rank 0 and the ranks that need it, in the order in which they first asked."""
+    ranks: dict[Request, set[int]] = {}
+    for rank, requests in enumerate(asked[1:], 1):
+        for request in requests:
+            ranks.setdefault(request, {0}).add(rank)
+    return [(request, tuple(sorted(found))) for request, found in ranks.items()]
+
+
+def _group(comm: MPI.Intracomm, ranks: tuple[int, ...]) -> Any:
+    """A communicator of these ranks, None on others; rank 0 is its first."""
+    return comm.Create_group(comm.Get_group().Incl(ranks)) if comm.Get_rank() in ranks else None

@@ -1,0 +1,89 @@
+"""Torch tensors as MPI buffers, by a strict table of dtypes.
+
+mpi4py accepts a bfloat16 tensor through DLPack and silently sums its *bytes*; a transposed matrix is sent in memory
+order. Both are refused here: only contiguous CPU tensors of a dtype that MPI can add are handed over. Two kinds of
+tensor are helped: 16-bit floats may be *moved* (``moved=True``, never reduced), and tensors on a GPU go through pinned
+host memory (``to_host``, ``from_host``).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from strategies.plan.partition import Span
+
+SIXTEEN_BITS = (torch.float16, torch.bfloat16)
+
+
+@cache
+def _datatypes() -> dict[torch.dtype, Any]:
+    from mpi4py import MPI
+
+    return {
+        torch.float32: MPI.FLOAT,
+        torch.float64: MPI.DOUBLE,
+        torch.int32: MPI.INT32_T,
+        torch.int64: MPI.INT64_T,
+        torch.uint8: MPI.UINT8_T,
+    }
+
+
+def as_mpi(tensor: Tensor, moved: bool = False, aware: bool = False) -> list[Any]:
+    """The tensor's own memory as an MPI buffer specification, without a copy.
+
+    Raises TypeError for a dtype that MPI cannot add (bfloat16, float16, bool, ...) unless a 16-bit float is only
+    ``moved``, and ValueError for a tensor that is not contiguous, or on a GPU and MPI is not ``aware`` of it.
+    """
+    from mpi4py import MPI
+
+    datatype = _datatypes().get(tensor.dtype)
+    if datatype is None and moved and tensor.dtype in SIXTEEN_BITS:
+        datatype = MPI.UINT16_T
+    if datatype is None:
+        known = ", ".join(str(dtype) for dtype in _datatypes())
+        raise TypeError(f"MPI cannot reduce {tensor.dtype}; cast to one of {known} first")
+    if tensor.device.type != "cpu" and not aware:
+        raise ValueError(f"MPI needs a tensor on the CPU, found {tensor.device}; stage it in host memory first")
+    if not tensor.is_contiguous():
+        raise ValueError(f"MPI needs a contiguous tensor, found strides {tensor.stride()} for {tuple(tensor.shape)}")
+    view = MPI.buffer.fromaddress(tensor.data_ptr(), tensor.numel() * tensor.element_size())
+    return [view, datatype]
+
+
+def parts_as_mpi(tensor: Tensor, spans: list[Span], moved: bool = False, aware: bool = False) -> list[Any]:
+    """A flat tensor as consecutive parts of different sizes, one for each rank."""
+    view, datatype = as_mpi(tensor, moved, aware)
+    return [view, [end - begin for begin, end in spans], [begin for begin, _ in spans], datatype]
+
+
+def nbytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def to_host(tensor: Tensor, aware: bool) -> Tensor:
+    """What MPI reads: the tensor itself where it can, else a copy in pinned memory; complete when this returns."""
+    if tensor.device.type == "cpu":
+        return tensor
+    if aware:
+        torch.cuda.current_stream(tensor.device).synchronize()
+        return tensor
+    return host_like(tensor, aware).copy_(tensor)
+
+
+def host_like(tensor: Tensor, aware: bool) -> Tensor:
+    """Room that MPI writes to: the tensor itself where it can, else pinned memory of its shape."""
+    if tensor.device.type == "cpu":
+        return tensor
+    if aware:
+        torch.cuda.current_stream(tensor.device).synchronize()
+        return tensor
+    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+
+
+def from_host(host: Tensor, tensor: Tensor) -> Tensor:
+    """Put what arrived in ``host`` where it belongs; nothing to do where it is ``tensor`` itself."""
+    return tensor if host is tensor else tensor.copy_(host, non_blocking=True)

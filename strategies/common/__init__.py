@@ -1,0 +1,1 @@
+"""Errors and the registry. Imports nothing but the standard library."""

@@ -1,0 +1,60 @@
+"""Cutting a number of things into consecutive parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from strategies.common.plan_error import PlanError
+
+Span = tuple[int, int]
+
+
+def even(total: int, parts: int) -> list[Span]:
+    """``parts`` half-open spans of ``total`` things, sizes as equal as possible, the larger ones first."""
+    small, larger = divmod(total, parts)
+    return spans([small + (part < larger) for part in range(parts)])
+
+
+def lighter_ends(total: int, parts: int) -> list[Span]:
+    """As ``even``, but what does not divide goes to the middle parts: the ends of a model have its tables and its loss too."""
+    small, larger = divmod(total, parts)
+    by_middle = sorted(range(parts), key=lambda part: abs(part - (parts - 1) / 2))
+    return spans([small + (part in by_middle[:larger]) for part in range(parts)])
+
+
+def spans(sizes: Sequence[int]) -> list[Span]:
+    """Half-open spans of these sizes, one after the other."""
+    ends, at = [], 0
+    for size in sizes:
+        ends.append((at, at + size))
+        at += size
+    return ends
+
+
+def weighted(total: int, weights: Sequence[float]) -> list[Span]:
+    """``total`` things shared in proportion to ``weights`` by largest remainder; every part gets at least one.
+
+    Raises PlanError where there are fewer things than parts or a weight is not positive.
+    """
+    if any(weight <= 0 for weight in weights):
+        raise PlanError(f"shares {list(weights)} must all be positive")
+    if total < len(weights):
+        raise PlanError(f"{total} things cannot be shared by {len(weights)} parts; every part needs at least one")
+    scale = total / sum(weights)
+    sizes = [max(1, int(weight * scale)) for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda i: sizes[i] - weights[i] * scale)
+    while sum(sizes) < total:
+        sizes[by_remainder.pop(0)] += 1
+    while sum(sizes) > total:
+        sizes[sizes.index(max(sizes))] -= 1
+    return spans(sizes)
+
+
+def divisors(number: int) -> list[int]:
+    return [n for n in range(1, number + 1) if number % n == 0]
+
+
+def either(values: Sequence[object]) -> str:
+    """``1, 2, 3 or 6``: values for a message that says what would work."""
+    words = [str(value) for value in values]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

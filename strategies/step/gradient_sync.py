@@ -1,0 +1,267 @@
+"""Gradients of the ranks that hold the same weights are added up, bucket by bucket, while backward still computes.
+
+Buckets of the replicas go out as they get ready, from the last layer to the first; those of other sets of ranks
+(``buckets.py``) follow in an order that all ranks agree on, so that no two ranks wait for each other.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from strategies.base import Batch
+from strategies.comm.group import Group
+from strategies.comm.mesh import Mesh
+from strategies.comm.progress_thread import CommThread, Progress
+from strategies.models.transformer import Transformer
+from strategies.plan.gradient_buckets import AXIS, Ranks, plan_buckets
+from strategies.plan.partition import Span, even, spans
+from strategies.plan.placement import Placement
+from strategies.plan.shapes import StepShape
+from strategies.step.embedding_gradient import TokenRows, holders, sends_rows
+
+
+@dataclass
+class Bucket:
+    """Gradients of some parameters in one flat buffer, of which each ``.grad`` is a view once backward has computed it.
+
+    The first gradient of a step is copied in, and further micro-batches add to it: cheaper than to add to zeros.
+    ``parts`` are the ranks' shares of the buffer; under ZeRO ``weights`` is the flat buffer that the parameters are views
+    of, and ``shards`` what this rank's optimizer updates of it.
+    """
+
+    members: list[nn.Parameter]
+    group: Group
+    flat: Tensor
+    parts: list[Span]
+    missing: int = 0
+    weights: Tensor | None = None
+    shards: list[tuple[nn.Parameter, bool]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, members: list[nn.Parameter], group: Group, zero: bool) -> Bucket:
+        flat = torch.zeros(sum(p.numel() for p in members), dtype=members[0].dtype, device=members[0].device)
+        bucket = cls(members, group, flat, even(flat.numel(), group.size))
+        if zero:
+            bucket._share_weights()
+        return bucket
+
+    def places(self) -> Iterator[tuple[nn.Parameter, Span]]:
+        yield from zip(self.members, spans([p.numel() for p in self.members]), strict=True)
+
+    def _share_weights(self) -> None:
+        """Weights become views of one buffer; runs of matrices and of vectors in this rank's part become shards."""
+        begin, end = self.parts[self.group.rank]
+        self.weights = torch.cat([p.detach().reshape(-1) for p in self.members])
+        runs: list[tuple[int, int, bool]] = []
+        for parameter, (first, last) in self.places():
+            parameter.data = self.weights[first:last].view_as(parameter)
+            start, stop, matrix = max(first, begin), min(last, end), parameter.ndim > 1
+            if start >= stop:
+                continue
+            if runs and runs[-1][1:] == (start, matrix):
+                start = runs.pop()[0]
+            runs.append((start, stop, matrix))
+        for start, stop, matrix in runs:
+            shard = nn.Parameter(self.weights[start:stop])
+            shard.grad = self.flat[start:stop]
+            self.shards.append((shard, matrix))
+
+    def reduce(self, group: Group, wire: torch.dtype | None) -> None:
+        """Add up the gradients over the group: all of them, or under ZeRO this rank's share."""
+        if wire is not None:
+            self._sum_in_16_bits(group, wire)
+        elif self.weights is not None:
+            group.reduce_scatter_(self.flat, self.parts, "backward")
+        else:
+            group.all_reduce_(self.flat, "backward")
+
+    def _sum_in_16_bits(self, group: Group, wire: torch.dtype) -> None:
+        """Each rank adds up its share, sent in 16 bits, in full precision; the sums come back in 16 bits."""
+        begin, end = self.parts[group.rank]
+        sent = self.flat.to(wire)
+        arrived = group.all_to_all([sent[b:e] for b, e in self.parts], [(end - begin,)] * group.size, "backward")
+        summed = torch.stack(arrived).to(self.flat.dtype).sum(0)
+        if self.weights is not None:
+            self.flat[begin:end] = summed
+            return
+        sent[begin:end] = summed.to(wire)
+        group.all_gather_(sent, self.parts, "backward")
+        self.flat.copy_(sent)
+
+    def gathered(self, shards: Sequence[Tensor]) -> Tensor:
+        """The flat tensor of which every rank has the values of its ``shards``. Collective."""
+        whole = torch.zeros_like(self.flat)
+        if shards:
+            whole[slice(*self.parts[self.group.rank])] = torch.cat([shard.reshape(-1) for shard in shards])
+        self.group.all_gather_(whole, self.parts)
+        return whole
+
+    def cut(self, members: Sequence[Tensor]) -> list[Tensor]:
+        """What belongs to each of ``shards`` of the values of the ``members``, in memory of its own."""
+        begin, end = self.parts[self.group.rank]
+        own = torch.cat([member.reshape(-1) for member in members])[begin:end]
+        return [part.clone() for part in own.split([shard.numel() for shard, _ in self.shards])]
+
+
+class GradientSync:
+    """Makes the gradients of a step whole; under ZeRO also the weights after the optimizer.
+
+    ``progress=thread`` sends a bucket as soon as its last gradient is final, while backward goes on; ``inline`` sends
+    all of them after backward. Raises RuntimeError when a parameter got no gradient: other ranks would wait for ever.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        buckets: Sequence[Bucket],
+        late: Sequence[Bucket],
+        wire: torch.dtype | None,
+        progress: Progress,
+        rows: TokenRows | None = None,
+    ) -> None:
+        self.module, self.main, self.late = module, list(buckets), list(late)
+        self.wire, self.rows = wire, rows
+        self.buckets = [*self.main, *self.late]
+        held = {id(p) for bucket in self.buckets for p in bucket.members}
+        if rows is not None:
+            held.add(id(rows.table))
+        self.alone = [p for p in module.parameters() if id(p) not in held]
+        self.thread = CommThread() if progress == "thread" and self.buckets else None
+        self.groups: dict[Ranks, Group] = {}
+        for bucket in self.buckets:
+            ranks = bucket.group.members
+            if ranks not in self.groups:
+                self.groups[ranks] = bucket.group.for_thread() if self.thread else bucket.group
+        self.sent, self.futures = 0, list[Future[None]]()
+        for bucket in self.buckets:
+            for parameter, (begin, end) in bucket.places():
+                view = bucket.flat[begin:end].view_as(parameter)
+                parameter.register_post_accumulate_grad_hook(self._ready(bucket, view))
+
+    @classmethod
+    def of(
+        cls,
+        module: Transformer,
+        mesh: Mesh,
+        shape: StepShape,
+        placement: Sequence[Placement],
+        options: Mapping[str, Any],
+    ) -> GradientSync:
+        """The sync of ``module`` as planned. Collective: all ranks make their groups in one order."""
+        spec, at = module.spec, module.at
+        planned = plan_buckets(spec, shape, at, placement, options)
+        own, groups = dict(module.named_parameters()), dict[Ranks, Group]()
+        wanted = {bucket.ranks for buckets in planned for bucket in buckets}
+        looking_up: Ranks = ()
+        if at.first and sends_rows(spec, shape, placement, options):
+            looking_up = tuple(other.rank for other in holders(placement))
+            wanted.add(looking_up)
+        for ranks in sorted(wanted):
+            groups[ranks] = mesh.among(ranks, AXIS)
+        zero, wire = bool(options["zero"]), getattr(torch, options["wire"]) if options["wire"] else None
+        main, late = ([Bucket.of([own[n] for n in b.names], groups[b.ranks], zero) for b in buckets] for buckets in planned)
+        rows = None
+        if looking_up and module.embed is not None:
+            rows = module.embed.rows = TokenRows(module.embed.tokens.weight, groups[looking_up], placement, wire)
+        return cls(module, main, late, wire, mesh.progress, rows)
+
+    def begin(self, micros: int) -> None:
+        """Before the first forward of a step whose ``micros`` backwards each add to every gradient."""
+        self.sent, self.futures = 0, []
+        for bucket in self.buckets:
+            bucket.missing = len(bucket.members) * micros
+            for parameter in bucket.members:
+                parameter.grad = None
+        for parameter in self.alone:
+            parameter.grad = None
+        if self.rows is not None:
+            self.rows.begin()
+
+    def finish(self, batch: Batch) -> None:
+        """After the last backward of the global ``batch``: returns when all gradients are whole."""
+        late = sum(bucket.missing for bucket in self.buckets)
+        if late:
+            raise RuntimeError(f"{late} gradients are missing in this step; their sum over the ranks would never end")
+        if self.thread is None:
+            for bucket in self.buckets:
+                bucket.reduce(bucket.group, self.wire)
+        else:
+            for bucket in self.late:
+                self._send(bucket)
+        if self.rows is not None:
+            self.rows.finish(batch)
+        if self.thread is None:
+            return
+        t0 = time.monotonic_ns()
+        for future in self.futures:
+            future.result()
+        if self.buckets:
+            self.buckets[0].group.ledger.add(AXIS, "drain", 0, 0.0, t0, (), kind="wait")
+
+    def updated(self) -> None:
+        """After the optimizer: under ZeRO every rank gets the weights that the others have updated."""
+        for bucket in self.buckets:
+            if bucket.weights is not None:
+                bucket.group.all_gather_(bucket.weights, bucket.parts, "optimizer")
+
+    def trainable(self) -> list[tuple[nn.Parameter, bool]]:
+        """What this rank's optimizer updates, and whether it is (of) a matrix."""
+        sharded = {id(p) for bucket in self.buckets if bucket.weights is not None for p in bucket.members}
+        whole = [(p, p.ndim > 1) for p in self.module.parameters() if id(p) not in sharded]
+        return whole + [shard for bucket in self.buckets for shard in bucket.shards]
+
+    def gradients(self) -> dict[nn.Parameter, Tensor]:
+        """The gradients of what is ``trainable``."""
+        return {p: p.grad for p, _ in self.trainable() if p.grad is not None}
+
+    def whole(self, values: Mapping[nn.Parameter, Tensor]) -> dict[str, Tensor]:
+        """Tensors of the shapes of ``trainable`` to those of the local parameters, by name. Collective under ZeRO."""
+        found = {name: values[p] for name, p in self.module.named_parameters() if p in values}
+        names = {id(p): name for name, p in self.module.named_parameters()}
+        for bucket in self.buckets:
+            if bucket.weights is not None:
+                whole = bucket.gathered([values[shard] for shard, _ in bucket.shards])
+                found.update({names[id(p)]: whole[b:e].view_as(p) for p, (b, e) in bucket.places()})
+        return found
+
+    def sharded(self, values: Mapping[str, Tensor]) -> dict[nn.Parameter, Tensor]:
+        """The inverse of ``whole``: tensors of the shapes of the local parameters, by name, to those of ``trainable``."""
+        shared = [bucket for bucket in self.buckets if bucket.weights is not None]
+        names = {id(p): name for name, p in self.module.named_parameters()}
+        elsewhere = {id(p) for bucket in shared for p in bucket.members}
+        found = {p: values[name] for name, p in self.module.named_parameters() if id(p) not in elsewhere}
+        for bucket in shared:
+            parts = bucket.cut([values[names[id(p)]] for p in bucket.members])
+            found.update(zip((shard for shard, _ in bucket.shards), parts, strict=True))
+        return found
+
+    def close(self) -> None:
+        if self.thread is not None:
+            self.thread.close()
+
+    def _send(self, bucket: Bucket) -> None:
+        assert self.thread is not None
+        group = self.groups[bucket.group.members]
+        self.futures.append(self.thread.submit(functools.partial(bucket.reduce, group, self.wire)))
+
+    def _ready(self, bucket: Bucket, view: Tensor) -> Callable[[nn.Parameter], None]:
+        def hook(parameter: nn.Parameter) -> None:
+            if parameter.grad is not view and parameter.grad is not None:
+                view.copy_(parameter.grad)
+                parameter.grad = view
+            bucket.missing -= 1
+            if self.thread is None:
+                return
+            while self.sent < len(self.main) and not self.main[self.sent].missing:
+                self._send(self.main[self.sent])
+                self.sent += 1
+
+        return hook

@@ -1,0 +1,295 @@
+"""A training as files: saved under one strategy, resumed under any other, on any number of ranks.
+
+    model.safetensors      every weight, whole, under its canonical name, in the dtype of the training
+    optimizer.safetensors  what the optimizer keeps for every element: ``exp_avg/NAME``, ``exp_avg_sq/NAME`` of AdamW
+    training.json          steps done, optimizer, dtype, model, and the SHA-256 of the two files
+
+What a rank holds depends on the strategy, what the files hold does not. ``save`` gathers one tensor after the other on
+rank 0, which writes it before the next one comes; ``resume`` lets every rank read its own slices, so the folder must be
+on every host. Pre-trained weights of others are read by ``models/checkpoint.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import os
+import struct
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from strategies.base import Strategy
+from strategies.common.plan_error import PlanError
+from strategies.plan.model_spec import ModelSpec, parameters
+from strategies.plan.shapes import ELEMENT_BYTES
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+SCHEMA = "edgejoule.checkpoint/1"
+MODEL, OPTIMIZER, TRAINING = "model.safetensors", "optimizer.safetensors", "training.json"
+STATES: Mapping[str, tuple[str, ...]] = {"sgd": (), "adamw": ("exp_avg", "exp_avg_sq")}
+STORED = {"float32": "F32", "float64": "F64"}
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint is of, as its training.json says: ``steps`` optimizer steps of ``model`` (a ModelSpec's values).
+
+    ``digest`` is the SHA-256 of training.json, which names those of the weights and states: no two states share one.
+    """
+
+    folder: Path
+    steps: int
+    optimizer: str
+    dtype: str
+    model: Mapping[str, Any]
+    digest: str
+
+    @classmethod
+    def read(cls, folder: Path) -> Checkpoint:
+        """The checkpoint in ``folder``; its tensors are looked for, but not read.
+
+        Raises PlanError where the folder, a file or a tensor is missing, or a file is cut off.
+        """
+        file = folder / TRAINING
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise PlanError(
+                f"{folder} is no checkpoint ({TRAINING}: {error.strerror}); give a folder that train.save wrote"
+            ) from None
+        try:
+            found = json.loads(content)
+        except ValueError as error:
+            raise PlanError(f"{file} is not whole ({error}); save the checkpoint again") from None
+        schema = found.get("schema") if isinstance(found, dict) else None
+        if schema != SCHEMA:
+            raise PlanError(f"{file} has schema {schema!r}, this version reads {SCHEMA!r}; use the version that wrote it")
+        values = {key: found[key] for key in ("steps", "optimizer", "dtype", "model")}
+        checkpoint = cls(folder, **values, digest=hashlib.sha256(content).hexdigest())
+        for name, shapes in _contents(ModelSpec.from_dict(checkpoint.model), checkpoint.optimizer).items():
+            with _opened(folder / name) as opened:
+                missing = sorted(set(shapes) - set(opened.keys()))
+            if missing:
+                raise PlanError(f"checkpoint {folder} is incomplete: {name} has no {missing[0]}; save it again")
+        return checkpoint
+
+    def check(self, spec: ModelSpec, dtype: str, optimizer: str) -> None:
+        """Raise PlanError unless a training of ``spec`` in ``dtype`` with ``optimizer`` can go on from here."""
+        wanted = spec.to_dict()
+        for key in {**wanted, **self.model}:
+            here, there = wanted.get(key, "missing"), self.model.get(key, "missing")
+            if here != there:
+                raise PlanError(
+                    f"checkpoint {self.folder} is of another model: {key} is {there} there and {here} here; choose the model "
+                    "and task that it was saved with"
+                )
+        for key, there, here in (("dtype", self.dtype, dtype), ("optimizer", self.optimizer, optimizer)):
+            if here != there:
+                raise PlanError(
+                    f"checkpoint {self.folder} was saved with train.{key}={there}, found {here}; use train.{key}={there}"
+                )
+
+
+def check_target(folder: Path) -> None:
+    """Raise PlanError unless a checkpoint can be written as ``folder``: beside it files can be made, and it is new, empty,
+    or nothing but a checkpoint, which will be replaced."""
+    parent = folder.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        why = "cannot be written to" if parent.is_dir() else "is no folder"
+        raise PlanError(f"no checkpoint can be saved as {folder}: {parent} {why}; make it, or give another train.save")
+    if not folder.exists():
+        return
+    inside = {path.name for path in folder.iterdir()} if folder.is_dir() else {"a file"}
+    foreign = sorted(inside - {MODEL, OPTIMIZER, TRAINING})
+    if foreign:
+        raise PlanError(f"{folder} exists and is not only a checkpoint (found {foreign[0]}); give another train.save")
+
+
+def save(strategy: Strategy, optimizer: torch.optim.Optimizer, steps: int, folder: Path, comm: MPI.Intracomm) -> None:
+    """Write ``folder`` after ``steps`` optimizer steps: whole or not at all, in the place of an older checkpoint.
+
+    Collective over ``comm``, the ranks of the strategy; rank 0 writes. Raises PlanError, on every rank, where it cannot.
+    """
+    kind, error = _kind(optimizer), None
+    if comm.Get_rank() == 0:
+        try:
+            check_target(folder)
+        except PlanError as problem:
+            error = str(problem)
+    _agree(error, comm)
+    tensors = {MODEL: strategy.export("weights"), OPTIMIZER: _states(strategy, states_of(strategy, optimizer))}
+    if comm.Get_rank() == 0:
+        try:
+            _write(folder, tensors, strategy.spec, strategy.shape.dtype, kind, steps)
+        except OSError as problem:
+            error = f"checkpoint {folder} cannot be written ({problem.strerror or problem}); give another train.save"
+    deque(itertools.chain(*tensors.values()), maxlen=0)  # other ranks send, also to a rank 0 that could not write
+    _agree(error, comm)
+
+
+def resume(strategy: Strategy, optimizer: torch.optim.Optimizer, folder: Path) -> int:
+    """Put the weights and the optimizer's states of ``folder`` into this rank's shard; the number of steps done.
+
+    The strategy is built and the optimizer is over its ``trainable``. Raises PlanError for a folder that is no whole
+    checkpoint, or one of another model, dtype or optimizer.
+    """
+    checkpoint = Checkpoint.read(folder)
+    checkpoint.check(strategy.spec, strategy.shape.dtype, _kind(optimizer))
+    own = dict(strategy.module.named_parameters())
+    with torch.no_grad(), _opened(folder / MODEL) as opened:
+        for name, value in _Slices(strategy, opened).items():
+            own[name].copy_(value)  # in place: weights may be views of a flat buffer
+    with _opened(folder / OPTIMIZER) as opened:
+        states = {state: _Slices(strategy, opened, f"{state}/") for state in STATES[checkpoint.optimizer]}
+        load_states(strategy, optimizer, states, checkpoint.steps)
+    return checkpoint.steps
+
+
+def load_states(
+    strategy: Strategy, optimizer: torch.optim.Optimizer, states: Mapping[str, Mapping[str, Tensor]], steps: int
+) -> None:
+    """Put what an optimizer keeps after ``steps`` steps into it: for each of its STATES the tensors of this rank's
+    parameters, by name."""
+    found: dict[nn.Parameter, dict[str, Tensor]] = {}
+    for state, values in states.items():
+        for parameter, value in strategy.sharded(values).items():
+            found.setdefault(parameter, {"step": torch.tensor(float(steps))})[state] = value
+    order = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    numbered = {number: found[parameter] for number, parameter in enumerate(order) if parameter in found}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": numbered})
+
+
+def states_of(strategy: Strategy, optimizer: torch.optim.Optimizer) -> dict[str, dict[nn.Parameter, Tensor]]:
+    """What the optimizer keeps of everything ``trainable`` here, by state; before its first step what it would begin with:
+    zero. Raises PlanError for an optimizer that keeps more than a checkpoint holds."""
+    kept = optimizer.state
+    return {
+        state: {p: kept[p][state] if kept.get(p) else torch.zeros_like(p) for p, _ in strategy.trainable()}
+        for state in STATES[_kind(optimizer)]
+    }
+
+
+class _Slices(Mapping[str, Tensor]):
+    """This rank's slices of the tensors PREFIX + NAME of an open file, by name; each is read when it is asked for."""
+
+    def __init__(self, strategy: Strategy, opened: Any, prefix: str = "") -> None:
+        at, spec = strategy.at, strategy.spec
+        self._opened, self._prefix = opened, prefix
+        self._held = {p.name: (p, at.shard(p, spec)) for p in parameters(spec) if at.holds(p, spec)}
+
+    def __getitem__(self, name: str) -> Tensor:
+        parameter, span = self._held[name]
+        index = [slice(None)] * len(parameter.shape)
+        if span is not None and parameter.split is not None:
+            index[parameter.split] = slice(*span)
+        found: Tensor = self._opened.get_slice(self._prefix + name)[tuple(index)]
+        return found.clone(memory_format=torch.contiguous_format)  # not a view that would keep the whole in memory
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
+def _kind(optimizer: torch.optim.Optimizer) -> str:
+    """``adamw`` or ``sgd``; PlanError for one that keeps more than a checkpoint holds."""
+    kind = type(optimizer).__name__.lower()
+    more = [key for group in optimizer.param_groups for key in ("momentum", "amsgrad") if group.get(key)]
+    if kind not in STATES or more:
+        found = kind + "".join(f" with {key}" for key in more[:1])
+        raise PlanError(f"checkpoints hold the states of plain {' and '.join(STATES)}, found {found}; use one of these")
+    return kind
+
+
+def _agree(error: str | None, comm: MPI.Intracomm) -> None:
+    """Raise rank 0's error on every rank."""
+    error = comm.bcast(error)
+    if error is not None:
+        raise PlanError(error)
+
+
+def _contents(spec: ModelSpec, optimizer: str) -> dict[str, Shapes]:
+    """Names and shapes of the tensors of each file, in the order in which they are written."""
+    weights = {parameter.name: parameter.shape for parameter in parameters(spec)}
+    states = {f"{state}/{name}": shape for state in STATES[optimizer] for name, shape in weights.items()}
+    return {MODEL: weights, OPTIMIZER: states}
+
+
+def _states(strategy: Strategy, states: Mapping[str, Mapping[nn.Parameter, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    """The optimizer's states, whole, on rank 0."""
+    for state, own in states.items():
+        for name, whole in strategy.export(own):
+            yield f"{state}/{name}", whole
+
+
+def _write(
+    folder: Path, tensors: Mapping[str, Iterator[tuple[str, Tensor]]], spec: ModelSpec, dtype: str, optimizer: str, steps: int
+) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as beside:
+        whole = Path(beside) / "new"
+        whole.mkdir()
+        shapes = _contents(spec, optimizer)
+        training = {
+            "schema": SCHEMA,
+            "steps": steps,
+            "optimizer": optimizer,
+            "dtype": dtype,
+            "model": spec.to_dict(),
+            "sha256": {name: _write_tensors(whole / name, tensors[name], shapes[name], dtype) for name in shapes},
+        }
+        (whole / TRAINING).write_text(json.dumps(training, indent=1) + "\n")
+        if folder.exists():
+            folder.rename(Path(beside) / "old")
+        whole.rename(folder)
+
+
+def _write_tensors(file: Path, tensors: Iterator[tuple[str, Tensor]], shapes: Shapes, dtype: str) -> str:
+    """Write a safetensors file tensor by tensor, so that all of them need not fit into memory; its SHA-256.
+
+    The format (github.com/huggingface/safetensors): the length of the header as 8 bytes, the header as JSON, the data.
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, shape in shapes.items():
+        begin, end = end, end + math.prod(shape) * ELEMENT_BYTES[dtype]
+        header[name] = {"dtype": STORED[dtype], "shape": list(shape), "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the data begins at a multiple of 8
+    digest = hashlib.sha256()
+    with file.open("wb") as out:
+        for block in itertools.chain([struct.pack("<Q", len(text)) + text], _blocks(tensors, shapes, dtype)):
+            digest.update(block)
+            out.write(block)
+        out.flush()
+        os.fsync(out.fileno())
+    return digest.hexdigest()
+
+
+def _blocks(tensors: Iterator[tuple[str, Tensor]], shapes: Shapes, dtype: str) -> Iterator[Any]:
+    for (name, tensor), (expected, shape) in zip(tensors, shapes.items(), strict=True):
+        if (name, tuple(tensor.shape), tensor.dtype) != (expected, shape, getattr(torch, dtype)):
+            raise RuntimeError(
+                f"{name} {tuple(tensor.shape)} {tensor.dtype} was exported where {expected} {shape} {dtype} belongs"
+            )
+        yield tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
+
+
+def _opened(file: Path) -> Any:
+    try:
+        return safe_open(file, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise PlanError(f"checkpoint file {file} cannot be read ({error}); save it again") from None
