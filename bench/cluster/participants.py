@@ -3,24 +3,22 @@
     cluster.hosts=[pi-1,pi-3]     who takes part
     cluster.order=[pi-3,pi-1]     who is next to whom: ranks fill the hosts in this order
 
-Pure but for reading the inventory and looking for programs.
+Pure but for reading the inventory.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.cluster import host_fields
+from bench.cluster import host_fields, slurm_allocation
 from bench.cluster.inventory import Host, Inventory, read_inventory
 from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
-from bench.launch import slurm
-from bench.launch.mpirun import BINDINGS, Launcher, find_mpirun, launcher_for
 
 LAUNCHERS = ("mpirun", "srun")
+BINDINGS = ("none", "core", "socket")
 ALLOCATIONS = ("slurm",)
 REVERSE = "reverse"
 
@@ -56,7 +54,7 @@ def inventory_of(cluster: Mapping[str, Any], hostfile: Path | None, environ: Map
             raise UserError(
                 f"hostfile {hostfile} has emulated boards, and an allocation has real ones; leave cluster.hostfile out"
             )
-        return Inventory(slurm.hosts_of(environ, cluster["board"], described.hosts if described else ()))
+        return Inventory(slurm_allocation.hosts_of(environ, cluster["board"], described.hosts if described else ()))
     if hostfile is None:
         raise UserError(f"cluster {cluster['name']} has no hostfile; give cluster.hostfile=PATH")
     return read_inventory(hostfile, cluster["board"])
@@ -111,29 +109,3 @@ def meaning(block: Mapping[str, Any]) -> dict[str, Any]:
     places = {label: f"node {number}" for number, label in enumerate(block["inventory"])}
     hosts = [{**host, "name": None, "address": places[Host(**host).label]} for host in block["hosts"]]
     return {**block, "hosts": hosts, "inventory": len(places)}
-
-
-def find_launcher(cluster: Mapping[str, Any]) -> str:
-    """The path of the program that starts the ranks. Raises UserError where it is missing."""
-    if cluster.get("launcher") == "srun":
-        return slurm.find_srun()
-    return find_mpirun(cluster["mpirun"])
-
-
-def launcher_of(cluster: Mapping[str, Any]) -> Launcher:
-    """The launcher of a cluster on this machine. Nothing is started but ``mpirun --version``."""
-    program = find_launcher(cluster)
-    return slurm.Srun(program) if cluster.get("launcher") == "srun" else launcher_for(program)
-
-
-def forwarded(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Names of variables that go to all ranks without their values being written: those of ``cluster.forward``, and the
-    passwords of meters (``password_env``) that are set here. Raises UserError for one that was asked for and is not set."""
-    asked = list(config["cluster"].get("forward") or ())
-    for name in asked:
-        if name not in environ:
-            raise UserError(f"cluster.forward names {name}, which is not set here; export {name}, or leave it out")
-    meters = (config.get("energy") or {}).get("meters", {})
-    named = [str(meter["password_env"]) for meter in meters.values() if meter.get("password_env")]
-    # A password may also be set on the one host that reads the meter: not having it here is no error.
-    return sorted({*asked, *(name for name in named if name in environ)})

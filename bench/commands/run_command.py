@@ -19,9 +19,9 @@ from omegaconf.errors import OmegaConfBaseException
 from bench import campaign
 from bench.campaign.campaign_settings import settings_of
 from bench.campaign.sweep_matrix import matrix
-from bench.cluster.participants import find_launcher, forwarded
 from bench.common import paths
 from bench.common.user_error import UserError
+from bench.launch.launchers import find_launcher, forwarded
 from bench.point import resolved_point
 from bench.point.hydra_compose import BAD_INPUT, RESULTS, one_line, register_energy, register_strategies, to_plain
 from strategies.common.plan_error import PlanError

@@ -10,12 +10,12 @@ from bench.common import terminal_table
 from bench.common.paths import PROJECT
 from bench.common.terminal_table import si
 from bench.common.user_error import UserError
+from bench.common.weight_files import checkpoint_dir
 from bench.doctor import doctor_verb
 from bench.doctor.cluster_findings import findings
 from bench.doctor.energy_ranks import label_of
 from bench.doctor.mpirun_jobs import over_mpirun
 from bench.doctor.ssh_probe import reach
-from bench.fetch import checkpoint_dir
 from bench.point import resolved_point
 
 HELP = """usage: python -m bench.doctor cluster [cluster=NAME] [cluster.KEY=VALUE ...] [doctor.megabytes=4]

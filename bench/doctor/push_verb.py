@@ -13,10 +13,10 @@ from pathlib import Path
 from bench.cluster.inventory import Host
 from bench.common.paths import PROJECT
 from bench.common.user_error import UserError
+from bench.common.weight_files import checkpoint_dir, weights_root
 from bench.doctor import doctor_verb
 from bench.doctor.mpirun_jobs import is_here
 from bench.doctor.ssh_probe import SSH, remote
-from bench.fetch import checkpoint_dir, weights_root
 from bench.point import resolved_point
 
 HELP = """usage: python -m bench.doctor push cluster=NAME [model=NAME] [doctor.dry_run=true]

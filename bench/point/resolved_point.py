@@ -15,10 +15,10 @@ from bench.cluster.inventory import Host, check_slots
 from bench.common.paths import CONF, PROJECT
 from bench.common.sourced_yaml import near as near
 from bench.common.user_error import UserError
+from bench.common.weight_files import WEIGHTS_FILE, check_sha256, checkpoint_dir
 from bench.emulation.emulated_boards import resolve_cluster
 from bench.energy.sampling.energy_settings import energy_settings
 from bench.faults.fault_settings import fault_settings
-from bench.fetch import WEIGHTS_FILE, check_sha256, checkpoint_dir
 from bench.power_modes.mode_choice import by_board
 from bench.power_modes.mode_choice import resolve as power_mode
 from bench.prediction import planned_shares as planner

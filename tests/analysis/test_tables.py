@@ -12,7 +12,7 @@ import pytest
 from analysis import tables
 from analysis.plotting.figure_style import Drawn
 from analysis.study.study import Study, study_of
-from analysis.tables import artefact_tables, headline_table, headline_tables, shown, study_tables, write_tables
+from analysis.tables import artefact_tables, headline, headline_tables, shown, study_tables, write_tables
 from analysis.tables.artefact_table import duration, execution_s
 from analysis.tables.citation import bibtex
 from analysis.tables.device_table import devices, software
@@ -71,7 +71,7 @@ def test_the_headline_has_medians_and_intervals_by_rank() -> None:
     made = study(
         with_joules([6, 1, 5, 2, 4, 3]) + with_joules(list(range(1, 10)), "tensor") + with_joules([2, 9, 4], "pipeline")
     )
-    found = headline_table(made).set_index("configuration")
+    found = headline(made).set_index("configuration")
     columns = ["n", "per_sample_J", "per_sample_J_low", "per_sample_J_high", "per_sample_J_smallest", "per_sample_J_largest"]
     assert found.loc["data n=2", columns].tolist() == [6, 3.5, 1, 6, 1, 6]
     assert found.loc["tensor n=2", columns].tolist() == [9, 5, 2, 8, 1, 9]

@@ -10,7 +10,7 @@ import pytest
 
 from bench.commands import run_command
 from bench.common.paths import PROJECT
-from bench.fetch import PACKAGE, WEIGHTS_FILE, checkpoint_dir
+from bench.common.weight_files import PACKAGE, WEIGHTS_FILE, checkpoint_dir
 from strategies.plan.model_spec import ModelSpec
 from tests import mpirun
 from tests.checkpoint_files import make_checkpoint

@@ -9,9 +9,9 @@ import pytest
 
 from bench.cluster.inventory import Host
 from bench.common.paths import PROJECT
+from bench.common.weight_files import PACKAGE
 from bench.doctor.__main__ import main
 from bench.doctor.push_verb import CODE, bring, elsewhere, steps
-from bench.fetch import PACKAGE
 from tests.doctor.test_cluster import inventory
 from tests.launch.test_inventory import in_path, may_name_hosts
 

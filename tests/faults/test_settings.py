@@ -11,7 +11,7 @@ from bench.cluster.inventory import Host
 from bench.common.user_error import UserError
 from bench.faults.fault_settings import plan_after
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5
-from bench.launch.slurm import Srun
+from bench.launch.srun import Srun
 from bench.training.rank_setup import hosts_of
 from strategies.common.plan_error import PlanError
 from tests.app.test_resume import resolve as resolve_tiny

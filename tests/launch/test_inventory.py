@@ -19,6 +19,7 @@ from bench.cluster import participants
 from bench.cluster.inventory import Host, read_inventory
 from bench.common import paths
 from bench.common.user_error import UserError
+from bench.launch import launchers
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5, check_emulates, find_mpirun, launcher_for, own_environment
 from bench.point import hydra_compose, resolved_point
 from bench.record.point_block import point_block
@@ -198,10 +199,10 @@ def test_passwords_of_meters_are_forwarded_by_name() -> None:
         "cluster": {"forward": ["B", "A"]},
         "energy": {"meters": {"p": {"password_env": "PLUG"}, "q": {"password_env": "ELSEWHERE"}, "r": {}}},
     }
-    assert participants.forwarded(point, {"A": "1", "B": "2", "PLUG": "hush"}) == ["A", "B", "PLUG"]
+    assert launchers.forwarded(point, {"A": "1", "B": "2", "PLUG": "hush"}) == ["A", "B", "PLUG"]
     with pytest.raises(UserError, match=r"cluster\.forward names B, which is not set here; export B, or leave it out"):
-        participants.forwarded(point, {"A": "1"})
-    assert participants.forwarded({"cluster": {}}, {}) == []
+        launchers.forwarded(point, {"A": "1"})
+    assert launchers.forwarded({"cluster": {}}, {}) == []
 
 
 def resolved(tmp_path: Path, *words: str) -> dict[str, Any]:

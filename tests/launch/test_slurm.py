@@ -12,9 +12,10 @@ import pytest
 
 from bench.cluster import participants
 from bench.cluster.inventory import Host
+from bench.cluster.slurm_allocation import counts, expand, hosts_of
 from bench.common.user_error import UserError
 from bench.launch.mpirun import Job, find_mpirun
-from bench.launch.slurm import Srun, counts, expand, hosts_of
+from bench.launch.srun import Srun
 from tests import mpirun
 from tests.launch.test_inventory import in_path
 

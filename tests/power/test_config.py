@@ -65,7 +65,7 @@ def resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[n
     """A point of two Raspberry Pi 4 composed by Hydra, with our own modes in their class."""
     hosts = tmp_path / "hosts"
     hosts.write_text("pi1 slots=1\npi2 slots=1\n")
-    monkeypatch.setattr(resolve, "load_board", lambda name, folder: BOARDS[name])
+    monkeypatch.setattr(resolved_point, "load_board", lambda name, folder: BOARDS[name])
     hydra_compose.register_strategies()
     hydra_compose.register_energy()
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bench.common.user_error import UserError
-from bench.fetch import PACKAGE, WEIGHTS_FILE, check_sha256, checkpoint_dir
+from bench.common.weight_files import PACKAGE, WEIGHTS_FILE, check_sha256, checkpoint_dir
 from bench.tasks.reviews import read_reviews, split
 from bench.tasks.task import make_task
 

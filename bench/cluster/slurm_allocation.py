@@ -1,4 +1,4 @@
-"""Inside a SLURM allocation: its hosts from the environment, and ranks started by srun. Pure but for looking for srun.
+"""The hosts of a SLURM allocation, from its environment. Pure.
 
 SLURM says what was allocated in variables; nothing is asked of its daemons, so no scontrol is needed:
 
@@ -8,20 +8,16 @@ SLURM says what was allocated in variables; nothing is asked of its daemons, so 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
 
 from bench.cluster.inventory import Host
 from bench.common.user_error import UserError
-from bench.launch.mpirun import Job, Launcher, check_emulates, check_survives, seats
 
 GROUP = re.compile(r"\[([^\[\]]*)\]")
 RANGE = re.compile(r"^(\d+)(?:-(\d+))?$")
 COUNT = re.compile(r"^(\d+)(?:\(x(\d+)\))?$")
 MOST_HOSTS = 10_000
-BINDINGS = {"none": "none", "core": "cores", "socket": "sockets"}
 
 
 def hosts_of(environ: Mapping[str, str], board: str, described: Sequence[Host] = ()) -> list[Host]:
@@ -118,59 +114,3 @@ def _whole(environ: Mapping[str, str], name: str) -> int | None:
     if not given.isdigit() or int(given) < 1:
         raise UserError(f"{name}={given} must be a whole number of at least 1")
     return int(given)
-
-
-def find_srun() -> str:
-    found = shutil.which("srun")
-    if found is None:
-        raise UserError("cluster.launcher=srun, but srun is not on PATH; start on a node of the allocation, or use mpirun")
-    return found
-
-
-class Srun(Launcher):
-    """srun in an allocation: each rank's host by name, so that ranks fill the hosts as mpirun would. MPI must know PMIx."""
-
-    name: ClassVar[str] = "SLURM srun"
-
-    def hostfile(self, hosts: Sequence[Host]) -> str:
-        return "".join(f"{host.address}\n" for host in hosts for _ in range(host.slots))
-
-    def command(self, job: Job) -> list[str]:
-        if job.agent:
-            check_emulates(self)
-        check_survives(self, job)
-        self._check(job)
-        seated = [host.address for host, ranks in seats(job, round_robin=job.oversubscribe) for _ in range(ranks)]
-        threads = {host.threads for host in job.hosts}
-        width = threads.pop() if len(threads) == 1 else None
-        return [
-            *(self.program, "--mpi=pmix", f"--ntasks={job.ranks}", "--distribution=arbitrary"),
-            *(f"--nodelist={','.join(seated)}", f"--cpu-bind={BINDINGS[job.bind]}"),
-            # Since SLURM 22.05 steps do not inherit it.
-            *([f"--cpus-per-task={width}"] if width else []),
-            *(["--overcommit"] if job.oversubscribe else []),
-            "--kill-on-bad-exit=1",
-            self._exports(job),
-            *self.worker(job, job.hosts[0].python),
-        ]
-
-    @staticmethod
-    def _check(job: Job) -> None:
-        if len({(host.python, tuple(host.env.items())) for host in job.hosts}) > 1:
-            raise UserError("hosts with different python or env need mpirun; use cluster.launcher=mpirun, or make them equal")
-        users = [host for host in job.hosts if host.user]
-        if users:
-            raise UserError(f"user={users[0].user} of {users[0].label} is for ssh, which srun does not use; leave it out")
-
-    @staticmethod
-    def _exports(job: Job) -> str:
-        """One word. ALL: what modules have set, and the values of what is forwarded, which stand on no command line."""
-        values = {**job.environment, **job.hosts[0].env}
-        if job.interface:
-            values["OMPI_MCA_btl_tcp_if_include"] = job.interface
-        for name, value in values.items():
-            if "," in value:
-                raise UserError(
-                    f"{name}={value} has a comma, which srun's --export cannot carry; export it and use cluster.forward"
-                )
-        return ",".join(["--export=ALL", *(f"{name}={value}" for name, value in values.items())])
