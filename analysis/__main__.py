@@ -16,8 +16,8 @@ from analysis.compare.study_comparison import select
 from analysis.exports import gallery, published_study
 from analysis.page.report_files import FORMATS, write_report
 from analysis.plotting.figure_style import LAYOUTS
+from analysis.rules.study_checks import refuse_mixed, study_checks
 from analysis.study.study import Study
-from analysis.study.study_checks import refuse_mixed, study_checks
 from bench.common.user_error import UserError
 
 WORDS = {"passed": "PASSED", "failed": "FAILED", "warned": "WARNED", "skipped": "SKIPPED"}

@@ -6,9 +6,6 @@ documentation and in the equality tests.
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from strategies.common.plan_error import PlanError
+from strategies.common.registry import Registry
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.placement import Placement
 from strategies.plan.shapes import MeshShape, Plan, StepShape
@@ -170,35 +168,10 @@ class Strategy(ABC):
         """End what runs beside the computation. Collective."""
 
 
-_found: dict[str, type[Strategy]] = {}
-
-
-def register(strategy: type[Strategy]) -> type[Strategy]:
-    """Class decorator: make a strategy known under its ``name``."""
-    if strategy.name in _found and _found[strategy.name].__module__ != strategy.__module__:
-        raise ValueError(f"two strategies are named {strategy.name}: {_found[strategy.name]} and {strategy}")
-    _found[strategy.name] = strategy
-    return strategy
-
-
-def registered() -> dict[str, type[Strategy]]:
-    """Every strategy of the package by name; modules of ``strategies/`` are imported to find them."""
-    import strategies
-
-    for module in pkgutil.iter_modules(strategies.__path__):
-        if not module.ispkg:
-            importlib.import_module(f"strategies.{module.name}")
-    return dict(sorted(_found.items()))
-
-
-def get(name: str) -> type[Strategy]:
-    """The strategy of this name; PlanError with the near ones otherwise."""
-    known = registered()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise PlanError(f"unknown strategy {name}; known are {', '.join(known)}{hint}")
-    return known[name]
+_STRATEGIES: Registry[type[Strategy]] = Registry("strategy", "strategies", "edgejoule.strategies", error=PlanError)
+register = _STRATEGIES.register
+registered = _STRATEGIES.all
+get = _STRATEGIES.get
 
 
 def check_options(strategy: type[Strategy], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.compare.configuration_matching import Configuration, Match, between, configurations, matches
+from analysis.rules.study_checks import basis_of, commit_of, software_of
 from analysis.statistics.rank_tests import Difference, corrected, ratio_of, two
 from analysis.study.study import Study
-from analysis.study.study_checks import basis_of, commit_of, software_of
 
 NOT_COMPARABLE = "not comparable"
 

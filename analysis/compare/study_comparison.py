@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.compare.configuration_differences import NOT_COMPARABLE, QUANTITIES, changes, compare, names_of
+from analysis.rules.study_checks import counted, refuse_mixed, some
 from analysis.statistics.rank_tests import SAME, TOO_FEW
 from analysis.study.study import Study, load_study, study_of
-from analysis.study.study_checks import counted, refuse_mixed, some
 from bench.common.user_error import UserError
 
 __all__ = ["changes", "compare", "compare_verb", "report_lines", "select", "to_markdown"]

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.imports.meter_log import Whole
-from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
+from strategies.common.registry import did_you_mean
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
@@ -36,7 +36,9 @@ def zone_of(text: str) -> tzinfo:
             return timezone(-away if sign == "-" else away)
     known = available_timezones()
     if text not in known:
-        raise UserError(f"--time-zone={text} is unknown; give UTC, +01:00, or a name such as Europe/Berlin{near(text, known)}")
+        raise UserError(
+            f"--time-zone={text} is unknown; give UTC, +01:00, or a name such as Europe/Berlin{did_you_mean(text, known)}"
+        )
     return ZoneInfo(text)
 
 

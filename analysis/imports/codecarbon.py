@@ -17,9 +17,9 @@ import numpy as np
 from analysis.imports import civil_times
 from analysis.imports.meter_log import SCALE, Asked, Log, Readings, Whole, check_order
 from analysis.imports.power_csv import rows_of
-from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
 from bench.joules.channel import Channel, Kind
+from strategies.common.registry import did_you_mean
 
 J_PER_KWH = 3.6e6
 PARTS = ("cpu", "gpu", "ram")
@@ -47,7 +47,7 @@ def read(path: Path, asked: Asked) -> Log:
     unknown = next((name for name in asked.columns if name not in {project for project, _ in runs}), None)
     if unknown is not None:
         projects = sorted({project for project, _ in runs})
-        raise UserError(f"{path} has no project {unknown}; projects are {', '.join(projects)}{near(unknown, projects)}")
+        raise UserError(f"{path} has no project {unknown}; projects are {', '.join(projects)}{did_you_mean(unknown, projects)}")
     found = [_run(path, project, own, asked) for (project, _), own in asked_for.items()]
     unused = [f"run {run} of project {project}" for project, run in runs if (project, run) not in asked_for]
     return Log(path, "codecarbon", tuple(found), tuple(unused))
@@ -61,7 +61,7 @@ def _check_columns(path: Path, header: Sequence[str]) -> None:
     for name in NEEDED:
         if name not in header:
             raise UserError(
-                f"{path} is no CSV of CodeCarbon: no column {name}; columns are {', '.join(header)}{near(name, header)}"
+                f"{path} is no CSV of CodeCarbon: no column {name}; columns are {', '.join(header)}{did_you_mean(name, header)}"
             )
 
 

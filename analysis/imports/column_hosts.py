@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from analysis.imports.meter_log import Log, Readings, check_order
-from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
+from strategies.common.registry import did_you_mean
 
 Pairs = Mapping[str, tuple[str, ...]]
 """Column to hosts, as they were asked for."""
@@ -58,7 +58,7 @@ def check_hosts(pairs: Pairs, hosts: Iterable[str]) -> None:
     for column, own in pairs.items():
         for host in own:
             if host not in known:
-                raise UserError(f"{host} is no host of the study; hosts are {', '.join(known)}{near(host, known)}")
+                raise UserError(f"{host} is no host of the study; hosts are {', '.join(known)}{did_you_mean(host, known)}")
             if own.count(host) > 1:
                 raise UserError(f"--column {column} names {host} twice; give it once")
             if host in seen and set(pairs[seen[host]]) != set(own):
@@ -107,7 +107,7 @@ def _meter(log: Log, names: Sequence[str], hosts: tuple[str, ...]) -> Meter:
     """Columns of the same hosts are parts of them, which add up."""
     for name in names:
         if name not in log.names:
-            raise UserError(f"{log.path} has no {name}; it has {', '.join(log.names)}{near(name, log.names)}")
+            raise UserError(f"{log.path} has no {name}; it has {', '.join(log.names)}{did_you_mean(name, log.names)}")
     each = [[found for found in log.readings if found.name == name] for name in names]
     if len(each) == 1:
         return Meter(names[0], hosts, tuple(each[0]))

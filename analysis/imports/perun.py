@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from analysis.imports import civil_times
 from analysis.imports.meter_log import SCALE, Asked, Log, Readings, check_order, check_values, usual_s
-from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
 from bench.joules.channel import EVERYTHING, Channel
+from strategies.common.registry import did_you_mean
 
 APPLICATION, SENSOR = 1, 6
 INSIDE = {"node": (EVERYTHING,), "socket": ("cpu", "sysio"), "cpu": (), "gpu": (), "ram": (), "sysio": ()}
@@ -86,7 +86,7 @@ def _check_nodes(path: Path, app: Any, asked: Asked) -> None:
     )
     for name in asked.columns:
         if name not in known:
-            raise UserError(f"{path} has no node {name}; nodes are {', '.join(known)}{near(name, known)}")
+            raise UserError(f"{path} has no node {name}; nodes are {', '.join(known)}{did_you_mean(name, known)}")
 
 
 def _begin(path: Path, name: str, execution: Any, asked: Asked) -> int:

@@ -12,9 +12,9 @@ import numpy as np
 
 from analysis.imports import civil_times
 from analysis.imports.meter_log import SCALE, Asked, Log, Readings, Whole, check_order, check_values, usual_s
-from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
 from bench.joules.channel import Channel, Level
+from strategies.common.registry import did_you_mean
 
 TIME_NAMES = ("time", "timestamp", "datetime", "date", "t", "epoch", "unix", "time_s", "t_s", "seconds", "utc")
 WATTS = {"w": 1.0, "watt": 1.0, "watts": 1.0, "mw": 1e-3, "kw": 1e3}
@@ -113,7 +113,7 @@ def _number(where: str, row: int, text: str) -> Decimal:
 def _time_column(path: Path, header: Sequence[str], asked: str | None) -> int:
     if asked is not None:
         if asked not in header:
-            raise UserError(f"{path} has no column {asked}; columns are {', '.join(header)}{near(asked, header)}")
+            raise UserError(f"{path} has no column {asked}; columns are {', '.join(header)}{did_you_mean(asked, header)}")
         return header.index(asked)
     lower = [_bare(name) for name in header]
     for index, name in enumerate(lower):
@@ -128,7 +128,7 @@ def _columns(path: Path, others: Sequence[str], asked: Sequence[str]) -> dict[st
     """What makes watts of each column."""
     for name in asked:
         if name not in others:
-            raise UserError(f"{path} has no column {name}; columns are {', '.join(others)}{near(name, others)}")
+            raise UserError(f"{path} has no column {name}; columns are {', '.join(others)}{did_you_mean(name, others)}")
         if _is_energy(name):
             raise UserError(f"{path}: column {name} has energies; only powers (W, mW, kW) can be cut to the run's windows")
     if asked:

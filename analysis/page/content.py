@@ -12,9 +12,9 @@ from analysis.page.check_rows import Row, point_rows
 from analysis.page.figure_sections import grouped
 from analysis.page.reproduce_commands import Command, commands, whole_study
 from analysis.plotting.figure_style import Drawn, Layout, picture_of, save
+from analysis.rules.study_checks import study_checks
+from analysis.rules.twelve_rules import Rule, rules
 from analysis.study.study import Study
-from analysis.study.study_checks import study_checks
-from analysis.study.twelve_rules import Rule, rules
 from analysis.tables import Table
 from analysis.tables.table import plain_table
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.common.median_interval import SMALLEST_N
-from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
+from strategies.common.registry import did_you_mean
 
 TARGETS = ("time", "energy")
 
@@ -59,7 +59,7 @@ def _check(block: Mapping[str, Any], composed: Sequence[Mapping[str, Any]]) -> N
         raise UserError(f"campaign.target={target} must be a list of {' and '.join(TARGETS)}")
     for name in target:
         if name not in TARGETS:
-            raise UserError(f"campaign.target={name} is unknown; use {' or '.join(TARGETS)}{near(str(name), TARGETS)}")
+            raise UserError(f"campaign.target={name} is unknown; use {' or '.join(TARGETS)}{did_you_mean(str(name), TARGETS)}")
     excluded = block["exclude"]
     if not isinstance(excluded, list) or not all(isinstance(one, str) and one.strip() for one in excluded):
         raise UserError(

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
+from strategies.common.registry import did_you_mean
 
 Values = Mapping[str, Any]
 GROUPS = ("strategy", "model", "task", "cluster")  # a group's own name stands for that of the chosen option
@@ -112,7 +112,9 @@ class Condition:
             return False  # null is neither more nor less
         for word in self._words(right) if wordy else ():
             if isinstance(a, (int, float)) and not isinstance(a, bool):
-                raise self._wrong(f"compares {self._source(left)}, which is {a}, with the word {word}{near(word, self.known)}")
+                raise self._wrong(
+                    f"compares {self._source(left)}, which is {a}, with the word {word}{did_you_mean(word, self.known)}"
+                )
         if isinstance(op, (ast.In, ast.NotIn)) and not isinstance(b, tuple):
             raise self._wrong(f"needs several values after 'in', as in: {self._source(left)} in (A, B)")
         if a is None and b == "none":
@@ -148,7 +150,7 @@ class Condition:
             return CONSTANTS[name]
         if words and "." not in name:
             return name
-        raise self._wrong(f"names the unknown value {name}{near(name, self.known)}; all values: python -m bench --help")
+        raise self._wrong(f"names the unknown value {name}{did_you_mean(name, self.known)}; all values: python -m bench --help")
 
     def _computed(self, node: ast.expr, op: ast.operator, a: Any, b: Any) -> Any:
         if a is None or b is None:

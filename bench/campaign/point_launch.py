@@ -17,13 +17,13 @@ import yaml
 from bench.cluster.inventory import Host
 from bench.common.atomic_files import write_json, write_text
 from bench.common.paths import PROJECT
+from bench.conditions import environment
 from bench.emulation import lifecycle
 from bench.emulation.emulated_boards import testbed_of
 from bench.emulation.state_files import agent_command
 from bench.launch.launchers import forwarded, launcher_of
 from bench.launch.mpirun import Job, Launcher, own_environment
 from bench.launch.supervised_process import RUN_ID, Outcome, run, telling_line
-from bench.record import environment
 from bench.record.point_block import point_block
 from bench.record.schema import RESULT, load_record
 

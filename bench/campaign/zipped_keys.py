@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
+from strategies.common.registry import did_you_mean
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -55,7 +55,7 @@ def _check(group: Sequence[str], sweep: Sweep, swept: Sequence[str]) -> None:
     for key in group:
         if key not in sweep:
             raise UserError(
-                f"campaign.zip names {key}, which is not swept; give it values, as in -m {key}=A,B{near(key, swept)}"
+                f"campaign.zip names {key}, which is not swept; give it values, as in -m {key}=A,B{did_you_mean(key, swept)}"
             )
     lengths = {key: len(sweep[key]) for key in group}
     if len(set(lengths.values())) > 1:

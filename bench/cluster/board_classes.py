@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.common.sourced_yaml import check_keys, check_number, check_positive, check_text, near, read
+from bench.common.sourced_yaml import check_keys, check_number, check_positive, check_text, read
 from bench.common.user_error import UserError
+from strategies.common.registry import did_you_mean
 
 NUMBERS = ("cores", "memory_bytes", "network_bit_s", "flop_s")
 KEYS = ("name", "description", *NUMBERS, "power", "power_modes", "default_mode")
@@ -44,7 +45,7 @@ def mode_of(board: Mapping[str, Any], name: str) -> dict[str, Any]:
     """What a power mode sets on the board, with its speed and watts where they are known. UserError for an unknown mode."""
     modes = board.get("power_modes") or {}
     if name not in modes:
-        known = f"known are {', '.join(modes)}{near(name, modes)}" if modes else "it has no power modes"
+        known = f"known are {', '.join(modes)}{did_you_mean(name, modes)}" if modes else "it has no power modes"
         raise UserError(f"unknown power mode {name} of board {board['name']}; {known}")
     return dict(modes[name])
 
@@ -130,7 +131,7 @@ def _check_modes(where: str, board: Mapping[str, Any]) -> None:
     for name, mode in modes.items():
         _check_mode(where, name, mode)
     if default not in modes:
-        raise UserError(f"{where}: default_mode {default} is none of {', '.join(modes)}{near(str(default), modes)}")
+        raise UserError(f"{where}: default_mode {default} is none of {', '.join(modes)}{did_you_mean(str(default), modes)}")
     if "power" in modes[default]:
         raise UserError(f"{where}: {default} is the default_mode, so its watts are the board's power; leave out its own")
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
+from strategies.common.registry import did_you_mean
 
 LOGIN = re.compile(r"^[A-Za-z_][A-Za-z0-9._-]*$")
 WORD = re.compile(r"^[^\s=@,:]+$")
@@ -47,7 +47,7 @@ def checked(where: str, row: Any, keys: Sequence[str]) -> dict[str, Any]:
         raise UserError(f"{where}: a host must be {{address: ...}}, found {row!r}")
     for key in row:
         if key not in keys:
-            raise UserError(f"{where}: {row} has unknown key {key}; keys are {', '.join(keys)}{near(str(key), keys)}")
+            raise UserError(f"{where}: {row} has unknown key {key}; keys are {', '.join(keys)}{did_you_mean(str(key), keys)}")
     given = {key: value for key, value in row.items() if value is not None}
     if "address" not in given:
         raise UserError(f"{where}: {row} has no address; keys are {', '.join(keys)}")

@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 
 from bench.cluster import host_fields
-from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
+from strategies.common.registry import did_you_mean
 
 LINE = re.compile(r"^(?P<address>[^\s:=]+)(?::(?P<mpich>\d+))?(?P<rest>(\s+\S+=\S+)*)\s*$")
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")  # what a host name may be
@@ -120,7 +120,9 @@ def _from_yaml(path: Path, text: str) -> Inventory:
         raise UserError(f"hostfile {path} is not YAML with a list of hosts (found {str(found)[:40]!r}); see docs/clusters.md")
     for key in whole:
         if key not in BLOCKS:
-            raise UserError(f"hostfile {path}: unknown block {key}; blocks are {', '.join(BLOCKS)}{near(str(key), BLOCKS)}")
+            raise UserError(
+                f"hostfile {path}: unknown block {key}; blocks are {', '.join(BLOCKS)}{did_you_mean(str(key), BLOCKS)}"
+            )
     hosts = [Host(**host_fields.checked(f"hostfile {path}", row, KEYS)) for row in found or []]
     return Inventory(hosts, _emulation(path, whole.get("emulated")))
 
@@ -132,7 +134,7 @@ def _emulation(path: Path, block: Any) -> Emulation | None:
     unknown = sorted(set(block) - set(keys)) if isinstance(block, Mapping) else []
     if not isinstance(block, Mapping) or unknown or "network" not in block:
         wrong = f"unknown key {unknown[0]}" if unknown else "no network"
-        hint = near(unknown[0], keys) if unknown else ""
+        hint = did_you_mean(unknown[0], keys) if unknown else ""
         raise UserError(f"hostfile {path}: emulated: has {wrong}; keys are {', '.join(keys)}{hint}")
     found = Emulation(**{key: value for key, value in block.items() if value is not None})
     if found.compute not in COMPUTE and (not host_fields.is_number(found.compute) or float(found.compute) <= 0):

@@ -14,8 +14,8 @@ from typing import Any
 
 from bench.cluster import host_fields, slurm_allocation
 from bench.cluster.inventory import Host, Inventory, read_inventory
-from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
+from strategies.common.registry import did_you_mean
 
 LAUNCHERS = ("mpirun", "srun")
 BINDINGS = ("none", "core", "socket")
@@ -43,7 +43,7 @@ def checked(cluster: Mapping[str, Any]) -> dict[str, Any]:
 
 def _one_of(key: str, value: Any, known: Sequence[str]) -> None:
     if value not in known:
-        raise UserError(f"cluster.{key}={value} is unknown; use {', '.join(known)}{near(str(value), known)}")
+        raise UserError(f"cluster.{key}={value} is unknown; use {', '.join(known)}{did_you_mean(str(value), known)}")
 
 
 def inventory_of(cluster: Mapping[str, Any], hostfile: Path | None, environ: Mapping[str, str]) -> Inventory:
@@ -70,7 +70,9 @@ def chosen(hosts: Sequence[Mapping[str, Any]], names: Any, order: Any) -> list[d
     if order == REVERSE:
         return [known[label] for label in reversed(taken)]
     if isinstance(order, str):
-        raise UserError(f"cluster.order={order} must be null, {REVERSE}, or a list of all hosts{near(order, (REVERSE,))}")
+        raise UserError(
+            f"cluster.order={order} must be null, {REVERSE}, or a list of all hosts{did_you_mean(order, (REVERSE,))}"
+        )
     wanted = _labels("order", order, taken)
     missing = [label for label in taken if label not in wanted]
     if missing:
@@ -87,7 +89,7 @@ def _labels(key: str, given: Any, known: Sequence[str]) -> list[str]:
     for name in found:
         if name not in known:
             raise UserError(
-                f"cluster.{key} names {name}, which is no host here; hosts are {', '.join(known)}{near(name, known)}"
+                f"cluster.{key} names {name}, which is no host here; hosts are {', '.join(known)}{did_you_mean(name, known)}"
             )
         if found.count(name) > 1:
             raise UserError(f"cluster.{key} names {name} twice; give it once")

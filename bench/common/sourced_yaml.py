@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from bench.common.user_error import UserError
+from strategies.common.registry import did_you_mean
 
 NUMBER_KEYS = ("value", "source")
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """``; did you mean X?`` where something close is known."""
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {found[0]}?" if found else ""
 
 
 def read(kind: str, name: str, folder: Path) -> dict[str, Any]:
     """The mapping in ``folder/NAME.yaml``. UserError for an unknown name, and for a file that is no mapping of that name."""
     known = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in known:
-        raise UserError(f"unknown {kind} {name}; known are {', '.join(known)}{near(name, known)}")
+        raise UserError(f"unknown {kind} {name}; known are {', '.join(known)}{did_you_mean(name, known)}")
     path = folder / f"{name}.yaml"
     try:
         found = yaml.safe_load(path.read_text())
@@ -42,7 +36,7 @@ def check_keys(where: str, found: Any, known: Collection[str], needed: Collectio
         raise UserError(f"{where} must be a mapping with {', '.join(known)}, found {found!r}")
     for key in found:
         if key not in known:
-            raise UserError(f"{where} has the unknown key {key}; keys are {', '.join(known)}{near(str(key), known)}")
+            raise UserError(f"{where} has the unknown key {key}; keys are {', '.join(known)}{did_you_mean(str(key), known)}")
     for key in needed:
         if key not in found:
             raise UserError(f"{where} has no {key}; add it, each number as value and source")

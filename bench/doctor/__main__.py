@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from bench.common.user_error import UserError
 from bench.doctor.doctor_verb import Verb, verbs
-from bench.point import hydra_compose, resolved_point
+from bench.point import hydra_compose
+from strategies.common.registry import did_you_mean
 
 HELP_WORDS = ("-h", "--help", "help")
 
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(known: Mapping[str, Verb], name: str, *rest: str) -> int:
     if name not in known:
-        raise UserError(f"unknown verb {name}; known are {', '.join(known)}{resolved_point.near(name, known)}")
+        raise UserError(f"unknown verb {name}; known are {', '.join(known)}{did_you_mean(name, known)}")
     if any(word in HELP_WORDS for word in rest):
         print(known[name].help, end="")
         return 0

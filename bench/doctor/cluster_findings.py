@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.common.terminal_table import si
+from bench.conditions.host_agreement import MOST_BUSY
 from bench.doctor.doctor_verb import Finding
-from bench.record.host_agreement import MOST_BUSY
 
 Report = Mapping[str, Any]
 LIBRARIES = ("torch", "mpi4py", "numpy")

@@ -22,11 +22,11 @@ import numpy as np
 
 from bench.cluster.link_rates import links
 from bench.common.paths import PROJECT
+from bench.conditions import environment, host_state
+from bench.conditions.host_agreement import busy_together, code_hash
 from bench.doctor.energy_ranks import label_of, own_boot_id
 from bench.energy.sampling.energy_session import root_of
 from bench.launch.supervised_process import RUN_ID
-from bench.record import environment, host_state
-from bench.record.host_agreement import busy_together, code_hash
 from bench.timeline.clock_model import ClockModel, measure
 
 if TYPE_CHECKING:

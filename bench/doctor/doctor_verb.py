@@ -12,7 +12,8 @@ from typing import Any, Literal, TextIO
 from rich.console import Console
 
 from bench.common.user_error import UserError
-from bench.point import hydra_compose, resolved_point
+from bench.point import hydra_compose
+from strategies.common.registry import did_you_mean
 
 Status = Literal["PASS", "WARN", "FAIL"]
 READY, NOT_READY = 0, 1
@@ -84,7 +85,7 @@ def split(words: Sequence[str], known: dict[str, Any]) -> tuple[list[str], dict[
         name = key.removeprefix(OWN)
         if name not in known:
             raise UserError(
-                f"unknown key {key}; known are {', '.join(OWN + k for k in known)}{resolved_point.near(name, list(known))}"
+                f"unknown key {key}; known are {', '.join(OWN + k for k in known)}{did_you_mean(name, list(known))}"
             )
         if isinstance(known[name], bool):
             if value not in SWITCH:

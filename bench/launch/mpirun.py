@@ -24,9 +24,10 @@ FOREIGN = re.compile(r"^(OMPI_|PMIX_|PRTE_|PMI_|PMI2_|HYDRA_)")
 class Job:
     """What is to be started: ``module`` on ``ranks`` ranks over ``hosts``, which are filled in their order.
 
-    ``environment`` has variables with their values for all ranks, ``forward`` names of those whose values are taken from this
-    process and stand on no command line. ``bind`` is none, core or socket.
-    ``agent`` starts the daemons of emulated boards in the place of ssh (null: the hosts are real). ``survives``: the job goes on when a rank dies."""
+    ``environment`` has variables with their values for all ranks, ``forward`` names of those whose values are
+    taken from this process and stand on no command line. ``bind`` is none, core or socket. ``agent`` starts the
+    daemons of emulated boards in the place of ssh (null: the hosts are real). ``survives``: the job goes on when a
+    rank dies."""
 
     ranks: int
     hosts: Sequence[Host]

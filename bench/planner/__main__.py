@@ -11,6 +11,7 @@ from bench.cluster.board_classes import power_of
 from bench.cluster.inventory import Host
 from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
+from bench.conditions import environment
 from bench.doctor.cluster_verb import expected_bit_s, links_s
 from bench.doctor.mpirun_jobs import over_mpirun
 from bench.planner import printing
@@ -18,9 +19,9 @@ from bench.planner.search import OBJECTIVES, search
 from bench.point import hydra_compose, resolved_point
 from bench.prediction.cluster_profile import Profile, emulated_boards, own_path, subject
 from bench.prediction.planned_shares import AUTO, path_of, prediction_of, profile_of
-from bench.record import environment
 from strategies.base import get
 from strategies.common.plan_error import PlanError
+from strategies.common.registry import did_you_mean
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.partition import either
 from strategies.plan.placement import place
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(name: str, *overrides: str) -> int:
     verbs = {"profile": measure, "plan": plan, "simulate": simulate}
     if name not in verbs:
-        raise UserError(f"unknown verb {name}; known are {', '.join(verbs)}{resolved_point.near(name, list(verbs))}")
+        raise UserError(f"unknown verb {name}; known are {', '.join(verbs)}{did_you_mean(name, list(verbs))}")
     hydra_compose.check_words(overrides, "bench.planner")
     plain = hydra_compose.composed(overrides)
     _check(plain["planner"])
@@ -78,8 +79,7 @@ def _check(given: Mapping[str, Any]) -> None:
     if given["objective"] not in OBJECTIVES:
         known = either(OBJECTIVES)
         raise UserError(
-            f"planner.objective={given['objective']} is unknown; use {known}"
-            f"{resolved_point.near(str(given['objective']), OBJECTIVES)}"
+            f"planner.objective={given['objective']} is unknown; use {known}{did_you_mean(str(given['objective']), OBJECTIVES)}"
         )
     for key in ("deadline_s", "seconds"):
         value = given[key]

@@ -17,9 +17,9 @@ from omegaconf.errors import OmegaConfBaseException
 from bench.common import paths
 from bench.common.user_error import UserError
 from bench.energy.sensors.source import on_board
-from bench.point import resolved_point
 from strategies.base import registered
 from strategies.common.plan_error import PlanError
+from strategies.common.registry import did_you_mean
 
 BAD_INPUT, INTERRUPTED = 2, 130
 RESULTS = Path("results")
@@ -82,11 +82,11 @@ def one_line(error: BaseException) -> str:
     if option:
         group, name = option[1], option[2]
         known = sorted(re.findall(r"^\t(\S+)$", text, re.MULTILINE)) or known_options(group)
-        return f"unknown {group} {name}; known are {', '.join(known)}{resolved_point.near(name, known)}"
+        return f"unknown {group} {name}; known are {', '.join(known)}{did_you_mean(name, known)}"
     key = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text)
     if key:
         known = known_keys()
-        return f"unknown key {key[1]}{resolved_point.near(key[1], known)}; all keys: python -m bench --help"
+        return f"unknown key {key[1]}{did_you_mean(key[1], known)}; all keys: python -m bench --help"
     return " ".join(line.strip() for line in text.splitlines() if line.strip())[:300]
 
 

@@ -13,7 +13,6 @@ from bench.cluster import participants as launch_cluster
 from bench.cluster.board_classes import in_mode, load_board
 from bench.cluster.inventory import Host, check_slots
 from bench.common.paths import CONF, PROJECT
-from bench.common.sourced_yaml import near as near
 from bench.common.user_error import UserError
 from bench.common.weight_files import WEIGHTS_FILE, check_sha256, checkpoint_dir
 from bench.emulation.emulated_boards import resolve_cluster
@@ -25,6 +24,7 @@ from bench.prediction import planned_shares as planner
 from bench.record.study_folder import finished
 from strategies.base import check_options, get
 from strategies.comm import ALGORITHMS
+from strategies.common.registry import did_you_mean
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.partition import either
 from strategies.plan.shapes import MeshShape, Plan, StepShape
@@ -156,7 +156,7 @@ def _check_values(cfg: Mapping[str, Any]) -> None:
     for key, known in CHOICES.items():
         if cfg["comm"][key] not in known:
             raise UserError(
-                f"comm.{key}={cfg['comm'][key]} is unknown; use {either(known)}{near(str(cfg['comm'][key]), known)}"
+                f"comm.{key}={cfg['comm'][key]} is unknown; use {either(known)}{did_you_mean(str(cfg['comm'][key]), known)}"
             )
     if cfg["device"] not in DEVICES:
         raise UserError(f"device={cfg['device']} is unknown; use {' or '.join(DEVICES)}")

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.cluster.board_classes import mode_of
-from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
 from bench.power_modes.controls import Control, Governor, MaxFrequency, RaplLimit
 from bench.power_modes.jetson_controls import JetsonClocks, Nvpmodel
 from bench.power_modes.machine_files import Machine
+from strategies.common.registry import did_you_mean
 
 CONTROLS: dict[str, type[Control]] = {c.name: c for c in (Nvpmodel, JetsonClocks, Governor, MaxFrequency, RaplLimit)}
 Step = tuple[Control, Any]
@@ -36,7 +36,7 @@ def resolve(given: Any, boards: Mapping[str, Mapping[str, Any]]) -> PowerMode:
             if board not in boards:
                 known = ", ".join(sorted(boards))
                 raise UserError(
-                    f"board.power_mode names {board}, but the cluster's boards are {known}{near(str(board), boards)}"
+                    f"board.power_mode names {board}, but the cluster's boards are {known}{did_you_mean(str(board), boards)}"
                 )
         chosen = {str(board): str(name) for board, name in sorted(given.items()) if name is not None}
     elif isinstance(given, (str, int)) and not isinstance(given, bool):

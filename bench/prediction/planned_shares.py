@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.common.sourced_yaml import near
 from bench.common.user_error import UserError
 from bench.prediction.cluster_profile import HOW, Profile, load, own_path
 from bench.prediction.share_split import SPLITS, planned
 from bench.prediction.step_cost import Prediction, predict
 from bench.training.rank_setup import hosts_of
+from strategies.common.registry import did_you_mean
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.partition import either
 from strategies.plan.shapes import MeshShape, Plan, StepShape
@@ -28,7 +28,9 @@ def path_of(given: Mapping[str, Any], point: Mapping[str, Any]) -> Path | None:
 def profile_of(given: Mapping[str, Any], point: Mapping[str, Any]) -> Profile | None:
     """The profile that ``planner.profile`` names; None where it names none. Raises UserError."""
     if given["split"] not in SPLITS:
-        raise UserError(f"planner.split={given['split']} is unknown; use {either(SPLITS)}{near(str(given['split']), SPLITS)}")
+        raise UserError(
+            f"planner.split={given['split']} is unknown; use {either(SPLITS)}{did_you_mean(str(given['split']), SPLITS)}"
+        )
     path = path_of(given, point)
     if path is None and given["split"] == "planned":
         raise UserError(f"planner.split=planned needs planner.profile=auto, or a file; make it: {HOW}")

@@ -1,1 +1,1 @@
-"""Records of points: their schema, writer, checks and environment. Imports neither torch nor MPI."""
+"""Records of points: their blocks, schema, reading, checks, and the folder of a study. Imports neither torch nor MPI."""

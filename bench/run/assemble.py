@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from bench.common import atomic_files
 from bench.common.median_interval import median_interval
+from bench.conditions import environment, host_agreement, host_checks
 from bench.faults.fault_block import checks as fault_checks
 from bench.faults.fault_block import fault_block
 from bench.joules.attribution import seconds
 from bench.joules.cover import Cover, find_cover
 from bench.joules.energy_block import Run, step_joules, summary, window_energy
-from bench.record import checks, environment, host_agreement, host_checks, repeat_spread
-from bench.record.learning_block import learning_block
+from bench.record import checks, repeat_spread
 from bench.record.point_block import point_block
 from bench.record.schema import RESULT
+from bench.run.learning_block import learning_block
 from bench.timeline import rank_states
 from bench.timeline.measured_schedule import schedule_block
 from bench.timeline.rank_report import RankReport, RunFacts, Timeline

@@ -211,8 +211,8 @@ def _build(config: Mapping[str, Any], comm: MPI.Intracomm, ledger: Any, device: 
 
 def _host_state(config: Mapping[str, Any], facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """How the host stands now, on its first rank; nothing on the others."""
+    from bench.conditions.host_state import collect
     from bench.energy.sampling.energy_session import root_of
-    from bench.record.host_state import collect
 
     return [collect(Path(root_of(config["energy"]["root"], facts["host"])))] if facts["first"] else []
 

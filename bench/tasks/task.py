@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -14,6 +11,7 @@ from torch import Tensor
 
 from bench.common.user_error import UserError
 from strategies.base import Batch
+from strategies.common.registry import Registry
 
 
 class Task(ABC):
@@ -57,26 +55,13 @@ class Task(ABC):
             yield self.held_out.span(begin, min(begin + batch_size, end))
 
 
-_found: dict[str, type[Task]] = {}
-
-
-def register(task: type[Task]) -> type[Task]:
-    _found[task.name] = task
-    return task
+_TASKS: Registry[type[Task]] = Registry("task", "bench.tasks", "edgejoule.tasks", error=UserError)
+register = _TASKS.register
 
 
 def make_task(config: Mapping[str, Any]) -> Task:
     """The task of a resolved configuration; UserError, with the near ones, for an unknown name."""
-    import bench.tasks as package
-
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    name = config["task"]["name"]
-    if name not in _found:
-        near = difflib.get_close_matches(name, _found, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UserError(f"unknown task {name}; known are {', '.join(sorted(_found))}{hint}")
-    return _found[name](config)
+    return _TASKS.get(config["task"]["name"])(config)
 
 
 def next_tokens(ids: Tensor, mask: Tensor) -> Tensor:

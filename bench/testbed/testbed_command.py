@@ -21,6 +21,7 @@ from bench.emulation.state_files import STATE, Lock, agent_command, all_up, read
 from bench.launch.mpirun import between_hosts, emulated
 from bench.point import hydra_compose, resolved_point
 from strategies.common.plan_error import PlanError
+from strategies.common.registry import did_you_mean
 
 HELP = """usage: python -m bench.testbed up|down|status [cluster=NAME] [cluster.KEY=VALUE ...]
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbs = {"up": up, "down": down, "status": status}
     try:
         if verb not in verbs:
-            raise UserError(f"unknown command {verb}; use up, down or status{resolved_point.near(verb, verbs)}")
+            raise UserError(f"unknown command {verb}; use up, down or status{did_you_mean(verb, verbs)}")
         verbs[verb](overrides)
     except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
         print(f"error: {hydra_compose.one_line(error)}", file=sys.stderr)

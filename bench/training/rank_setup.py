@@ -65,8 +65,8 @@ def settle(config: Mapping[str, Any], comm: MPI.Comm, where: Mapping[str, Any]) 
     """
     from mpi4py import MPI
 
-    from bench.record.environment import collect_host
-    from bench.record.host_agreement import busy_together, code_hash
+    from bench.conditions.environment import collect_host
+    from bench.conditions.host_agreement import busy_together, code_hash
 
     host = host_of(config, comm.Get_rank())
     root = Path(root_of(config["energy"]["root"], where["host"]))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from analysis.rules.twelve_rules import Rule, rules
 from analysis.study.study import study_of
-from analysis.study.twelve_rules import Rule, rules
 from bench.common.median_interval import median_interval
 from tests.records import make_record
 

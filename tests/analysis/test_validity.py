@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from analysis.rules.study_checks import refuse_mixed, study_checks
 from analysis.study.study import Study, study_of
-from analysis.study.study_checks import refuse_mixed, study_checks
 from bench.common.user_error import UserError
 from tests.records import make_record
 

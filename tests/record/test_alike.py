@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.record import host_agreement
+from bench.conditions import host_agreement
 
 
 def tree(folder: Path) -> Path:

@@ -9,9 +9,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from bench.record import checks, host_checks
-from bench.record.environment import collect_host
-from bench.record.host_state import collect
+from bench.conditions import host_checks
+from bench.conditions.environment import collect_host
+from bench.conditions.host_state import collect
+from bench.record import checks
 from bench.record.schema import validator
 from tests.power.machines import POLICY, machine
 from tests.records import make_record

@@ -17,8 +17,8 @@ from scipy import stats
 from bench.common.atomic_files import write_json
 from bench.common.median_interval import median_interval, median_ranks
 from bench.common.user_error import UserError
+from bench.conditions.environment import collect_code, collect_host
 from bench.record import checks, repeat_spread
-from bench.record.environment import collect_code, collect_host
 from bench.record.point_block import network
 from bench.record.schema import load_record, problem
 from bench.record.study_folder import check_study, finished, open_study
@@ -137,9 +137,9 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     write_json(path, {"old": True})
     code = (
-        "import os, signal, sys; from pathlib import Path; from bench.record import writer\n"
+        "import os, signal, sys; from pathlib import Path; from bench.common import atomic_files\n"
         "os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"writer.write_json(Path({str(path)!r}), {{'new': 'x' * 100000}})"
+        f"atomic_files.write_json(Path({str(path)!r}), {{'new': 'x' * 100000}})"
     )
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(root)})

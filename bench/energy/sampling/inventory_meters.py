@@ -12,8 +12,7 @@ meter), ``includes`` the other parts behind it, ``reader`` the host that reads i
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import yaml
 
 from bench.common.user_error import UserError
 from bench.energy.sensors.source import Source, meters, on_board
+from strategies.common.registry import did_you_mean
 
 OWN = ("source", "hosts", "includes", "reader")
 POSITIVE = ("period_s", "timeout_s")
@@ -77,7 +77,7 @@ def _meter(name: str, entry: Any, hosts: Sequence[str], alone: bool) -> dict[str
     if kind in on_board():
         raise UserError(f"meter {name}: {kind} is a source of the hosts themselves; use energy.source={kind}")
     if kind not in known:
-        raise UserError(f"meter {name}: unknown source {kind}; meters are {', '.join(known)}{_near(kind, known)}")
+        raise UserError(f"meter {name}: unknown source {kind}; meters are {', '.join(known)}{did_you_mean(kind, known)}")
     settings = {str(key): value for key, value in entry.items() if key not in OWN and value is not None}
     _check_settings(name, known[kind], settings)
     own = _names(name, "hosts", entry.get("hosts"))
@@ -89,7 +89,7 @@ def _meter(name: str, entry: Any, hosts: Sequence[str], alone: bool) -> dict[str
     for host in (*own, reader):
         if host not in hosts:
             raise UserError(
-                f"meter {name}: {host} is no host of the inventory; hosts are {', '.join(hosts)}{_near(host, hosts)}"
+                f"meter {name}: {host} is no host of the inventory; hosts are {', '.join(hosts)}{did_you_mean(host, hosts)}"
             )
     if not own and not includes:
         raise UserError(f"meter {name} has neither hosts nor includes; say what is behind it, or take it out")
@@ -104,7 +104,8 @@ def _check_settings(name: str, source: type[Source], settings: Mapping[str, Any]
             raise UserError(f"meter {name}: a password does not belong in a file; export it and name it in password_env")
         if key not in known:
             raise UserError(
-                f"meter {name}: {source.name} has no setting {key}; settings are {', '.join([*OWN, *known])}{_near(key, known)}"
+                f"meter {name}: {source.name} has no setting {key}; settings are "
+                f"{', '.join([*OWN, *known])}{did_you_mean(key, known)}"
             )
         if key in POSITIVE and not (_is_number(value) and value > 0):
             raise UserError(f"meter {name}: {key}: {value} must be a positive number of seconds")
@@ -164,8 +165,3 @@ def read_others(raw: Mapping[str, Any], meters: Mapping[str, Mapping[str, Any]])
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _near(wanted: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(wanted, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""

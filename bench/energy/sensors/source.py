@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import os
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +11,7 @@ from typing import Any, ClassVar
 
 from bench.common.user_error import UserError
 from bench.joules.channel import Channel, Kind
+from strategies.common.registry import Registry, unknown_name
 
 Opener = Callable[[Path], int]
 WHOLE = ("auto", "measured")
@@ -71,21 +69,12 @@ class Source(ABC):
         """Give files and connections back."""
 
 
-_found: dict[str, type[Source]] = {}
-
-
-def register(source: type[Source]) -> type[Source]:
-    _found[source.name] = source
-    return source
-
-
-def registered() -> dict[str, type[Source]]:
-    """Every source of the package by name, the preferred first."""
-    import bench.energy.sensors as package
-
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    return dict(sorted(_found.items(), key=lambda item: item[1].rank))
+_SOURCES: Registry[type[Source]] = Registry(
+    "energy source", "bench.energy.sensors", "edgejoule.sensors", order=lambda source: source.rank, error=UserError
+)
+register = _SOURCES.register
+registered = _SOURCES.all
+"""Every source by name, the preferred first."""
 
 
 def meters() -> dict[str, type[Source]]:
@@ -107,9 +96,7 @@ def check_name(wanted: str) -> None:
             "energy=meters or energy=auto"
         )
     if wanted not in known:
-        near = difflib.get_close_matches(wanted, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UserError(f"unknown energy.source {wanted}; known are {', '.join(known)}{hint}")
+        raise UserError(unknown_name("energy.source", wanted, known))
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from analysis.rules.study_checks import Record, compared, counted, missing_repeats, some
+from analysis.rules.twelve_rules_numbers import Finding, centre, comparisons, intervals, normal, rates, ratios
 from analysis.study.point_table import factor_row
 from analysis.study.study import Study, label_of
-from analysis.study.study_checks import Record, compared, counted, missing_repeats, some
 from analysis.study.sweeps import LEAST_FOR_LINE, varied
-from analysis.study.twelve_rules_numbers import Finding, centre, comparisons, intervals, normal, rates, ratios
 from bench.record.checks import LEAST_POWER_SAMPLES, MOST_SAMPLER_COST
 from bench.record.study_folder import FINISHED
 

