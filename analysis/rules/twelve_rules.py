@@ -130,7 +130,8 @@ def factors(study: Study) -> Iterator[Finding]:
         about, hosts = record["environment"], record["environment"].get("hosts") or ()
         git = about.get("git") or {}
         needed.update(key for key in ("python", "packages", "mpi", "hosts", "command", "overrides") if not about.get(key))
-        needed.update(["commit"] if not git.get("commit") else [])
+        told = git.get("commit") or "edgejoule" in (about.get("packages") or {})  # an installed tool has its version there
+        needed.update([] if told else ["commit"])
         needed.update({f"{key} of a host" for host in hosts for key in HOST_NEEDS if host.get(key) is None})
         wished.update({f"{key} of a host" for host in hosts for key in HOST_WISHES if host.get(key) is None})
         wished.update(["network"] if record["point"]["ranks"] > 1 and record["point"]["network"] is None else [])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,9 +11,9 @@ import yaml
 from analysis.study.study import Study
 from analysis.tables.device_table import commit
 from analysis.tables.latex import escape
+from bench.common.paths import CITATION
 
 KEY = "edgejoule"
-CITATION = Path(__file__).resolve().parents[2] / "CITATION.cff"
 
 
 @cache

@@ -16,7 +16,7 @@ import yaml
 
 from bench.cluster.board_classes import load_board
 from bench.common import terminal_table
-from bench.common.paths import CONF
+from bench.common.paths import CONF, conf_folders
 from bench.common.user_error import UserError
 from bench.energy.calibration import side_by_side, waiting_power
 from bench.energy.calibration.sensor_fit import Fit, fit, is_full_test, write_calibration
@@ -96,7 +96,7 @@ def sensor(given: argparse.Namespace) -> int:
     protocol = side_by_side.Protocol(_numbers(given.loads), given.rounds, given.seconds, given.settle)
     protocol.check()
     meter = meter_of(given.meter, given.host)
-    board = load_board(given.board, CONF / "board")
+    board = load_board(given.board, conf_folders("board"))
     compared = side_by_side.compare(given.source, meter, board, given.root, given.host, protocol, _say)
     found = fit(compared.points, compared.accuracy, compared.against, compared.scope, date.today(), compared.level)
     source = compared.sensor.source
@@ -147,7 +147,7 @@ def wait(given: argparse.Namespace) -> int:
     energy = energy_settings(asked, [given.host], Path("hostfile"))
     if energy["source"] == "none":
         raise UserError("--source none reads nothing; use auto, or name a source")
-    board = load_board(given.board, CONF / "board")
+    board = load_board(given.board, conf_folders("board"))
     order = waiting_power.Order(given.ranks, given.seconds, given.rounds, energy, board, given.host)
     order.check()
     _say(f"{order.about_s:.0f} s: {given.ranks} ranks on this machine, which should do nothing else")

@@ -16,7 +16,7 @@ import yaml
 
 from bench.cluster.inventory import Host
 from bench.common.atomic_files import write_json, write_text
-from bench.common.paths import PROJECT
+from bench.common.paths import JOB_FOLDER, import_variables
 from bench.conditions import environment
 from bench.emulation import lifecycle
 from bench.emulation.emulated_boards import testbed_of
@@ -36,7 +36,7 @@ def job_of(config: Mapping[str, Any]) -> tuple[Launcher, Job]:
     """The launcher of this machine and the job of a point. Nothing is started but ``mpirun --version``."""
     cluster, folder = config["cluster"], Path(config["paths"]["point"])
     launcher = launcher_of(cluster)
-    exported = {**cluster.get("env", {}), RUN_ID: config.get("run_id", "dry-run"), "PYTHONPATH": str(PROJECT)}
+    exported = {**cluster.get("env", {}), RUN_ID: config.get("run_id", "dry-run"), **import_variables()}
     job = Job(
         ranks=config["ranks"],
         hosts=[Host(**host) for host in cluster["hosts"]],
@@ -70,7 +70,7 @@ def launch(config: Mapping[str, Any]) -> dict[str, Any]:
     write_files(point)
     started = datetime.now(timezone.utc)
     killed = oom_kills(point)
-    outcome = run(command, folder / "mpirun.log", point["timeout_s"], point["run_id"], PROJECT, _environment(point))
+    outcome = run(command, folder / "mpirun.log", point["timeout_s"], point["run_id"], JOB_FOLDER, _environment(point))
     return judge(point, outcome, started, [board for board, count in oom_kills(point).items() if count > killed.get(board, 0)])
 
 
@@ -80,12 +80,12 @@ def write_files(config: Mapping[str, Any]) -> None:
     write_json(folder / "config.json", config)
     write_text(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
     if "command" in config:
-        script = f"#!/bin/sh\ncd {shlex.quote(str(PROJECT))} && {RUN_ID}={config['run_id']} {config['command']}\n"
+        script = f"#!/bin/sh\ncd {shlex.quote(str(JOB_FOLDER))} && {RUN_ID}={config['run_id']} {config['command']}\n"
         write_text(folder / "command.sh", script)
 
 
 def _environment(config: Mapping[str, Any]) -> dict[str, str]:
-    return own_environment(**{RUN_ID: config["run_id"], "PYTHONPATH": str(PROJECT)})
+    return own_environment(**{RUN_ID: config["run_id"], **import_variables()})
 
 
 def oom_kills(config: Mapping[str, Any]) -> dict[str, int]:

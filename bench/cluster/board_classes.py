@@ -7,7 +7,7 @@ the source says where they are of a module alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ DEVICES = ("cpu", "gpu")
 URL = re.compile(r"https?://[^\s,;()]+")
 
 
-def load_board(name: str, folder: Path) -> dict[str, Any]:
+def load_board(name: str, folder: Path | Sequence[Path]) -> dict[str, Any]:
     """The description of a board class. UserError, one line, for an unknown one and for anything wrong in its file."""
     board = read("board", name, folder)
     where = f"board {name}"

@@ -6,6 +6,7 @@ measured TCP throughput, for a radio's line rate says little. ``latency_s`` is o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ NUMBERS = ("rate_bit_s", "latency_s", "loss")
 KEYS = ("name", "description", *NUMBERS)
 
 
-def load_link(name: str, folder: Path) -> dict[str, Any]:
+def load_link(name: str, folder: Path | Sequence[Path]) -> dict[str, Any]:
     """The description of a link. UserError, one line, for an unknown one and for anything wrong in its file."""
     link = read("link", name, folder)
     where = f"link {name}"

@@ -64,7 +64,7 @@ def _compose(arguments: Sequence[str], size: int) -> dict[str, Any] | None:
     if not any(word.startswith("ranks=") for word in arguments) and plain["strategy"]["name"] != "single":
         plain["ranks"] = size
     experiment = cfg.hydra.runtime.choices.get("experiment")
-    point = resolved_point.resolve(plain, experiment, hydra_compose.RESULTS, ranks=size)
+    point = resolved_point.resolve(plain, experiment, paths.RESULTS, ranks=size)
     if plain["dry_run"]:
         from bench.commands.dry_run import show
 
@@ -72,7 +72,7 @@ def _compose(arguments: Sequence[str], size: int) -> dict[str, Any] | None:
         return None
     if "fault" in point:
         check_survives()
-    study = hydra_compose.RESULTS / point["study"]
+    study = paths.RESULTS / point["study"]
     check_study(study, experiment)
     open_study(study, point["study"], experiment, [point["point"]])
     point = {

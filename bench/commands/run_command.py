@@ -23,7 +23,7 @@ from bench.common import paths
 from bench.common.user_error import UserError
 from bench.launch.launchers import find_launcher, forwarded
 from bench.point import resolved_point
-from bench.point.hydra_compose import BAD_INPUT, RESULTS, one_line, register_energy, register_strategies, to_plain
+from bench.point.hydra_compose import BAD_INPUT, one_line, register_energy, register_strategies, to_plain
 from strategies.common.plan_error import PlanError
 
 INSIDE_MPI = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
@@ -89,7 +89,7 @@ def run_points(
     for number in chosen.kept:
         if "hydra" in composed[number]:
             experiment = composed[number].hydra.runtime.choices.get("experiment")
-        point = resolved_point.resolve(plain[number], experiment, RESULTS)
+        point = resolved_point.resolve(plain[number], experiment, paths.RESULTS)
         points.append({**point, "overrides": list(overrides[number])})
         find_launcher(points[-1]["cluster"])
         forwarded(points[-1])
@@ -97,9 +97,9 @@ def run_points(
     if plain[0]["dry_run"]:
         from bench.commands.dry_run import show
 
-        order = campaign.expand(points, repeats, RESULTS, plain[0]["seed"])
-        return show(order, lines=campaign.preview(order, settings, chosen, RESULTS))
+        order = campaign.expand(points, repeats, paths.RESULTS, plain[0]["seed"])
+        return show(order, lines=campaign.preview(order, settings, chosen, paths.RESULTS))
     for line in chosen.lines if settings.exclude else ():
         if line.startswith("excluded "):
             print(line)
-    return campaign.run(points, repeats, RESULTS, plain[0]["seed"], settings)
+    return campaign.run(points, repeats, paths.RESULTS, plain[0]["seed"], settings)

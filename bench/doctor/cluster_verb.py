@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.common import terminal_table
-from bench.common.paths import PROJECT
+from bench.common.paths import DATA, PROJECT
 from bench.common.terminal_table import si
 from bench.common.user_error import UserError
 from bench.common.weight_files import checkpoint_dir
@@ -93,7 +93,7 @@ def links_s(hosts: int, megabytes: float, expected: Mapping[str, float | None]) 
 
 def paths_of(plain: Mapping[str, Any]) -> tuple[list[str], list[doctor_verb.Finding]]:
     """Folders that every host must have under the same path, and what is wrong with them here."""
-    paths, given = [str(PROJECT / "data")], plain["model"]["checkpoint"]
+    paths, given = [str(DATA)], plain["model"]["checkpoint"]
     if given is None:
         return paths, []
     try:

@@ -17,7 +17,7 @@ import psutil
 
 from bench.campaign.point_launch import job_of
 from bench.common.atomic_files import write_json, write_text
-from bench.common.paths import PROJECT
+from bench.common.paths import JOB_FOLDER, import_variables
 from bench.emulation.lease import Lease
 from bench.launch.mpirun import own_environment
 from bench.launch.supervised_process import RUN_ID, run, telling_line
@@ -79,9 +79,9 @@ def over_mpirun(
             job = replace(job, module=module, arguments=[str(folder / "order.json")])
             write_json(folder / "order.json", {**order, "run_id": run_id, "found": str(folder / "found.json")})
             write_text(job.hostfile, launcher.hostfile(job.hosts))
-            environment = own_environment(**{RUN_ID: run_id, "PYTHONPATH": str(PROJECT)})
+            environment = own_environment(**{RUN_ID: run_id, **import_variables()})
             begin = time.monotonic()
-            outcome = run(launcher.command(job), folder / "mpirun.log", limit_s, run_id, PROJECT, environment)
+            outcome = run(launcher.command(job), folder / "mpirun.log", limit_s, run_id, JOB_FOLDER, environment)
             took_s = time.monotonic() - begin
         if outcome.status == "interrupted":
             raise KeyboardInterrupt

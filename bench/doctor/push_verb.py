@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cluster.inventory import Host
-from bench.common.paths import PROJECT
+from bench.common.paths import INSTALLED, PROJECT, weights_root
 from bench.common.user_error import UserError
-from bench.common.weight_files import checkpoint_dir, weights_root
+from bench.common.weight_files import checkpoint_dir
 from bench.doctor import doctor_verb
 from bench.doctor.mpirun_jobs import is_here
 from bench.doctor.ssh_probe import SSH, remote
@@ -36,6 +36,10 @@ CODE = ("bench", "strategies", "analysis", "hydra_plugins", "benchmarks", "tests
 NOT = (
     *("/.git", "/.venv", "/results", "/report", "/outputs", "/build", "/dist"),
     *("__pycache__", "*.pyc", ".*_cache", ".hypothesis", "*.egg-info"),
+)
+NO_SOURCE = (
+    f"push brings a source tree to the hosts, and this is an installed package ({PROJECT}); install the same version on every "
+    f"host into {sys.prefix} with pip, or start push from a clone of the repository"
 )
 INSTALL = "rsync is not installed here; install it here and on all hosts: apt install rsync"
 
@@ -83,6 +87,8 @@ def elsewhere(checkpoint: str | None) -> list[Path]:
 
 def main(words: Sequence[str]) -> int:
     """Bring everything to every host; 1 where one failed. Raises UserError and Hydra's errors."""
+    if INSTALLED:
+        raise UserError(NO_SOURCE)
     overrides, own = doctor_verb.split(words, OWN)
     plain = doctor_verb.composed(overrides)
     cluster, _ = resolved_point.cluster_of(plain)

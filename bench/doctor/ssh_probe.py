@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.cluster.inventory import Host
+from bench.common.paths import INSTALLED
 from bench.doctor.doctor_verb import Finding
 from bench.doctor.mpirun_jobs import is_here
 
@@ -77,14 +78,11 @@ def judge(host: Host, got: Answer, python: str, project: str, cluster: str) -> l
     found = [Finding("PASS", f"{name}: reached over ssh without a password in {got.took_s:.1f} s")]
     missing = got.output.split()
     if "project" in missing:
-        found.append(Finding("FAIL", f"{name}: has no {project}/bench; run: python -m bench.doctor push cluster={cluster}"))
+        cure = "install the same version there with pip" if INSTALLED else f"run: python -m bench.doctor push cluster={cluster}"
+        found.append(Finding("FAIL", f"{name}: has no {project}/bench; {cure}"))
     if "python" in missing:
-        found.append(
-            Finding(
-                "FAIL",
-                f"{name}: has no {python}; run ./run_all.sh setup in {project} there, or give its python: in the inventory",
-            )
-        )
+        cure = "make the same environment there" if INSTALLED else f"run ./run_all.sh setup in {project} there"
+        found.append(Finding("FAIL", f"{name}: has no {python}; {cure}, or give its python: in the inventory"))
     return found
 
 

@@ -93,13 +93,13 @@ def resolve_cluster(
     cluster: Mapping[str, Any],
     inventory: Inventory,
     boards: Mapping[str, Description],
-    links: Path,
+    links: Path | Sequence[Path],
     cores: int,
     threads: int | None = None,
 ) -> dict[str, Any]:
     """The ``cluster`` block of a point: the configuration's values, its hosts, and for emulated boards ``emulated``.
 
-    ``boards`` are the descriptions of the classes by name, ``links`` is the folder of those of links, ``cores`` are this
+    ``boards`` are the descriptions of the classes by name, ``links`` the folders of those of links, ``cores`` are this
     machine's, ``threads`` what the user gave for all ranks. Raises UserError for what does not fit together.
     """
     given = [key for key in OVERRIDES if cluster.get(key) is not None]

@@ -10,6 +10,7 @@ from typing import Any
 from bench.cluster.board_classes import power_of
 from bench.cluster.inventory import Host
 from bench.common.atomic_files import write_json
+from bench.common.paths import RESULTS
 from bench.common.user_error import UserError
 from bench.conditions import environment
 from bench.doctor.cluster_verb import expected_bit_s, links_s
@@ -96,7 +97,7 @@ def whole_cluster(plain: Mapping[str, Any]) -> dict[str, Any]:
     bare["train"] = {**plain["train"], "micro_batches": 1, "save": None, "resume": None}
     bare["planner"] = {**plain["planner"], "profile": None, "split": "even"}
     bare["fault"] = {**plain["fault"], "rank": None}
-    return resolved_point.resolve(bare, None, hydra_compose.RESULTS)
+    return resolved_point.resolve(bare, None, RESULTS)
 
 
 def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
@@ -188,7 +189,7 @@ def plan(plain: Mapping[str, Any], overrides: Sequence[str]) -> int:
 
 def simulate(plain: Mapping[str, Any], _: Sequence[str]) -> int:
     """The verb ``simulate``."""
-    point = resolved_point.resolve(plain, None, hydra_compose.RESULTS)
+    point = resolved_point.resolve(plain, None, RESULTS)
     own, made = plain["planner"], resolved_point.plan_of(point)
     profile = profile_of(own, point)
     assert profile is not None

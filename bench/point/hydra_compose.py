@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -22,7 +21,6 @@ from strategies.common.plan_error import PlanError
 from strategies.common.registry import did_you_mean
 
 BAD_INPUT, INTERRUPTED = 2, 130
-RESULTS = Path("results")
 
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
@@ -91,7 +89,7 @@ def one_line(error: BaseException) -> str:
 
 
 def known_options(group: str) -> list[str]:
-    return sorted(path.stem for path in (paths.CONF / group).glob("*.yaml"))
+    return sorted({path.stem for folder in paths.conf_folders(group) for path in folder.glob("*.yaml")})
 
 
 def known_keys() -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from bench.cluster import participants as launch_cluster
 from bench.cluster.board_classes import in_mode, load_board
 from bench.cluster.inventory import Host, check_slots
-from bench.common.paths import CONF, PROJECT
+from bench.common import paths
 from bench.common.user_error import UserError
 from bench.common.weight_files import WEIGHTS_FILE, check_sha256, checkpoint_dir
 from bench.emulation.emulated_boards import resolve_cluster
@@ -103,19 +103,19 @@ def cluster_of(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     classes of its inventory. Raises UserError."""
     given = launch_cluster.checked(cfg["cluster"])
     inventory = launch_cluster.inventory_of(given, hostfile_of(cfg), os.environ)
-    boards = {name: load_board(name, CONF / "board") for name in sorted({host.board for host in inventory.hosts})}
+    boards = {name: load_board(name, paths.conf_folders("board")) for name in sorted({host.board for host in inventory.hosts})}
     if inventory.emulated is not None:  # nothing is set on this machine: the mode is in the boards' speed and watts
         chosen = by_board(power_mode(cfg["board"]["power_mode"], boards), boards)
         boards.update({name: in_mode(boards[name], mode) for name, mode in chosen.items()})
     # All boards are emulated whoever takes part, so that a board's speed does not depend on who else does.
-    block = resolve_cluster(given, inventory, boards, CONF / "link", os.cpu_count() or 1, cfg["threads"])
+    block = resolve_cluster(given, inventory, boards, paths.conf_folders("link"), os.cpu_count() or 1, cfg["threads"])
     return launch_cluster.choose(block, given), boards
 
 
 def hostfile_of(cfg: Mapping[str, Any]) -> Path | None:
-    """The inventory's file: as given from the working directory, else from the project's folder. None: there is none."""
+    """The inventory's file: as given from the working folder, else the suite's own. None: there is none."""
     given = cfg["cluster"]["hostfile"]
-    return None if given is None else from_project(str(given))
+    return None if given is None else paths.resource(str(given))
 
 
 def named(config: Mapping[str, Any], results: Path, repeat: int) -> dict[str, Any]:
@@ -195,12 +195,6 @@ def _model(cfg: Mapping[str, Any]) -> dict[str, Any]:
         "checkpoint": None if checkpoint is None else str(checkpoint),
         "sha256": model["sha256"] if checkpoint is not None else None,
     }
-
-
-def from_project(path: str) -> Path:
-    """A file named in the configuration: as given from the working directory, else from the project's folder."""
-    found = Path(path).expanduser()
-    return found if found.is_absolute() or found.exists() else PROJECT / found
 
 
 def _absolute(folder: Any) -> str | None:

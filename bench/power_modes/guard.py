@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.common.paths import PROJECT
+from bench.common.paths import JOB_FOLDER
 from bench.common.user_error import UserError
 from bench.power_modes import mode_choice
 from bench.power_modes.controls import Control
@@ -191,7 +191,7 @@ class Guard:
             [sys.executable, "-m", "bench.power_modes.guard"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            cwd=PROJECT,
+            cwd=JOB_FOLDER,
             env=environment,
             start_new_session=True,
         )

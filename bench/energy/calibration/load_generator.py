@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from types import TracebackType
+
+from bench.common.paths import JOB_FOLDER
 
 PERIOD_S = 0.02
 """Of work and rest, where a core is busy for part of the time only: shorter than any meter's renewal."""
@@ -39,7 +40,7 @@ class Load:
                 [sys.executable, "-m", "bench.energy.calibration.load_generator", str(share)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                cwd=Path(__file__).resolve().parents[2],
+                cwd=JOB_FOLDER,
                 env={**os.environ, **ONE_THREAD},
             )
             self._workers.append(worker)

@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.cluster.inventory import Host
 from bench.common.atomic_files import write_json, write_text
-from bench.common.paths import PROJECT
+from bench.common.paths import JOB_FOLDER, import_variables
 from bench.common.student_t import NORMAL, mean_interval
 from bench.common.user_error import UserError
 from bench.energy.calibration.waiting_ranks import SETTLE_S, TAIL_S, order_of
@@ -74,14 +74,14 @@ def measure(order: Order, mpirun: str | None = None) -> dict[str, Any]:
             hostfile=folder / "hostfile",
             module=MODULE,
             arguments=[str(folder / "order.json")],
-            environment={RUN_ID: run_id, "PYTHONPATH": str(PROJECT)},
+            environment={RUN_ID: run_id, **import_variables()},
             python=sys.executable,
             root=os.geteuid() == 0,
         )
         write_text(job.hostfile, launcher.hostfile(job.hosts))
-        environment = own_environment(**{RUN_ID: run_id, "PYTHONPATH": str(PROJECT)})
+        environment = own_environment(**{RUN_ID: run_id, **import_variables()})
         limit_s = START_S + SLACK * order.about_s
-        outcome = run(launcher.command(job), folder / "mpirun.log", limit_s, run_id, PROJECT, environment)
+        outcome = run(launcher.command(job), folder / "mpirun.log", limit_s, run_id, JOB_FOLDER, environment)
         if outcome.status == "interrupted":
             raise KeyboardInterrupt
         if outcome.status == "timeout":

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.common.paths import JOB_FOLDER
 from bench.common.user_error import UserError
 from bench.energy.sensors import source
 from bench.joules.channel import Calibration, Channel
@@ -203,7 +204,7 @@ class Sampler:
             [sys.executable, "-m", "bench.energy.sampling.sampler"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            cwd=Path(__file__).resolve().parents[2],
+            cwd=JOB_FOLDER,
         )
         self._tell(json.dumps(self.order))
         assert self._process.stdout is not None
