@@ -11,16 +11,19 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
+from bench.doctor.energy_report import describe
+from bench.doctor.host_readings import HostReadings
 from bench.energy.sampling.energy_session import meters_of, root_of, wanted_sources
 from bench.energy.sampling.sampler import Home, Sampler
-from bench.joules.channel import Trace
+from bench.timeline.clock_model import ClockModel, measure
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -28,25 +31,11 @@ if TYPE_CHECKING:
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-@dataclass(frozen=True)
-class Look:
-    """A host's readings. ``problem`` says why a run would end here; ``sampler_cpu`` is its share of a core."""
-
-    label: str
-    board: str
-    boot_id: str
-    processor: str
-    traces: tuple[Trace, ...] = ()
-    left_out: tuple[Mapping[str, str], ...] = ()
-    sampler_cpu: float | None = None
-    problem: str | None = None
-
-
-def look(order: Mapping[str, Any], number: int, processor: str) -> Look:
+def look(order: Mapping[str, Any], number: int, processor: str) -> HostReadings:
     """Read what host ``number`` of the order has, for ``seconds``."""
     hosts, energy = order["hosts"], order["energy"]
     host, labels = hosts[number], [label_of(host) for host in hosts]
-    found = Look(labels[number], host["board"], own_boot_id(), processor)
+    found = HostReadings(labels[number], host["board"], own_boot_id(), processor)
     if energy["source"] == "none":
         return found
     metered = any(found.label in meter["hosts"] for meter in energy["meters"].values())
@@ -65,7 +54,7 @@ def look(order: Mapping[str, Any], number: int, processor: str) -> Look:
     return seen
 
 
-def _without_meters(found: Look, order: Mapping[str, Any], number: int) -> Look:
+def _without_meters(found: HostReadings, order: Mapping[str, Any], number: int) -> HostReadings:
     """What the host has itself, where one of its meters does not answer."""
     try:
         return _read(found, order, number, {}, True)
@@ -73,7 +62,7 @@ def _without_meters(found: Look, order: Mapping[str, Any], number: int) -> Look:
         return found
 
 
-def _read(found: Look, order: Mapping[str, Any], number: int, meters: Mapping[str, Any], metered: bool) -> Look:
+def _read(found: HostReadings, order: Mapping[str, Any], number: int, meters: Mapping[str, Any], metered: bool) -> HostReadings:
     """Readings of ``seconds``, and the sampler's share of a core in them, without its start. Raises UserError."""
     energy = order["energy"]
     root = root_of(energy["root"], found.label)
@@ -116,7 +105,6 @@ def label_of(host: Mapping[str, Any]) -> str:
 
 def here(order: Mapping[str, Any]) -> dict[str, Any]:
     """The report of this one host, without MPI."""
-    from bench.doctor.energy_report import describe
 
     return describe([look(order, 0, socket.gethostname())], order["energy"], None)
 
@@ -129,8 +117,6 @@ def main(argv: list[str]) -> int:
     order = comm.bcast(json.loads(Path(argv[0]).read_text()) if comm.Get_rank() == 0 else None)
     found = together(order, comm)
     if found is not None:
-        from bench.common.atomic_files import write_json
-
         write_json(Path(order["found"]), found)
     return 0
 
@@ -138,9 +124,6 @@ def main(argv: list[str]) -> int:
 def together(order: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any] | None:
     """All hosts look at the same time; the report on rank 0. Collective."""
     from mpi4py import MPI
-
-    from bench.doctor.energy_report import describe
-    from bench.timeline.clock_model import ClockModel, measure
 
     before = measure(comm, own_boot_id())
     mine = look(order, comm.Get_rank(), MPI.Get_processor_name())

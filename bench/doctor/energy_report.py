@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.doctor.energy_ranks import Look
+from bench.doctor.host_readings import HostReadings
 from bench.joules.channel import EVERYTHING, Channel, Trace, cover
 from bench.joules.cover import Cover, Part, find_cover
 from bench.joules.integration import energy, unwrapped, window_needed_s
@@ -17,7 +17,7 @@ from bench.timeline.clock_model import ClockModel
 IN_TOTAL = "in the total"
 
 
-def describe(looks: Sequence[Look], config: Mapping[str, Any], clock: ClockModel | None) -> dict[str, Any]:
+def describe(looks: Sequence[HostReadings], config: Mapping[str, Any], clock: ClockModel | None) -> dict[str, Any]:
     """Hosts with their sources and channels, the parts of the total, and what is missing. ``config`` is the point's
     ``energy``; ``clock`` is None where there is one host."""
     labels = [look.label for look in looks]
@@ -37,7 +37,7 @@ def describe(looks: Sequence[Look], config: Mapping[str, Any], clock: ClockModel
     }
 
 
-def _host(look: Look, found: Cover) -> dict[str, Any]:
+def _host(look: HostReadings, found: Cover) -> dict[str, Any]:
     return {
         "label": look.label,
         "board": look.board,
