@@ -14,9 +14,13 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 BESIDE = tuple(
     f"tests/{name}"
     for name in (
-        *("analysis/", "imports/", "record/", "states/", "strategies/", "tasks/"),
-        *(f"planner/test_{name}.py" for name in ("cost", "profile", "search", "split")),
-        *(f"app/test_{name}.py" for name in ("bad_input", "campaign_choice", "dry_run", "export", "resume", "studies")),
+        *("analysis/", "strategies/models/", "strategies/plan/", "strategies/schedules/"),
+        *(f"bench/{name}/" for name in ("conditions", "record", "tasks", "prediction", "export", "point")),
+        *(
+            f"bench/{name}.py"
+            for name in ("planner/test_search", "timeline/test_measured_schedule", "timeline/test_rank_states")
+        ),
+        *(f"bench/{name}.py" for name in ("commands/test_bad_input", "commands/test_dry_run", "campaign/test_sweep_choice")),
     )
 )
 """Tests that need one core and nothing of the machine."""

@@ -23,7 +23,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.energy.simulator import Load
+from tests.bench.energy.simulator import Load
 
 TREES = Path(__file__).parent / "boards"
 PERIOD_S = 1e-3

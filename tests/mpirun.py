@@ -11,9 +11,7 @@ from pathlib import Path
 from bench.cluster.inventory import Host
 from bench.launch.mpirun import Job, find_mpirun, launcher_for
 from bench.launch.supervised_process import SESSIONS, session_folder
-
-ROOT = Path(__file__).resolve().parent.parent
-
+from tests.project import ROOT
 
 # Tests of several checkouts and users share a machine; the locks of each session are its own.
 LOCKS = tempfile.TemporaryDirectory(prefix="edgejoule-locks-")

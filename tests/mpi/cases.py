@@ -33,7 +33,7 @@ MODELS = {spec.family: spec for spec in (BERT, GPT2, LLAMA)}
 # Fewer key/value heads than ranks: every rank holds the same one.
 MODELS["multi-query"] = replace(LLAMA, name="multi-query-test", kv_heads=1)
 
-# tests/test_ladder.py runs all of this on a GPU too, where there is one.
+# tests/strategies/test_ladder.py runs all of this on a GPU too, where there is one.
 DEVICE = os.environ.get("EDGEJOULE_TEST_DEVICE", "cpu")
 BATCH, SEQ, STEPS, LEARNING_RATE = 17, 8, 3, 0.5
 

@@ -1,4 +1,4 @@
-"""These tests run under mpirun: every rank runs the same tests in the same order (see tests/test_ladder.py)."""
+"""These tests run under mpirun: every rank runs the same tests in the same order (see tests/strategies/test_ladder.py)."""
 
 from __future__ import annotations
 

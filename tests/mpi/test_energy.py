@@ -17,7 +17,7 @@ from bench.joules.channel import Channel
 from bench.joules.cover import find_cover
 from bench.joules.energy_block import Run, summary
 from bench.timeline.clock_model import ClockModel, measure
-from tests.energy.simulator import Clock, Phases, S, read
+from tests.bench.energy.simulator import Clock, Phases, S, read
 
 COMM = MPI.COMM_WORLD
 RANK, SIZE = COMM.Get_rank(), COMM.Get_size()

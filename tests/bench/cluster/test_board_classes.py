@@ -1,0 +1,203 @@
+"""Board classes and links: every file is sound, every number has its source, every mistake ends in one line."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bench.cluster.board_classes import SET, load_board, mode_of, power_of, table
+from bench.cluster.network_links import load_link
+from bench.common.user_error import UserError
+from tests.project import ROOT
+
+BOARDS, LINKS = ROOT / "conf/board", ROOT / "conf/link"
+NAMES, LINK_NAMES = (sorted(path.stem for path in folder.glob("*.yaml")) for folder in (BOARDS, LINKS))
+PAGE = "measured: https://example.org/board"
+BOARD: dict[str, Any] = {
+    "name": "mine",
+    "description": "a board",
+    "cores": {"value": 4, "source": PAGE},
+    "memory_bytes": {"value": 2**32, "source": PAGE},
+    "flop_s": {"value": 4.8e10, "device": "cpu", "source": PAGE},
+    "power": {"idle_W": {"value": 2.0, "source": PAGE}, "busy_W": {"value": 5, "source": PAGE}},
+    "power_modes": {
+        "full": {"nvpmodel": 0, "jetson_clocks": False},
+        "low": {
+            "governor": "powersave",
+            "max_frequency_Hz": 1.5e9,
+            "rapl_limit_W": 10.0,
+            "speed": {"value": 0.5, "source": PAGE},
+            "power": {"idle_W": {"value": 1.5, "source": PAGE}, "busy_W": {"value": 3.0, "source": PAGE}},
+        },
+        "odd": {"nvpmodel": 2},
+    },
+    "default_mode": "full",
+}
+LINK: dict[str, Any] = {"name": "mine", "description": "a link", "rate_bit_s": {"value": 1e9, "source": PAGE}}
+
+
+def numbers(found: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(found, dict):
+        if "value" in found:
+            yield found
+        for part in found.values():
+            yield from numbers(part)
+
+
+def written(folder: Path, about: dict[str, Any], path: str = "", value: Any = None) -> Path:
+    """``about`` as mine.yaml with one value changed (None: taken out) at a dotted path."""
+    about = copy.deepcopy(about)
+    *way, last = path.split(".")
+    part = about
+    for key in way:
+        part = part[key]
+    if value is None:
+        part.pop(last, None)
+    else:
+        part[last] = value
+    (folder / "mine.yaml").write_text(yaml.safe_dump(about))
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_board_is_sound(name: str) -> None:
+    board = load_board(name, BOARDS)
+    found = list(numbers(board))
+    assert len(found) >= 2
+    for number in found:
+        assert number["value"] > 0
+        assert "http" in number["source"], number
+    for mode in board["power_modes"]:
+        assert set(mode_of(board, mode)) & set(SET)
+
+
+def test_all_asked_for_boards_are_there() -> None:
+    assert NAMES == [
+        "jetson-agx-orin", "jetson-agx-xavier", "jetson-nano", "jetson-orin-nano", "jetson-orin-nx", "jetson-tx2",
+        "jetson-xavier-nx", "raspberry-pi-4", "raspberry-pi-5", "x86-mini-pc",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("jetson")])
+def test_a_jetson_mode_is_an_nvpmodel_id_of_its_own(name: str) -> None:
+    ids = [mode["nvpmodel"] for mode in load_board(name, BOARDS)["power_modes"].values()]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("name", LINK_NAMES)
+def test_every_link_is_sound(name: str) -> None:
+    found = list(numbers(load_link(name, LINKS)))
+    assert found
+    assert all("http" in number["source"] for number in found)
+
+
+def test_links_are_ordered_by_their_rates() -> None:
+    rates = {name: load_link(name, LINKS)["rate_bit_s"]["value"] for name in LINK_NAMES}
+    assert sorted(rates, key=rates.__getitem__) == ["wifi-4", "ethernet-100m", "wifi-5", "wifi-6", "ethernet-1g"]
+
+
+def test_power_of_a_mode_is_never_another_ones(tmp_path: Path) -> None:
+    board = load_board("mine", written(tmp_path, BOARD))
+    assert power_of(board, None) == power_of(board, "full") == {"idle_W": 2.0, "busy_W": 5.0}
+    assert power_of(board, "low") == {"idle_W": 1.5, "busy_W": 3.0}
+    with pytest.raises(UserError, match="power mode odd of board mine has no watts; measure"):
+        power_of(board, "odd")
+    with pytest.raises(UserError, match="unknown power mode lowe of board mine; known are full, low, odd; did you mean low"):
+        power_of(board, "lowe")
+
+
+def test_a_board_without_modes_or_watts(tmp_path: Path) -> None:
+    plain = {key: value for key, value in BOARD.items() if key not in ("power_modes", "default_mode")}
+    board = load_board("mine", written(tmp_path, {**plain, "power": {}}))
+    with pytest.raises(UserError, match="board mine has no watts"):
+        power_of(board, None)
+    with pytest.raises(UserError, match="unknown power mode full of board mine; it has no power modes"):
+        mode_of(board, "full")
+
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("idle_w", 3, "board mine has the unknown key idle_w"),
+    ("core", BOARD["cores"], "unknown key core; keys are name, .*; did you mean cores?"),
+    ("cores", None, "board mine has no cores; add it"),
+    ("name", "other", "must be a mapping with name: mine, found 'other'"),
+    ("description", "", "description must be a line of text, found ''"),
+    ("cores", 4, "cores needs a value and its source, found 4"),
+    ("memory_bytes", {"value": 4}, "memory_bytes needs a value and its source, found"),
+    ("memory_bytes", {"value": 4, "source": " "}, "memory_bytes needs a source beside its value, found ' '"),
+    ("memory_bytes", {"value": 4, "source": PAGE, "unit": "B"}, "memory_bytes has the unknown key unit"),
+    ("cores.value", 0, "cores must be positive, found 0"),
+    ("cores.value", True, "cores must be a number, found True"),
+    ("flop_s.value", "4.8e10", r"flop_s must be a number, found '4.8e10' \(YAML wants a dot and a sign: 1.0e\+9\)"),
+    ("flop_s.device", None, "flop_s has no device"),
+    ("flop_s.device", "tpu", "flop_s.device must be cpu or gpu, found 'tpu'"),
+    ("power", 5, "power must be a mapping with idle_W, busy_W, network_J_per_byte, found 5"),
+    ("power.idle", 5, "power has the unknown key idle; .*; did you mean idle_W?"),
+    ("power.idle_W.value", -1, "power.idle_W must be positive, found -1"),
+    ("power.busy_W.value", 1.5, "power.busy_W = 1.5 is below idle_W = 2.0; were they swapped?"),
+    ("default_mode", "ful", "default_mode ful is none of full, low, odd; did you mean full?"),
+    ("default_mode", None, "default_mode None is none of full, low, odd"),
+    ("default_mode", "low", "low is the default_mode, so its watts are the board's power"),
+    ("power_modes", None, "default_mode is full, but there are no power_modes"),
+    ("power_modes", ["full"], "power_modes must be a mapping from a name to what is set, found"),
+    ("power_modes.odd", {"speed": BOARD["cores"]}, "power_modes.odd sets nothing; give it one of nvpmodel, jetson_clocks"),
+    ("power_modes.odd", {}, "power_modes.odd sets nothing"),
+    ("power_modes.odd.nvp_model", 3, "power_modes.odd has the unknown key nvp_model; .*; did you mean nvpmodel?"),
+    ("power_modes.odd.nvpmodel", "15W", "nvpmodel must be the id of a mode, a whole number, found '15W'"),
+    ("power_modes.full.jetson_clocks", "no", "jetson_clocks must be true or false, found 'no'"),
+    ("power_modes.low.governor", 3, "governor must be a line of text, found 3"),
+    ("power_modes.low.rapl_limit_W", -5, "rapl_limit_W must be positive, found -5"),
+    ("power_modes.low.speed", 0.5, "power_modes.low.speed needs a value and its source, found 0.5"),
+    ("power_modes.low.power.busy_W.value", 1, "power_modes.low.power.busy_W = 1 is below idle_W = 1.5"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), WRONG)
+def test_a_wrong_board_ends_in_one_line(tmp_path: Path, path: str, value: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        load_board("mine", written(tmp_path, BOARD, path, value))
+    assert "\n" not in str(error.value)
+    assert "board mine" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("rate_bits", 3, "link mine has the unknown key rate_bits; .*; did you mean rate_bit_s?"),
+        ("rate_bit_s", None, "link mine has no rate_bit_s"),
+        ("rate_bit_s.value", 0, "rate_bit_s must be positive, found 0"),
+        ("latency_s", 0.001, "latency_s needs a value and its source, found 0.001"),
+        ("loss", {"value": -0.1, "source": PAGE}, "loss must be at least zero, found -0.1"),
+        ("loss", {"value": 2, "source": PAGE}, "loss must be the share of packets that is lost, below 1, found 2"),
+    ],
+)
+def test_a_wrong_link_ends_in_one_line(tmp_path: Path, path: str, value: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        load_link("mine", written(tmp_path, LINK, path, value))
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_names_and_broken_files(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"unknown board jetson-orin-nanno; .*; did you mean jetson-orin-nano?"):
+        load_board("jetson-orin-nanno", BOARDS)
+    with pytest.raises(UserError, match=r"unknown link wifi5; known are ethernet-100m, .*; did you mean wifi-5?"):
+        load_link("wifi5", LINKS)
+    (tmp_path / "mine.yaml").write_text("name: [\n")
+    with pytest.raises(UserError, match=r"board mine: .* is not YAML") as error:
+        load_board("mine", tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_loss_of_zero_is_said_with_its_source(tmp_path: Path) -> None:
+    link = load_link("mine", written(tmp_path, LINK, "loss", {"value": 0, "source": PAGE}))
+    assert link["loss"]["value"] == 0
+
+
+def test_the_documentation_holds_the_table() -> None:
+    rows = table(BOARDS)
+    assert all(f"| {name} |" in rows for name in NAMES)
+    assert rows in (ROOT / "docs/boards.md").read_text()
