@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,11 +152,12 @@ def _stored(spec: ModelSpec, parameter: Parameter) -> Stored:
     return Stored(prefix + stored.name, stored.transposed, stored.part)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; 2 for what the user can mend."""
     parser = argparse.ArgumentParser(prog="python -m bench.export", description="Write a checkpoint as a Hugging Face model.")
     parser.add_argument("checkpoint", type=Path, help="folder that train.save wrote")
     parser.add_argument("out", type=Path, help="new folder for model.safetensors and config.json")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     try:
         export(arguments.checkpoint, arguments.out)
     except (UserError, PlanError) as error:

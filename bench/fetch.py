@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from bench.common.paths import weights_root
+from bench.common.program_names import as_called
 from bench.common.user_error import UserError
 from bench.common.weight_files import fetch
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; 2 for what the user can mend."""
     parser = argparse.ArgumentParser(prog="python -m bench.fetch", description=__doc__.splitlines()[0])
-    parser.add_argument("--root", type=Path, default=None, help="folder for weights (default: weights/ in the project)")
+    parser.add_argument("--root", type=Path, default=None, help=f"folder for weights (default: {weights_root()})")
     try:
-        print(fetch(parser.parse_args().root))
+        print(fetch(parser.parse_args(argv).root))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {as_called(str(error))}", file=sys.stderr)
         return 2
     return 0
 

@@ -20,6 +20,7 @@ from bench import campaign
 from bench.campaign.campaign_settings import settings_of
 from bench.campaign.sweep_matrix import matrix
 from bench.common import paths
+from bench.common.program_names import as_called
 from bench.common.user_error import UserError
 from bench.launch.launchers import find_launcher, forwarded
 from bench.point import resolved_point
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
         if traceback_wanted:
             raise
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        print(f"error: {as_called(one_line(error))}", file=sys.stderr)
         return BAD_INPUT
     return 0
 
@@ -62,7 +63,7 @@ def _hydra_main(cfg: DictConfig) -> None:
         if traceback_wanted:
             raise
         # Here and not in main(): Hydra would print a line of its own about any exception of its task.
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {as_called(str(error))}", file=sys.stderr)
         code = BAD_INPUT
     if code:
         raise SystemExit(code)

@@ -11,6 +11,7 @@ from typing import Any, Literal, TextIO
 
 from rich.console import Console
 
+from bench.common.program_names import as_called
 from bench.common.user_error import UserError
 from bench.point import hydra_compose
 from strategies.common.registry import did_you_mean
@@ -66,10 +67,10 @@ def show(findings: Sequence[Finding], out: TextIO | None = None) -> None:
     console = Console(file=out, highlight=False, soft_wrap=True) if out.isatty() else None
     for finding in sorted(findings, key=lambda finding: order.index(finding.status)):
         if console is None:
-            print(f"{finding.status}  {finding.text}", file=out)
+            print(f"{finding.status}  {as_called(finding.text)}", file=out)
         else:
             console.print(finding.status, style=COLOURS[finding.status], end="  ")
-            console.print(finding.text, markup=False)
+            console.print(as_called(finding.text), markup=False)
     counts = [(status, sum(finding.status == status for finding in findings)) for status in order]
     print(", ".join(f"{count} {status}" for status, count in counts if count), file=out)
 

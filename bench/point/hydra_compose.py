@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.common import paths
+from bench.common.program_names import as_called
 from bench.common.user_error import UserError
 from bench.energy.sensors.source import on_board
 from strategies.base import registered
@@ -44,7 +45,7 @@ def answered(run: Callable[[], int], interrupted: str = "interrupted") -> int:
     try:
         return run()
     except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        print(f"error: {as_called(one_line(error))}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print(interrupted, file=sys.stderr)

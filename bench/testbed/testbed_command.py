@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cluster.inventory import Host
+from bench.common.program_names import as_called
 from bench.common.user_error import UserError
 from bench.emulation import lifecycle
 from bench.emulation.emulated_boards import Testbed
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"unknown command {verb}; use up, down or status{did_you_mean(verb, verbs)}")
         verbs[verb](overrides)
     except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {hydra_compose.one_line(error)}", file=sys.stderr)
+        print(f"error: {as_called(hydra_compose.one_line(error))}", file=sys.stderr)
         return hydra_compose.BAD_INPUT
     return 0
 

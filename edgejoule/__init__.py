@@ -1,0 +1,1 @@
+"""The command ``edgejoule``: all verbs of the suite under one name."""
