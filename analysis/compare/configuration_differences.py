@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.compare.configuration_matching import Configuration, Match, between, configurations, matches
-from analysis.rules.study_checks import basis_of, commit_of, software_of
+from analysis.compare.configuration_matching import Configuration, Match, changed_factors, configurations, matches
 from analysis.statistics.rank_tests import Difference, corrected, ratio_of, two
+from analysis.study.comparability import energy_basis, why_energies_differ
+from analysis.study.run_conditions import commit_of, versions_of
 from analysis.study.study import Study
 
 NOT_COMPARABLE = "not comparable"
@@ -76,7 +77,7 @@ class Pair:
             "quantity": name, "one_n": len(a), "other_n": len(b), "one_median": median(a) if a else None,
             "other_median": median(b) if b else None, "matched_by": self.by,
         }  # fmt: skip
-        why = self.energies_apart if name == "per_sample_J" else None
+        why = why_energies_differ(self.one.good, self.other.good, self.names) if name == "per_sample_J" else None
         if why or not a or not b:
             return {**row, "verdict": NOT_COMPARABLE, "why": why or f"{self.names[1 if a else 0]} has none"}, None
         if quantity.exact and len({*a}) == 1 == len({*b}):
@@ -86,14 +87,6 @@ class Pair:
             return {**row, "why": "no ratio: a value is not positive"}, two(b, a)
         found = ratio_of(b, a)
         return {**row, "ratio": found.ratio, "ratio_low": found.low, "ratio_high": found.high, "why": found.why}, two(b, a)
-
-    @property
-    def energies_apart(self) -> str | None:
-        """Why the energies of the two compare with nothing but themselves; None where they may be compared."""
-        if self.one.kind != self.other.kind:
-            return f"energy is {self.one.kind} in {self.names[0]} and {self.other.kind} in {self.names[1]}"
-        first, second = (", ".join(sorted({basis_of(record) for record in own.good})) for own in (self.one, self.other))
-        return None if first == second else f"energy {first} in {self.names[0]} and {second} in {self.names[1]}"
 
 
 def compare(one: Study, other: Study) -> pd.DataFrame:
@@ -159,7 +152,7 @@ def changes(one: Study, other: Study) -> pd.DataFrame:
     studies = (one, other)
     sides = [_conditions(study.good) for study in studies]
     groups = [configurations(study) for study in studies]
-    for name in sorted(between(*groups) - {"cluster", "hosts", "boards", "smoke"}):
+    for name in sorted(changed_factors(*groups) - {"cluster", "hosts", "boards", "smoke"}):
         for side, group in zip(sides, groups, strict=True):
             side[name] = dict.fromkeys(own.factors[name] for own in group if name in own.factors)
     for what in [what for what in {**sides[0], **sides[1]} if what.startswith("host ")]:
@@ -179,10 +172,11 @@ def _conditions(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Non
     found: dict[str, dict[str, None]] = {}
     for record in records:
         about, point = record["environment"], record["point"]
-        facts = {"commit": (commit_of(record) or "").removeprefix("commit "), **software_of(record)}
+        facts = {"commit": (commit_of(record) or "").removeprefix("commit "), **versions_of(record)}
         facts |= {"cluster": point["cluster"], "smoke runs": "yes" if point["smoke"] else "no"}
         if record["energy"]["kind"] != "none":
-            facts["energy"] = f"{record['energy']['kind']} by {record['energy']['source']} {basis_of(record).split(' by ')[0]}"
+            place = energy_basis(record).split(" by ")[0]
+            facts["energy"] = f"{record['energy']['kind']} by {record['energy']['source']} {place}"
         told = [*facts.items(), *(("boards", board) for board in point["boards"])]
         for host in about.get("hosts") or ():
             told += [("hosts", host["host"]), ("code of the ranks", host.get("code_hash"))]

@@ -12,15 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.study.comparability import Factors, factors_that_changed
 from analysis.study.configuration_labels import labels_of
 from analysis.study.point_table import factor_row
 from analysis.study.study import Study
 
-PLACE = ("cluster", "hosts", "boards", "bind", "link", "link_rate_bit_s", "link_delay_s", "power_mode", "smoke")
-WORK = ("model", "task", "strategy", "ranks")
-"""Factors that say what was done; two of them are never the same configuration. So is the mesh."""
 NAMES = ("label", "hash", "point", "repeat", "order")
-Factors = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ Key = Callable[[Configuration], object]
 def matches(one: Study, other: Study) -> list[Match]:
     """Every configuration of both, in the order of the first study and then of the second."""
     sides = configurations(one), configurations(other)
-    keys = _keys(between(*sides))
+    keys = _keys(changed_factors(*sides))
     found: list[tuple[Configuration, Configuration, str]] = []
     for key in keys:
         first, second = (_unique(side, key) for side in sides)
@@ -95,16 +92,9 @@ def _factors(record: Mapping[str, Any]) -> Factors:
     return {name: f"{value}" for name, value in row.items() if name not in NAMES and value is not None}
 
 
-def between(one: Sequence[Configuration], other: Sequence[Configuration]) -> set[str]:
-    """Factors that do not tell configurations of one study apart from those of the other: of the place, or with one value in
-    each study. A factor that the records of one study do not have (an older version) is such a factor."""
-    names = {name for side in (one, other) for own in side for name in own.factors}
-    apart = set(PLACE)
-    for name in names - set(WORK):
-        values = [{own.factors[name] for own in side if name in own.factors} for side in (one, other)]
-        if not name.startswith("mesh.") and (not all(values) or (values[0] != values[1] and max(map(len, values)) == 1)):
-            apart.add(name)
-    return apart
+def changed_factors(one: Sequence[Configuration], other: Sequence[Configuration]) -> set[str]:
+    """Factors that do not tell configurations of one study apart from those of the other."""
+    return factors_that_changed([a.factors for a in one], [b.factors for b in other])
 
 
 def _keys(place: set[str]) -> list[Key]:

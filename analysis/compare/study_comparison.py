@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.compare.configuration_differences import NOT_COMPARABLE, QUANTITIES, changes, compare, names_of
-from analysis.rules.study_checks import counted, refuse_mixed, some
+from analysis.rules.study_checks import refuse_mixed
 from analysis.statistics.rank_tests import SAME, TOO_FEW
+from analysis.study.count_phrases import counted, some
 from analysis.study.study import Study, load_study, study_of
 from bench.common.user_error import UserError
 

@@ -29,9 +29,10 @@ from analysis.plotting.figure_style import (
 )
 from analysis.statistics.repeat_summary import average, summarise
 from analysis.statistics.scaling_bounds import portions
+from analysis.study.comparability import Work, works
 from analysis.study.point_table import STATES
 from analysis.study.study import Study
-from analysis.study.sweeps import Series, Work, short_labels, sweep, works
+from analysis.study.sweeps import Series, short_labels, sweep
 
 MOST_LINES = 8
 ROW_IN, FRAME_IN = 0.2, 1.1

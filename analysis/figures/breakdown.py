@@ -21,8 +21,9 @@ from analysis.plotting.figure_style import (
     energy_label,
     legend_above,
 )
-from analysis.plotting.row_figures import Part, count_note, lines_of, numbered, pages, parts, row_figure
+from analysis.plotting.row_figures import Part, lines_of, numbered, pages, parts, row_figure
 from analysis.statistics.repeat_summary import average
+from analysis.study.count_phrases import repeat_counts
 from analysis.study.point_table import PHASES, RECOVERY, STATES
 from analysis.study.study import Study
 
@@ -163,7 +164,7 @@ def _draw(split: Split, part: Part, layout: Layout) -> list[Drawn]:
         rows.append({"label": label, "strategy": part.strategies[str(label)], **means, "n": len(group)})
     data = pd.DataFrame(rows)
     untold = [part.names[label] for label in part.strategies if label not in set(data["label"])]
-    caption = split.caption.format(n=count_note(data["n"].tolist()))
+    caption = split.caption.format(n=repeat_counts(data["n"].tolist()))
     caption += " Dots: the whole of each repeat." if data["n"].max() > 1 else ""
     caption += f" Not known for: {', '.join(untold)}." if untold else ""
     with drawing(layout):

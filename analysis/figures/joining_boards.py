@@ -24,8 +24,9 @@ from analysis.plotting.figure_style import (
     wrapped,
 )
 from analysis.statistics.scaling_bounds import Line, lines_of, medians, portions
+from analysis.study.comparability import Work, works
 from analysis.study.study import Study
-from analysis.study.sweeps import Sweep, Work, works
+from analysis.study.sweeps import Sweep
 
 MOST_LINES = 6
 MOST_IN_COLUMN, MOST_WITH_CLASS = 5, 10

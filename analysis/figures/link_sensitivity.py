@@ -19,9 +19,10 @@ from analysis.plotting.figure_style import Drawn, Layout, drawing, energy_label,
 from analysis.plotting.sweep_lines import at_levels, draw_lines, led, legend_of, level_ticks, panel_figure, parts
 from analysis.statistics.crossing_points import Crossing, crossings, how_sure
 from analysis.statistics.repeat_summary import Summary
+from analysis.study.comparability import Work, works
 from analysis.study.configuration_labels import plain
 from analysis.study.study import Study
-from analysis.study.sweeps import Series, Sweep, Work, factors, short_labels, sweep, varied, works
+from analysis.study.sweeps import Series, Sweep, factors, short_labels, sweep, varied
 
 RATE, DELAY = "link_rate_bit_s", "link_delay_s"
 FIRST = ("ranks", "hosts", RATE, DELAY)

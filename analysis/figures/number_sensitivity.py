@@ -10,8 +10,9 @@ import pandas as pd
 from analysis.plotting.captions import following, in_setting, sentences, spread_note
 from analysis.plotting.figure_style import Drawn, Layout, drawing, energy_label, legend_above, slug
 from analysis.plotting.sweep_lines import draw_lines, from_zero, led, legend_of, level_ticks, panel_figure, parts
+from analysis.study.comparability import Work, works
 from analysis.study.study import Study
-from analysis.study.sweeps import Series, Sweep, Work, short_labels, sweep, varied, works
+from analysis.study.sweeps import Series, Sweep, short_labels, sweep, varied
 
 FACTORS = {
     "seq": "Sequence length (tokens)",

@@ -37,8 +37,9 @@ from analysis.plotting.figure_style import (
 )
 from analysis.plotting.sweep_lines import around, parts
 from analysis.statistics.repeat_summary import Summary, pareto_front, summarise
+from analysis.study.comparability import Work, works
 from analysis.study.study import Study
-from analysis.study.sweeps import LEAST_FOR_LINE, Series, Work, short_labels, sweep, works
+from analysis.study.sweeps import LEAST_FOR_LINE, Series, short_labels, sweep
 
 Array = NDArray[np.float64]
 X = "power_mode"

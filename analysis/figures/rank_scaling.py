@@ -29,8 +29,9 @@ from analysis.plotting.figure_style import (
 )
 from analysis.statistics.repeat_summary import summarise
 from analysis.statistics.scaling_bounds import COLUMNS, Line, communication_s, lawful, levels_of, lines_of, portions, series_of
+from analysis.study.comparability import Work, works
 from analysis.study.study import Study
-from analysis.study.sweeps import LEAST_FOR_LINE, Sweep, Work, works
+from analysis.study.sweeps import LEAST_FOR_LINE, Sweep
 
 MOST_LINES = 5
 """Lines that one panel can hold with their bounds."""

@@ -36,8 +36,8 @@ from analysis.plotting.figure_style import (
 )
 from analysis.plotting.sweep_lines import around
 from analysis.statistics.repeat_summary import summarise
+from analysis.study.comparability import Work, works
 from analysis.study.study import Study
-from analysis.study.sweeps import Work, works
 
 MOST_BARS = 30
 MOST_SENTENCES = 8

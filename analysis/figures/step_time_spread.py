@@ -9,7 +9,8 @@ import pandas as pd
 import seaborn as sns
 
 from analysis.plotting.figure_style import Drawn, Layout, colour, drawing
-from analysis.plotting.row_figures import Part, count_note, lines_of, numbered, pages, parts, row_figure
+from analysis.plotting.row_figures import Part, lines_of, numbered, pages, parts, row_figure
+from analysis.study.count_phrases import repeat_counts
 from analysis.study.study import Study, label_of
 
 ROW_IN, LINE_IN, BOX_IN, APART_IN = 0.27, 0.165, 0.1, 0.06
@@ -32,7 +33,7 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
     repeats = data.groupby("label", sort=False)["repeat"].nunique().tolist()
     steps = data.groupby("label", sort=False).size().tolist()
     caption = (
-        f"{part.of}Every timed step of every repeat ({count_note(repeats)} repeats; {_range(steps)} steps of a "
+        f"{part.of}Every timed step of every repeat ({repeat_counts(repeats)} repeats; {_range(steps)} steps of a "
         "configuration). Boxes are quartiles with the median inside, whiskers reach over all steps: nothing is dropped."
     )
     labels = list(part.strategies)

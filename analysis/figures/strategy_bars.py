@@ -30,6 +30,7 @@ from analysis.plotting.figure_style import (
 )
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.configuration_labels import natural, plain
+from analysis.study.count_phrases import repeat_counts
 from analysis.study.point_table import factor_row
 from analysis.study.study import Study, place
 from analysis.study.sweeps import Series, short_labels, sweep
@@ -273,10 +274,9 @@ def _caption(
     counts = [len(bar.rows) for bar in bars if len(bar.rows)] or [0]
     lost = [f"{bar.name} ({bar.group})".replace("\n", ", ") for bar in bars if not len(bar.rows)]
     what = f"Energy per sample ({kind})" if column == "per_sample_J" else "Throughput"
-    n = f"n = {min(counts)}" if min(counts) == max(counts) else f"n = {min(counts)} to {max(counts)}"
     said = [
         f"{what} by {', '.join([*names, 'strategy'])}: {'; '.join(dict.fromkeys(bar.work for bar in bars))}",
-        f"Bars are medians, points the repeats ({n})",
+        f"Bars are medians, points the repeats ({repeat_counts(counts)})",
     ]
     if max(counts) >= SMALLEST_N:
         said.append("Intervals are 95 % by rank (exact binomial)")

@@ -28,9 +28,10 @@ from analysis.plotting.figure_style import (
 )
 from analysis.plotting.sweep_lines import around, from_zero, led, parts
 from analysis.statistics.repeat_summary import Summary, summarise
+from analysis.study.comparability import Work, works
 from analysis.study.configuration_labels import plain
 from analysis.study.study import Study
-from analysis.study.sweeps import Series, Sweep, Work, short_labels, sweep, varied, works
+from analysis.study.sweeps import Series, Sweep, short_labels, sweep, varied
 
 SPLIT = "split"
 CHOICES = ("device", "dtype", "optimizer", "recompute", "wait", "progress", "cuda", "all_reduce", "bind", SPLIT)

@@ -16,8 +16,8 @@ import pandas as pd
 from analysis.plotting.figure_style import names_in
 from analysis.statistics.rank_tests import Ratio, ratio_of
 from analysis.statistics.repeat_summary import Summary, summarise
+from analysis.study.comparability import Work, records_by_work, works
 from analysis.study.study import Study
-from analysis.study.sweeps import Work, works
 from analysis.tables.table import join, short
 from bench.common.median_interval import SMALLEST_N
 
@@ -83,11 +83,7 @@ def answers(study: Study) -> list[Answer]:
 
 def _what(study: Study, work: Work) -> str:
     """``minilm, reviews; energy modelled; boards: raspberry-pi-4, emulated``"""
-    own = [
-        r
-        for r in study.good
-        if r["energy"]["kind"] == work.kind and f"{r['point']['model']}, {r['point']['task']}" == work.name
-    ]
+    own = records_by_work(study.good)[work.key]
     boards = sorted({board for record in own for board in record["point"]["boards"]})
     stand_in = any(host["source"] == "emulated" for record in own for host in record["energy"]["by_host"])
     energy = "no energy" if work.kind == "none" else f"energy {work.kind}"

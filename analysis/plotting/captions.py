@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 
 from analysis.statistics.repeat_summary import interval_note
+from analysis.study import count_phrases
 from analysis.study.configuration_labels import plain
 from analysis.study.study import Study, label_of
 from analysis.study.sweeps import LEAST_FOR_LINE, Series, Sweep
@@ -74,8 +75,7 @@ def left_out(study: Study, drawn: Collection[str] = ()) -> str:
 
 def some(names: Sequence[str]) -> str:
     """As many names as a caption has room for, and how many more there are."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    return count_phrases.some(names, NAMED)
 
 
 def ranks_label(study: Study) -> str:

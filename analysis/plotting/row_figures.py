@@ -14,6 +14,8 @@ import pandas as pd
 
 from analysis.plotting.figure_style import TALLEST_IN, Drawn, Layout, names_in, new_figure, slug, text_in, wrapped
 from analysis.statistics.repeat_summary import Summary
+from analysis.study.comparability import records_by_work
+from analysis.study.count_phrases import repeat_counts
 from analysis.study.point_table import points_frame
 from analysis.study.study import Study, label_of
 from bench.common.median_interval import SMALLEST_N
@@ -59,10 +61,7 @@ class Part:
 
 def parts(study: Study, named_kind: bool = False) -> list[Part]:
     """The parts of a study in their order. ``named_kind``: the figure's name has the kind of energy in it already."""
-    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for record in study.ordered:
-        point = record["point"]
-        found.setdefault((record["energy"]["kind"], point["model"], point["task"]), []).append(record)
+    found = records_by_work(study.ordered)
     kinds, works = {kind for kind, *_ in found}, {tuple(work) for _, *work in found}
     made = []
     for (kind, model, task), records in found.items():
@@ -143,17 +142,12 @@ def show_repeats(axes: Any, middle: float, found: Summary, values: Sequence[floa
 def bar_note(counts: Sequence[int]) -> str:
     """What the caption of bars of medians says about repeats."""
     least, most = min(counts), max(counts)
-    n = f"n = {least}" if least == most else f"n = {least} to {most}"
+    n = repeat_counts(counts)
     if most == 1:
         return f"{n}: one repeat, whose spread is unknown"
     if least < SMALLEST_N:
         return f"medians of {n} repeats, fewer than the six that an interval needs, so dots show every repeat"
     return f"medians of {n} repeats with 95 % intervals by rank (exact binomial)"
-
-
-def count_note(counts: Sequence[int]) -> str:
-    least, most = min(counts), max(counts)
-    return f"n = {least}" if least == most else f"n = {least} to {most}"
 
 
 def numbered(found: list[Drawn]) -> list[Drawn]:

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from analysis.rules.study_checks import Record, compared, counted, missing_repeats, some
+from analysis.rules.study_checks import compared, missing_repeats
 from analysis.rules.twelve_rules_numbers import Finding, centre, comparisons, intervals, normal, rates, ratios
+from analysis.study.comparability import base_settings, work_key
+from analysis.study.count_phrases import counted, some
 from analysis.study.point_table import factor_row
+from analysis.study.run_conditions import Record
 from analysis.study.study import Study, label_of
 from analysis.study.sweeps import LEAST_FOR_LINE, varied
 from bench.record.checks import LEAST_POWER_SAMPLES, MOST_SAMPLER_COST
@@ -24,7 +27,6 @@ from bench.record.study_folder import FINISHED
 SEVERITY = ("failed", "warned", "passed", "skipped")
 LINE_FACTORS = ("ranks", "batch", "micro_batches", "seq", "link_rate_bit_s", "link_delay_s")
 """Factors over which figures draw lines."""
-BASE_FACTORS = ("batch", "seq", "dtype", "device", "power_mode")
 HOST_NEEDS = ("cpu", "cores", "kernel")
 HOST_WISHES = ("governor", "frequency_Hz", "temperature_C", "throttled")
 """Not every kernel tells them."""
@@ -55,8 +57,8 @@ def base_of_ratios(study: Study) -> Iterator[Finding]:
     """1: every configuration has a single process to be compared with, with the same work, in absolute numbers."""
     for work, records in compared(study):
         singles = [record for record in records if record["point"]["ranks"] == 1]
-        known = {_same_work(record): label_of(record["point"]) for record in singles}
-        parallel = {label_of(r["point"]): _same_work(r) for r in records if r["point"]["ranks"] > 1}
+        known = {base_settings(record): label_of(record["point"]) for record in singles}
+        parallel = {label_of(r["point"]): base_settings(r) for r in records if r["point"]["ranks"] > 1}
         without = [label for label, own in parallel.items() if own not in known]
         if not parallel:
             yield ("skipped", f"{work}: no parallel configuration, so no ratio")
@@ -77,10 +79,6 @@ def _absolute(records: Sequence[Record]) -> list[str]:
         joules = [r["energy"]["per_sample_J"] for r in own if r["energy"]["per_sample_J"] is not None]
         found.append(f"{text} and {median(joules):.3g} J per sample" if joules else text)
     return found
-
-
-def _same_work(record: Record) -> tuple[str, ...]:
-    return tuple(str(record["point"].get(factor)) for factor in BASE_FACTORS)
 
 
 def nothing_left_out(study: Study) -> Iterator[Finding]:
@@ -196,8 +194,8 @@ def bounds(study: Study) -> Iterator[Finding]:
         if study.good:
             yield ("skipped", "no parallel point")
         return
-    single = {(r["point"]["model"], r["point"]["task"]) for r in study.good if r["point"]["ranks"] == 1}
-    works = {(r["point"]["model"], r["point"]["task"]) for r in parallel}
+    single = {work_key(record).name for record in study.good if record["point"]["ranks"] == 1}
+    works = {work_key(record).name for record in parallel}
     dark = [record["point"]["name"] for record in parallel if record["point"]["network"] is None]
     ideal, links = works <= single, not dark
     both_gone = not works & single and len(dark) == len(parallel)

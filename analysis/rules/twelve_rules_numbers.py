@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from analysis.rules.study_checks import Record, compared, counted, some
+from analysis.rules.study_checks import compared
 from analysis.statistics.rank_tests import LEVEL, TOO_FEW, corrected, two
 from analysis.statistics.repeat_summary import FEWEST_FOR_NORMALITY, normality, outliers, why_no_interval
+from analysis.study.count_phrases import counted, some
+from analysis.study.run_conditions import Record
 from analysis.study.study import Study, label_of
 from bench.common.median_interval import SMALLEST_N, median_interval
 from bench.record.checks import FAILING_DRIFT, WARNING_DRIFT

@@ -12,6 +12,7 @@ from statistics import harmonic_mean, mean, quantiles, stdev
 
 import pandas as pd
 
+from analysis.study.count_phrases import repeat_counts
 from bench.common.median_interval import CONFIDENCE, SMALLEST_N, median_interval
 
 FEWEST_FOR_NORMALITY = 8
@@ -157,7 +158,7 @@ def outliers(values: Sequence[float]) -> Outliers:
 def interval_note(counts: Sequence[int]) -> str:
     """What a caption says about the spread of repeats."""
     least, most = min(counts), max(counts)
-    n = f"n = {least}" if least == most else f"n = {least} to {most}"
+    n = repeat_counts(counts)
     if most == 1:
         return "one repeat of each (n = 1): its spread is unknown, and there is no interval"
     if least < SMALLEST_N:

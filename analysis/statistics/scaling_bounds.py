@@ -22,11 +22,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.statistics.repeat_summary import summarise
-from analysis.study.configuration_labels import plain
+from analysis.study.comparability import single_process_of
 from analysis.study.sweeps import LEAST_FOR_LINE, Series, Sweep, short_labels, sweep
 
-SAME = ("seq", "optimizer", "lr", "dtype", "recompute", "device", "cluster", "power_mode")
-"""What the single process has in common with those that start from it, beside the batch."""
 COLUMNS = ("samples_per_s", "per_sample_J")
 NONE = float("nan")
 
@@ -72,7 +70,7 @@ Item = TypeVar("Item", Line, Series)
 def lines_of(points: pd.DataFrame) -> tuple[list[Line], Sweep]:
     """The lines of one work with at least two numbers of ranks, and their sweep."""
     found = sweep(points[points["strategy"] != "single"], "ranks", least=1)
-    lines = [Line(own.strategy, own.label, own.points, base_of(points, own.points)) for own in found.series]
+    lines = [Line(own.strategy, own.label, own.points, single_process_of(points, own.points)) for own in found.series]
     lines = [line for line in lines if line.all["ranks"].nunique() > 1]
     labels = short_labels(series_of(lines)) if lines else []
     return [replace(line, label=label) for line, label in zip(lines, labels, strict=True)], found
@@ -92,27 +90,6 @@ def portions(items: Sequence[Item], most: int) -> list[tuple[str, list[Item]]]:
 
 def series_of(lines: Sequence[Line]) -> list[Series]:
     return [Series(line.strategy, line.label, line.points) for line in lines]
-
-
-def base_of(points: pd.DataFrame, line: pd.DataFrame) -> pd.DataFrame:
-    """The single process that did the same work; no rows where there is none, or where several fit.
-
-    Where the batch follows the ranks it has the batch of one rank. Where several boards ran it, each alone, it is the board of
-    the line's first rank."""
-    alone = points[points["strategy"] == "single"]
-    batch = line["batch"] if line["batch"].nunique() == 1 else line["batch"] / line["ranks"]
-    alone = alone[alone["batch"].isin(set(batch))] if batch.nunique() == 1 else alone.iloc[:0]
-    for name in (name for name in SAME if name in points):
-        levels = set(line[name].map(plain))
-        if len(levels) == 1:
-            alone = alone[alone[name].map(plain).isin(levels)]
-    if alone["hash"].nunique() > 1 and "hosts" in points:
-        alone = alone[alone["hosts"].map(_first).isin(set(line["hosts"].map(_first)))]
-    return alone if alone["hash"].nunique() == 1 else alone.iloc[:0]
-
-
-def _first(hosts: Any) -> str:
-    return str(hosts).split(",")[0]
 
 
 def amdahl(ranks: Sequence[int], seconds: Sequence[float], single_s: float) -> float:

@@ -6,7 +6,7 @@ ranks) does not split a line: it *follows*, and captions name it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,19 +14,9 @@ import pandas as pd
 from analysis.study.configuration_labels import plain
 from analysis.study.point_table import COLUMNS
 
-WORK = ("model", "task")
 LEAST_FOR_LINE = 3
 """Levels that a line needs: two would suggest a trend that nobody saw."""
 NOT_FACTORS = {*COLUMNS, "steps"} - {"strategy", "model", "task", "ranks", "boards", "cluster"}
-
-
-@dataclass(frozen=True)
-class Work:
-    """Points that may be compared: one model on one task, with one kind of energy."""
-
-    kind: str
-    name: str
-    points: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -46,14 +36,6 @@ class Sweep:
     x: str
     series: tuple[Series, ...]
     follow: tuple[str, ...]
-
-
-def works(points: pd.DataFrame, with_energy: bool = False) -> Iterator[Work]:
-    """The works of a study in their order; ``with_energy`` leaves out the points that have none."""
-    if with_energy:
-        points = points[points["kind"] != "none"]
-    for (kind, model, task), rows in points.groupby(["kind", *WORK], sort=False):
-        yield Work(str(kind), f"{model}, {task}", rows)
 
 
 def factors(points: pd.DataFrame) -> list[str]:

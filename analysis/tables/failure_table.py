@@ -8,8 +8,8 @@ import pandas as pd
 
 from analysis.plotting.figure_style import names_in
 from analysis.statistics.repeat_summary import summarise
+from analysis.study.comparability import works
 from analysis.study.study import Study
-from analysis.study.sweeps import works
 from analysis.tables.table import NUMBER, Column, Table, join
 
 MB = 1e6

@@ -9,8 +9,9 @@ import pandas as pd
 
 from analysis.plotting.figure_style import names_in
 from analysis.statistics.repeat_summary import summarise
+from analysis.study.comparability import Work, works
+from analysis.study.count_phrases import repeat_counts
 from analysis.study.study import Study
-from analysis.study.sweeps import Work, works
 from analysis.tables.latex import floats
 from analysis.tables.table import NUMBER, Column, Table, significant
 from bench.common.median_interval import SMALLEST_N
@@ -93,12 +94,12 @@ def _column(key: str, title: str, unit: str) -> Column:
 
 def _spread(counts: list[int]) -> str:
     least, most = min(counts), max(counts)
-    n = f"{least}" if least == most else f"{least} to {most}"
+    n = repeat_counts(counts)
     if most < SMALLEST_N:
-        repeats = "One repeat of each" if most == 1 else f"Medians of n = {n} repeats"
+        repeats = "One repeat of each" if most == 1 else f"Medians of {n} repeats"
         return f"{repeats}: too few for a 95 % interval of the median, six are needed"
     some = " where there are six or more" if least < SMALLEST_N else ""
-    return f"Medians of n = {n} repeats with their 95 % intervals by rank (exact binomial) in brackets{some}"
+    return f"Medians of {n} repeats with their 95 % intervals by rank (exact binomial) in brackets{some}"
 
 
 def shown(study: Study) -> pd.DataFrame:

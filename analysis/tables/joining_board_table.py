@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.figures.joining_boards import marginal
+from analysis.study.count_phrases import repeat_counts
 from analysis.study.study import Study
 from analysis.tables.table import NUMBER, Column, Table, join
 
@@ -27,8 +28,7 @@ def participants(study: Study) -> Table | None:
     about = [Column(key, key.capitalize()) for key in ("kind", "model", "task") if data[key].nunique() > 1]
     kinds = sorted(set(data["kind"]) - {"none"})
     energy = f"energy is {join(kinds)}, of all boards that take part" if kinds else "no energy was asked for"
-    n = sorted(set(data["n"]))
-    counts = f"n = {n[0]}" if len(n) == 1 else f"n = {n[0]} to {n[-1]}"
+    counts = repeat_counts(data["n"])
     notes = data["note"].fillna("").astype(str).str.strip()
     shown = [
         column

@@ -11,8 +11,8 @@ from analysis.plotting.figure_style import names_in
 from analysis.statistics.joule_uncertainty import energy_uncertainty
 from analysis.statistics.rank_tests import many
 from analysis.statistics.repeat_summary import Mean, Olympic, mean_interval, normality, olympic_mean, outliers, summarise
+from analysis.study.comparability import Work, works
 from analysis.study.study import Study
-from analysis.study.sweeps import Work, works
 from analysis.tables.table import NUMBER, Column, Table, join, significant
 
 COSTS = {"step_s": ("Step", "s"), "per_sample_J": ("Energy per sample", "J")}
