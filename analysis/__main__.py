@@ -15,7 +15,7 @@ from analysis.compare import study_comparison
 from analysis.compare.study_comparison import select
 from analysis.exports import gallery, published_study
 from analysis.page.report_files import FORMATS, write_report
-from analysis.plotting.figure_style import LAYOUTS
+from analysis.plotting.page_layouts import LAYOUTS
 from analysis.rules.study_checks import refuse_mixed, study_checks
 from analysis.study.study import Study
 from bench.common.user_error import UserError

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.page.report_files import FORMATS, write_report
-from analysis.plotting.figure_style import LAYOUTS
+from analysis.plotting.page_layouts import LAYOUTS
 from analysis.study.study import Study, load_study, study_of
 from bench.common.median_interval import median_interval
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
-from analysis.figures import FIGURES
-from analysis.plotting.figure_style import Drawn, Layout, close, drawing
+from analysis.plotting.figure_registry import report_figures
+from analysis.plotting.figure_style import Drawn, close, drawing
+from analysis.plotting.page_layouts import Layout
 from analysis.study.study import Study, load_study
 from bench.common.paths import PROJECT
 from bench.common.user_error import UserError
@@ -34,7 +35,7 @@ def write_gallery(folder: Path, layout: Layout) -> Path:
         name = entry["study"]
         if name not in known:
             study = load_study(folder / "records" / name)
-            known[name] = study, {figure.name: figure for draw in FIGURES for figure in draw(study, layout)}
+            known[name] = study, {figure.name: figure for draw in report_figures() for figure in draw(study, layout)}
         study, figures = known[name]
         if entry["figure"] not in figures:
             raise UserError(

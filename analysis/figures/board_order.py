@@ -13,12 +13,12 @@ from matplotlib.patches import Patch
 
 from analysis.figures.rank_scaling import OPEN
 from analysis.plotting.captions import left_out, repeats_note
+from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     STATE_COLOURS,
     STATE_HATCHES,
     TALLEST_IN,
     Drawn,
-    Layout,
     drawing,
     energy_label,
     legend_above,
@@ -27,6 +27,7 @@ from analysis.plotting.figure_style import (
     slug,
     wrapped,
 )
+from analysis.plotting.page_layouts import Layout
 from analysis.statistics.repeat_summary import average, summarise
 from analysis.statistics.scaling_bounds import portions
 from analysis.study.comparability import Work, works
@@ -72,6 +73,7 @@ def switches_of(study: Study) -> dict[str, str | None]:
     return {link["host"]: link["switch"] for network in networks for link in network["links"]}
 
 
+@report_figure("topology", section="Network", order=60)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """Figures for each work and each set of hosts of which the study has several orders."""
     found, switches = [], switches_of(study)

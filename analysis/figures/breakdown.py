@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     PHASE_COLOURS,
     PHASE_HATCHES,
@@ -16,11 +17,11 @@ from analysis.plotting.figure_style import (
     STATE_COLOURS,
     STATE_HATCHES,
     Drawn,
-    Layout,
     drawing,
     energy_label,
     legend_above,
 )
+from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, lines_of, numbered, pages, parts, row_figure
 from analysis.statistics.repeat_summary import average
 from analysis.study.count_phrases import repeat_counts
@@ -48,6 +49,7 @@ class Split:
         return [self.column.format(piece) for piece in self.pieces]
 
 
+@report_figure("time_breakdown", section="Time and energy", order=120)
 def draw_time(study: Study, layout: Layout) -> list[Drawn]:
     """Seconds of a step, averaged over ranks: an average of costs, so the parts add up to the whole."""
     return [
@@ -58,6 +60,7 @@ def draw_time(study: Study, layout: Layout) -> list[Drawn]:
     ]
 
 
+@report_figure("energy_breakdown", section="Time and energy", order=130)
 def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
     return [
         drawn
@@ -68,6 +71,7 @@ def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
     ]
 
 
+@report_figure("failure_recovery", section="Failures", order=150)
 def draw_recovery(study: Study, layout: Layout) -> list[Drawn]:
     """From the death of a rank to the first new step of the others, in seconds and joules."""
     return [

@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     Drawn,
-    Layout,
     colour,
     crowded,
     drawing,
@@ -30,6 +30,7 @@ from analysis.plotting.figure_style import (
     plain_number,
 )
 from analysis.plotting.marker_labels import place_tags, tags_of
+from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, parts
 from analysis.statistics.repeat_summary import Summary, by_configuration, interval_note, pareto_front
 from analysis.study.study import Study
@@ -40,6 +41,7 @@ POWER, EDP = {**FAINT, "linestyle": ":"}, {**FAINT, "linestyle": "-."}
 MOST_LINES = 3
 
 
+@report_figure("energy_time", section="Trade-off", order=10)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure for each kind of energy and each work: they are never put together."""
     return [_draw(part, layout) for part in parts(study, named_kind=True) if part.kind != "none"]

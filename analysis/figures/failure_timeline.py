@@ -12,18 +12,19 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     RECOVERY_COLOURS,
     RECOVERY_HATCHES,
     TALLEST_IN,
     Drawn,
-    Layout,
     colour,
     drawing,
     energy_label,
     legend_above,
     new_figure,
 )
+from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, numbered, parts
 from analysis.study.point_table import RECOVERY
 from analysis.study.power_traces import watts_of
@@ -38,6 +39,7 @@ SEEN_AFTER = 1.2
 """How much of the time after the recovery is shown, as a share of the time before the failure."""
 
 
+@report_figure("failure_timeline", section="Failures", order=140)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """The first good repeat of each configuration in which a rank was killed."""
     return [drawn for part in parts(study, named_kind=True) for drawn in _draw(part, layout)]

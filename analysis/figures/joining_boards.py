@@ -11,9 +11,9 @@ import pandas as pd
 
 from analysis.figures.rank_scaling import base_words, draw_line, follow_words, line_handles
 from analysis.plotting.captions import left_out, repeats_note, some
+from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     Drawn,
-    Layout,
     drawing,
     energy_label,
     legend_above,
@@ -23,6 +23,7 @@ from analysis.plotting.figure_style import (
     text_in,
     wrapped,
 )
+from analysis.plotting.page_layouts import Layout
 from analysis.statistics.scaling_bounds import Line, lines_of, medians, portions
 from analysis.study.comparability import Work, works
 from analysis.study.study import Study
@@ -98,6 +99,7 @@ def named(host: str, classes: Mapping[str, str]) -> str:
     return f"{host} ({classes[host]})" if host in classes else host
 
 
+@report_figure("participants", section="Scaling", order=50)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """A figure for each work and each order in which boards join."""
     found, table = [], marginal(study)

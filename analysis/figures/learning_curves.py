@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from analysis.figures.loss_by_step import about, curves
+from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     TALLEST_IN,
     Drawn,
-    Layout,
     drawing,
     legend_above,
     legend_lines,
@@ -22,6 +22,7 @@ from analysis.plotting.figure_style import (
     slug,
     wrapped,
 )
+from analysis.plotting.page_layouts import Layout
 from analysis.plotting.repeat_curves import FEWEST_FOR_A_LINE, Curve, curves_of, draw_repeats, repeats_note
 from analysis.plotting.row_figures import Part, numbered, pages, parts
 from analysis.study.study import Study
@@ -56,6 +57,7 @@ class Plot:
     points_only: bool
 
 
+@report_figure("loss", section="Learning", order=210)
 def draw_loss(study: Study, layout: Layout) -> list[Drawn]:
     """Every step's loss, smoothed."""
     found = []
@@ -71,6 +73,7 @@ def draw_loss(study: Study, layout: Layout) -> list[Drawn]:
     return found
 
 
+@report_figure("metric", section="Learning", order=220)
 def draw_metric(study: Study, layout: Layout) -> list[Drawn]:
     """The validation metric at every evaluation."""
     found = []

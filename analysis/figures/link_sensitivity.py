@@ -15,7 +15,9 @@ from matplotlib.axes import Axes
 from analysis.figures.number_sensitivity import Panel, table
 from analysis.figures.power_mode_tradeoff import Names
 from analysis.plotting.captions import following, in_setting, sentences, spread_note
-from analysis.plotting.figure_style import Drawn, Layout, drawing, energy_label, legend_above, log_axis, slug
+from analysis.plotting.figure_registry import report_figure
+from analysis.plotting.figure_style import Drawn, drawing, energy_label, legend_above, log_axis, slug
+from analysis.plotting.page_layouts import Layout
 from analysis.plotting.sweep_lines import at_levels, draw_lines, led, legend_of, level_ticks, panel_figure, parts
 from analysis.statistics.crossing_points import Crossing, crossings, how_sure
 from analysis.statistics.repeat_summary import Summary
@@ -63,6 +65,7 @@ class Meeting:
     letter: str = ""
 
 
+@report_figure("links", section="Network", order=70)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """A figure for each work and for rate and delay, where they are varied."""
     points, how = _with_delays(study), _how_known(study)

@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from analysis.plotting.figure_style import TALLEST_IN, Drawn, Layout, colour, drawing, legend_above, marker, new_figure
+from analysis.plotting.figure_registry import report_figure
+from analysis.plotting.figure_style import TALLEST_IN, Drawn, colour, drawing, legend_above, marker, new_figure
+from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, numbered, parts
 from analysis.study.configuration_labels import plain
 from analysis.study.study import Study, label_of
@@ -18,6 +20,7 @@ SAME_LESSON = ("batch", "seq", "optimizer", "lr", "dtype", "seed", "weights", "c
 """Factors that change what is learned; all others only change how it is computed."""
 
 
+@report_figure("loss_step", section="Learning", order=230)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """Loss by step: strategies that are the same computation lie on one line."""
     return [drawn for part in parts(study) for drawn in _steps(part, layout)]

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.plotting.captions import following, in_setting, sentences, spread_note
-from analysis.plotting.figure_style import Drawn, Layout, drawing, energy_label, legend_above, slug
+from analysis.plotting.figure_registry import report_figure
+from analysis.plotting.figure_style import Drawn, drawing, energy_label, legend_above, slug
+from analysis.plotting.page_layouts import Layout
 from analysis.plotting.sweep_lines import draw_lines, from_zero, led, legend_of, level_ticks, panel_figure, parts
 from analysis.study.comparability import Work, works
 from analysis.study.study import Study
@@ -34,6 +36,7 @@ class Panel:
     label: str
 
 
+@report_figure("sensitivity", section="Sensitivity", order=90)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure for each work and each number that is varied."""
     found = []

@@ -10,7 +10,9 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from analysis.plotting.figure_style import Drawn, Layout, colour, drawing, legend_above, names_in, slug
+from analysis.plotting.figure_registry import report_figure
+from analysis.plotting.figure_style import Drawn, colour, drawing, legend_above, names_in, slug
+from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, bar_note, lines_of, numbered, pages, parts, row_figure, show_repeats
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.configuration_labels import natural
@@ -32,6 +34,7 @@ class Held:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
+@report_figure("peak_memory", section="Memory and traffic", order=180)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure for each work. Points that ran out of memory have no kind of energy: they are with their model and task."""
     lost = [record["point"] for record in study.records if record["status"] == "oom"]

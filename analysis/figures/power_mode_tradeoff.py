@@ -24,17 +24,9 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from analysis.plotting.captions import in_setting, repeats_note
-from analysis.plotting.figure_style import (
-    IEEE,
-    Drawn,
-    Layout,
-    drawing,
-    energy_label,
-    legend_above,
-    line_styles,
-    new_figure,
-    slug,
-)
+from analysis.plotting.figure_registry import report_figure
+from analysis.plotting.figure_style import Drawn, drawing, energy_label, legend_above, line_styles, new_figure, slug
+from analysis.plotting.page_layouts import IEEE, Layout
 from analysis.plotting.sweep_lines import around, parts
 from analysis.statistics.repeat_summary import Summary, pareto_front, summarise
 from analysis.study.comparability import Work, works
@@ -65,6 +57,7 @@ class Mode:
         return self.rate.median, self.cost.median
 
 
+@report_figure("power_mode", section="Trade-off", order=80)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure for each work whose power mode is varied."""
     found = []

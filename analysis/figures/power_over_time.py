@@ -10,7 +10,9 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from analysis.plotting.figure_style import Drawn, Layout, colour, drawing, energy_label, legend_above, new_figure
+from analysis.plotting.figure_registry import report_figure
+from analysis.plotting.figure_style import Drawn, colour, drawing, energy_label, legend_above, new_figure
+from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, numbered, parts
 from analysis.study.power_traces import ALL, MARKS, power_of
 from analysis.study.study import Study, label_of
@@ -31,6 +33,7 @@ STRIP: dict[str, dict[str, Any]] = {
 }
 
 
+@report_figure("power", section="Time and energy", order=160)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """The first good repeat that has a trace; nothing where no point has one."""
     return [drawn for part in parts(study, named_kind=True) for drawn in _draw(part, layout)]

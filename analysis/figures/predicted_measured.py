@@ -11,17 +11,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from analysis.plotting.figure_style import (
-    Drawn,
-    Layout,
-    colour,
-    drawing,
-    legend_above,
-    log_axis,
-    marker,
-    new_figure,
-    plain_number,
-)
+from analysis.plotting.figure_registry import report_figure
+from analysis.plotting.figure_style import Drawn, colour, drawing, legend_above, log_axis, marker, new_figure, plain_number
+from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, parts
 from analysis.study.point_table import MIB
 from analysis.study.study import Study, label_of
@@ -56,6 +48,7 @@ QUANTITIES = (
 )
 
 
+@report_figure("prediction", section="Quality", order=190)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """A figure for each work, a panel for each quantity: never one line through different things."""
     return [drawn for part in parts(study) for drawn in _draw(part, layout)]

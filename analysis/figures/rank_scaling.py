@@ -15,9 +15,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from analysis.plotting.captions import following, left_out, ranks_label, repeats_note
+from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     Drawn,
-    Layout,
     drawing,
     energy_label,
     legend_above,
@@ -27,6 +27,7 @@ from analysis.plotting.figure_style import (
     plain_number,
     slug,
 )
+from analysis.plotting.page_layouts import Layout
 from analysis.statistics.repeat_summary import summarise
 from analysis.statistics.scaling_bounds import COLUMNS, Line, communication_s, lawful, levels_of, lines_of, portions, series_of
 from analysis.study.comparability import Work, works
@@ -41,6 +42,7 @@ LAW: dict[str, Any] = {"color": "#222222", "linestyle": ":", "linewidth": 1.2, "
 BOUND: dict[str, Any] = {"linestyle": "-.", "linewidth": 0.9, "zorder": 1}
 
 
+@report_figure("scaling", section="Scaling", order=40)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """A figure for each work in which the number of ranks varies while the class of boards does not (``participants``)."""
     found = []

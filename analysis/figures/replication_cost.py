@@ -17,10 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.plotting.captions import repeats_note
+from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
-    IEEE,
     Drawn,
-    Layout,
     colour,
     crowded,
     drawing,
@@ -34,6 +33,7 @@ from analysis.plotting.figure_style import (
     text_in,
     turn_for,
 )
+from analysis.plotting.page_layouts import IEEE, Layout
 from analysis.plotting.sweep_lines import around
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.comparability import Work, works
@@ -55,6 +55,7 @@ class Panel:
     label: str
 
 
+@report_figure("replication", section="Scaling", order=110)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """A figure for each work whose weights were sent (``train.replicate=true``)."""
     rates = rank_0_rates(study)

@@ -10,7 +10,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.plotting.figure_style import TALLEST_IN, Drawn, Layout, drawing, legend_above, new_figure
+from analysis.plotting.figure_registry import report_figure
+from analysis.plotting.figure_style import TALLEST_IN, Drawn, drawing, legend_above, new_figure
+from analysis.plotting.page_layouts import Layout
 from analysis.study.study import Study, label_of
 
 KINDS = {"F": "forward", "B": "backward", "I": "input gradient", "W": "weight gradient"}
@@ -26,6 +28,7 @@ MOST_ROWS = int((TALLEST_IN - AROUND_IN) / LEAST_ROW_IN)
 Colour = tuple[float, float, float]
 
 
+@report_figure("schedule", section="Time and energy", order=170)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure for each configuration that has stages, of its first good repeat."""
     first: dict[str, dict[str, Any]] = {}

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from analysis.plotting.figure_style import Drawn, Layout, colour, drawing
+from analysis.plotting.figure_registry import report_figure
+from analysis.plotting.figure_style import Drawn, colour, drawing
+from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, lines_of, numbered, pages, parts, row_figure
 from analysis.study.count_phrases import repeat_counts
 from analysis.study.study import Study, label_of
@@ -19,6 +21,7 @@ MANY_DOTS = 3000
 """More of them are a picture inside a vector file: lines and letters stay sharp, and the file small."""
 
 
+@report_figure("step_times", section="Quality", order=240)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     return [drawn for part in parts(study) for drawn in _draw(part, layout)]
 

@@ -15,10 +15,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
 from analysis.plotting.captions import left_out, ranks_label, some
+from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     TALLEST_IN,
     Drawn,
-    Layout,
     colour,
     drawing,
     energy_label,
@@ -28,6 +28,7 @@ from analysis.plotting.figure_style import (
     text_in,
     wrapped,
 )
+from analysis.plotting.page_layouts import Layout
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.configuration_labels import natural, plain
 from analysis.study.count_phrases import repeat_counts
@@ -65,6 +66,7 @@ class Bar:
         return f"{self.strategy} {self.about}".strip()
 
 
+@report_figure("energy_bars", section="Bars", order=20)
 def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
     """Measured and modelled energy are figures of their own."""
     found = []
@@ -74,6 +76,7 @@ def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
     return found
 
 
+@report_figure("throughput_bars", section="Bars", order=30)
 def draw_throughput(study: Study, layout: Layout) -> list[Drawn]:
     """Runs with measured and with modelled energy are different runs, and figures of their own here too."""
     kinds, found = list(dict.fromkeys(study.points["kind"])), []

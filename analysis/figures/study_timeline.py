@@ -14,7 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator
 
-from analysis.plotting.figure_style import Drawn, Layout, colour, drawing, legend_above, marker, names_in, new_figure, text_in
+from analysis.plotting.figure_registry import report_figure
+from analysis.plotting.figure_style import Drawn, colour, drawing, legend_above, marker, names_in, new_figure, text_in
+from analysis.plotting.page_layouts import Layout
 from analysis.study.study import Study, label_of, place
 
 STATUSES: dict[str, dict[str, Any]] = {
@@ -37,6 +39,7 @@ COLUMNS = ["label", "strategy", "repeat", "status", "reason", "started", "finish
 COLUMNS += ["samples_per_s", "of_median_percent"]
 
 
+@report_figure("timeline", section="Quality", order=250)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure; none where no record says when it ran."""
     data = points_in_time(study)

@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.plotting.figure_style import Drawn, Layout, drawing, legend_above, log_axis
+from analysis.plotting.figure_registry import report_figure
+from analysis.plotting.figure_style import Drawn, drawing, legend_above, log_axis
+from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, lines_of, numbered, pages, parts, row_figure
 from analysis.study.study import Study, label_of
 
@@ -19,6 +21,7 @@ ALL = "all"
 WIDE_RANGE = 30
 
 
+@report_figure("traffic", section="Memory and traffic", order=200)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     return [drawn for part in parts(study) for drawn in _draw(part, layout)]
 

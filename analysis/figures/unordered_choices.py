@@ -14,18 +14,9 @@ from matplotlib.lines import Line2D
 from analysis.figures.number_sensitivity import FACTORS as NUMBERS
 from analysis.figures.number_sensitivity import FIRST, Panel
 from analysis.plotting.captions import in_setting, repeats_note
-from analysis.plotting.figure_style import (
-    IEEE,
-    MORE_MARKERS,
-    Drawn,
-    Layout,
-    colour,
-    drawing,
-    energy_label,
-    legend_above,
-    new_figure,
-    slug,
-)
+from analysis.plotting.figure_registry import report_figure
+from analysis.plotting.figure_style import MORE_MARKERS, Drawn, colour, drawing, energy_label, legend_above, new_figure, slug
+from analysis.plotting.page_layouts import IEEE, Layout
 from analysis.plotting.sweep_lines import around, from_zero, led, parts
 from analysis.statistics.repeat_summary import Summary, summarise
 from analysis.study.comparability import Work, works
@@ -43,6 +34,7 @@ MOST_ROWS = 12
 MOST_SENTENCES = 8
 
 
+@report_figure("choice", section="Sensitivity", order=100)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """A figure for each work and each choice, where it is varied."""
     found = []

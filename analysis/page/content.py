@@ -11,7 +11,8 @@ from analysis.page.answer_text import NOTHING, SMOKE, Answer, answers
 from analysis.page.check_rows import Row, point_rows
 from analysis.page.figure_sections import grouped
 from analysis.page.reproduce_commands import Command, commands, whole_study
-from analysis.plotting.figure_style import Drawn, Layout, picture_of, save
+from analysis.plotting.figure_style import Drawn, picture_of, save
+from analysis.plotting.page_layouts import Layout
 from analysis.rules.study_checks import study_checks
 from analysis.rules.twelve_rules import Rule, rules
 from analysis.study.study import Study
@@ -29,6 +30,7 @@ class Picture:
     ``points`` the records that it is from (empty: all good ones)."""
 
     name: str
+    section: str
     title: str
     caption: str
     alt: str
@@ -118,7 +120,7 @@ def content_of(
         study=study,
         notes=tuple(notes),
         answers=tuple(answers(study)),
-        figures=tuple(grouped(pictures, [picture.name for picture in pictures])),
+        figures=tuple(grouped(pictures)),
         tables=tuple(tables),
         rules=tuple(rules(study)),
         study_rows=tuple(Row(check["name"], check["status"], "", (check["detail"],)) for check in study_checks(study)),
@@ -129,13 +131,14 @@ def content_of(
     )
 
 
-def picture(drawn: Drawn, out: Path, formats: Sequence[str], layout: Layout) -> Picture:
-    """Write a figure and its data below ``out``, and take it into the page."""
+def picture(drawn: Drawn, section: str, out: Path, formats: Sequence[str], layout: Layout) -> Picture:
+    """Write a figure and its data below ``out``, and take it into this section of the page."""
     save(drawn, out / "figures", formats, layout)
     drawn.data.to_csv(out / "data" / f"{drawn.name}.csv", index=False)
     width_in = float(drawn.figure.get_figwidth())
     return Picture(
         name=drawn.name,
+        section=section,
         title=drawn.title,
         caption=drawn.caption,
         alt=f"{drawn.title}. {drawn.caption.split('. ')[0].rstrip('.')}.",

@@ -1,36 +1,31 @@
-"""Where a figure stands on the page: by the beginning of its name."""
+"""The figures of a page by section: a figure says itself in which it stands (``analysis/plotting/figure_registry.py``)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Trade-off", ("energy_time", "power_mode_")),
-    ("Bars", ("energy_bars", "throughput_bars")),
-    ("Scaling", ("scaling", "participants", "replication")),
-    ("Network", ("links", "topology", "collectives", "bandwidth", "latency")),
-    ("Time and energy", ("time_", "energy_", "power_", "schedule")),
-    ("Failures", ("failure",)),
-    ("Memory and traffic", ("peak_memory", "traffic")),
-    ("Learning", ("loss", "accuracy", "perplexity")),
-    ("Sensitivity", ("sensitivity", "choice", "split")),
-    ("Quality", ("step_times", "prediction", "timeline", "spread", "normality", "uncertainty")),
-)
-MORE = "More"
-Named = TypeVar("Named")
+from analysis.plotting.figure_registry import in_order
 
 
-def section_of(name: str) -> str:
-    """The section of the longest prefix that fits."""
-    fits = [(len(prefix), title) for title, prefixes in SECTIONS for prefix in prefixes if name.startswith(prefix)]
-    return max(fits)[1] if fits else MORE
+class Sectioned(Protocol):
+    """Anything that has a section."""
+
+    @property
+    def section(self) -> str:
+        """The title of its section."""
 
 
-def grouped(figures: Sequence[Named], names: Sequence[str]) -> list[tuple[str, list[Named]]]:
-    """Figures by section, in the sections' order and in their own inside; sections without figures are left out."""
-    order = [*(title for title, _ in SECTIONS), MORE]
-    found: dict[str, list[Named]] = {title: [] for title in order}
-    for figure, name in zip(figures, names, strict=True):
-        found[section_of(name)].append(figure)
-    return [(title, own) for title, own in found.items() if own]
+Figure = TypeVar("Figure", bound=Sectioned)
+
+
+def grouped(figures: Sequence[Figure]) -> list[tuple[str, list[Figure]]]:
+    """Figures by section.
+
+    Args:
+        figures: In the order that they keep inside of their sections.
+
+    Returns:
+        Title and figures of each section, in the order of the page. There are no empty sections.
+    """
+    return [(title, [f for f in figures if f.section == title]) for title in in_order(figure.section for figure in figures)]

@@ -10,9 +10,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.figures import FIGURES
 from analysis.page.content import Picture, picture
-from analysis.plotting.figure_style import Layout, close
+from analysis.plotting.figure_registry import ReportFigure, report_figures
+from analysis.plotting.figure_style import close
+from analysis.plotting.page_layouts import Layout
 from analysis.study.study import Study
 
 FEWEST_RECORDS = 200
@@ -25,6 +26,7 @@ MOST_PROCESSES = 4
 class Job:
     """What is drawn of ``study``, as which formats, and where it is written."""
 
+    figures: tuple[ReportFigure, ...]
     study: Study
     out: Path
     formats: tuple[str, ...]
@@ -43,14 +45,14 @@ def processes_for(study: Study) -> int:
 
 def draw_all(study: Study, out: Path, formats: Sequence[str], layout: Layout, processes: int | None = None) -> list[Picture]:
     """Draw and write every figure; the same files and pictures in the same order whatever the number of ``processes``."""
-    job = Job(study, out, tuple(formats), layout)
+    job = Job(report_figures(), study, out, tuple(formats), layout)
     workers = processes_for(study) if processes is None else processes
     if workers == 1:
-        return [made for number in range(len(FIGURES)) for made in _pictures(job, number)]
+        return [made for figure in job.figures for made in _pictures(job, figure)]
     _ = study.points, study.ordered  # once, for all of them
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, context, _begin, (job,)) as pool:
-        return [made for own in pool.map(_draw, range(len(FIGURES))) for made in own]
+        return [made for own in pool.map(_draw, range(len(job.figures))) for made in own]
 
 
 def _begin(job: Job) -> None:
@@ -60,11 +62,11 @@ def _begin(job: Job) -> None:
 
 def _draw(number: int) -> list[Picture]:
     assert _job is not None
-    return list(_pictures(_job, number))
+    return list(_pictures(_job, _job.figures[number]))
 
 
-def _pictures(job: Job, number: int) -> Iterator[Picture]:
+def _pictures(job: Job, figure: ReportFigure) -> Iterator[Picture]:
     """Write figures and let them go: all those of a large study at once take gigabytes."""
-    for drawn in FIGURES[number](job.study, job.layout):
-        yield picture(drawn, job.out, job.formats, job.layout)
+    for drawn in figure(job.study, job.layout):
+        yield picture(drawn, figure.section, job.out, job.formats, job.layout)
         close(drawn)

@@ -11,7 +11,7 @@ from analysis.page.html_page import page
 from analysis.page.markdown_summary import markdown
 from analysis.page.parallel_drawing import draw_all
 from analysis.page.reproduce_commands import script
-from analysis.plotting.figure_style import Layout
+from analysis.plotting.page_layouts import Layout
 from analysis.study.study import Study
 from analysis.tables import Table, artefact_tables, study_tables, write_tables
 

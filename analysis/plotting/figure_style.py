@@ -26,26 +26,9 @@ from matplotlib.legend import Legend
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from analysis.plotting.page_layouts import IEEE, Layout
+
 HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A place on paper: the width of a column and of a page (inches), and the style sheets, which set 8 to 9 pt there."""
-
-    name: str
-    column_in: float
-    page_in: float
-    sheets: tuple[str, ...]
-
-
-LAYOUTS = {
-    # IEEE: 3.5 in and 7.16 in (author centre, size requirements). ACM: \columnwidth and \textwidth of acmart's sigconf.
-    "ieee": Layout("ieee", 3.5, 7.16, ("edgejoule.mplstyle", "paper.mplstyle")),
-    "acm": Layout("acm", 3.33, 7.0, ("edgejoule.mplstyle", "paper.mplstyle")),
-    "wide": Layout("wide", 7.16, 7.16, ("edgejoule.mplstyle",)),
-}
-IEEE = LAYOUTS["ieee"]
 
 # Okabe and Ito's colours, told apart by people with any colour vision.
 COLOURS = {

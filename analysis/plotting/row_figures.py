@@ -12,7 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.plotting.figure_style import TALLEST_IN, Drawn, Layout, names_in, new_figure, slug, text_in, wrapped
+from analysis.plotting.figure_style import TALLEST_IN, Drawn, names_in, new_figure, slug, text_in, wrapped
+from analysis.plotting.page_layouts import Layout
 from analysis.statistics.repeat_summary import Summary
 from analysis.study.comparability import records_by_work
 from analysis.study.count_phrases import repeat_counts

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from analysis.plotting.figure_style import IEEE, Layout, line_styles, log_axis, new_figure, plain_number
+from analysis.plotting.figure_style import line_styles, log_axis, new_figure, plain_number
+from analysis.plotting.page_layouts import IEEE, Layout
 from analysis.statistics.repeat_summary import Summary, summarise
 from analysis.study.configuration_labels import plain
 from analysis.study.sweeps import LEAST_FOR_LINE, Series, Sweep, factors, short_labels

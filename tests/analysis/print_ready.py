@@ -20,7 +20,8 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from analysis.plotting.figure_style import Drawn, Layout, drawing
+from analysis.plotting.figure_style import Drawn, drawing
+from analysis.plotting.page_layouts import Layout
 
 TOUCH_PX = 1.0
 LEAST_PT, MOST_PT = 8.0, 9.0

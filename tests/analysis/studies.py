@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.figures import FIGURES
-from analysis.plotting.figure_style import IEEE, Drawn, Layout, close
+from analysis.plotting.figure_registry import report_figures
+from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.page_layouts import IEEE, Layout
 from analysis.study.study import Study, load_study, study_of
 from bench.common.atomic_files import write_json
 from tests.records import make_record
@@ -45,7 +46,7 @@ def drawn_by(
 
 def drawn(folder: Path) -> dict[str, Drawn]:
     """All figures of a study by name."""
-    found = {figure.name: figure for draw in FIGURES for figure in draw(load_study(folder), IEEE)}
+    found = {figure.name: figure for draw in report_figures() for figure in draw(load_study(folder), IEEE)}
     for figure in found.values():
         close(figure)
     return found

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from analysis.figures.board_order import draw, order_of
-from analysis.plotting.figure_style import IEEE, LAYOUTS, TALLEST_IN, Drawn, Layout, close
+from analysis.plotting.figure_style import TALLEST_IN, Drawn, close
+from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study
 from tests.records import make_record

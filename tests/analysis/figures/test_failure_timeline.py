@@ -9,7 +9,8 @@ import pytest
 
 from analysis.figures import breakdown, failure_timeline, power_over_time
 from analysis.page.answer_text import answers
-from analysis.plotting.figure_style import LAYOUTS, close
+from analysis.plotting.figure_style import close
+from analysis.plotting.page_layouts import LAYOUTS
 from analysis.study.study import load_study
 from analysis.tables.failure_table import failures
 from bench.record.schema import problem

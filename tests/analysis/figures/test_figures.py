@@ -21,7 +21,8 @@ from analysis.figures import (
     step_time_spread,
     traffic_bars,
 )
-from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, close, drawing
+from analysis.plotting.figure_style import Drawn, close, drawing
+from analysis.plotting.page_layouts import IEEE, LAYOUTS
 from analysis.study.study import Study, study_of
 from tests.analysis.made_studies import paper_study, rich_record
 from tests.records import make_record

@@ -35,7 +35,8 @@ from analysis.figures import (
     traffic_bars,
 )
 from analysis.plotting import figure_style
-from analysis.plotting.figure_style import IEEE, Drawn, close, drawing
+from analysis.plotting.figure_style import Drawn, close, drawing
+from analysis.plotting.page_layouts import IEEE
 from analysis.study.study import Study, load_study
 from tests.analysis.made_studies import failing_record, paper_study, rich_record, with_traces
 from tests.project import ROOT

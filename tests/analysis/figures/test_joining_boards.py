@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from analysis.figures.joining_boards import draw, marginal
-from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study
 from tests.records import make_record

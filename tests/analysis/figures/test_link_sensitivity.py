@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.figures.link_sensitivity import draw, spread_out
-from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from analysis.statistics.crossing_points import Crossing, certain_range, crossings, how_sure
 from analysis.statistics.repeat_summary import Summary, summarise
 from analysis.study.study import study_of

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from analysis.figures.number_sensitivity import draw
-from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from analysis.plotting.sweep_lines import parts
 from analysis.study.study import study_of
 from analysis.study.sweeps import short_labels, sweep

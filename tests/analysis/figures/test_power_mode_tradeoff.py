@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from analysis.figures.power_mode_tradeoff import draw, mode_name
-from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from analysis.study.study import study_of
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from analysis.figures import power_over_time
-from analysis.plotting.figure_style import IEEE, close
+from analysis.plotting.figure_style import close
+from analysis.plotting.page_layouts import IEEE
 from analysis.study.power_traces import phases_of
 from analysis.study.study import load_study
 from bench.common.atomic_files import write_power

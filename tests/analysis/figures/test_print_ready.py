@@ -12,8 +12,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.figures import FIGURES
-from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, close, drawing
+from analysis.plotting.figure_registry import report_figures
+from analysis.plotting.figure_style import Drawn, close, drawing
+from analysis.plotting.page_layouts import IEEE, LAYOUTS
 from analysis.study.study import load_study
 from tests.analysis.made_studies import paper_study, rich_record, with_traces
 from tests.analysis.print_ready import assert_grey_safe, assert_print_ready, overlaps
@@ -105,7 +106,7 @@ def test_colour_alone_does_not_tell_apart(
 
 def test_fonts_are_those_of_the_layout_while_they_are_measured(tmp_path: Path) -> None:
     """Measured in another font than the printed one, texts have another width, and the probe proves nothing."""
-    (drawn,) = FIGURES[0](load_study(with_traces(tmp_path / "s", [rich_record("data")])), IEEE)
+    (drawn,) = report_figures()[0](load_study(with_traces(tmp_path / "s", [rich_record("data")])), IEEE)
     label = drawn.figure.axes[0].xaxis.label
     assert_print_ready(drawn, IEEE, UNITLESS)
     measured = label.get_window_extent().width
@@ -153,7 +154,7 @@ PAIRS = [(which, name) for which in STUDIES for name in LAYOUTS if which != "thi
 def test_figures_of_every_layout_are_ready(which: str, name: str, tmp_path: Path) -> None:
     layout = LAYOUTS[name]
     study = load_study(with_traces(tmp_path / "study", STUDIES[which]()))
-    found = [figure for draw in FIGURES for figure in draw(study, layout)]
+    found = [figure for draw in report_figures() for figure in draw(study, layout)]
     assert len({figure.name for figure in found}) == len(found), "two figures would be written to one file"
     for figure in found:
         assert_print_ready(figure, layout, unitless=UNITLESS)

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from analysis.figures.rank_scaling import draw
-from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from analysis.statistics.scaling_bounds import amdahl, communication_s, lines_of
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study

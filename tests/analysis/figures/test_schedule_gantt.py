@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.figures.schedule_gantt import draw
-from analysis.plotting.figure_style import IEEE, Drawn, close, drawing
+from analysis.plotting.figure_style import Drawn, close, drawing
+from analysis.plotting.page_layouts import IEEE
 from analysis.study.study import Study
 from tests.records import make_record
 

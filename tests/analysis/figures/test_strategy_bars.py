@@ -9,7 +9,8 @@ import pytest
 from matplotlib.axes import Axes
 
 from analysis.figures.strategy_bars import bars_of, draw_energy, draw_throughput
-from analysis.plotting.figure_style import IEEE, LAYOUTS, Drawn, Layout, close
+from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from analysis.study.study import Study, study_of
 from tests.analysis.print_ready import assert_print_ready
 from tests.records import make_record

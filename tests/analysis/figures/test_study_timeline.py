@@ -12,7 +12,8 @@ import pytest
 from matplotlib.dates import date2num
 
 from analysis.figures.study_timeline import STATUSES, draw, time_ticks
-from analysis.plotting.figure_style import IEEE, LAYOUTS, MARKERS, Drawn, Layout, close
+from analysis.plotting.figure_style import MARKERS, Drawn, close
+from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study
 from tests.records import make_record

@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.figures import FIGURES
-from analysis.plotting.figure_style import IEEE, close
+from analysis.plotting.figure_registry import report_figures
+from analysis.plotting.figure_style import close
+from analysis.plotting.page_layouts import IEEE
 from analysis.study.study import load_study
 from bench.common.user_error import UserError
 from tests.analysis.imports.logged_studies import (
@@ -115,7 +116,7 @@ def test_figures_draw(tmp_path: Path) -> None:
     new = load_study(tmp_path / "new")
     assert set(new.points["kind"]) == {"measured"}
     names = []
-    for draw in FIGURES:
+    for draw in report_figures():
         for figure in draw(new, IEEE):
             names.append(figure.name)
             close(figure)

@@ -20,12 +20,14 @@ from analysis.__main__ import main
 from analysis.page import html_page as pages
 from analysis.page.check_rows import SHOWN, point_rows, summary
 from analysis.page.content import content_of
-from analysis.page.figure_sections import grouped, section_of
+from analysis.page.figure_sections import grouped
 from analysis.page.html_page import MOST_COMMANDS, MOST_FIGURES, MOST_PROBLEMS, MOST_ROWS, anchor, page, tied
 from analysis.page.markdown_summary import escape, markdown
 from analysis.page.report_files import write_report
 from analysis.page.reproduce_commands import commands, script, whole_study
-from analysis.plotting.figure_style import IEEE, Drawn
+from analysis.plotting.figure_registry import FIGURES, SECTIONS, ReportFigure
+from analysis.plotting.figure_style import Drawn
+from analysis.plotting.page_layouts import IEEE
 from analysis.study.study import Study, load_study, study_of
 from analysis.tables import artefact_tables, study_tables
 from tests.analysis.studies import drawn, full, write_study
@@ -201,7 +203,8 @@ def test_the_answer_comes_first_then_the_contents(seen: Page) -> None:
     assert [title for level, title in seen.headings if level == 2] == order
     sections = [title for level, title in seen.headings if level == 3]
     assert sections[0] == "Trade-off"
-    assert "More" not in sections, "a figure has no section yet: analysis/page/figure_sections.py"
+    assert [title for title in sections if title in SECTIONS] == [title for title in SECTIONS if title in sections]
+    assert sections.index("Quality") < sections.index("Devices"), "figures come before tables, and none is in another section"
     assert seen.text.index("tensor n=2 used the least energy") < seen.text.index("Contents")
 
 
@@ -302,16 +305,23 @@ def test_the_worst_status_of_a_check_is_its_verdict() -> None:
     assert (row.verdict, row.counts) == ("failed", "1 failed, 1 warned, 1 passed")
 
 
-def test_figures_are_grouped_by_their_names() -> None:
-    names = ["power_modelled", "energy_time_modelled", "power_mode_modelled_minilm", "time_phases", "energy_bars_modelled",
-             "something_new", "links_rate", "scaling_x", "peak_memory", "loss_step", "choice_wait", "step_times"]  # fmt: skip
-    assert [section_of(name) for name in names] == [
-        "Time and energy", "Trade-off", "Trade-off", "Time and energy", "Bars", "More", "Network", "Scaling",
-        "Memory and traffic", "Learning", "Sensitivity", "Quality",
+def test_figures_stand_in_the_section_that_they_name() -> None:
+    names = ["power", "energy_time", "power_mode", "time_breakdown", "energy_bars", "links", "scaling", "peak_memory",
+             "loss_step", "choice", "step_times", "failure_recovery"]  # fmt: skip
+    assert [FIGURES.get(name).section for name in names] == [
+        "Time and energy", "Trade-off", "Trade-off", "Time and energy", "Bars", "Network", "Scaling", "Memory and traffic",
+        "Learning", "Sensitivity", "Quality", "Failures",
     ]  # fmt: skip
-    groups = grouped(names, names)
-    assert groups[0] == ("Trade-off", ["energy_time_modelled", "power_mode_modelled_minilm"])
-    assert groups[-1] == ("More", ["something_new"])
+    own = ReportFigure(lambda study, layout: [], "something_new", "A section of its own", 0)
+    groups = {title: [figure.name for figure in figures] for title, figures in grouped([own, *map(FIGURES.get, names)])}
+    assert list(groups) == [*SECTIONS, "A section of its own"]
+    assert groups["Trade-off"] == ["energy_time", "power_mode"]
+    assert groups["A section of its own"] == ["something_new"]
+
+
+def test_every_figure_of_the_suite_is_in_a_section_whose_place_is_known() -> None:
+    """A misspelt section would be one of its own at the end of the page."""
+    assert {figure.section for figure in FIGURES.all().values()} == set(SECTIONS)
 
 
 def test_a_section_with_many_figures_is_folded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +331,8 @@ def test_a_section_with_many_figures_is_folded(tmp_path: Path, monkeypatch: pyte
         data = pd.DataFrame({"x_s": [1.0]})
         return [Drawn(f"loss_{n}", f"Loss {n}", "A caption.", Figure((3.5, 1)), data) for n in range(MOST_FIGURES + 3)]
 
-    monkeypatch.setattr("analysis.page.parallel_drawing.FIGURES", (many,))
+    figures = (ReportFigure(many, "many", "Learning", 1),)
+    monkeypatch.setattr("analysis.page.parallel_drawing.report_figures", lambda: figures)
     study = study_of("s", Path("s"), [make_record("data")], [])
     write_report(study, tmp_path / "out", ("png",), IEEE)
     text = (tmp_path / "out" / "index.html").read_text()
@@ -334,7 +345,7 @@ def test_a_figure_of_too_many_lines_is_shown_as_dots(tmp_path: Path, monkeypatch
     """A picture of megabytes of vectors makes a page slow; its vectors stay in its files."""
     from analysis.figures import step_time_spread
 
-    monkeypatch.setattr("analysis.page.parallel_drawing.FIGURES", (step_time_spread.draw,))
+    monkeypatch.setattr("analysis.page.parallel_drawing.report_figures", lambda: (step_time_spread.draw,))
     monkeypatch.setattr("analysis.page.content.LARGEST_SVG", 1000)
     write_report(study_of("s", Path("s"), full(1), []), tmp_path / "out", ("svg",), IEEE)
     assert 'src="data:image/png;base64,' in (tmp_path / "out" / "index.html").read_text()
@@ -343,7 +354,7 @@ def test_a_figure_of_too_many_lines_is_shown_as_dots(tmp_path: Path, monkeypatch
 
 def test_the_figure_to_explore_with_is_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("plotly", reason="plotly is an extra")
-    monkeypatch.setattr("analysis.page.parallel_drawing.FIGURES", ())
+    monkeypatch.setattr("analysis.page.parallel_drawing.report_figures", tuple)
     study = study_of("s", Path("s"), full(1), [])
     for interactive in (False, True):
         write_report(study, tmp_path / "out", ("svg",), IEEE, interactive=interactive)

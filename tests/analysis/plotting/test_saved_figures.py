@@ -13,7 +13,8 @@ import pytest
 
 from analysis.figures import energy_time
 from analysis.page.parallel_drawing import FEWEST_RECORDS, draw_all, processes_for
-from analysis.plotting.figure_style import IEEE, Drawn, close, drawing, save, settle
+from analysis.plotting.figure_style import Drawn, close, drawing, save, settle
+from analysis.plotting.page_layouts import IEEE
 from analysis.study.study import load_study
 from tests.analysis.made_studies import paper_study, with_traces
 from tests.analysis.studies import full, study
