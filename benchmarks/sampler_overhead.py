@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from bench.cluster.board_classes import load_board
 from bench.common.median_interval import median_interval
 from bench.common.paths import CONF
-from bench.energy.sampling.sampler import Home, Sampler
+from bench.energy.sampling.host_identity import HostIdentity
+from bench.energy.sampling.sampler import Sampler
 
 WIDTH, BATCH = 512, 64
 
@@ -66,7 +67,7 @@ def main() -> None:
                 sampler.start()
             spent[on] = block(*parts, steps=steps)
             if sampler is not None:
-                for trace in sampler.stop(Home("h", "b", given.board, "h"), {}, {}):
+                for trace in sampler.stop(HostIdentity("h", "b", given.board, "h"), {}, {}):
                     cpu_s, reads = cpu_s + trace.cpu_s, reads + len(trace.raw)
                 life_s += spent[on]
         ratios.append(spent[True] / spent[False] - 1)

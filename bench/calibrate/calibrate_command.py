@@ -22,7 +22,8 @@ from bench.energy.calibration import side_by_side, waiting_power
 from bench.energy.calibration.sensor_fit import Fit, fit, is_full_test, write_calibration
 from bench.energy.sampling.energy_settings import energy_settings
 from bench.energy.sampling.inventory_meters import read_meters
-from bench.energy.sensors.source import check_name
+from bench.energy.sampling.meter_entry import MeterEntry
+from bench.energy.sensor_base.source_choice import check_name
 
 INVALID, BAD_INPUT, INTERRUPTED = 1, 2, 130
 EXAMPLES = """examples:
@@ -104,7 +105,7 @@ def sensor(given: argparse.Namespace) -> int:
     path = side_by_side.calibration_path(given.out, given.host, source)
     about = {
         "kind": compared.sensor.kind,
-        "meter": {key: value for key, value in meter.items() if key not in ("hosts", "includes", "reader")},
+        "meter": {"source": meter.source, **meter.settings},
         "meter_accuracy": compared.accuracy or None,
         "seconds": given.seconds,
         "settle_s": given.settle,
@@ -145,10 +146,10 @@ def wait(given: argparse.Namespace) -> int:
     meters = {} if given.meter is None else {side_by_side.METER: _entry(given.meter)}
     asked = {**defaults, "source": names, "meters": meters, "calibration": given.calibration, "root": given.root}
     energy = energy_settings(asked, [given.host], Path("hostfile"))
-    if energy["source"] == "none":
+    if energy.source == "none":
         raise UserError("--source none reads nothing; use auto, or name a source")
     board = load_board(given.board, conf_folders("board"))
-    order = waiting_power.Order(given.ranks, given.seconds, given.rounds, energy, board, given.host)
+    order = waiting_power.Order(given.ranks, given.seconds, given.rounds, energy.to_dict(), board, given.host)
     order.check()
     _say(f"{order.about_s:.0f} s: {given.ranks} ranks on this machine, which should do nothing else")
     found = waiting_power.measure(order, given.mpirun)
@@ -179,8 +180,8 @@ def wait(given: argparse.Namespace) -> int:
     return 0
 
 
-def meter_of(text: str, host: str) -> dict[str, Any]:
-    """The complete settings of the meter that ``--meter`` describes, in front of ``host`` alone. Raises UserError."""
+def meter_of(text: str, host: str) -> MeterEntry:
+    """The complete entry of the meter that ``--meter`` describes, in front of ``host`` alone. Raises UserError."""
     return read_meters({side_by_side.METER: _entry(text)}, [host])[side_by_side.METER]
 
 

@@ -6,13 +6,13 @@ tell is null or missing, never an error. SI units: Hz, W, s; temperatures in Cel
 
 from __future__ import annotations
 
-import importlib
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from bench.common.user_error import UserError
+from bench.energy.sensors.jetson import sensor_settings
 from bench.power_modes.machine_files import (
     clocks_locked,
     find_program,
@@ -154,8 +154,8 @@ def _supply(folder: Path) -> dict[str, Any]:
 def _sensors(root: Path) -> dict[str, Any]:
     """Settings of the board's power sensors that decide how good their readings are."""
     try:
-        settings = importlib.import_module("bench.energy.sensors.jetson").settings_of(root)
-    except (ImportError, AttributeError, OSError, ValueError, UserError):
+        settings = sensor_settings(root)
+    except (OSError, ValueError, UserError):
         return {}
     return dict(settings or {})
 

@@ -57,7 +57,7 @@ def _host(host: Mapping[str, Any], report: Mapping[str, Any], emulated: bool) ->
 
 def _instead(source: str) -> set[str]:
     """Sources that read the same sensor as one that may not be read."""
-    from bench.energy.sensors.source import registered
+    from bench.energy.sensor_base.source import registered
 
     known = registered()
     sensor = known[source].sensor if source in known else source

@@ -21,8 +21,11 @@ from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
 from bench.doctor.energy_report import describe
 from bench.doctor.host_readings import HostReadings
-from bench.energy.sampling.energy_session import meters_of, root_of, wanted_sources
-from bench.energy.sampling.sampler import Home, Sampler
+from bench.energy.sampling.energy_session import meters_of, root_of
+from bench.energy.sampling.energy_settings import EnergySettings
+from bench.energy.sampling.host_identity import HostIdentity
+from bench.energy.sampling.meter_entry import MeterEntry
+from bench.energy.sampling.sampler import Sampler
 from bench.timeline.clock_model import ClockModel, measure
 
 if TYPE_CHECKING:
@@ -33,22 +36,21 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 def look(order: Mapping[str, Any], number: int, processor: str) -> HostReadings:
     """Read what host ``number`` of the order has, for ``seconds``."""
-    hosts, energy = order["hosts"], order["energy"]
+    hosts, energy = order["hosts"], EnergySettings.from_dict(order["energy"])
     host, labels = hosts[number], [label_of(host) for host in hosts]
     found = HostReadings(labels[number], host["board"], own_boot_id(), processor)
-    if energy["source"] == "none":
+    if energy.source == "none":
         return found
-    metered = any(found.label in meter["hosts"] for meter in energy["meters"].values())
-    if energy["source"] == "meters" and not metered:
+    metered = found.label in energy.metered
+    if energy.source == "meters" and not metered:
         return replace(found, problem="energy=meters, but no meter has it; describe one under meters:, or use energy=auto")
-    meters = meters_of(found.label, labels, energy["meters"])
-    wanted = wanted_sources(energy)
-    if not wanted and not meters:  # another host reads its meter
+    meters = meters_of(found.label, labels, energy.meters)
+    if not energy.own_sources and not meters:  # another host reads its meter
         return found
     try:
         seen = _read(found, order, number, meters, metered)
     except UserError as problem:
-        return replace(_without_meters(found, order, number) if meters and wanted else found, problem=str(problem))
+        return replace(_without_meters(found, order, number) if meters and energy.own_sources else found, problem=str(problem))
     if not seen.traces and not metered:
         return replace(seen, problem="the power sampler ended before its time; run it again, and see dmesg")
     return seen
@@ -62,21 +64,22 @@ def _without_meters(found: HostReadings, order: Mapping[str, Any], number: int) 
         return found
 
 
-def _read(found: HostReadings, order: Mapping[str, Any], number: int, meters: Mapping[str, Any], metered: bool) -> HostReadings:
+def _read(
+    found: HostReadings, order: Mapping[str, Any], number: int, meters: Mapping[str, MeterEntry], metered: bool
+) -> HostReadings:
     """Readings of ``seconds``, and the sampler's share of a core in them, without its start. Raises UserError."""
-    energy = order["energy"]
-    root = root_of(energy["root"], found.label)
+    energy = EnergySettings.from_dict(order["energy"])
+    root = root_of(energy.root, found.label)
     board = order["boards"][found.board]
-    sampler = Sampler(wanted_sources(energy), board, root, energy["period_s"], meters, metered)
+    sampler = Sampler(energy.own_sources, board, root, energy.period_s, meters, metered)
     sampler.start()
     try:
         begin, before = time.monotonic(), _children_cpu_s()
         time.sleep(order["seconds"])
         cpu = (_children_cpu_s() - before) / (time.monotonic() - begin)
-        home = Home(found.processor, found.boot_id, found.board, found.label, number)
-        covers = {name: meter["hosts"] for name, meter in energy["meters"].items()}
-        traces = sampler.stop(home, covers, energy["calibration"].get(found.label, {}))
-        return replace(found, traces=tuple(traces), left_out=tuple(sampler.about["left_out"]), sampler_cpu=cpu)
+        home = HostIdentity(found.processor, found.boot_id, found.board, found.label, number)
+        traces = sampler.stop(home, energy.covers, energy.calibration.get(found.label, {}))
+        return replace(found, traces=tuple(traces), left_out=sampler.reading.left_out, sampler_cpu=cpu)
     finally:
         sampler.kill()
 

@@ -42,7 +42,7 @@ def main(words: Sequence[str]) -> int:
     cluster, boards = resolved_point.cluster_of(plain)
     settings = energy_settings(
         plain["energy"], cluster["inventory"], resolved_point.hostfile_of(plain) or resolved_point.NO_HOSTFILE
-    )
+    ).to_dict()
     order = {"hosts": cluster["hosts"], "boards": boards, "energy": settings, "seconds": own["seconds"]}
     report, trouble = look_at(cluster, order, own["timeout_s"] + own["seconds"])
     found = [doctor_verb.Finding("FAIL", trouble)] if trouble else []

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bench.common import paths
 from bench.common.program_names import as_called
 from bench.common.user_error import UserError
-from bench.energy.sensors.source import on_board
+from bench.energy.sensor_base.source import on_board
 from strategies.base import registered
 from strategies.common.plan_error import PlanError
 from strategies.common.registry import did_you_mean

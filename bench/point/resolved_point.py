@@ -79,7 +79,7 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
         "cluster": cluster,
         "boards": boards,
         "board": {"power_mode": power_mode(cfg["board"]["power_mode"], boards)},
-        "energy": energy_settings(cfg["energy"], cluster["inventory"], hostfile_of(cfg) or NO_HOSTFILE),
+        "energy": energy_settings(cfg["energy"], cluster["inventory"], hostfile_of(cfg) or NO_HOSTFILE).to_dict(),
         "timeout_s": cfg["timeout_s"],
     }
     if config["smoke"]:

@@ -17,7 +17,7 @@ from bench.power_modes.journal import FILE, FOLDER
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-    from bench.energy.sampling.sampler import Home
+    from bench.energy.sampling.host_identity import HostIdentity
 
 
 class PowerModes:
@@ -33,7 +33,7 @@ class PowerModes:
         comm: MPI.Intracomm,
         mode_by_board: Mapping[str, str],
         boards: Mapping[str, Any],
-        home: Home,
+        home: HostIdentity,
         root: str = "/",
         emulated: bool = False,
         folder: str | None = None,
@@ -49,7 +49,7 @@ class PowerModes:
         self._end: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], comm: MPI.Intracomm, home: Home) -> PowerModes:
+    def of(cls, config: Mapping[str, Any], comm: MPI.Intracomm, home: HostIdentity) -> PowerModes:
         """Those of a point: ``board.power_mode`` on its cluster, under ``energy.root``."""
         chosen = mode_choice.by_board(config["board"]["power_mode"], config["boards"])
         emulated = bool(config["cluster"].get("emulated"))

@@ -90,6 +90,7 @@ def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
 
 def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, Any], modes: PowerModes) -> int:
     from bench.energy.sampling.energy_session import EnergySession
+    from bench.energy.sampling.energy_settings import EnergySettings
     from bench.faults import recovery
     from bench.tasks.task import make_task
     from bench.timeline.clock_model import ClockModel, measure
@@ -110,7 +111,7 @@ def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, A
     trainer, plan = Trainer(config, comm, strategy, task, ledger), strategy.made_by
     del strategy  # the trainer's, which has another one after a failure
 
-    session = EnergySession(comm, config["energy"], config["boards"], rank_setup.home(facts))
+    session = EnergySession(comm, EnergySettings.from_dict(config["energy"]), config["boards"], rank_setup.home(facts))
     session.start()
     try:
         sent = replicate(config, comm, loaded.asked) if config["train"]["replicate"] else None

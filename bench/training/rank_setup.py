@@ -18,7 +18,7 @@ from strategies.comm.cuda_buffers import why_not_aware
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-    from bench.energy.sampling.sampler import Home
+    from bench.energy.sampling.host_identity import HostIdentity
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -106,11 +106,11 @@ def device_of(config: Mapping[str, Any], comm: MPI.Comm) -> str:
     return f"cuda:{device}"
 
 
-def home(facts: Mapping[str, Any]) -> Home:
+def home(facts: Mapping[str, Any]) -> HostIdentity:
     """The host as the energy session knows it. Boards emulated on one machine share its boot id, not its name."""
-    from bench.energy.sampling.sampler import Home
+    from bench.energy.sampling.host_identity import HostIdentity
 
-    return Home(facts["processor"], facts["boot_id"], facts["board"], facts["host"])
+    return HostIdentity(facts["processor"], facts["boot_id"], facts["board"], facts["host"])
 
 
 def weights_hash(module: torch.nn.Module) -> str:

@@ -12,7 +12,8 @@ from mpi4py import MPI
 
 from bench.common.user_error import UserError
 from bench.energy.sampling.energy_session import EnergySession
-from bench.energy.sampling.sampler import Home
+from bench.energy.sampling.energy_settings import EnergySettings
+from bench.energy.sampling.host_identity import HostIdentity
 from bench.joules.channel import Channel
 from bench.joules.cover import find_cover
 from bench.joules.energy_block import Run, summary
@@ -112,7 +113,8 @@ def session(root: Path, **changes: object) -> EnergySession:
         (zone / name).write_text(text + "\n")
     config = {"source": "rapl", "period_s": 0.02, "root": f"{root}/%h", "meters": {}, "calibration": {}, **changes}
     board = {"name": "x", "power": {}}
-    return EnergySession(COMM, config, {"x": board}, Home("board", f"boot-{RANK}", "x", f"b{RANK}"))
+    settings = EnergySettings.from_dict(config)
+    return EnergySession(COMM, settings, {"x": board}, HostIdentity("board", f"boot-{RANK}", "x", f"b{RANK}"))
 
 
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

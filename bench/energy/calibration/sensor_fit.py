@@ -7,7 +7,6 @@ The sensor's readings are corrected with it only on request (``energy.calibratio
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,13 +19,11 @@ import numpy as np
 
 from bench.common.student_t import NORMAL, t_quantile
 from bench.common.user_error import UserError
+from bench.energy.sensor_base.calibration_file import SCHEMA
 from bench.joules.channel import Calibration, Level
 
-SCHEMA = "edgejoule.calibration/1"
 LEAST_LOADS = 3
 LEAST_SPREAD = 0.1
-NUMBERS = ("gain", "offset_W", "gain_u", "offset_u_W", "covariance")
-TEXTS = ("against", "scope", "made", "level")
 MLPERF_LIMIT, MLPERF_ROUNDS, MLPERF_SECONDS = 0.05, 5, 60.0
 """MLPerf Training's comparison test of a meter: idle and two loads, five times a minute each, Olympic means within 5 %."""
 
@@ -181,35 +178,3 @@ def write_calibration(path: Path, host: str, source: str, found: Fit, about: Map
         write_json(path, text)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error}); give another --out") from None
-
-
-def read_calibrations(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """Calibrations by host and source, from a file or all files of a folder. UserError for what is no calibration."""
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
-    if not path.exists() or not files:
-        raise UserError(f"energy.calibration={path} holds no calibration; make one with: python -m bench.calibrate sensor")
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for file in files:
-        try:
-            values = json.loads(file.read_text())
-            if values["schema"] != SCHEMA:
-                raise UserError(f"{file} has schema {values['schema']}, not {SCHEMA}; calibrate again")
-            own = found.setdefault(str(values["host"]), {})
-            if values["source"] in own:
-                raise UserError(f"{file} calibrates {values['source']} of {values['host']} a second time; keep one file")
-            own[str(values["source"])] = _checked(values)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            why = f"it has no {error}" if isinstance(error, KeyError) else error
-            raise UserError(f"{file} is not a calibration ({why}); make one with: python -m bench.calibrate sensor") from None
-    return found
-
-
-def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a Calibration has. Raises KeyError, TypeError or ValueError."""
-    numbers = {key: float(values[key]) for key in NUMBERS}
-    for key, number in numbers.items():
-        if not math.isfinite(number):
-            raise ValueError(f"{key} is {number}")
-    if numbers["gain"] <= 0 or numbers["gain_u"] < 0 or numbers["offset_u_W"] < 0:
-        raise ValueError("gain must be positive, and uncertainties not negative")
-    return {**numbers, **{key: str(values[key]) for key in TEXTS}}

@@ -15,8 +15,10 @@ from typing import Any
 from bench.common.user_error import UserError
 from bench.energy.calibration.load_generator import Load
 from bench.energy.calibration.sensor_fit import Fit, Point
-from bench.energy.sampling.sampler import Home, Sampler
-from bench.energy.sensors.source import WHOLE
+from bench.energy.sampling.host_identity import HostIdentity
+from bench.energy.sampling.meter_entry import MeterEntry
+from bench.energy.sampling.sampler import Sampler
+from bench.energy.sensor_base.source_choice import WHOLE
 from bench.joules.channel import Channel, Level, Trace, cover
 from bench.joules.integration import Curve, curve, energy, window_needed_s
 
@@ -81,7 +83,7 @@ class Compared:
 
 
 def compare(
-    source: str, meter: Mapping[str, Any], board: Mapping[str, Any], root: str, host: str, protocol: Protocol, say: Say
+    source: str, meter: MeterEntry, board: Mapping[str, Any], root: str, host: str, protocol: Protocol, say: Say
 ) -> Compared:
     """Read both while the loads come and go. ``say`` gets a line for each segment.
 
@@ -90,13 +92,13 @@ def compare(
     sampler = Sampler([source], board, root, None, {METER: meter})
     sampler.start()
     try:
-        own = [about for about in sampler.about["sources"] if about["meter"] is None]
-        if len(own) != 1 or (source in WHOLE and own[0]["kind"] == "modelled"):
-            found = ", ".join(about["source"] for about in own) or "none"
+        sensors = [source for source in sampler.reading.sources if source.meter is None]
+        if len(sensors) != 1 or (source in WHOLE and sensors[0].kind == "modelled"):
+            found = ", ".join(sensor.source for sensor in sensors) or "none"
             raise UserError(f"--source {source} finds {found}; a calibration is of one source, name it: --source {found}")
         tail_s = 2 * _slowest_s(sampler)
         segments = _segments(protocol, tail_s, say)
-        traces = sampler.stop(Home(host, "", str(board["name"]), host), {METER: [host]}, {})
+        traces = sampler.stop(HostIdentity(host, "", str(board["name"]), host), {METER: [host]}, {})
     finally:
         sampler.kill()
     if not traces:
@@ -109,7 +111,7 @@ def compare(
 def _slowest_s(sampler: Sampler) -> float:
     """The longest time between two values: so long a load stays on after its segment, for meters show it late."""
     updates = [channel.update_period_s for channels in sampler.channels for channel in channels]
-    return float(max([*updates, *(about["period_s"] for about in sampler.about["sources"])]))
+    return float(max([*updates, *(source.period_s for source in sampler.reading.sources)]))
 
 
 def _segments(protocol: Protocol, tail_s: float, say: Say) -> list[tuple[int, float, float, float]]:

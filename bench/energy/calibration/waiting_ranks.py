@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.common.user_error import UserError
 from bench.energy.sampling.energy_session import EnergySession
-from bench.energy.sampling.sampler import Home
+from bench.energy.sampling.energy_settings import EnergySettings
+from bench.energy.sampling.host_identity import HostIdentity
 from bench.joules.channel import Trace
 from bench.joules.cover import find_cover
 from strategies.comm.waiting import Wait, finish
@@ -100,8 +101,9 @@ def run(order: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any] | None:
 
     board, seconds = str(order["board"]["name"]), order["seconds"]
     boot_id = Path("/proc/sys/kernel/random/boot_id")
-    home = Home(MPI.Get_processor_name(), boot_id.read_text().strip() if boot_id.exists() else "unknown", board, order["host"])
-    session = EnergySession(comm, order["energy"], {board: order["board"]}, home)
+    boot = boot_id.read_text().strip() if boot_id.exists() else "unknown"
+    home = HostIdentity(MPI.Get_processor_name(), boot, board, order["host"])
+    session = EnergySession(comm, EnergySettings.from_dict(order["energy"]), {board: order["board"]}, home)
     session.start()
     rows = []
     try:

@@ -19,14 +19,13 @@ from typing import Any
 import yaml
 
 from bench.common.user_error import UserError
-from bench.energy.sensors.source import Source, meters, on_board
+from bench.energy.sampling.meter_entry import MEMBERS, MeterEntry, OtherPart
+from bench.energy.sensor_base.source import Source, meters, on_board
 from strategies.common.registry import did_you_mean
 
-OWN = ("source", "hosts", "includes", "reader")
 POSITIVE = ("period_s", "timeout_s")
 LEVELS = ("wall", "board")
 OTHER_KEYS = ("power_W", "source", "missing")
-Entries = dict[str, dict[str, Any]]
 
 
 def read_inventory_meters(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -39,61 +38,86 @@ def read_inventory_meters(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UserError(f"hostfile {path} cannot be read ({error.strerror}); give cluster.hostfile=PATH") from None
     except yaml.YAMLError as error:
         raise UserError(f"hostfile {path} is not YAML ({str(error).splitlines()[0]})") from None
-    found = []
+    blocks = []
     for key in ("meters", "others"):
         block = whole.get(key) if isinstance(whole, Mapping) else None
         if not isinstance(block, Mapping | None):
             raise UserError(f"hostfile {path}: {key}: must map names to settings, found {str(block)[:40]}")
-        found.append(dict(block or {}))
-    return found[0], found[1]
+        blocks.append(dict(block or {}))
+    return blocks[0], blocks[1]
 
 
-def read_meters(raw: Mapping[str, Any], hosts: Sequence[str]) -> Entries:
-    """Every meter with ``source``, ``hosts``, ``includes``, ``reader`` and its own settings. UserError for what is wrong."""
-    found = {str(name): _meter(str(name), entry, hosts, len(raw) == 1) for name, entry in raw.items()}
-    for what in ("hosts", "includes"):
+def read_meters(raw: Mapping[str, Any], hosts: Sequence[str]) -> dict[str, MeterEntry]:
+    """Check and complete the meters of an inventory.
+
+    Args:
+        raw: The blocks by the meters' names, as they were written.
+        hosts: The names of all hosts of the inventory.
+
+    Returns:
+        The entries by name.
+
+    Raises:
+        UserError: One line, for what is wrong.
+    """
+    entries = {str(name): _meter(str(name), block, hosts, len(raw) == 1) for name, block in raw.items()}
+    for key, lists in (
+        ("hosts", {name: entry.hosts for name, entry in entries.items()}),
+        ("includes", {name: entry.includes for name, entry in entries.items()}),
+    ):
         seen: dict[str, str] = {}
-        for name, entry in found.items():
-            for member in entry[what]:
+        for name, members in lists.items():
+            for member in members:
                 if member in seen:
-                    raise UserError(f"meters {seen[member]} and {name} both have {member} in {what}; leave it in one of them")
+                    raise UserError(f"meters {seen[member]} and {name} both have {member} in {key}; leave it in one of them")
                 seen[member] = name
     places: dict[tuple[str, ...], str] = {}
-    for name, entry in found.items():
-        source = meters()[entry["source"]]
-        reader = "" if getattr(source, "networked", False) else str(entry["reader"])
-        place = (source.name, reader, *(str(entry.get(key)) for key in (*_needs(source), "channel", "component")))
+    for name, entry in entries.items():
+        place = _place(entry)
         if place in places:
-            raise UserError(f"meters {places[place]} and {name} read the same {entry['source']}; make one meter of all hosts")
+            raise UserError(f"meters {places[place]} and {name} read the same {entry.source}; make one meter of all hosts")
         places[place] = name
-    return found
+    return entries
 
 
-def _meter(name: str, entry: Any, hosts: Sequence[str], alone: bool) -> dict[str, Any]:
-    known = meters()
-    if not isinstance(entry, Mapping) or "source" not in entry:
-        raise UserError(f"meter {name} has no source; give {name}: {{source: shelly, address: ..., hosts: [...]}}")
-    kind = str(entry["source"])
-    if kind in on_board():
-        raise UserError(f"meter {name}: {kind} is a source of the hosts themselves; use energy.source={kind}")
-    if kind not in known:
-        raise UserError(f"meter {name}: unknown source {kind}; meters are {', '.join(known)}{did_you_mean(kind, known)}")
-    settings = {str(key): value for key, value in entry.items() if key not in OWN and value is not None}
-    _check_settings(name, known[kind], settings)
-    own = _names(name, "hosts", entry.get("hosts"))
-    includes = _names(name, "includes", entry.get("includes")) or []
-    if own is None and not alone:
+def _place(entry: MeterEntry) -> tuple[str, ...]:
+    """What two entries of one meter have in common."""
+    source = meters()[entry.source]
+    reader = "" if getattr(source, "networked", False) else entry.reader
+    return (source.name, reader, *(str(entry.settings.get(key)) for key in (*_needs(source), "channel", "component")))
+
+
+def _meter(name: str, block: Any, hosts: Sequence[str], alone: bool) -> MeterEntry:
+    kind = _kind(name, block)
+    settings = {str(key): value for key, value in block.items() if key not in MEMBERS and value is not None}
+    _check_settings(name, meters()[kind], settings)
+    named_hosts = _names(name, "hosts", block.get("hosts"))
+    includes = _names(name, "includes", block.get("includes")) or []
+    if named_hosts is None and not alone:
         raise UserError(f"meter {name} has no hosts, and it is not the only meter; give hosts: [...] to each")
-    own = list(hosts) if own is None else own
-    reader = str(entry.get("reader") or (own or list(hosts))[0]) if own or hosts else ""
-    for host in (*own, reader):
+    behind = list(hosts) if named_hosts is None else named_hosts
+    reader = str(block.get("reader") or (behind or list(hosts))[0]) if behind or hosts else ""
+    for host in (*behind, reader):
         if host not in hosts:
             raise UserError(
                 f"meter {name}: {host} is no host of the inventory; hosts are {', '.join(hosts)}{did_you_mean(host, hosts)}"
             )
-    if not own and not includes:
+    if not behind and not includes:
         raise UserError(f"meter {name} has neither hosts nor includes; say what is behind it, or take it out")
-    return {"source": kind, "hosts": own, "includes": includes, "reader": reader, **settings}
+    return MeterEntry(kind, tuple(behind), tuple(includes), reader, settings)
+
+
+def _kind(name: str, block: Any) -> str:
+    """The kind of meter that a block describes."""
+    known = meters()
+    if not isinstance(block, Mapping) or "source" not in block:
+        raise UserError(f"meter {name} has no source; give {name}: {{source: shelly, address: ..., hosts: [...]}}")
+    kind = str(block["source"])
+    if kind in on_board():
+        raise UserError(f"meter {name}: {kind} is a source of the hosts themselves; use energy.source={kind}")
+    if kind not in known:
+        raise UserError(f"meter {name}: unknown source {kind}; meters are {', '.join(known)}{did_you_mean(kind, known)}")
+    return kind
 
 
 def _check_settings(name: str, source: type[Source], settings: Mapping[str, Any]) -> None:
@@ -105,7 +129,7 @@ def _check_settings(name: str, source: type[Source], settings: Mapping[str, Any]
         if key not in known:
             raise UserError(
                 f"meter {name}: {source.name} has no setting {key}; settings are "
-                f"{', '.join([*OWN, *known])}{did_you_mean(key, known)}"
+                f"{', '.join([*MEMBERS, *known])}{did_you_mean(key, known)}"
             )
         if key in POSITIVE and not (_is_number(value) and value > 0):
             raise UserError(f"meter {name}: {key}: {value} must be a positive number of seconds")
@@ -127,40 +151,47 @@ def _names(name: str, key: str, value: Any) -> list[str] | None:
         return None
     if not isinstance(value, list | tuple):
         raise UserError(f"meter {name}: {key}: {value} must be a list, [{value}]")
-    found = [str(member) for member in value]
-    twice = [member for member in found if found.count(member) > 1]
+    members = [str(member) for member in value]
+    twice = [member for member in members if members.count(member) > 1]
     if twice:
         raise UserError(f"meter {name} names {twice[0]} twice in {key}; give it once")
-    return found
+    return members
 
 
-def read_others(raw: Mapping[str, Any], meters: Mapping[str, Mapping[str, Any]]) -> Entries:
-    """Parts that are no hosts, each with ``power_W`` and ``source`` (estimated), ``meter`` (measured), or all of them null
-    (not measured). Those that a meter includes need no entry."""
-    inside = {part: name for name, meter in meters.items() for part in meter["includes"]}
-    found: Entries = {}
-    for key, entry in {**dict.fromkeys(inside), **raw}.items():
-        name, given = str(key), entry if entry is not None else {}
-        if not isinstance(given, Mapping):
-            raise UserError(f"others: {name}: {given} must be {{power_W: 6.5, source: WHERE FROM}} or {{missing: true}}")
-        unknown = sorted(set(map(str, given)) - set(OTHER_KEYS))
-        if unknown:
-            raise UserError(f"others: {name} has no setting {unknown[0]}; settings are {', '.join(OTHER_KEYS)}")
-        power_W, source = given.get("power_W"), given.get("source")
-        if (power_W is None) != (source is None):
-            lacks = "source, which says where power_W is from" if source is None else "power_W"
-            raise UserError(f"others: {name} has no {lacks}; an estimate needs both power_W and source")
-        if power_W is not None and not (_is_number(power_W) and power_W >= 0):
-            raise UserError(f"others: {name}: power_W: {power_W} must be a number of watts")
-        if (power_W is not None) + (name in inside) + bool(given.get("missing")) > 1:
-            where = f"inside meter {inside[name]}" if name in inside else "an estimate"
-            raise UserError(f"others: {name} is {where} and something else too; keep one of power_W, includes and missing")
-        found[name] = {
-            "power_W": None if power_W is None else float(power_W),
-            "source": None if source is None else str(source),
-            "meter": inside.get(name),
-        }
-    return found
+def read_others(raw: Mapping[str, Any], meters: Mapping[str, MeterEntry]) -> dict[str, OtherPart]:
+    """Check and complete the parts that are no hosts.
+
+    Args:
+        raw: The blocks by the parts' names, as they were written.
+        meters: The meters; the parts that one of them includes need no block.
+
+    Returns:
+        The parts by name: estimated, inside of a meter, or not measured.
+
+    Raises:
+        UserError: One line, for what is wrong.
+    """
+    inside = {part: name for name, meter in meters.items() for part in meter.includes}
+    return {str(key): _other(str(key), block, inside) for key, block in {**dict.fromkeys(inside), **raw}.items()}
+
+
+def _other(name: str, block: Any, inside: Mapping[str, str]) -> OtherPart:
+    values = block if block is not None else {}
+    if not isinstance(values, Mapping):
+        raise UserError(f"others: {name}: {values} must be {{power_W: 6.5, source: WHERE FROM}} or {{missing: true}}")
+    unknown = sorted(set(map(str, values)) - set(OTHER_KEYS))
+    if unknown:
+        raise UserError(f"others: {name} has no setting {unknown[0]}; settings are {', '.join(OTHER_KEYS)}")
+    power_W, source = values.get("power_W"), values.get("source")
+    if (power_W is None) != (source is None):
+        lacks = "source, which says where power_W is from" if source is None else "power_W"
+        raise UserError(f"others: {name} has no {lacks}; an estimate needs both power_W and source")
+    if power_W is not None and not (_is_number(power_W) and power_W >= 0):
+        raise UserError(f"others: {name}: power_W: {power_W} must be a number of watts")
+    if (power_W is not None) + (name in inside) + bool(values.get("missing")) > 1:
+        where = f"inside meter {inside[name]}" if name in inside else "an estimate"
+        raise UserError(f"others: {name} is {where} and something else too; keep one of power_W, includes and missing")
+    return OtherPart(None if power_W is None else float(power_W), None if source is None else str(source), inside.get(name))
 
 
 def _is_number(value: Any) -> bool:

@@ -16,8 +16,8 @@ from typing import ClassVar
 from bench.common.user_error import UserError
 from bench.emulation import PREFIX
 from bench.emulation.cgroups import Cgroups, find_cgroups
-from bench.energy.sensors.modelled import idle_and_busy_W
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.sensor_base.board_watts import idle_and_busy_W
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel, Kind
 
 READ_BYTES = 4096

@@ -17,8 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from bench.energy.sensors.external_meter import ACCURACY, Meter, channel, channels
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.sensor_base.external_meter import ACCURACY, Meter, channel, channels
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel
 
 READINGS = (("energy1_input",), ("power1_input",), ("in1_input", "curr1_input"))

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench.energy.sensors.jetson_rails import Rail, arrange
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.sensor_base.jetson_rails import Rail, arrange
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel, Kind
 
 CONVERSION_S = 2.2e-3
@@ -119,7 +119,7 @@ def find_sensors(root: Path) -> list[Sensor]:
     return found
 
 
-def settings_of(root: Path) -> dict[str, dict[str, Any]]:
+def sensor_settings(root: Path) -> dict[str, dict[str, Any]]:
     """How the sensors are set, by i2c device, for the record; None where the driver does not tell."""
     found: dict[str, dict[str, Any]] = {}
     for driver, folder in _folders(root):

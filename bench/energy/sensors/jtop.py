@@ -16,8 +16,8 @@ from multiprocessing import AuthenticationError
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench.energy.sensors.jetson_rails import arrange
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.sensor_base.jetson_rails import arrange
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel, Kind
 
 INTERVAL_S = 1.0

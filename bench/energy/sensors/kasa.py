@@ -15,8 +15,8 @@ from collections.abc import Coroutine
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
-from bench.energy.sensors.external_meter import ACCURACY, PASSWORD, Meter, channel, channels, exact, micro, password, whole
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.sensor_base.external_meter import ACCURACY, PASSWORD, Meter, channel, channels, exact, micro, password, whole
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.energy.transport.http_json import TIMEOUT_S
 from bench.joules.channel import Channel
 

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from bench.energy.sensors.external_meter import ACCURACY, LEVEL, Meter, channel, channels, micro, step
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.sensor_base.external_meter import ACCURACY, LEVEL, Meter, channel, channels, micro, step
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.energy.transport.line_stream import Numbers, Stream, Table
 from bench.joules.channel import Channel
 

@@ -10,10 +10,10 @@ does stolen time: another virtual machine had the core, and its joules are not o
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.sensor_base.board_watts import idle_and_busy_W
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel, Kind
 
 READ_BYTES = 65536
@@ -64,12 +64,3 @@ class Modelled(Source):
 
     def close(self) -> None:
         os.close(self.file)
-
-
-def idle_and_busy_W(board: Mapping[str, Any]) -> tuple[float, float]:
-    """The wattages that a board's power is modelled between. Raises SourceUnavailable where they are not known."""
-    power = board["power"]
-    missing = [key for key in ("idle_W", "busy_W") if key not in power]
-    if missing:
-        raise SourceUnavailable(f"board {board['name']} has no power.{' and no power.'.join(missing)} to model with")
-    return power["idle_W"]["value"], power["busy_W"]["value"]

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel, Kind
 
 UPDATE_PERIOD_S = 0.1

@@ -19,9 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from bench.energy.sensors.rapl import UPDATE_PERIOD_S, USUAL_LSB_UJ, find_zones
-from bench.energy.sensors.rapl_counters import is_psys, only, those_that_count
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.sensor_base.rapl_counters import NOT_MEASURED, is_psys, only, those_that_count
+from bench.energy.sensor_base.rapl_zones import UPDATE_PERIOD_S, USUAL_LSB_UJ, find_zones
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel, Kind, Level
 
 PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
@@ -41,7 +41,7 @@ class Perf(Source):
     kind: ClassVar[Kind] = "measured"
     rank: ClassVar[int] = 11
     sensor: ClassVar[str] = "rapl"
-    not_measured: tuple[str, ...] = ("power supply losses", "disks, fans and network of the host")
+    not_measured: tuple[str, ...] = NOT_MEASURED
 
     def __init__(self, files: list[int], channels: tuple[Channel, ...]) -> None:
         self.files, self.channels = files, channels

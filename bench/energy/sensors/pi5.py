@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar
 
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel, Kind
 
 LINE = re.compile(r"\s*(?P<rail>\w+)_(?P<unit>[AV]) (?:current|volt)\(\d+\)=(?P<value>\d+\.\d+)(?P=unit)\s*")

@@ -15,11 +15,13 @@ It includes packages and memory; ``psys`` it does not know.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from bench.energy.sensors.rapl import Rapl
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.sensor_base.rapl_counters import NOT_MEASURED
+from bench.energy.sensor_base.rapl_zones import open_counters
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel, Kind
 
 
@@ -30,7 +32,7 @@ class PyJoules(Source):
     rank: ClassVar[int] = 12
     sensor: ClassVar[str] = "rapl"
     automatic: ClassVar[bool] = False
-    not_measured: tuple[str, ...] = Rapl.not_measured
+    not_measured: tuple[str, ...] = NOT_MEASURED
 
     def __init__(self, device: Any, channels: tuple[Channel, ...]) -> None:
         self.device, self.channels = device, channels
@@ -43,8 +45,9 @@ class PyJoules(Source):
         except ImportError as error:
             raise SourceUnavailable(f"pyJoules cannot be imported ({error}); `pip install pyjoules`") from None
         # What counts, with which modulus, and whether it may be read: as rapl finds it.
-        ours = Rapl.open(place)
-        ours.close()
+        files, zone_channels = open_counters(place)
+        for file in files:
+            os.close(file)
         rapl_device.RAPL_API_DIR = str(place.root / "sys/class/powercap/intel-rapl")
 
         class Device(rapl_device.RaplDevice):  # type: ignore[misc]
@@ -55,11 +58,11 @@ class PyJoules(Source):
         try:
             device = Device()
             ids = {_channel_id(domain): domain for domain in device.available_domains()}
-            channels = [channel for channel in ours.channels if channel.id in ids]
+            channels = [channel for channel in zone_channels if channel.id in ids]
             device.configure([ids[channel.id] for channel in channels])
         except (PyJoulesException, OSError, ValueError) as error:
             raise SourceUnavailable(f"pyJoules finds no RAPL: {error!r}; use energy.source=rapl") from None
-        needed = {channel.id for channel in ours.channels if channel.level == "package"}
+        needed = {channel.id for channel in zone_channels if channel.level == "package"}
         if not needed <= set(ids):
             raise SourceUnavailable(
                 f"pyJoules sees {', '.join(ids) or 'nothing'} of {', '.join(sorted(needed))}: it reads only zones N named "

@@ -13,128 +13,34 @@ processors show one counter once for each die. Both count once. What does not co
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
-from bench.energy.sensors.rapl_counters import is_psys, only, those_that_count
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
-from bench.joules.channel import Channel, Kind, Level
-
-UPDATE_PERIOD_S = 1e-3
-COUNTS = 2**32
-USUAL_LSB_UJ = 1e6 / 2**14
-"""The step of most processors, where the zone does not say its range."""
-ALLOW = (
-    'allow it for good with a udev rule (SUBSYSTEM=="powercap", RUN+="/bin/chmod -R a+r /sys%p"), a tmpfiles.d line '
-    "(z /sys/class/powercap/intel-rapl:*/energy_uj 0444), or the sysfsutils line "
-    "(mode class/powercap/intel-rapl:0/energy_uj = 0444)"
-)
-
-
-@dataclass(frozen=True)
-class Zone:
-    """``key`` is unique and stable: the package's name for a package, ``package-0/core`` below it. ``range_uJ`` is the
-    largest value, None where the zone does not say."""
-
-    folder: Path
-    name: str
-    key: str
-    parent: str | None
-    range_uJ: int | None
-
-    @property
-    def level(self) -> Level:
-        return "board" if is_psys(self.key) else "package" if self.parent is None or self.name == "dram" else "component"
-
-    @property
-    def lsb_uJ(self) -> float:
-        """The kernel gives the range as (2^32 - 1) steps."""
-        return (self.range_uJ or USUAL_LSB_UJ * (COUNTS - 1)) / (COUNTS - 1)
+from bench.energy.sensor_base.rapl_counters import NOT_MEASURED
+from bench.energy.sensor_base.rapl_zones import open_counters, read_counters
+from bench.energy.sensor_base.source import Place, Source, register
+from bench.joules.channel import Channel, Kind
 
 
 @register
 class Rapl(Source):
+    """The counters of the powercap tree, each zone that counts once."""
+
     name: ClassVar[str] = "rapl"
     kind: ClassVar[Kind] = "measured"
     rank: ClassVar[int] = 10
     sensor: ClassVar[str] = "rapl"
-    not_measured: tuple[str, ...] = ("power supply losses", "disks, fans and network of the host")
+    not_measured: tuple[str, ...] = NOT_MEASURED
 
     def __init__(self, files: list[int], channels: tuple[Channel, ...]) -> None:
         self.files, self.channels = files, channels
 
     @classmethod
     def open(cls, place: Place) -> Source:
-        zones = find_zones(place.root)
-        found = cls([], tuple(_channel(zone, zones) for zone in zones))
-        with ExitStack() as on_failure:
-            on_failure.callback(found.close)
-            try:
-                for zone in zones:
-                    found.files.append(place.opener(zone.folder / "energy_uj"))
-                keep, found.channels = those_that_count(found.channels, found.read)
-            except PermissionError:
-                raise SourceUnavailable(f"{zone.folder}/energy_uj may not be read; {ALLOW}") from None
-            except (OSError, ValueError) as error:
-                raise SourceUnavailable(f"{zone.folder}: {error}; see whether `cat energy_uj` works there") from None
-            on_failure.pop_all()
-        found.files = only(found.files, keep)
-        return found
+        return cls(*open_counters(place))
 
     def read(self) -> list[int]:
-        return [int(os.pread(file, 32, 0)) for file in self.files]
+        return read_counters(self.files)
 
     def close(self) -> None:
         for file in self.files:
             os.close(file)
-
-
-def find_zones(root: Path) -> list[Zone]:
-    """All zones by name; those of the memory-mapped interface only where the other interface does not have them."""
-    tree = root / "sys/class/powercap"
-    if not tree.is_dir():
-        raise SourceUnavailable(f"{tree} does not exist: no RAPL on this machine, or the kernel lacks powercap")
-    found: dict[str, Zone] = {}
-    for prefix in ("intel-rapl", "intel-rapl-mmio"):
-        here: dict[str, Zone] = {}
-        keys: dict[str, str] = {}
-        for folder in sorted(tree.glob(f"{prefix}:*"), key=_numbers):
-            largest = folder / "max_energy_range_uj"
-            try:
-                name = (folder / "name").read_text().strip()
-                range_uJ = int(largest.read_text()) if largest.exists() else None
-            except (OSError, ValueError) as error:
-                raise SourceUnavailable(f"{folder} does not describe itself: {error}; reload the intel_rapl modules") from None
-            parent = keys.get(folder.name.rsplit(":", 1)[0])
-            key = name if parent is None else f"{parent}/{name}"
-            # One interface never shows a counter twice on purpose: the same name again is another counter.
-            keys[folder.name] = key = key if key not in here else f"{key} ({folder.name})"
-            here[key] = Zone(folder, name, key, parent, range_uJ)
-        found = {**here, **found}
-    if not found:
-        raise SourceUnavailable(f"{tree} holds no intel-rapl zone; load the module intel_rapl_msr, or use another source")
-    return sorted(found.values(), key=lambda zone: (zone.folder.name.split(":")[0], _numbers(zone.folder)))
-
-
-def _numbers(folder: Path) -> list[int]:
-    return [int(number) for number in folder.name.split(":")[1:]]
-
-
-def _channel(zone: Zone, zones: Sequence[Zone]) -> Channel:
-    others = [other for other in zones if not is_psys(other.key)]
-    inside = others if is_psys(zone.key) else [z for z in others if z.parent == zone.key and z.name != "dram"]
-    what = "board" if is_psys(zone.key) else "memory" if zone.name == "dram" else "processor"
-    return Channel(
-        id=zone.key,
-        kind="counter",
-        scale=1e-6,
-        scope=f"{what}: {zone.key}" + ("" if zone.range_uJ else ", range not given: a restart of the counter is an error"),
-        level=zone.level,
-        modulus=zone.range_uJ + round(zone.lsb_uJ) if zone.range_uJ else None,
-        update_period_s=UPDATE_PERIOD_S,
-        lsb=zone.lsb_uJ,
-        contains=tuple(other.key for other in inside),
-    )

@@ -13,9 +13,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from bench.energy.sensors.external_meter import ACCURACY, PASSWORD, Meter, channel, channels, exact, micro, pick, step, web
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
-from bench.energy.transport.http_json import Client, StatusError
+from bench.energy.sensor_base.external_meter import ACCURACY, PASSWORD, Meter, channel, channels, exact, micro, pick, step
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
+from bench.energy.transport.http_json import Client, StatusError, meter_client
 from bench.joules.channel import Channel
 
 UPDATE_PERIOD_S = 1.0
@@ -45,7 +45,7 @@ class Redfish(Meter):
     @classmethod
     def open(cls, place: Place) -> Source:
         settings = place.settings
-        client = web(settings, "basic", "root", url="https")
+        client = meter_client(settings, "basic", "root", url="https")
         try:
             path, reply = _metrics(client, _chassis(client, settings.get("chassis")))
             power, energy = _readings(reply)

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from bench.energy.sensors.external_meter import ACCURACY, LEVEL, Meter, channel, channels, exact, micro, step, whole
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
+from bench.energy.sensor_base.external_meter import ACCURACY, LEVEL, Meter, channel, channels, exact, micro, step, whole
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.energy.transport.http_json import TIMEOUT_S
 from bench.joules.channel import Channel
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from bench.energy.sensors.external_meter import ACCURACY, PASSWORD, Meter, channel, channels, exact, micro, pick, web, whole
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
-from bench.energy.transport.http_json import Client
+from bench.energy.sensor_base.external_meter import ACCURACY, PASSWORD, Meter, channel, channels, exact, micro, pick, whole
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
+from bench.energy.transport.http_json import Client, meter_client
 from bench.joules.channel import Channel
 
 UPDATE_PERIOD_S = 1.0
@@ -64,7 +64,7 @@ class Shelly(Meter):
         if component is None:
             raise SourceUnavailable(f"component: {place.settings['component']} is unknown; use {', '.join(COMPONENTS)}")
         number = whole(place.settings, "channel", 0)
-        client = web(place.settings, "digest", "admin")
+        client = meter_client(place.settings, "digest", "admin")
         try:
             scope = f"everything behind {_model(client)}, power supplies included"
             power = channel("power", scope, place.settings, POWER_LSB_UW, UPDATE_PERIOD_S)

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
-from bench.energy.sensors.external_meter import (
+from bench.energy.sensor_base.external_meter import (
     ACCURACY,
     PASSWORD,
     Meter,
@@ -26,10 +26,9 @@ from bench.energy.sensors.external_meter import (
     password,
     pick,
     step,
-    web,
 )
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, register
-from bench.energy.transport.http_json import Client
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
+from bench.energy.transport.http_json import Client, meter_client
 from bench.joules.channel import Channel
 
 POWER_PERIOD_S = 0.2
@@ -62,7 +61,7 @@ class Tasmota(Meter):
         settings, secret = place.settings, password(place.settings)
         which = None if settings.get("channel") is None else str(settings["channel"])
         login = "" if secret is None else urlencode({"user": settings.get("user", "admin"), "password": secret}) + "&"
-        client = web(settings, None, "admin")
+        client = meter_client(settings, None, "admin")
         try:
             path, reply = _status(client, login, secret is not None)
             power, total = _energy(reply, which)

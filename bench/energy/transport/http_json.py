@@ -13,7 +13,7 @@ import json
 import secrets
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPSConnection
@@ -21,7 +21,8 @@ from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit
 from urllib.request import parse_http_list, parse_keqv_list
 
-from bench.energy.sensors.source import SourceUnavailable
+from bench.energy.sensor_base.external_meter import password
+from bench.energy.sensor_base.source import SourceUnavailable
 
 TIMEOUT_S = 2.0
 LONGEST_BYTES = 1 << 20
@@ -202,3 +203,22 @@ def _start(body: bytes) -> str:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def meter_client(
+    settings: Mapping[str, Any], scheme: Literal["basic", "digest"] | None, user: str, url: str = "http"
+) -> Client:
+    """A client for the ``address`` of a meter's entry, with the password that the entry names.
+
+    Args:
+        settings: The meter's entry in the inventory.
+        scheme: How HTTP carries the password; None where the meter has its own way to send it.
+        user: The user where the entry names none.
+        url: The scheme of an address without one.
+
+    Raises:
+        SourceUnavailable: The address is no URL, or the password's variable is not set.
+    """
+    secret = password(settings)
+    login = None if secret is None or scheme is None else Login(scheme, str(settings.get("user", user)), secret)
+    return Client(str(settings["address"]), url, login, settings.get("verify", True) is not False)

@@ -15,8 +15,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
-from bench.energy.sensors.external_meter import exact, whole
-from bench.energy.sensors.source import SourceUnavailable
+from bench.energy.sensor_base.external_meter import exact, whole
+from bench.energy.sensor_base.source import SourceUnavailable
 
 COLUMNS = "power_W, voltage_V and current_A, energy_J or energy_Wh"
 QUANTITIES = ("power_W", "voltage_V", "current_A", "energy_J", "energy_Wh")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, on_board, open_for_reading
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, on_board, open_for_reading
 from bench.joules.channel import cover
 from tests.project import TESTS
 

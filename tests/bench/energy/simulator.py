@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.energy.sampling.sampler import JITTER
+from bench.energy.sampling.sampler_process import JITTER
 from bench.joules.channel import Channel, Trace
 
 S = 1_000_000_000

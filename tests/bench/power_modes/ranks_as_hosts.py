@@ -8,7 +8,7 @@ from pathlib import Path
 from mpi4py import MPI
 
 from bench.common.user_error import UserError
-from bench.energy.sampling.sampler import Home
+from bench.energy.sampling.host_identity import HostIdentity
 from bench.power_modes.hosts_in_mode import PowerModes
 from tests.bench.power_modes.machine_trees import SLOW_PI, board, governor
 
@@ -21,7 +21,7 @@ def session(root: Path, mode: str, emulated: bool = False, hosts: int = 2) -> Po
     """``hosts=1``: both ranks on one host."""
     number = min(RANK, hosts - 1)
     boards = {"raspberry-pi-4": board({"slow": SLOW_PI, "turbo": {"governor": "performance", "max_frequency_Hz": 1.5e9}})}
-    home = Home(f"processor{number}", "the same boot id", "raspberry-pi-4", f"board{number}")
+    home = HostIdentity(f"processor{number}", "the same boot id", "raspberry-pi-4", f"board{number}")
     return PowerModes(COMM, {"raspberry-pi-4": mode}, boards, home, f"{root}/%h", emulated)
 
 

@@ -19,11 +19,10 @@ from bench.energy.calibration.sensor_fit import (
     fit,
     is_full_test,
     olympic,
-    read_calibrations,
     write_calibration,
 )
 from bench.energy.calibration.side_by_side import calibration_path
-from bench.joules.channel import Calibration
+from bench.energy.sensor_base.calibration_file import read_calibrations
 
 DAY = date(2026, 1, 2)
 LOADS = (0.0, 0.5, 1.0)
@@ -173,8 +172,8 @@ def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_calibration(calibration_path(tmp_path, "a/b", "jetson"), "a/b", "jetson", two, {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["10.0.0.1-rapl.json", "a_b-jetson.json"]
     found = read_calibrations(tmp_path)
-    assert Calibration(**found["10.0.0.1"]["rapl"]) == one.calibration
-    assert Calibration(**found["a/b"]["jetson"]) == two.calibration
+    assert found["10.0.0.1"]["rapl"] == one.calibration
+    assert found["a/b"]["jetson"] == two.calibration
     assert read_calibrations(tmp_path / "10.0.0.1-rapl.json") == {"10.0.0.1": found["10.0.0.1"]}
     written = json.loads((tmp_path / "10.0.0.1-rapl.json").read_text())
     assert [row["sensor_W"] for row in written["loads"]] == [2, 5, 8]

@@ -18,7 +18,8 @@ from bench.calibrate import calibrate_command
 from bench.energy.calibration.load_generator import Load, shares
 from bench.energy.calibration.side_by_side import Protocol
 from bench.energy.sampling.energy_settings import energy_settings
-from bench.energy.sampling.sampler import Home, Sampler
+from bench.energy.sampling.host_identity import HostIdentity
+from bench.energy.sampling.sampler import Sampler
 from bench.joules.integration import curve, energy
 from tests import mpirun
 from tests.bench.energy.live_rapl import LiveRapl, Workers
@@ -146,7 +147,7 @@ def test_the_command_line_finds_gain_and_offset_and_a_run_applies_them(tmp_path:
         sampler = Sampler(["rapl"], {"name": "x", "power": {}}, str(tmp_path / "root"), 0.02)
         sampler.start()
         time.sleep(1.0)
-        (trace,) = sampler.stop(Home("h", "boot", "x", "board1"), {}, settings["calibration"]["board1"])
+        (trace,) = sampler.stop(HostIdentity("h", "boot", "x", "board1"), {}, settings.calibration["board1"])
     found = curve(trace, lambda ns: ns / 1e9)
     begin, end = float(found.t_s[0]) + 0.1, float(found.t_s[-1]) - 0.1
     read = energy(found, begin, end)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import subprocess
 import sys
@@ -16,13 +15,15 @@ import pytest
 
 from bench.cluster.board_classes import load_board
 from bench.common.user_error import UserError
-from bench.energy.sampling.sampler import Home, Sampler
-from bench.energy.sensors.source import Place, check_name, open_for_reading, select
+from bench.energy.sampling.host_identity import HostIdentity
+from bench.energy.sampling.sampler import Sampler
+from bench.energy.sensor_base.source import Place, open_for_reading
+from bench.energy.sensor_base.source_choice import check_name, select
 from tests.project import ROOT
 
 CONF = ROOT / "conf"
 BOARD = load_board("x86-mini-pc", CONF / "board")
-HOME = Home("h", "boot", "x86-mini-pc", "board1")
+HOME = HostIdentity("h", "boot", "x86-mini-pc", "board1")
 STAT = "cpu  {user} 0 50 9000 10 3 2 40 0 0\ncpu0 {user} 0 25 4500 5 3 2 20 0 0\ncpu1 0 0 25 4500 5 0 0 20 0 0\nintr 1\n"
 
 
@@ -218,9 +219,9 @@ def test_a_sampler_that_died_has_no_readings(server: Path) -> None:
 
 
 def test_the_sampler_ends_when_its_parent_dies(server: Path) -> None:
-    order = json.dumps(Sampler(["rapl"], BOARD, str(server), 0.05).order)
+    order = Sampler(["rapl"], BOARD, str(server), 0.05).order.to_json()
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.energy.sampling.sampler"],
+        [sys.executable, "-m", "bench.energy.sampling.sampler_process"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CONF.parent,
     )  # fmt: skip
     assert process.stdin is not None

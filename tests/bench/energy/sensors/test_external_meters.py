@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,14 @@ import pytest
 
 from bench.cluster.board_classes import load_board
 from bench.common.user_error import UserError
+from bench.energy.sampling.host_identity import HostIdentity
 from bench.energy.sampling.inventory_meters import read_inventory_meters, read_meters, read_others
-from bench.energy.sampling.sampler import Home, Sampler
-from bench.energy.sensors import source as sources
-from bench.energy.sensors.external_meter import exact, micro, step
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, open_meter
+from bench.energy.sampling.meter_entry import MeterEntry
+from bench.energy.sampling.sampler import Sampler
+from bench.energy.sensor_base import source as sources
+from bench.energy.sensor_base.external_meter import exact, micro, step
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable
+from bench.energy.sensor_base.source_choice import open_meter
 from bench.energy.transport.http_json import Client, Digest, Login
 from bench.joules.channel import Channel, Trace, cover
 from bench.joules.integration import curve, energy
@@ -854,7 +858,7 @@ def test_a_meter_in_the_sampler_process(serve: Callable[..., WebMeter]) -> None:
     time.sleep(0.3)
     plug.returns()
     time.sleep(0.2)
-    (trace,) = sampler.stop(Home("pi", "boot", "raspberry-pi-4", "pi-1"), {"plug": ["pi-1"]}, {})
+    (trace,) = sampler.stop(HostIdentity("pi", "boot", "raspberry-pi-4", "pi-1"), {"plug": ["pi-1"]}, {})
     assert (trace.source, trace.meter, trace.covers) == ("shelly", "plug", ("pi-1",))
     assert trace.errors >= 3
     found = curve(trace, lambda t_ns: t_ns / 1e9)
@@ -890,7 +894,8 @@ PLUG = {"source": "shelly", "address": "http://192.168.1.50"}
 
 def test_one_meter_has_all_hosts() -> None:
     found = read_meters({"wall": {**PLUG, "includes": ["switch"], "password_env": None}}, HOSTS)
-    assert found == {"wall": {**PLUG, "hosts": HOSTS, "includes": ["switch"], "reader": "pi-1"}}
+    assert found["wall"].to_dict() == {**PLUG, "hosts": HOSTS, "includes": ["switch"], "reader": "pi-1"}
+    assert list(found) == ["wall"]
     assert read_meters({}, HOSTS) == {}
 
 
@@ -901,12 +906,13 @@ def test_several_meters_name_their_hosts() -> None:
         "c": {"source": "lines", "command": ["logger"], "columns": {"power_W": 1}, "hosts": [], "includes": ["switch"]},
     }
     found = read_meters(raw, HOSTS)
-    assert [found[name]["reader"] for name in "abc"] == ["pi-2", "pi-1", "pi-1"]
-    assert found["c"]["hosts"] == []
+    assert [found[name].reader for name in "abc"] == ["pi-2", "pi-1", "pi-1"]
+    assert found["c"].hosts == ()
     serial = {"source": "lines", "address": "/dev/ttyUSB0", "columns": {"power_W": 1}}
     each = read_meters({host: {**serial, "hosts": [host]} for host in HOSTS}, HOSTS)  # one at each board
-    assert [entry["reader"] for entry in each.values()] == HOSTS
-    assert json.loads(json.dumps(found)) == found  # the sampler gets it as JSON
+    assert [entry.reader for entry in each.values()] == HOSTS
+    through_json = {name: MeterEntry.from_dict(json.loads(json.dumps(entry.to_dict()))) for name, entry in found.items()}
+    assert through_json == found  # the sampler gets it as JSON
 
 
 @pytest.mark.parametrize(
@@ -951,7 +957,7 @@ def test_a_wrong_entry_ends_in_one_line(raw: dict[str, Any], why: str) -> None:
 def test_other_parts_are_estimated_measured_or_missing() -> None:
     meters = read_meters({"wall": {**PLUG, "includes": ["switch"]}}, HOSTS)
     raw = {"disk": {"power_W": 6, "source": "data sheet"}, "fan": {"missing": True}, "lamp": None}
-    assert read_others(raw, meters) == {
+    assert {name: asdict(part) for name, part in read_others(raw, meters).items()} == {
         "switch": {"power_W": None, "source": None, "meter": "wall"},
         "disk": {"power_W": 6.0, "source": "data sheet", "meter": None},
         "fan": {"power_W": None, "source": None, "meter": None},

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from bench.common.user_error import UserError
-from bench.energy.sensors.jetson import settings_of
-from bench.energy.sensors.source import Place, Source, meters, on_board, open_for_reading, open_meter, select
+from bench.energy.sensor_base.source import Place, Source, meters, on_board, open_for_reading
+from bench.energy.sensor_base.source_choice import open_meter, select
+from bench.energy.sensors.jetson import sensor_settings
 from bench.joules.channel import EVERYTHING
 from tests.bench.energy.board_trees import BOARDS, STAND_INS, TESTS, Opener, copy, opened, refusal, total, values, watts
 
@@ -115,16 +116,16 @@ def test_jetson_steps_and_update_periods(tmp_path: Path) -> None:
 
 
 def test_jetson_settings_for_the_record() -> None:
-    assert settings_of(BOARDS / "jetson-orin-nano") == {
+    assert sensor_settings(BOARDS / "jetson-orin-nano") == {
         "1-0040": {
             "driver": "ina3221", "update_interval_ms": 7, "samples": 1,
             "shunt_uohm": {"shunt1": 5000, "shunt2": 5000, "shunt3": 5000},
         }
     }  # fmt: skip
-    assert settings_of(BOARDS / "jetson-nano") == {
+    assert sensor_settings(BOARDS / "jetson-nano") == {
         "6-0040": {"driver": "ina3221x", "update_interval_ms": None, "samples": None, "shunt_uohm": {}}
     }
-    assert settings_of(BOARDS / "x86-desktop") == {}
+    assert sensor_settings(BOARDS / "x86-desktop") == {}
 
 
 def test_jetson_folders_may_be_numbered_anew(tmp_path: Path) -> None:
@@ -257,7 +258,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 NVML = """
 import json, sys
 from pathlib import Path
-from bench.energy.sensors.source import Place, SourceUnavailable
+from bench.energy.sensor_base.source import Place, SourceUnavailable
 from bench.energy.sensors.nvml import Nvml
 try:
     source = Nvml.open(Place(Path("/")))

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable
+from bench.energy.sensor_base.source_choice import select
 from bench.energy.sensors.perf import Perf
-from bench.energy.sensors.source import Place, Source, SourceUnavailable, select
 from tests.bench.energy.board_trees import BOARDS, TESTS, Opener, copy, opened, refusal, total, values
 
 UJ_61 = 262143328850  # max_energy_range_uj with steps of 61 uJ

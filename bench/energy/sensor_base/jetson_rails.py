@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.energy.sensors.source import SourceUnavailable
+from bench.energy.sensor_base.source import SourceUnavailable
 from bench.joules.channel import Level
 
 MODULE = "VDD_SYS_CPU VDD_SYS_DDR VDD_SYS_GPU VDD_SYS_SOC VDD_4V0_WIFI VDD_CPU_GPU_CV VDD_CPU_GPU VDD_SOC VDD_GPU VDD_CPU"

@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from bench.energy.sensors.source import SourceUnavailable
+from bench.energy.sensor_base.source import SourceUnavailable
 from bench.joules.channel import Channel
 
+NOT_MEASURED = ("power supply losses", "disks, fans and network of the host")
+"""Whichever way the counters are read."""
 ROUNDS, PAUSE_S = 8, 0.002
 STILL_S, WATCH_S = 0.05, 0.3
 """How long counters are watched of which none moves, and of which only some move."""

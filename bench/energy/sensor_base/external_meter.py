@@ -13,8 +13,7 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar, Literal
 
-from bench.energy.sensors.source import Source, SourceUnavailable
-from bench.energy.transport.http_json import Client, Login
+from bench.energy.sensor_base.source import Source, SourceUnavailable
 from bench.joules.channel import EVERYTHING, Channel, Kind, Level
 
 POWER_SCALE = 1e-6
@@ -130,10 +129,3 @@ def password(settings: Mapping[str, Any]) -> str | None:
             f"the environment variable {name} (password_env) is not set; export it on the host that reads the meter"
         )
     return os.environ[name]
-
-
-def web(settings: Mapping[str, Any], scheme: Literal["basic", "digest"] | None, user: str, url: str = "http") -> Client:
-    """A client for the entry's ``address``, with its password; ``scheme`` None: the meter has its own way to send it."""
-    secret = password(settings)
-    login = None if secret is None or scheme is None else Login(scheme, str(settings.get("user", user)), secret)
-    return Client(str(settings["address"]), url, login, settings.get("verify", True) is not False)

@@ -1,0 +1,85 @@
+"""The base class of every sensor and meter, and the registry of them all."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from bench.common.user_error import UserError
+from bench.joules.channel import Channel, Kind
+from strategies.common.registry import Registry
+
+Opener = Callable[[Path], int]
+
+
+def open_for_reading(path: Path) -> int:
+    return os.open(path, os.O_RDONLY)
+
+
+class SourceUnavailable(Exception):
+    """This host does not have the source, or does not let us read it; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a source opens: ``root`` (a real ``/``, or a tree in a test), the board's description, and for a meter its
+    settings in the inventory (``address`` and what the meter needs). ``opener`` opens files for reading."""
+
+    root: Path
+    board: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    opener: Opener = open_for_reading
+
+
+class Source(ABC):
+    """Reads raw integers. ``open`` finds what is there; a meter is reached by its settings."""
+
+    name: ClassVar[str]
+    kind: ClassVar[Kind]
+    rank: ClassVar[int]
+    """``energy=auto`` tries sources in this order."""
+    sensor: ClassVar[str]
+    """What is read. Of several sources with one sensor the first is used, others asked for by name are cross-checks."""
+    period_s: float = 0.05
+    """How often to read it."""
+    automatic: ClassVar[bool] = True
+    """``energy=auto`` may choose it."""
+    settings: ClassVar[Mapping[str, str]] = {}
+    """A meter's settings and what they mean; empty for a source of the host itself."""
+    not_measured: tuple[str, ...] = ()
+    channels: tuple[Channel, ...]
+
+    @classmethod
+    @abstractmethod
+    def open(cls, place: Place) -> Source:
+        """Raises SourceUnavailable with one line: what was wrong, what was found, what to do."""
+
+    @abstractmethod
+    def read(self) -> list[int]:
+        """One raw integer for each channel. Raises OSError or ValueError when the source fails."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give files and connections back."""
+
+
+_SOURCES: Registry[type[Source]] = Registry(
+    "energy source", "bench.energy.sensors", "edgejoule.sensors", order=lambda source: source.rank, error=UserError
+)
+register = _SOURCES.register
+registered = _SOURCES.all
+"""Every source by name, the preferred first."""
+
+
+def meters() -> dict[str, type[Source]]:
+    """The sources that are external meters, by name."""
+    return {name: source for name, source in registered().items() if source.settings}
+
+
+def on_board() -> dict[str, type[Source]]:
+    """The sources that a host has itself, by name, the preferred first."""
+    return {name: source for name, source in registered().items() if not source.settings}
