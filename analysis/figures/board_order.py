@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from analysis.figures.rank_scaling import OPEN
 from analysis.plotting.captions import left_out, repeats_note
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
@@ -28,6 +27,7 @@ from analysis.plotting.figure_style import (
     wrapped,
 )
 from analysis.plotting.page_layouts import Layout
+from analysis.plotting.scaling_lines import OPEN
 from analysis.statistics.repeat_summary import average, summarise
 from analysis.statistics.scaling_bounds import portions
 from analysis.study.comparability import Work, works

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from analysis.figures.loss_by_step import about, curves
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     TALLEST_IN,
@@ -23,7 +22,15 @@ from analysis.plotting.figure_style import (
     wrapped,
 )
 from analysis.plotting.page_layouts import Layout
-from analysis.plotting.repeat_curves import FEWEST_FOR_A_LINE, Curve, curves_of, draw_repeats, repeats_note
+from analysis.plotting.repeat_curves import (
+    FEWEST_FOR_A_LINE,
+    Curve,
+    curves_of,
+    draw_repeats,
+    loss_curves,
+    record_columns,
+    repeats_note,
+)
 from analysis.plotting.row_figures import Part, numbered, pages, parts
 from analysis.study.study import Study
 
@@ -62,7 +69,7 @@ def draw_loss(study: Study, layout: Layout) -> list[Drawn]:
     """Every step's loss, smoothed."""
     found = []
     for part in parts(study, named_kind=True):
-        data = curves(part)
+        data = loss_curves(part.records)
         smooth = data.groupby(["label", "repeat"], sort=False)["loss"].rolling(SMOOTHED, min_periods=1, center=True).mean()
         data["smooth_loss"] = smooth.droplevel(["label", "repeat"])
         caption = (
@@ -111,7 +118,7 @@ def _evaluations(part: Part) -> pd.DataFrame:
         learning = record["learning"]
         for found in ([learning["initial"]] if learning["initial"] else []) + learning["evaluations"]:
             row = {key: found[key] for key in ("step", "time_s", "energy_J", "value", "n")}
-            rows.append({**about(record), "metric": learning["metric_name"], **row})
+            rows.append({**record_columns(record), "metric": learning["metric_name"], **row})
     data = pd.DataFrame(rows).drop_duplicates(ignore_index=True) if rows else pd.DataFrame()
     return data if data.empty else data.assign(energy_J=data["energy_J"].astype(float))
 

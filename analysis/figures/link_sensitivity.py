@@ -12,13 +12,13 @@ import pandas as pd
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 
-from analysis.figures.number_sensitivity import Panel, table
-from analysis.figures.power_mode_tradeoff import Names
 from analysis.plotting.captions import following, in_setting, sentences, spread_note
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import Drawn, drawing, energy_label, legend_above, log_axis, slug
+from analysis.plotting.name_placement import NamePlacer
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.sweep_lines import at_levels, draw_lines, led, legend_of, level_ticks, panel_figure, parts
+from analysis.plotting.sweep_panels import Panel, sweep_table
 from analysis.statistics.crossing_points import Crossing, crossings, how_sure
 from analysis.statistics.repeat_summary import Summary
 from analysis.study.comparability import Work, works
@@ -105,7 +105,7 @@ def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, 
             _name_links(own, {level / shown.size: name for level, name in names.items()})
         figure.draw_without_rendering()
         for own, panel in zip(axes, panels, strict=True):
-            place = Names(own)
+            place = NamePlacer(own)
             for found in (m for m in met if m.panel == panel and m.letter):
                 place.beside(found.letter, (found.at.x / shown.size, found.at.y))
     data = _table(series, swept, panels, met)
@@ -239,7 +239,7 @@ def _span(group: Sequence[float], gap: float) -> tuple[float, float]:
 
 
 def _table(series: Sequence[Series], swept: Sweep, panels: Sequence[Panel], met: Sequence[Meeting]) -> pd.DataFrame:
-    points = table(series, swept, [panel.column for panel in panels])
+    points = sweep_table(series, swept, [panel.column for panel in panels])
     crossed = [
         {
             "row": "crossing",

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import TALLEST_IN, Drawn, colour, drawing, legend_above, marker, new_figure
 from analysis.plotting.page_layouts import Layout
+from analysis.plotting.repeat_curves import loss_curves
 from analysis.plotting.row_figures import Part, numbered, parts
 from analysis.study.configuration_labels import plain
 from analysis.study.study import Study, label_of
@@ -28,7 +29,7 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
 
 def _steps(part: Part, layout: Layout) -> list[Drawn]:
     """A panel for each set of factors that changes what is learned: the lines of one panel should coincide."""
-    data = curves(part).drop(columns="energy_J")
+    data = loss_curves(part.records).drop(columns="energy_J")
     lessons = _lessons(part)
     data = data[[r == first for r, first in zip(data["repeat"], data["label"].map(_first_repeats(part)), strict=True)]]
     data = data.assign(lesson=data["label"].map(lessons))
@@ -108,22 +109,3 @@ def _step_line(panel: Any, strategy: str, rows: pd.DataFrame, offset: int, lines
     marks = (offset * every // max(lines, 1) % len(rows), every)
     look = {"color": colour(strategy), "marker": marker(strategy), "markersize": 4.5, "markevery": marks}
     panel.plot(rows["step"], rows["loss"], **look, linewidth=0.8)
-
-
-def curves(part: Part) -> pd.DataFrame:
-    """The loss of every step of every record, with the seconds and joules spent up to it."""
-    found: dict[str, list[Any]] = {name: [] for name in ("step", "loss", "time_s", "energy_J", "label", "strategy", "repeat")}
-    for record in part.records:
-        curve, steps = record["learning"]["curve"], len(record["learning"]["curve"]["step"])
-        for name in ("step", "loss", "time_s"):
-            found[name] += curve[name]
-        found["energy_J"] += curve["energy_J"] or [float("nan")] * steps
-        for name, value in about(record).items():
-            found[name] += [value] * steps
-    return pd.DataFrame(found)
-
-
-def about(record: dict[str, Any]) -> dict[str, Any]:
-    """The columns that name a record's rows."""
-    point = record["point"]
-    return {"label": label_of(point), "strategy": point["strategy"], "repeat": point["repeat"]}

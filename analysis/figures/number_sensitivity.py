@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import pandas as pd
 
 from analysis.plotting.captions import following, in_setting, sentences, spread_note
@@ -12,28 +9,10 @@ from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import Drawn, drawing, energy_label, legend_above, slug
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.sweep_lines import draw_lines, from_zero, led, legend_of, level_ticks, panel_figure, parts
+from analysis.plotting.sweep_panels import CIRCUMSTANCES, TRAINING_NUMBERS, Panel, sweep_table
 from analysis.study.comparability import Work, works
 from analysis.study.study import Study
-from analysis.study.sweeps import Series, Sweep, short_labels, sweep, varied
-
-FACTORS = {
-    "seq": "Sequence length (tokens)",
-    "batch": "Samples in a step (count)",
-    "micro_batches": "Micro-batches of a replica (count)",
-    "threads": "Threads of a rank (count)",
-    "option.virtual_stages": "Virtual stages of a rank (count)",
-    "option.bucket_bytes": "Gradient bucket (bytes)",
-}
-"""Numbers of the training. What follows from an earlier one has no figure of its own, nor has what follows from ``FIRST``."""
-FIRST = ("ranks", "hosts", "boards", "cluster", "link_rate_bit_s", "link_delay_s", "power_mode")
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One quantity: its column and the label of its axis."""
-
-    column: str
-    label: str
+from analysis.study.sweeps import Series, Sweep, sweep, varied
 
 
 @report_figure("sensitivity", section="Sensitivity", order=90)
@@ -42,8 +21,8 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
     found = []
     for work in works(study.points):
         several = varied(work.points)
-        for x in (name for name in FACTORS if name in several):
-            if not led(work.points, x, (*FIRST, *FACTORS)):
+        for x in (name for name in TRAINING_NUMBERS if name in several):
+            if not led(work.points, x, (*CIRCUMSTANCES, *TRAINING_NUMBERS)):
                 swept = sweep(work.points, x)
                 found += [_figure(work, swept, series, setting, layout) for setting, series in parts(swept)]
     return found
@@ -55,7 +34,7 @@ def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, 
     panels = [Panel(f"{unit}s_per_s", f"Throughput ({unit}s/s)")]
     if work.kind != "none":
         panels.append(Panel(f"per_{unit}_J", energy_label(work.kind, f"Energy per {unit} (J)")))
-    title = FACTORS[swept.x].split(" (")[0]
+    title = TRAINING_NUMBERS[swept.x].split(" (")[0]
     with drawing(layout):
         figure, axes, lowest = panel_figure(layout, len(panels), series)
         for own, panel in zip(axes, panels, strict=True):
@@ -63,7 +42,7 @@ def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, 
             from_zero(own, rows[panel.column])
             own.set_ylabel(panel.label)
         for own in lowest:
-            own.set_xlabel(FACTORS[swept.x])
+            own.set_xlabel(TRAINING_NUMBERS[swept.x])
             level_ticks(own, sorted(rows[swept.x].unique()))
         legend_above(figure, *legend_of(axes[0], series))
     energy = "no energy was asked for" if work.kind == "none" else f"energy is {work.kind}"
@@ -74,16 +53,6 @@ def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, 
             spread_note(series, swept.x),
         ]
     )
-    data = table(series, swept, [panel.column for panel in panels])
+    data = sweep_table(series, swept, [panel.column for panel in panels])
     name = slug(f"sensitivity {swept.x} {work.kind} {work.name} {setting}")
     return Drawn(name, f"Sensitivity to the {title.lower()}", caption, figure, data, tuple(rows["point"]))
-
-
-def table(series: Sequence[Series], swept: Sweep, columns: Sequence[str]) -> pd.DataFrame:
-    """The rows behind the lines: factors that vary along them, and ``columns``."""
-    along = [n for n in swept.follow if any(line.points[n].nunique(dropna=False) > 1 for line in series)]
-    kept = ["strategy", "repeat", swept.x, *along, *columns, "kind"]
-    return pd.concat(
-        [line.points[kept].assign(line=label) for line, label in zip(series, short_labels(series), strict=True)],
-        ignore_index=True,
-    )

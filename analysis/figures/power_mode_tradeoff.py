@@ -1,31 +1,25 @@
 """Slower and frugal, or fast and done: energy per sample against throughput in the power modes of the boards.
 
-Each line is a trade-off curve: one strategy through its modes in the order of the power that they drew. Names of modes are put
-where they cover nothing; ``Names`` does that for other figures too.
+Each line is a trade-off curve: one strategy through its modes in the order of the power that they drew.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import rcParams
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Bbox
-from numpy.typing import NDArray
 
 from analysis.plotting.captions import in_setting, repeats_note
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import Drawn, drawing, energy_label, legend_above, line_styles, new_figure, slug
+from analysis.plotting.name_placement import NamePlacer
 from analysis.plotting.page_layouts import IEEE, Layout
 from analysis.plotting.sweep_lines import around, parts
 from analysis.statistics.repeat_summary import Summary, pareto_front, summarise
@@ -33,12 +27,9 @@ from analysis.study.comparability import Work, works
 from analysis.study.study import Study
 from analysis.study.sweeps import LEAST_FOR_LINE, Series, short_labels, sweep
 
-Array = NDArray[np.float64]
 X = "power_mode"
 MOST_NAMES = 20
 """Modes that one figure has room to name."""
-BEHIND = 1
-"""Lines of a lower zorder may be covered by names."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +78,7 @@ def _figure(work: Work, series: tuple[Series, ...], setting: str, layout: Layout
         axes.set_autoscale_on(False)
         legend_above(figure, handles, [*labels, "beaten by none"])
         figure.draw_without_rendering()
-        names = Names(axes)
+        names = NamePlacer(axes)
         unnamed = [mode for mode in modes if not names.beside(mode.name, mode.place)]
         _equal_power(axes, names)
     data = _table(modes, front)
@@ -122,7 +113,7 @@ def _curve(axes: Axes, curve: Sequence[Mode], style: dict[str, Any]) -> Line2D:
     return axes.plot(*zip(*(mode.place for mode in curve), strict=True), **look, zorder=2)[0]
 
 
-def _equal_power(axes: Axes, names: Names) -> None:
+def _equal_power(axes: Axes, names: NamePlacer) -> None:
     """Faint lines on which energy per sample times samples per second is the same power, each with its watts."""
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     for power in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(max(left, 0) * max(low, 0), right * high):
@@ -177,95 +168,3 @@ def _table(modes: Sequence[Mode], front: Sequence[Mode]) -> pd.DataFrame:
     kept = ["point", "strategy", "repeat", X, "samples_per_s", "per_sample_J", "power_W", "kind"]
     parts_ = [mode.rows[kept].assign(line=mode.line, on_pareto_front=mode in front) for mode in modes]
     return pd.concat(parts_, ignore_index=True)
-
-
-class Names:
-    """Puts names where they lie on no other name, inside the axes, and as little as can be on lines and markers.
-
-    For a figure whose layout is done: every artist that takes room is there and ``draw_without_rendering`` has been called.
-    """
-
-    def __init__(self, axes: Axes) -> None:
-        self.axes = axes
-        self.inside = axes.get_window_extent()
-        self.taken: list[Bbox] = []
-        shown = [line for line in axes.lines if line.get_zorder() >= BEHIND]
-        places = [axes.transData.transform(line.get_xydata()) for line in shown]
-        self.markers = np.concatenate([p for p, line in zip(places, shown, strict=True) if line.get_marker() != "None"])
-        joined = [_dense(p) for p, line in zip(places, shown, strict=True) if line.get_linestyle() != "None"]
-        bars = [c.get_segments() for c in axes.collections if isinstance(c, LineCollection)]
-        joined += [_dense(axes.transData.transform(segment)) for segments in bars for segment in segments if len(segment)]
-        self.lines = np.concatenate([np.empty((0, 2)), *joined])
-
-    def beside(self, name: str, at: tuple[float, float]) -> bool:
-        """Near the data point ``at``, with a thin line to it where it is not beside it. False: there is no room."""
-        anchor = self.axes.transData.transform(at)
-        width, height = self._size(name)
-        point = rcParams["figure.dpi"] / 72
-        spots = []
-        for reach in (6, 10, 15, 21, 28, 36):
-            for turn in range(16):
-                x, y = math.cos(turn * math.pi / 8), math.sin(turn * math.pi / 8)
-                spots.append(anchor + np.array([x * (reach * point + width / 2), y * (reach * point + height / 2)]))
-        best = self._best(spots, width, height, [0.6 * (index // 16) ** 2 + 0.02 * (index % 16) for index in range(len(spots))])
-        if best is None:
-            return False
-        self._write(name, best)
-        half = np.array([width, height]) / 2
-        end = np.clip(anchor, best - half, best + half)
-        if float(np.hypot(*(end - anchor))) > 10 * point:
-            ends = self.axes.transData.inverted().transform([anchor, end])
-            self.axes.plot(ends[:, 0], ends[:, 1], color="#888888", linewidth=0.5, zorder=0.9)
-        return True
-
-    def along(self, name: str, x: Array, y: Array) -> bool:
-        """On a faint line, which it interrupts, as far to the right as there is room. False: there is none."""
-        width, height = self._size(name)
-        spots = list(self.axes.transData.transform(np.column_stack([x, y])))[::-1]
-        best = self._best(spots, width, height, [0.01 * index for index in range(len(spots))])
-        if best is not None:
-            self._write(name, best, color="#777777", bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
-        return best is not None
-
-    def _size(self, name: str) -> tuple[float, float]:
-        text = self.axes.text(0, 0, name)
-        box = text.get_window_extent()
-        text.remove()
-        return box.width, box.height
-
-    def _best(self, spots: Iterable[Array], width: float, height: float, costs: Sequence[float]) -> Array | None:
-        best, least = None, math.inf
-        for spot, cost in zip(spots, costs, strict=True):
-            box = Bbox.from_extents(spot[0] - width / 2, spot[1] - height / 2, spot[0] + width / 2, spot[1] + height / 2)
-            wide = box.padded(0.12 * height)
-            if not _holds(self.inside, wide) or any(wide.overlaps(other) for other in self.taken):
-                continue
-            total = cost + 8 * _within(box.padded(0.5 * height), self.markers) + 0.5 * _within(wide, self.lines)
-            if total < least:
-                best, least = spot, total
-        if best is not None:
-            self.taken.append(Bbox.from_bounds(best[0] - width / 2, best[1] - height / 2, width, height))
-        return best
-
-    def _write(self, name: str, middle: Array, **look: Any) -> None:
-        x, y = self.axes.transAxes.inverted().transform(middle)
-        text = self.axes.text(x, y, name, transform=self.axes.transAxes, ha="center", va="center", zorder=4, **look)
-        text.set_in_layout(False)
-
-
-def _holds(outer: Bbox, inner: Bbox) -> bool:
-    return outer.x0 <= inner.x0 and inner.x1 <= outer.x1 and outer.y0 <= inner.y0 and inner.y1 <= outer.y1
-
-
-def _within(box: Bbox, points: Array) -> int:
-    x, y = points[:, 0], points[:, 1]
-    return int(((x > box.x0) & (x < box.x1) & (y > box.y0) & (y < box.y1)).sum())
-
-
-def _dense(points: Array) -> Array:
-    """Points every few pixels along a polyline."""
-    pieces = [points[:1]]
-    for a, b in itertools.pairwise(points):
-        steps = max(2, int(np.hypot(*(b - a)) / 4))
-        pieces.append(a + np.linspace(0, 1, steps)[1:, None] * (b - a))
-    return np.concatenate(pieces)

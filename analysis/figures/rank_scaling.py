@@ -5,7 +5,6 @@ and words of the caption."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from analysis.plotting.captions import following, left_out, ranks_label, repeats_note
+from analysis.plotting.captions import left_out, ranks_label, repeats_note
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     Drawn,
@@ -28,15 +27,14 @@ from analysis.plotting.figure_style import (
     slug,
 )
 from analysis.plotting.page_layouts import Layout
-from analysis.statistics.repeat_summary import summarise
-from analysis.statistics.scaling_bounds import COLUMNS, Line, communication_s, lawful, levels_of, lines_of, portions, series_of
+from analysis.plotting.scaling_lines import base_sentences, draw_line, following_sentences, line_handles
+from analysis.statistics.scaling_bounds import COLUMNS, Line, communication_s, lawful, levels_of, lines_of, portions
 from analysis.study.comparability import Work, works
 from analysis.study.study import Study
-from analysis.study.sweeps import LEAST_FOR_LINE, Sweep
+from analysis.study.sweeps import Sweep
 
 MOST_LINES = 5
 """Lines that one panel can hold with their bounds."""
-OPEN: dict[str, Any] = {"markerfacecolor": "none", "markersize": 6.5, "markeredgewidth": 1}
 IDEAL: dict[str, Any] = {"color": "#555555", "linestyle": "--", "linewidth": 0.9, "zorder": 1}
 LAW: dict[str, Any] = {"color": "#222222", "linestyle": ":", "linewidth": 1.2, "zorder": 2.5}
 BOUND: dict[str, Any] = {"linestyle": "-.", "linewidth": 0.9, "zorder": 1}
@@ -102,22 +100,6 @@ def _energy(axes: Axes, lines: Sequence[Line], levels: Sequence[pd.DataFrame], k
     axes.set_ylabel(energy_label(kind))
 
 
-def draw_line(axes: Axes, rows: pd.DataFrame, levels: pd.DataFrame, x: str, column: str, style: dict[str, Any]) -> None:
-    """Repeats as small markers, their medians (``medians``) as open ones with intervals, joined from three levels on. The
-    single process has its own marker."""
-    joined = {"color": style["color"], "linestyle": "-" if len(levels) >= LEAST_FOR_LINE else "none"}
-    axes.plot(levels[x], levels[f"median_{column}"], **joined, linewidth=1, zorder=2)
-    alone = rows["strategy"] == "single"
-    for own, look in ((rows[alone], line_styles(["single"])[0]), (rows[~alone], style)):
-        look = {"color": look["color"], "marker": look["marker"], "linestyle": "none"}
-        axes.plot(own[x], own[column], **look, markersize=2.5, markeredgewidth=0, zorder=3)
-        level = levels[levels[x].isin(set(own[x]))]
-        axes.plot(level[x], level[f"median_{column}"], **look, **OPEN)
-        level = level[level[f"low_{column}"].notna()].astype(float)
-        below, above = (level[f"median_{column}"] - level[f"low_{column}"], level[f"high_{column}"] - level[f"median_{column}"])
-        axes.errorbar(level[x], level[f"median_{column}"], [below, above], color=look["color"], fmt="none", lw=0.8, capsize=2)
-
-
 def _ranks_axis(axes: Axes, ranks: list[int]) -> None:
     """Doubling is the same distance everywhere; ticks at whole numbers, at powers of two where there are many."""
     ticks = ranks if len(ranks) <= 6 else [n for n in ranks if n & (n - 1) == 0]
@@ -142,17 +124,6 @@ def _legend(lines: Sequence[Line], levels: Sequence[pd.DataFrame], energy: bool)
     return list(found.values()), list(found)
 
 
-def line_handles(lines: Sequence[Line], levels: Sequence[pd.DataFrame]) -> dict[str, Line2D]:
-    """Legend entries of what ``draw_line`` draws, the single process first."""
-    found = {}
-    if any((line.all["strategy"] == "single").any() for line in lines):
-        found["single"] = Line2D([], [], **{**line_styles(["single"])[0], "linestyle": "none"}, **OPEN)
-    for line, own, style in zip(lines, levels, line_styles([line.strategy for line in lines]), strict=True):
-        joined = "-" if len(own) >= LEAST_FOR_LINE else "none"
-        found[line.label] = Line2D([], [], **{**style, "linestyle": joined}, **OPEN)
-    return found
-
-
 def _caption(work: Work, lines: Sequence[Line], levels: Sequence[pd.DataFrame], swept: Sweep, top: float) -> str:
     weak = {line.weak for line in lines}
     mode = "Weak scaling (the batch follows the ranks)" if weak == {True} else "Strong scaling (the batch stays)"
@@ -160,40 +131,17 @@ def _caption(work: Work, lines: Sequence[Line], levels: Sequence[pd.DataFrame], 
         f"{mode if len(weak) == 1 else 'Strong and weak scaling'} of {work.name}: throughput"
         f"{'' if work.kind == 'none' else f' and energy per sample ({work.kind})'} over the number of ranks",
         repeats_note([int(n) for own in levels for n in own["n"]]).rstrip("."),
-        *follow_words(lines, swept),
-        *base_words(lines, work.kind),
-        *_ideal_words(lines),
-        *_communication_words(lines, levels, top),
+        *following_sentences(lines, swept),
+        *base_sentences(lines, work.kind),
+        *_ideal_sentences(lines),
+        *_communication_sentences(lines, levels, top),
     ]
     if any(own["bound_per_sample_J"].notna().any() for own in levels):
         said.append("Bound of energy: idle power of the boards over the time of a sample, plus the dynamic energy of the base")
     return ". ".join(said) + "."
 
 
-def follow_words(lines: Sequence[Line], swept: Sweep) -> list[str]:
-    """What goes with the ranks. The mesh is how they are arranged, nothing of its own; lists of hosts are too long to name."""
-    follow = tuple(name for name in swept.follow if not name.startswith(("mesh.", "hosts", "boards", "link")))
-    words = following(series_of(lines), replace(swept, follow=follow))
-    if any("hosts" in line.points and line.points["hosts"].nunique() > 1 for line in lines):
-        words.append("the hosts go with the ranks")
-    return [text[0].upper() + text[1:] for text in words]
-
-
-def base_words(lines: Sequence[Line], kind: str) -> list[str]:
-    """What the lines start from, in absolute numbers (rule 1)."""
-    found = []
-    for base in {line.base["hash"].iloc[0]: line.base for line in lines if not line.base.empty}.values():
-        units = {"samples_per_s": "samples/s", **({} if kind == "none" else {"per_sample_J": "J per sample"})}
-        words = []
-        for column, unit in units.items():
-            own = summarise(base[column].tolist())
-            words.append(f"{own.median:.3g} {unit}" + ("" if own.low is None else f" [{own.low:.3g}, {own.high:.3g}]"))
-        found.append(f"The base is the single process: {' and '.join(words)}, n = {len(base)}")
-    without = [line.label for line in lines if line.base.empty]
-    return [*found, f"No single process did the same work as {', '.join(without)}: no base and no ideal"] if without else found
-
-
-def _ideal_words(lines: Sequence[Line]) -> list[str]:
+def _ideal_sentences(lines: Sequence[Line]) -> list[str]:
     if all(np.isnan(line.ideal_rate) for line in lines):
         return [] if all(line.base.empty for line in lines) else ["Boards are of several classes, so nothing is ideal for all"]
     found = ["Ideal: n times the base"]
@@ -209,7 +157,7 @@ def _ideal_words(lines: Sequence[Line]) -> list[str]:
     return found
 
 
-def _communication_words(lines: Sequence[Line], levels: Sequence[pd.DataFrame], top: float) -> list[str]:
+def _communication_sentences(lines: Sequence[Line], levels: Sequence[pd.DataFrame], top: float) -> list[str]:
     columns = [own["communication_samples_per_s"].dropna() for own in levels]
     bounds = {line.label: column for line, column in zip(lines, columns, strict=True)}
     if all(column.empty for column in columns):

@@ -11,13 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.number_sensitivity import FACTORS as NUMBERS
-from analysis.figures.number_sensitivity import FIRST, Panel
 from analysis.plotting.captions import in_setting, repeats_note
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import MORE_MARKERS, Drawn, colour, drawing, energy_label, legend_above, new_figure, slug
 from analysis.plotting.page_layouts import IEEE, Layout
 from analysis.plotting.sweep_lines import around, from_zero, led, parts
+from analysis.plotting.sweep_panels import CIRCUMSTANCES, TRAINING_NUMBERS, Panel
 from analysis.statistics.repeat_summary import Summary, summarise
 from analysis.study.comparability import Work, works
 from analysis.study.configuration_labels import plain
@@ -41,8 +40,8 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
     for work in works(study.points):
         points = with_split(work.points)
         several = varied(points)
-        options = [name for name in several if name.startswith("option.") and name not in NUMBERS]
-        order = (*FIRST, *NUMBERS, *CHOICES, *options)
+        options = [name for name in several if name.startswith("option.") and name not in TRAINING_NUMBERS]
+        order = (*CIRCUMSTANCES, *TRAINING_NUMBERS, *CHOICES, *options)
         for x in (name for name in (*CHOICES, *options) if name in several):
             if led(points, x, order):
                 continue

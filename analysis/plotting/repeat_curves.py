@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
+
+from analysis.study.study import label_of
 
 Curve = NDArray[np.float64]
 """Of one repeat, ``[2, points]``: x, which grows, and y."""
@@ -34,6 +36,30 @@ def curves_of(data: pd.DataFrame, x: str, y: str) -> dict[str, list[Curve]]:
     for rows in np.split(np.argsort(repeats, kind="stable"), np.cumsum(np.bincount(repeats))[:-1]):
         found.setdefault(data["label"].iloc[rows[0]], []).append(values[rows].T)
     return found
+
+
+def loss_curves(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """The loss of every step of every record, with the seconds and joules spent up to it.
+
+    Returns:
+        Columns ``step``, ``loss``, ``time_s``, ``energy_J`` (null where energy was not asked for) and those of
+        ``record_columns``.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in ("step", "loss", "time_s", "energy_J", "label", "strategy", "repeat")}
+    for record in records:
+        curve, steps = record["learning"]["curve"], len(record["learning"]["curve"]["step"])
+        for name in ("step", "loss", "time_s"):
+            columns[name] += curve[name]
+        columns["energy_J"] += curve["energy_J"] or [float("nan")] * steps
+        for name, value in record_columns(record).items():
+            columns[name] += [value] * steps
+    return pd.DataFrame(columns)
+
+
+def record_columns(record: dict[str, Any]) -> dict[str, Any]:
+    """The columns that name a record's rows: ``label``, ``strategy`` and ``repeat``."""
+    point = record["point"]
+    return {"label": label_of(point), "strategy": point["strategy"], "repeat": point["repeat"]}
 
 
 def draw_repeats(axes: Axes, curves: Sequence[Curve], style: dict[str, Any], name: str, points_only: bool) -> Line2D:

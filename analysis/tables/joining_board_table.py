@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.figures.joining_boards import marginal
+from analysis.statistics.marginal_boards import marginal_costs
 from analysis.study.count_phrases import repeat_counts
 from analysis.study.study import Study
 from analysis.tables.table import NUMBER, Column, Table, join
@@ -22,7 +22,7 @@ COLUMNS = (
 
 def participants(study: Study) -> Table | None:
     """The marginal joules of every board; None where no boards join one after the other."""
-    data = marginal(study)
+    data = marginal_costs(study)
     if data.empty:
         return None
     about = [Column(key, key.capitalize()) for key in ("kind", "model", "task") if data[key].nunique() > 1]

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.figures.joining_boards import draw, marginal
+from analysis.figures.joining_boards import draw
 from analysis.plotting.figure_style import Drawn, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
+from analysis.statistics.marginal_boards import marginal_costs
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study
 from tests.records import make_record
@@ -45,7 +46,7 @@ def chain(repeats: int = 1, **changes: Any) -> list[dict[str, Any]]:
 
 
 def test_each_board_adds_the_difference_of_medians() -> None:
-    table = marginal(study(chain()))
+    table = marginal_costs(study(chain()))
     assert list(table.columns[:12]) == [
         "kind", "model", "task", "strategy", "boards", "added", "ranks", "per_sample_J", "added_J_per_sample",
         "seconds_per_sample", "added_s_per_sample", "n",
@@ -65,7 +66,7 @@ def test_a_difference_within_the_ranges_is_noted() -> None:
     """Three repeats, 0, 2 and 4 % slower: 0.5 to 0.52 J and 0.51 to 0.5304 J overlap, 0.05 to 0.052 s and 0.025 s do not."""
     runs = [record("single", HOSTS[:1], 20.0, 10.0, r) for r in range(3)]
     runs += [record("data", HOSTS[:2], 40.0, 20.4, r) for r in range(3)]
-    table = marginal(study(runs))
+    table = marginal_costs(study(runs))
     assert table["note"].tolist() == ["the single process", "ranges of J overlap"]
     assert table["n"].tolist() == [3, 3]
     assert table["added_J_per_sample"][1] == pytest.approx(1.02 * 0.01)
@@ -76,10 +77,10 @@ def test_a_difference_within_the_ranges_is_noted() -> None:
 def test_differences_beyond_the_ranges_have_no_note() -> None:
     """Joules and seconds fall with the second board and rise with the third, by more than 4 % of spread. Of nine repeats the
     intervals leave out the smallest and the largest: 0.51 to 0.57 J and 0.5763 to 0.6441 J are apart, whole ranges are not."""
-    assert marginal(study(chain(3)))["note"].tolist() == ["the single process", "", ""]
+    assert marginal_costs(study(chain(3)))["note"].tolist() == ["the single process", "", ""]
     runs = [record("single", HOSTS[:1], 20.0, 10.0, r) for r in range(9)]
     runs += [record("data", HOSTS[:2], 40.0, 22.6, r) for r in range(9)]
-    assert marginal(study(runs))["note"].tolist() == ["the single process", ""]
+    assert marginal_costs(study(runs))["note"].tolist() == ["the single process", ""]
 
 
 def test_the_figure_has_the_board_that_joined_on_its_axis() -> None:
@@ -101,7 +102,7 @@ def test_the_figure_has_the_board_that_joined_on_its_axis() -> None:
 def test_a_single_process_elsewhere_is_no_beginning() -> None:
     """Alone on a board that does not take part with the others first, it cannot say what the next one adds."""
     runs = [record("single", HOSTS[2:], 5.0, 5.0), *chain()[1:]]
-    table = marginal(study(runs))
+    table = marginal_costs(study(runs))
     assert table["boards"].tolist() == [2, 3]
     assert table["added"].tolist() == ["orin-1 (jetson-orin-nano), nx-1 (jetson-xavier-nx)", "pi-1 (raspberry-pi-5)"]
     assert pd.isna(table["added_J_per_sample"][0])
@@ -111,9 +112,9 @@ def test_a_single_process_elsewhere_is_no_beginning() -> None:
 
 def test_boards_that_leave_are_no_line() -> None:
     swapped = [record("data", ["orin-1", "pi-1"], 40.0, 16.0), record("data", ["orin-1", "nx-1"], 40.0, 16.0)]
-    assert marginal(study(swapped)).empty
+    assert marginal_costs(study(swapped)).empty
     not_nested = [record("data", ["nx-1"], 40.0, 16.0), record("data", ["orin-1", "pi-1"], 40.0, 16.0)]
-    assert marginal(study(not_nested)).empty
+    assert marginal_costs(study(not_nested)).empty
     assert drawn(not_nested) == []
 
 
@@ -124,12 +125,12 @@ def test_the_same_boards_on_every_number_of_ranks_are_scaling() -> None:
         run["point"] |= {"ranks": ranks, "hash": f"hash{ranks}", "name": f"n{ranks}"}
         runs.append(run)
     assert drawn(runs) == []
-    assert marginal(study(runs)).empty
+    assert marginal_costs(study(runs)).empty
 
 
 def test_records_without_hosts_have_nothing_to_say() -> None:
     assert drawn([make_record("single"), make_record("data")]) == []
-    assert marginal(study([make_record("single")])).empty
+    assert marginal_costs(study([make_record("single")])).empty
 
 
 def test_kinds_and_orders_of_joining_are_apart() -> None:
@@ -143,14 +144,14 @@ def test_kinds_and_orders_of_joining_are_apart() -> None:
     ]
     assert set(found[1].data["strategy"]) == {"data"}
     assert set(found[2].data["strategy"]) == {"tensor"}
-    assert set(marginal(study([*chain(), *chain(kind="measured")]))["kind"]) == {"measured", "modelled"}
+    assert set(marginal_costs(study([*chain(), *chain(kind="measured")]))["kind"]) == {"measured", "modelled"}
 
 
 def test_without_energy_there_is_the_time() -> None:
     (found,) = drawn(chain(kind="none"))
     assert len(found.figure.axes) == 1
     assert not [column for column in found.data if "_J" in column]
-    table = marginal(study(chain(kind="none")))
+    table = marginal_costs(study(chain(kind="none")))
     assert table["per_sample_J"].isna().all()
     assert table["added_s_per_sample"].tolist()[1:] == pytest.approx([-0.025, 0.015])
 
