@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from analysis.imports.meter_log import FORMATS, KINDS, LEVELS
+from analysis.imports.log.log_format import LOG_FORMATS
+from analysis.imports.log.meter_log import KINDS, LEVELS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="the meter's log")
     parser.add_argument("study", type=Path, help="folder of the study, results/STUDY; it is not changed")
     parser.add_argument("--into", type=Path, required=True, help="folder of the new study")
-    parser.add_argument("--format", choices=FORMATS, help="what the log is (default: by its content)")
+    parser.add_argument("--format", choices=list(LOG_FORMATS.all()), help="what the log is (default: by its content)")
     parser.add_argument(
         "--host", metavar="NAME", help="whose power it is, in a log of one column; NAME,NAME for one meter of several"
     )

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.imports import civil_times, codecarbon
-from analysis.imports.meter_log import Asked
+from analysis.imports.formats import codecarbon
+from analysis.imports.log import civil_times
+from analysis.imports.log.meter_log import LogOptions
 from bench.common.user_error import UserError
 from tests.analysis.imports.logged_studies import STARTED, only, point, run, write_study
 
@@ -20,7 +21,7 @@ HEADER = (
     "cpu_utilization_percent,gpu_utilization_percent,ram_utilization_percent,ram_used_gb,on_cloud,pue,wue"
 )
 J_PER_KWH = 3.6e6
-UTC = Asked(zone=civil_times.zone_of("UTC"))
+UTC = LogOptions(zone=civil_times.zone_of("UTC"))
 
 
 def write_emissions(
@@ -115,7 +116,7 @@ def _edit(text: str, old: str, new: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("edit", "asked", "message"),
+    ("edit", "options", "message"),
     [
         (
             lambda text: "\n".join(text.splitlines()[:2]),
@@ -124,21 +125,21 @@ def _edit(text: str, old: str, new: str) -> str:
         ),
         (lambda text: _edit(text, "ram_energy", "ram_enery"), UTC, "no column ram_energy; columns are timestamp, project_name"),
         (lambda text: _edit(text, "timestamp", "task_name,timestamp"), UTC, "has the totals of CodeCarbon's tasks"),
-        (lambda text: text, Asked(), "times such as 2026-03-01T11:59:56 have no time zone; give --time-zone, such as UTC"),
+        (lambda text: text, LogOptions(), "times such as 2026-03-01T11:59:56 have no time zone; give --time-zone, such as UTC"),
         (lambda text: _edit(text, "T12:00:40", "T12:00:44"), UTC, "are 3.0 s apart, so the clock was set while it ran"),
         (lambda text: _edit(text, ",7.0,", ",seven,"), UTC, "duration at 2026-03-01T12:00:02 is 'seven', which is no number"),
         (lambda text: _edit(text, ",7.0,", ",1.0,"), UTC, "which is not after the row before"),
         (
             lambda text: text,
-            Asked(zone=UTC.zone, columns=("pi-2",)),
+            LogOptions(zone=UTC.zone, columns=("pi-2",)),
             "has no project pi-2; projects are pi-1; did you mean pi-1?",
         ),
     ],
 )
-def test_bad_files_give_one_line(tmp_path: Path, edit: object, asked: Asked, message: str) -> None:
+def test_bad_files_give_one_line(tmp_path: Path, edit: object, options: LogOptions, message: str) -> None:
     path = write_emissions(tmp_path / "emissions.csv")
     path.write_text(edit(path.read_text()))  # type: ignore[operator]
     with pytest.raises(UserError) as raised:
-        codecarbon.read(path, asked)
+        codecarbon.read(path, options)
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.imports import run_timeline
+from analysis.imports.metered import run_timeline
 from analysis.study.study import load_study
 from bench.record.schema import problem
 from tests.analysis.imports.logged_studies import (

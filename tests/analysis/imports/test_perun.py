@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.imports import civil_times, perun
-from analysis.imports.meter_log import Asked
+from analysis.imports.formats import perun
+from analysis.imports.log import civil_times
+from analysis.imports.log.meter_log import LogOptions
 from bench.common.user_error import UserError
 from tests.analysis.imports.logged_studies import STARTED, check_of, only, point, run, write_study
 
 h5py = pytest.importorskip("h5py", reason="h5py is of the extra 'import'")
 
-UTC = Asked(zone=civil_times.zone_of("UTC"))
+UTC = LogOptions(zone=civil_times.zone_of("UTC"))
 APP, MULTI_RUN, RUN, NODE, GROUP, SENSOR = range(1, 7)
 RANGE_UJ = 262_143_328_850
 
@@ -196,7 +197,7 @@ def test_bad_files_give_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is HDF5, but no file of perun: its top has power, not one application"):
         perun.read(foreign, UTC)
     with pytest.raises(UserError, match=r"has no node pi-2; nodes are pi-1\.lan"):
-        perun.read(write_perun(tmp_path / "a.hdf5"), Asked(zone=UTC.zone, columns=("pi-2",)))
+        perun.read(write_perun(tmp_path / "a.hdf5"), LogOptions(zone=UTC.zone, columns=("pi-2",)))
     with pytest.raises(UserError, match="node x has no sensor of power or energy of its node, CPU, GPU or memory"):
         perun.read(write_perun(tmp_path / "b.hdf5", {"x": _only_usage}), UTC)
     with pytest.raises(UserError, match=r"sensor CUDA:0_POWER: row 2 has -0\.001 W; it must be a number and not negative"):

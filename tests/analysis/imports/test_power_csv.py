@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.imports import civil_times, power_csv
-from analysis.imports.meter_log import Asked
+from analysis.imports.formats import power_csv
+from analysis.imports.log import civil_times
+from analysis.imports.log.meter_log import LogOptions
 from bench.common.user_error import UserError
 
 NOON = 1_772_366_400 * 10**9  # 2026-03-01 12:00:00 UTC
-ASKED = Asked(level="wall")
+OPTIONS = LogOptions(level="wall")
 
 
 def read(folder: Path, text: str, **changes: Any) -> Any:
     path = folder / "log.csv"
     path.write_text(text)
-    return power_csv.read(path, replace(ASKED, **changes))
+    return power_csv.read(path, replace(OPTIONS, **changes))
 
 
 def test_the_constant_is_noon() -> None:
@@ -157,4 +158,4 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_bytes(b"\x89\xff\x00")
     with pytest.raises(UserError, match="is not text; a power CSV is"):
-        power_csv.read(path, ASKED)
+        power_csv.read(path, OPTIONS)

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.imports import civil_times, run_timeline
-from analysis.imports.column_hosts import Meter
-from analysis.imports.meter_log import Readings, Whole, between, usual_s
+from analysis.imports.log import civil_times
+from analysis.imports.log.column_hosts import Meter
+from analysis.imports.log.meter_log import IntArray, Readings, span_text, usual_period_s
+from analysis.imports.metered import run_timeline
 from bench.common.user_error import UserError
 from bench.joules.channel import Trace
 from bench.joules.cover import Cover, Window, find_cover
@@ -126,7 +127,7 @@ def _trace(
         board=about.get("board") or "unknown",
         source=found.source,
         kind=found.kind,
-        period_s=usual_s(t_ns),
+        period_s=usual_period_s(t_ns),
         channels=found.channels,
         # The length of a reading, which an uncertainty knows of, is here how far its time may be off.
         t_before_ns=t_ns - found.known_ns,
@@ -142,14 +143,14 @@ def _trace(
     )
 
 
-def _short_of(found: Readings, t_ns: Whole, begin_ns: int, windows: Sequence[Window]) -> str | None:
+def _short_of(found: Readings, t_ns: IntArray, begin_ns: int, windows: Sequence[Window]) -> str | None:
     """Why readings do not have the whole of every window; a sum over a part of it would be smaller without saying so."""
     for begin_s, end_s in windows:
         inside = int(((t_ns >= 1e9 * begin_s) & (t_ns <= 1e9 * end_s)).sum())
         if len(t_ns) < LEAST_INSIDE or t_ns[0] > 1e9 * begin_s or t_ns[-1] < 1e9 * end_s:
             span = (begin_ns + round(1e9 * begin_s), begin_ns + round(1e9 * end_s))
             whole = (int(found.t_ns[0]), int(found.t_ns[-1]))
-            return f"{found.name} has {between(*whole)}, a window is {between(*span)}"
+            return f"{found.name} has {span_text(*whole)}, a window is {span_text(*span)}"
         if inside < LEAST_INSIDE:
             usual = f"{found.name} has one every {found.period_s:.3g} s"
             return f"{inside} reading(s) in a window of {end_s - begin_s:.3g} s, {usual}"

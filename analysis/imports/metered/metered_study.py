@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.imports import metered_record
-from analysis.imports.column_hosts import Meter
-from analysis.imports.meter_log import Log, between
-from analysis.imports.metered_record import Alignment, Joined, Record
+from analysis.imports.log.column_hosts import Meter
+from analysis.imports.log.meter_log import Log, span_text
+from analysis.imports.metered import metered_record
+from analysis.imports.metered.metered_record import Alignment, Joined, Record
 from analysis.study.study import about_study
 from bench.common.atomic_files import write_json, write_power
 from bench.common.user_error import UserError
@@ -79,8 +79,8 @@ def check_overlap(log: Log, source: Source, how: Alignment) -> None:
     first, last = log.span_ns
     if all(last < begin or first > end for begin, end in spans):
         raise UserError(
-            f"{log.path} has readings from {between(first, last)}, the points of {source.folder} ran from "
-            f"{between(min(begin for begin, _ in spans), max(end for _, end in spans))}: nothing overlaps; check --time-zone "
+            f"{log.path} has readings from {span_text(first, last)}, the points of {source.folder} ran from "
+            f"{span_text(min(begin for begin, _ in spans), max(end for _, end in spans))}: nothing overlaps; check --time-zone "
             "and --offset-s"
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +14,15 @@ from numpy.typing import NDArray
 from bench.common.user_error import UserError
 from bench.joules.channel import Channel, Kind, Level
 
-Format = Literal["perun", "codecarbon", "csv"]
-FORMATS: tuple[str, ...] = get_args(Format)
 LEVELS: tuple[str, ...] = get_args(Level)
 KINDS: tuple[str, ...] = get_args(Kind)
 SCALE = 1e-6
 """Readings are kept as integers of microwatts and microjoules."""
-Whole = NDArray[np.int64]
+IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Asked:
+class LogOptions:
     """What the user says about a log, where the log itself does not."""
 
     zone: tzinfo | None = None
@@ -32,6 +30,7 @@ class Asked:
     """Civil time (ns since 1970, UTC) of second 0, for times that count from there."""
     time_column: str | None = None
     columns: tuple[str, ...] = ()
+    """The columns, nodes or projects to read; empty: those whose names say that they are powers."""
     level: Level | None = None
     accuracy: float | None = None
     """Relative, a standard uncertainty."""
@@ -40,55 +39,67 @@ class Asked:
 
 @dataclass(frozen=True)
 class Readings:
-    """One stretch of readings of one meter.
-
-    ``name`` is that of the column, node or project in the file, ``t_ns`` UTC in ns since 1970 and known to +-``known_ns``,
-    ``raw`` [readings, channels] in integers that ``channels`` scale. ``blanks`` counts times without a value.
-    """
+    """One stretch of readings of one meter."""
 
     name: str
-    source: Format
+    """Of the column, node or project in the file."""
+    source: str
+    """The name of the log's format."""
     kind: Kind
     channels: tuple[Channel, ...]
-    t_ns: Whole
+    t_ns: IntArray
+    """Of every reading, UTC in ns since 1970."""
     known_ns: int
-    raw: Whole
+    """Times are known to +- so many nanoseconds."""
+    raw: IntArray
+    """``[readings, channels]``, integers that ``channels`` scale."""
     blanks: int = 0
+    """Times without a value."""
     left_out: tuple[dict[str, str], ...] = ()
     not_measured: tuple[str, ...] = ()
 
     @property
     def period_s(self) -> float:
         """The usual time between two readings."""
-        return usual_s(self.t_ns)
+        return usual_period_s(self.t_ns)
 
 
 @dataclass(frozen=True)
 class Log:
-    """All readings of a file; ``unused`` are its columns that were not asked for, in words."""
+    """All readings of a file. ``source`` is the name of its format, ``unused`` are parts that were not asked for, in words."""
 
     path: Path
-    source: Format
+    source: str
     readings: tuple[Readings, ...]
     unused: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
-        return list(dict.fromkeys(found.name for found in self.readings))
+        """The columns, nodes or projects that were read."""
+        return list(dict.fromkeys(stretch.name for stretch in self.readings))
 
     @property
     def span_ns(self) -> tuple[int, int]:
-        return min(int(found.t_ns[0]) for found in self.readings), max(int(found.t_ns[-1]) for found in self.readings)
+        """The first and the last reading, UTC in ns since 1970."""
+        first = min(int(stretch.t_ns[0]) for stretch in self.readings)
+        return first, max(int(stretch.t_ns[-1]) for stretch in self.readings)
 
 
-def usual_s(t_ns: Whole) -> float:
+def usual_period_s(t_ns: IntArray) -> float:
+    """The median time between two readings, in seconds."""
     return float(np.median(np.diff(t_ns))) / 1e9
 
 
-def check_order(where: str, t_ns: Whole, first_row: int = 2) -> None:
-    """Raise UserError, naming the row, where a time is not after the one before, and where there are fewer than two.
+def check_order(where: str, t_ns: IntArray, first_row: int = 2) -> None:
+    """Refuse times that do not rise, and fewer than two of them.
 
-    The first row below a header is row 2.
+    Args:
+        where: The file and column, for the message.
+        t_ns: Times in ns.
+        first_row: The number of the first row; the first below a header is row 2.
+
+    Raises:
+        UserError: A time is not after the one before (the row is named), or there are fewer than two.
     """
     if len(t_ns) < 2:
         raise UserError(f"{where} has {len(t_ns)} reading(s); energy needs two at least")
@@ -102,7 +113,17 @@ def check_order(where: str, t_ns: Whole, first_row: int = 2) -> None:
 
 
 def check_values(where: str, values: NDArray[np.float64], rows: Sequence[int], unit: str = "W") -> None:
-    """Raise UserError, naming the row, for powers or counters that are negative or no numbers."""
+    """Refuse powers or counters that are negative or no numbers.
+
+    Args:
+        where: The file and column, for the message.
+        values: In ``unit``.
+        rows: The row of each value in the file.
+        unit: For the message.
+
+    Raises:
+        UserError: A value is negative or no number; its row is named.
+    """
     wrong = np.flatnonzero(~np.isfinite(values) | (values < 0))
     if len(wrong):
         row, value = rows[int(wrong[0])], float(values[wrong[0]])
@@ -110,9 +131,10 @@ def check_values(where: str, values: NDArray[np.float64], rows: Sequence[int], u
 
 
 def civil(t_ns: int) -> str:
-    """A time as messages show it."""
+    """A time (ns since 1970) as messages show it: ``2026-03-01 12:00:00.2 UTC``."""
     return datetime.fromtimestamp(t_ns / 1e9, timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")[:-5] + " UTC"
 
 
-def between(first_ns: int, last_ns: int) -> str:
+def span_text(first_ns: int, last_ns: int) -> str:
+    """From one time to another (ns since 1970), as messages show it."""
     return f"{civil(first_ns)} to {civil(last_ns)}"

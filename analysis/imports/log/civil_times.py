@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import numpy as np
 import pandas as pd
 
-from analysis.imports.meter_log import Whole
+from analysis.imports.log.meter_log import IntArray
 from bench.common.user_error import UserError
 from strategies.common.registry import did_you_mean
 
@@ -25,15 +25,22 @@ UNITS = ((Decimal(10) ** 17, 0, "ns"), (Decimal(10) ** 14, 3, "us"), (Decimal(10
 
 
 def zone_of(text: str) -> tzinfo:
-    """``UTC``, ``+01:00`` or a name such as ``Europe/Berlin``."""
+    """The time zone of the word of ``--time-zone``.
+
+    Args:
+        text: ``UTC``, ``+01:00`` or a name such as ``Europe/Berlin``.
+
+    Raises:
+        UserError: There is no such zone.
+    """
     if text.upper() in ("UTC", "Z"):
         return timezone.utc
     offset = OFFSET.fullmatch(text)
     if offset:
         sign, hours, minutes = offset.groups()
-        away = timedelta(hours=int(hours), minutes=int(minutes))
-        if away < timedelta(hours=24):
-            return timezone(-away if sign == "-" else away)
+        shift = timedelta(hours=int(hours), minutes=int(minutes))
+        if shift < timedelta(hours=24):
+            return timezone(-shift if sign == "-" else shift)
     known = available_timezones()
     if text not in known:
         raise UserError(
@@ -43,13 +50,25 @@ def zone_of(text: str) -> tzinfo:
 
 
 def moment_ns(option: str, text: str, zone: tzinfo | None) -> int:
-    """One ISO 8601 time in ns since 1970."""
+    """One ISO 8601 time in ns since 1970; ``option`` is the place that messages name. Raises as ``iso_ns``."""
     return int(iso_ns(option, [text], zone)[0][0])
 
 
-def iso_ns(where: str, texts: Sequence[str], zone: tzinfo | None) -> tuple[Whole, int]:
-    """Times in ns since 1970, and the last digit that is printed in ns. UserError for what is no ISO 8601, and for times
-    without an offset where no zone is given."""
+def iso_ns(where: str, texts: Sequence[str], zone: tzinfo | None) -> tuple[IntArray, int]:
+    """ISO 8601 times in ns since 1970.
+
+    Args:
+        where: The place that messages name.
+        texts: The times; all with an offset from UTC or none.
+        zone: The zone of times without an offset.
+
+    Returns:
+        The times, and how well they are known: the last digit that is printed, in ns.
+
+    Raises:
+        UserError: A text is no ISO 8601 time, only some have an offset, none has one and no zone is given, or the clocks were
+            changed in between.
+    """
     zoned = [bool(ZONED.search(text)) for text in texts]
     if any(zoned) and not all(zoned):
         raise UserError(f"{where}: {texts[zoned.index(False)]} has no time zone and others do; give all of them one")
@@ -66,7 +85,7 @@ def iso_ns(where: str, texts: Sequence[str], zone: tzinfo | None) -> tuple[Whole
             raise UserError(
                 f"{where}: the clocks were changed in between, so local times have no one meaning ({error}); log UTC instead"
             ) from None
-    digits = max(len(found.group(1)) if (found := FRACTION.search(text)) else 0 for text in texts)
+    digits = max(len(fraction.group(1)) if (fraction := FRACTION.search(text)) else 0 for text in texts)
     known_ns = 10 ** max(9 - digits, 0) if all(text.count(":") >= 2 for text in texts) else 60 * 10**9
     return times.tz_convert("UTC").as_unit("ns").asi8, known_ns
 
@@ -80,8 +99,21 @@ def _first_wrong(texts: Sequence[str]) -> str:
     return repr(texts[0])
 
 
-def column_ns(where: str, texts: Sequence[str], zone: tzinfo | None, start_ns: int | None) -> tuple[Whole, int]:
-    """A column of times, all written in one way, in ns since 1970, and how well they are known in ns."""
+def column_ns(where: str, texts: Sequence[str], zone: tzinfo | None, start_ns: int | None) -> tuple[IntArray, int]:
+    """A column of times, all written in one way, in ns since 1970.
+
+    Args:
+        where: The place that messages name.
+        texts: ISO 8601 times, or numbers that count from 1970 or from a start.
+        zone: The zone of ISO times without an offset.
+        start_ns: The civil time of second 0 (ns since 1970), for numbers that count from a start.
+
+    Returns:
+        The times, and how well they are known in ns.
+
+    Raises:
+        UserError: A text is no time, or ``start_ns`` is missing or has no meaning.
+    """
     try:
         numbers = [Decimal(text) for text in texts]
     except InvalidOperation:
@@ -99,8 +131,8 @@ def column_ns(where: str, texts: Sequence[str], zone: tzinfo | None, start_ns: i
         raise UserError(f"{where}: times such as {texts[0]} count from 1970, so --start has no meaning; leave it out")
     shift = 9 if power is None else power
     digits = max(max(-int(number.as_tuple().exponent), 0) for number in numbers)
-    found = np.array([int(number.scaleb(shift).to_integral_value()) for number in numbers], dtype=np.int64)
-    return found + (start_ns or 0), 10 ** max(shift - digits, 0)
+    times_ns = np.array([int(number.scaleb(shift).to_integral_value()) for number in numbers], dtype=np.int64)
+    return times_ns + (start_ns or 0), 10 ** max(shift - digits, 0)
 
 
 def started_ns(text: str) -> tuple[int, bool]:

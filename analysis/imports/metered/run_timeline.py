@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from analysis.imports import civil_times
+from analysis.imports.log import civil_times
 from bench.common.user_error import UserError
 from bench.joules.attribution import Stretches
 from bench.joules.cover import Window

@@ -1,0 +1,1 @@
+"""A run's record and a study with the readings of another meter."""
