@@ -32,7 +32,7 @@ Examples:
   python -m bench.doctor push cluster.hostfile=my_hosts.yaml doctor.dry_run=true
 """
 OWN = {"dry_run": False}
-CODE = ("bench", "strategies", "analysis", "hydra_plugins", "benchmarks", "tests")
+CODE = ("edgejoule", "bench", "strategies", "analysis", "hydra_plugins", "benchmarks", "tests")
 NOT = (
     *("/.git", "/.venv", "/results", "/report", "/outputs", "/build", "/dist"),
     *("__pycache__", "*.pyc", ".*_cache", ".hypothesis", "*.egg-info"),

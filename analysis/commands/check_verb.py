@@ -1,0 +1,36 @@
+"""The verb ``check``: every check of every point, and those of the study."""
+
+from __future__ import annotations
+
+import argparse
+
+from analysis.commands import STUDY_HELP
+from analysis.compare.study_comparison import select
+from analysis.rules.study_checks import study_checks
+
+LABELS = {"passed": "PASSED", "failed": "FAILED", "warned": "WARNED", "skipped": "SKIPPED"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", help=STUDY_HELP)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print all checks; 1 when one failed or a point has no valid result.
+
+    Raises:
+        UserError: The study cannot be read.
+    """
+    study = select(arguments.study)
+    for record in study.records:
+        print(f"{record['point']['name']}: {record['status']}{'' if record['reason'] is None else ' - ' + record['reason']}")
+        for check in record["checks"]:
+            print(f"  {LABELS[check['status']]}  {check['name']}: {check['detail']}")
+    print(f"study {study.name}")
+    of_study = study_checks(study)
+    for check in of_study:
+        print(f"  {LABELS[check['status']]}  {check['name']}: {check['detail']}")
+    for line in study.problems:
+        print(f"FAILED  {line}")
+    bad = [record for record in study.records if record["status"] not in ("ok", "oom")]
+    return 1 if bad or study.problems or any(check["status"] == "failed" for check in of_study) else 0

@@ -1,0 +1,20 @@
+"""The verb ``import``: another meter's data beside our events."""
+
+from __future__ import annotations
+
+import argparse
+
+from analysis import imports
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    imports.add_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the new study; 1 when a point is not valid with these readings.
+
+    Raises:
+        UserError: Something cannot be imported.
+    """
+    return imports.import_verb(arguments)

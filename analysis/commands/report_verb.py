@@ -1,0 +1,67 @@
+"""The verb ``report``: figures, tables and the page of a study."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from analysis import tables
+from analysis.commands import STUDY_HELP
+from analysis.compare.study_comparison import select
+from analysis.page.report_files import FORMATS, write_report
+from analysis.plotting.page_layouts import LAYOUTS
+from analysis.rules.study_checks import refuse_mixed
+from analysis.study.study import Study
+from bench.common.user_error import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", help=STUDY_HELP)
+    parser.add_argument("--out", type=Path, default=Path("report"), help="folder of the report (default: report)")
+    parser.add_argument(
+        "--format", default="svg,pdf", help="figure files: svg, pdf, png, separated by commas (default: svg,pdf)"
+    )
+    parser.add_argument("--column", choices=sorted(LAYOUTS), default="ieee", help="what figures are to fit (default: ieee)")
+    parser.add_argument("--interactive", action="store_true", help="also explore.html, a figure to explore (needs plotly)")
+    parser.add_argument("--olympic", action="store_true", help="also means without the fastest and the slowest repeat")
+    parser.add_argument(
+        "--allow-mixed", action="store_true", help="compare points that ran with different code or on different hosts"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the report and print its headline; 0.
+
+    Raises:
+        UserError: The study cannot be read or must not be compared, or an option is unknown.
+    """
+    formats = [word for word in arguments.format.split(",") if word]
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown or not formats:
+        raise UserError(f"--format={arguments.format} is unknown; use some of {', '.join(FORMATS)}")
+    study = select(arguments.study)
+    notes = refuse_mixed(study, arguments.allow_mixed)
+    layout = LAYOUTS[arguments.column]
+    options = {"interactive": arguments.interactive, "olympic": arguments.olympic}
+    page = write_report(study, arguments.out, formats, layout, notes=notes, **options)
+    print_headline(study)
+    for line in notes:
+        print(f"mixed: {line}")
+    for line in study.problems:
+        print(f"left out: {line}")
+    print(f"report: {page}")
+    return 0
+
+
+def print_headline(study: Study) -> None:
+    shown = tables.shown(study)
+    table = Table(title=f"{study.name}: medians of the repeats", title_justify="left")
+    for column in shown.columns:
+        table.add_column(column, justify="left" if column in ("configuration", "energy") else "right")
+    for row in shown.itertuples(index=False):
+        table.add_row(*map(str, row))
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
