@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.__main__ import main
+from analysis.__main__ import VERBS, main
 from analysis.page.answer_text import answer
 from analysis.statistics.repeat_summary import average, interval_note, pareto_front, summarise
 from analysis.study.power_traces import ALL
@@ -183,6 +183,7 @@ def test_power_of_two_hosts_is_on_one_axis(tmp_path: Path) -> None:
 def test_needs_neither_torch_nor_mpi() -> None:
     import sys
 
-    code = "import sys, analysis.__main__; print([m for m in ('torch', 'mpi4py', 'hydra') if m in sys.modules])"
+    verbs = ", ".join(verb.module for verb in VERBS.values())
+    code = f"import sys, analysis.__main__, {verbs}; print([m for m in ('torch', 'mpi4py', 'hydra') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
