@@ -9,13 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from analysis import tables
 from analysis.commands import STUDY_HELP
 from analysis.compare.study_comparison import select
 from analysis.page.report_files import FORMATS, write_report
 from analysis.plotting.page_layouts import LAYOUTS
 from analysis.rules.study_checks import refuse_mixed
 from analysis.study.study import Study
+from analysis.tables import headline_table
 from bench.common.user_error import UserError
 
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_headline(study: Study) -> None:
-    shown = tables.shown(study)
+    shown = headline_table.shown(study)
     table = Table(title=f"{study.name}: medians of the repeats", title_justify="left")
     for column in shown.columns:
         table.add_column(column, justify="left" if column in ("configuration", "energy") else "right")

@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import Drawn, colour, drawing, legend_above, names_in, slug
+from analysis.plotting.figure_style import Drawn, colour, drawing, legend_above, slug
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, bar_note, lines_of, numbered, pages, parts, row_figure, show_repeats
 from analysis.statistics.repeat_summary import summarise
-from analysis.study.configuration_labels import natural
+from analysis.study.configuration_labels import names_in, natural
 from analysis.study.point_table import MIB
 from analysis.study.study import Study, label_of, place
 

@@ -27,7 +27,6 @@ from analysis.plotting.figure_style import (
     hatch,
     legend_above,
     marker,
-    names_in,
     new_figure,
     slug,
     text_in,
@@ -37,6 +36,7 @@ from analysis.plotting.page_layouts import IEEE, Layout
 from analysis.plotting.sweep_lines import around
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.comparability import Work, works
+from analysis.study.configuration_labels import names_in
 from analysis.study.study import Study
 
 MOST_BARS = 30

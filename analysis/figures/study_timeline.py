@@ -15,8 +15,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator
 
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import Drawn, colour, drawing, legend_above, marker, names_in, new_figure, text_in
+from analysis.plotting.figure_style import Drawn, colour, drawing, legend_above, marker, new_figure, text_in
 from analysis.plotting.page_layouts import Layout
+from analysis.study.configuration_labels import names_in
 from analysis.study.study import Study, label_of, place
 
 STATUSES: dict[str, dict[str, Any]] = {

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.plotting.figure_style import names_in
 from analysis.statistics.rank_tests import Ratio, ratio_of
 from analysis.statistics.repeat_summary import Summary, summarise
 from analysis.study.comparability import Work, records_by_work, works
+from analysis.study.configuration_labels import names_in
 from analysis.study.study import Study
 from analysis.tables.table import join, short
 from bench.common.median_interval import SMALLEST_N

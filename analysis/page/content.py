@@ -16,8 +16,7 @@ from analysis.plotting.page_layouts import Layout
 from analysis.rules.study_checks import study_checks
 from analysis.rules.twelve_rules import Rule, rules
 from analysis.study.study import Study
-from analysis.tables import Table
-from analysis.tables.table import plain_table
+from analysis.tables.table import Table, plain_table
 
 DOTS_PER_INCH = 200
 LARGEST_SVG = 500_000

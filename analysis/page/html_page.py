@@ -11,8 +11,7 @@ import jinja2
 
 from analysis.page.check_rows import Row, summary
 from analysis.page.content import Content
-from analysis.tables import Table
-from analysis.tables.table import CODE, NUMBER, Cell, Column
+from analysis.tables.table import CODE, NUMBER, Cell, Column, Table
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_ROWS, MOST_DATA_ROWS, MOST_COMMANDS, MOST_PROBLEMS, MOST_FIGURES = 60, 30, 6, 12, 12

@@ -13,7 +13,8 @@ from analysis.page.parallel_drawing import draw_all
 from analysis.page.reproduce_commands import script
 from analysis.plotting.page_layouts import Layout
 from analysis.study.study import Study
-from analysis.tables import Table, artefact_tables, study_tables, write_tables
+from analysis.tables.report_tables import artefact_tables, study_tables, write_tables
+from analysis.tables.table import Table
 
 FORMATS = ("svg", "pdf", "png")
 MADE = ("index.html", "report.md", "reproduce.sh", "explore.html", "figures", "data", "tables")

@@ -150,14 +150,6 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
-def names_in(labels: Sequence[str]) -> dict[str, str]:
-    """What each configuration is called in a figure that has only these: without the factors that all of them share."""
-    words = [set(label.split()[1:]) for label in labels]
-    shared = set.intersection(*words) if len(words) > 1 else set()
-    shared = {word for word in shared if "=" in word and not word.startswith("n=")}
-    return {label: " ".join(word for word in label.split() if word not in shared) for label in labels}
-
-
 def text_in(text: str, points: float | None = None) -> float:
     """The width of one line of text in inches, at the size of tick labels or of ``points``. Inside ``drawing``."""
     font = FontProperties(size=plt.rcParams["xtick.labelsize"] if points is None else points)

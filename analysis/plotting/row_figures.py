@@ -12,10 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.plotting.figure_style import TALLEST_IN, Drawn, names_in, new_figure, slug, text_in, wrapped
+from analysis.plotting.figure_style import TALLEST_IN, Drawn, new_figure, slug, text_in, wrapped
 from analysis.plotting.page_layouts import Layout
 from analysis.statistics.repeat_summary import Summary
 from analysis.study.comparability import records_by_work
+from analysis.study.configuration_labels import names_in
 from analysis.study.count_phrases import repeat_counts
 from analysis.study.point_table import points_frame
 from analysis.study.study import Study, label_of

@@ -93,3 +93,11 @@ def natural(label: str) -> tuple[tuple[float, str], ...]:
     """Order of labels with their numbers as numbers: batch=8 before batch=16."""
     parts_ = re.findall(r"[0-9.]*[0-9]|[^0-9]+", label)
     return tuple((float(part), "") if part.replace(".", "", 1).isdigit() else (-1.0, part) for part in parts_)
+
+
+def names_in(labels: Sequence[str]) -> dict[str, str]:
+    """A name for each configuration of a figure or table that has only these: its label without the factors that all share."""
+    factors = [set(label.split()[1:]) for label in labels]
+    shared = set.intersection(*factors) if len(factors) > 1 else set()
+    shared = {factor for factor in shared if "=" in factor and not factor.startswith("n=")}
+    return {label: " ".join(part for part in label.split() if part not in shared) for label in labels}

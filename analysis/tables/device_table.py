@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.study.study import Study
 from analysis.tables.table import NUMBER, Column, Table, join
+from analysis.tables.table_registry import TableOptions, study_table
 
 FACTS = ("board", "cpu", "cores", "memory_GiB", "system", "governor", "power_mode", "link", "energy")
 COLUMNS = (
@@ -31,7 +32,8 @@ EMULATED = (
 )
 
 
-def devices(study: Study) -> Table:
+@study_table("devices", order=60)
+def devices(study: Study, options: TableOptions) -> Table:
     """One row for each group of hosts that say the same of themselves in all points, in each of their power modes, on which
     idle power depends; other facts that changed stand side by side."""
     facts: dict[tuple[str, str], dict[str, list[str]]] = {}
@@ -113,7 +115,8 @@ def _meter(meter: Mapping[str, Any]) -> str:
     return f"{meter['source']}, {meter['kind']} at {join(sorted(meter['levels']))}{shared}"
 
 
-def software(study: Study) -> Table:
+@study_table("software", order=80)
+def software(study: Study, options: TableOptions) -> Table:
     """Versions of everything; those that differ between points stand side by side."""
     found: dict[str, list[str]] = {}
     for record in study.records:

@@ -11,6 +11,7 @@ from analysis.study.configuration_labels import plain
 from analysis.study.study import Study
 from analysis.study.sweeps import factors
 from analysis.tables.table import Column, Table, is_missing
+from analysis.tables.table_registry import TableOptions, study_table
 
 FIRST = ("strategy", "model", "ranks")
 LAST = ("cluster", "hosts", "boards", "task")
@@ -18,7 +19,8 @@ LAST = ("cluster", "hosts", "boards", "task")
 MOST_LEVELS = 12
 
 
-def factor_table(study: Study) -> Table:
+@study_table("factors", order=70)
+def factor_table(study: Study, options: TableOptions) -> Table:
     """Each factor with its levels. ``varied``: it tells points apart; ``follows``: with those, nothing new; ``fixed``."""
     points = study.points
     text = points[factors(points)].map(level) if len(points) else points

@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.plotting.figure_style import names_in
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.comparability import works
+from analysis.study.configuration_labels import names_in
 from analysis.study.study import Study
 from analysis.tables.table import NUMBER, Column, Table, join
+from analysis.tables.table_registry import TableOptions, study_table
 
 MB = 1e6
 COLUMNS = (
@@ -34,7 +35,8 @@ MEDIANS = {
 }  # fmt: skip
 
 
-def failures(study: Study) -> Table | None:
+@study_table("failures", order=30)
+def failures(study: Study, options: TableOptions) -> Table | None:
     """Every configuration in which a rank was killed; None where none was."""
     rows = []
     for work in works(study.points):

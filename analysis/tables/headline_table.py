@@ -7,13 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.plotting.figure_style import names_in
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.comparability import Work, works
+from analysis.study.configuration_labels import names_in
 from analysis.study.count_phrases import repeat_counts
 from analysis.study.study import Study
 from analysis.tables.latex import floats
 from analysis.tables.table import NUMBER, Column, Table, significant
+from analysis.tables.table_registry import TableOptions, study_table
 from bench.common.median_interval import SMALLEST_N
 
 COLUMNS: Mapping[str, str] = {
@@ -66,7 +67,8 @@ def _rows(work: Work) -> list[dict[str, Any]]:
     return found
 
 
-def headline_tables(study: Study) -> list[Table]:
+@study_table("headline", order=10)
+def headline_tables(study: Study, options: TableOptions) -> list[Table]:
     """A table for each work: models are not compared with each other, nor what was measured with what was modelled."""
     found = list(works(study.points))
     return [_table(work, "headline" if len(found) == 1 else f"headline_{number}") for number, work in enumerate(found, 1)]

@@ -6,6 +6,7 @@ from analysis.statistics.marginal_boards import marginal_costs
 from analysis.study.count_phrases import repeat_counts
 from analysis.study.study import Study
 from analysis.tables.table import NUMBER, Column, Table, join
+from analysis.tables.table_registry import TableOptions, study_table
 
 COLUMNS = (
     Column("strategy", "Strategy"),
@@ -20,7 +21,8 @@ COLUMNS = (
 )
 
 
-def participants(study: Study) -> Table | None:
+@study_table("participants", order=20)
+def participants(study: Study, options: TableOptions) -> Table | None:
     """The marginal joules of every board; None where no boards join one after the other."""
     data = marginal_costs(study)
     if data.empty:

@@ -7,23 +7,25 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.plotting.figure_style import names_in
 from analysis.statistics.joule_uncertainty import energy_uncertainty
 from analysis.statistics.rank_tests import many
 from analysis.statistics.repeat_summary import Mean, Olympic, mean_interval, normality, olympic_mean, outliers, summarise
 from analysis.study.comparability import Work, works
+from analysis.study.configuration_labels import names_in
 from analysis.study.study import Study
 from analysis.tables.table import NUMBER, Column, Table, join, significant
+from analysis.tables.table_registry import TableOptions, study_table
 
 COSTS = {"step_s": ("Step", "s"), "per_sample_J": ("Energy per sample", "J")}
 MOST_COMPARED = 12
 """Configurations that are tested against each other: the corrected pairs of more need more repeats than anybody makes."""
 
 
-def repeats(study: Study, olympic: bool = False) -> Table | None:
+@study_table("repeats", order=40)
+def repeats(study: Study, options: TableOptions) -> Table | None:
     """Median, mean where it may have an interval, normality and outliers of every configuration that was repeated; with
-    ``olympic`` the mean without the fastest and the slowest. None where nothing was repeated."""
-    rows = [row for work in works(study.points) for row in _rows(study, work, olympic)]
+    the option ``olympic`` the mean without the fastest and the slowest. None where nothing was repeated."""
+    rows = [row for work in works(study.points) for row in _rows(study, work, options.olympic)]
     if not rows:
         return None
     data = pd.DataFrame(rows)
@@ -35,11 +37,11 @@ def repeats(study: Study, olympic: bool = False) -> Table | None:
         Column("n", "n", kind=NUMBER),
         Column("median", "Median", kind=NUMBER, interval=True, print_interval=True),
         Column("mean", "Mean", kind=NUMBER, interval=True, print_interval=True),
-        *((Column("olympic", "Olympic mean", kind=NUMBER),) if olympic else ()),
+        *((Column("olympic", "Olympic mean", kind=NUMBER),) if options.olympic else ()),
         Column("normal_p", "Normality, p", kind=NUMBER, digits=2),
         Column("outliers", "Outliers", kind=NUMBER),
     )
-    return Table("repeats", "Spread of the repeats", _caption(study, data, olympic), columns, data)
+    return Table("repeats", "Spread of the repeats", _caption(study, data, options.olympic), columns, data)
 
 
 def _rows(study: Study, work: Work, olympic: bool) -> Iterator[dict[str, Any]]:
@@ -93,7 +95,8 @@ def _tests(work: Work) -> Iterator[str]:
             yield f"{work.name}, {title.lower()}: {found.verdict} (Kruskal and Wallis over {len(groups)} configurations, {p})."
 
 
-def energy_known(study: Study) -> Table | None:
+@study_table("uncertainty", order=50)
+def energy_known(study: Study, options: TableOptions) -> Table | None:
     """Uncertainty of measurement and spread between repeats, apart and combined; None where no point has energy."""
     if study.points.empty:
         return None

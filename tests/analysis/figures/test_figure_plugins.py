@@ -34,6 +34,22 @@ def draw(study, layout):
     return [Drawn("record_count", "Number of records", "How many records there are.", figure, data)]
 '''
 
+TABLE = '''
+"""The number of records as a table."""
+
+import pandas as pd
+
+from analysis.tables.table import NUMBER, Column, Table
+from analysis.tables.table_registry import study_table
+
+
+@study_table("record_count", order=15)
+def record_count(study, options):
+    """One row."""
+    data = pd.DataFrame({"records": [len(study.records)]})
+    return Table("record_count", "Number of our records", "", (Column("records", "Records", kind=NUMBER),), data)
+'''
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -42,6 +58,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     plugins = folder / "plugins"
     plugins.mkdir()
     (plugins / "record_count.py").write_text(FIGURE)
+    (plugins / "record_count_table.py").write_text(TABLE)
     study = write_study(folder / "study", full(1))
     command = [sys.executable, "-m", "analysis", "report", str(study), "--out", str(folder / "report"), "--format", "svg"]
     environment = {**os.environ, PLUGIN_FOLDERS: str(plugins)}
@@ -62,6 +79,13 @@ def test_a_figure_from_outside_has_its_place_by_its_order(report: Path) -> None:
     listed = (report / "tables" / "artefacts.csv").read_text().splitlines()
     names = [line.split(",")[1].removeprefix("figures/") for line in listed[1:] if line.startswith("figure,")]
     assert names[:3] == ["energy_time_modelled", "record_count", "energy_bars_modelled"]
+
+
+def test_a_table_from_outside_is_among_the_files_and_on_the_page(report: Path) -> None:
+    assert (report / "tables" / "record_count.csv").read_text() == "records\n4\n"
+    assert r"\input{record_count}" in (report / "tables" / "all.tex").read_text()
+    page = (report / "index.html").read_text()
+    assert page.index("Number of our records") < page.index("Factors and levels"), "its order is lower"
 
 
 def test_two_figures_of_one_name_are_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.page.answer_text import answer, answers, factor, winner
 from analysis.study.study import Study, load_study, study_of
-from analysis.tables import shown
+from analysis.tables.headline_table import shown
 from tests.analysis.studies import full, write_study
 from tests.records import make_record
 

@@ -29,7 +29,7 @@ from analysis.plotting.figure_registry import FIGURES, SECTIONS, ReportFigure
 from analysis.plotting.figure_style import Drawn
 from analysis.plotting.page_layouts import IEEE
 from analysis.study.study import Study, load_study, study_of
-from analysis.tables import artefact_tables, study_tables
+from analysis.tables.report_tables import artefact_tables, study_tables
 from tests.analysis.studies import drawn, full, write_study
 from tests.records import make_record
 

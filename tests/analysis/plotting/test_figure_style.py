@@ -7,9 +7,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.plotting.figure_style import TALLEST_IN, line_styles, log_ticks, names_in
+from analysis.plotting.figure_style import TALLEST_IN, line_styles, log_ticks
 from analysis.plotting.row_figures import AROUND_IN, pages
-from analysis.study.configuration_labels import natural
+from analysis.study.configuration_labels import names_in, natural
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 3.0), st.sampled_from("abcd")), min_size=1, max_size=80))

@@ -9,16 +9,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis import tables
 from analysis.plotting.figure_style import Drawn
 from analysis.study.study import Study, study_of
-from analysis.tables import artefact_tables, headline, headline_tables, shown, study_tables, write_tables
 from analysis.tables.artefact_table import duration, execution_s
 from analysis.tables.citation import bibtex
 from analysis.tables.device_table import devices, software
 from analysis.tables.factor_table import factor_table
+from analysis.tables.headline_table import headline, headline_tables, latex, shown
 from analysis.tables.joining_board_table import participants
 from analysis.tables.latex import GAP_CM, LETTER_CM, PAGE_CM, _splits, _widths, code, escape, floats, number_format
+from analysis.tables.report_tables import artefact_tables, study_tables, write_tables
 from analysis.tables.table import CODE, NUMBER, Column, Table, join, short, significant
 from tests.records import make_record
 
@@ -317,7 +317,7 @@ def test_every_table_compiles_whatever_things_are_called(tmp_path: Path) -> None
     for table in own:
         assert_compiles((tmp_path / f"{table.name}.tex").read_text())
         assert len(pd.read_csv(tmp_path / f"{table.name}.csv")) == len(table.data)
-    assert_compiles(tables.latex(made))
+    assert_compiles(latex(made))
     document = (tmp_path / "all.tex").read_text()
     named = re.findall(r"\\input{([^}]+)}", document)
     assert named == [table.name for table in own]
