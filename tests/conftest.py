@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,29 +14,35 @@ import pytest
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-BESIDE = tuple(
-    f"tests/{name}"
-    for name in (
-        *("analysis/", "strategies/models/", "strategies/plan/", "strategies/schedules/"),
-        *(f"bench/{name}/" for name in ("conditions", "record", "tasks", "prediction", "export", "point")),
-        *(
-            f"bench/{name}.py"
-            for name in ("planner/test_search", "timeline/test_measured_schedule", "timeline/test_rank_states")
-        ),
-        *(f"bench/{name}.py" for name in ("commands/test_bad_input", "commands/test_dry_run", "campaign/test_sweep_choice")),
-    )
-)
-"""Tests that need one core and nothing of the machine."""
+MARKED = tempfile.TemporaryDirectory(prefix="edgejoule-marked-")
+"""Where xdist's workers, which alone collect tests, tell its scheduler which of them are marked ``machine``."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Before a worker of xdist starts: the file for what it finds."""
+    node.workerinput["marked_machine"] = str(Path(MARKED.name) / node.gateway.id)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a worker of xdist: the ids of the tests that are marked ``machine``; ids are all that the scheduler gets to see."""
+    if hasattr(config, "workerinput"):
+        marked = [item.nodeid for item in items if item.get_closest_marker("machine")]
+        Path(config.workerinput["marked_machine"]).write_text(json.dumps(marked))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With ``-n 2``: tests that start ranks, boards or servers run one after the other on one worker, those of BESIDE, each by
-    itself, on the other one."""
+    """With ``-n 2``: tests marked ``machine`` run one after the other on one worker, all others where there is time."""
     from xdist.scheduler import LoadScopeScheduling
 
     class OneMachine(LoadScopeScheduling):
+        marked: frozenset[str] | None = None
+
         def _split_scope(self, nodeid: str) -> str:
-            return nodeid if nodeid.startswith(BESIDE) else "machine"
+            if self.marked is None:  # every worker has collected the same tests before the first of them is asked for
+                self.marked = frozenset(json.loads(next(Path(MARKED.name).iterdir()).read_text()))
+            return "machine" if nodeid in self.marked else nodeid
 
     return OneMachine(config, log)

@@ -10,28 +10,9 @@ from pathlib import Path
 
 from bench.cluster.inventory import Host
 from bench.launch.mpirun import Job, find_mpirun, launcher_for
-from bench.launch.supervised_process import SESSIONS, session_folder
+from bench.launch.supervised_process import session_folder
+from tests.command_line import environment
 from tests.project import ROOT
-
-# Tests of several checkouts and users share a machine; the locks of each session are its own.
-LOCKS = tempfile.TemporaryDirectory(prefix="edgejoule-locks-")
-# And so are the files of mpirun: one that another session's killed mpirun left would stop ours when it gets the same PID.
-FILES = tempfile.TemporaryDirectory(prefix="edgejoule-mpirun-", ignore_cleanup_errors=True)
-
-
-def environment(**extra: str) -> dict[str, str]:
-    """One thread a rank, the project importable, root allowed as in containers; locks and mpirun's files of this session."""
-    return {
-        **os.environ,
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "PYTHONPATH": str(ROOT),
-        "EDGEJOULE_LOCKS": LOCKS.name,
-        SESSIONS: FILES.name,
-        **extra,
-    }
 
 
 def run(

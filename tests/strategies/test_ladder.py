@@ -9,6 +9,8 @@ import torch
 
 from tests import mpirun
 
+pytestmark = pytest.mark.machine
+
 LONGEST_S = 900
 """Until a rung counts as hanging, on a machine that does other things too."""
 

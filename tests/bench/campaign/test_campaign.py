@@ -17,15 +17,17 @@ from bench.common.paths import PROJECT
 from bench.launch.mpirun import find_mpirun
 from bench.launch.supervised_process import survivors
 from bench.point.resolved_point import resolve
-from tests import mpirun
 from tests.bench.campaign.stand_in_worker import CRASH, HANG, MEMORY
+from tests.command_line import environment
+
+pytestmark = pytest.mark.machine
 
 ROOT = PROJECT
 
 
 def bench(folder: Path, *words: str, worker: str = "tests.bench.campaign.stand_in_worker") -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "bench", *words, "model=gpt2-tiny"]
-    env = mpirun.environment(EDGEJOULE_WORKER=worker)
+    env = environment(EDGEJOULE_WORKER=worker)
     return subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, timeout=240)
 
 
@@ -79,7 +81,7 @@ def test_one_point_with_its_files(tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_the_job_and_is_recorded(tmp_path: Path) -> None:
     line = [sys.executable, "-m", "bench", "-m", "strategy=single", f"seed={HANG},0", "model=gpt2-tiny", "study=stopped"]
-    env = mpirun.environment(EDGEJOULE_WORKER="tests.bench.campaign.stand_in_worker")
+    env = environment(EDGEJOULE_WORKER="tests.bench.campaign.stand_in_worker")
     process = subprocess.Popen(line, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     logs: list[Path] = []
@@ -102,7 +104,7 @@ def test_by_hand_under_somebodys_mpirun(tmp_path: Path) -> None:
         *(find_mpirun(), "-n", "2", "--hostfile", str(ROOT / "hostfiles/local"), "--bind-to", "none", sys.executable),
         *("-m", "bench", "strategy=tensor", "model=gpt2-tiny", "task=lm", "smoke=true", "train.batch=8", "train.seq=16"),
     ]
-    done = subprocess.run(line, cwd=tmp_path, env=mpirun.environment(), capture_output=True, text=True, timeout=240)
+    done = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     found = record(tmp_path, "adhoc", "tensor-n2-gpt2-tiny-lm-r0-")
     assert found["status"] == "ok"
@@ -111,7 +113,7 @@ def test_by_hand_under_somebodys_mpirun(tmp_path: Path) -> None:
 
 def test_by_hand_bad_input_is_one_line_of_ours(tmp_path: Path) -> None:
     line = [find_mpirun(), "-n", "2", "--oversubscribe", sys.executable, "-m", "bench", "strategy=single"]
-    done = subprocess.run(line, cwd=tmp_path, env=mpirun.environment(), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     ours = [text for text in done.stderr.splitlines() if text.startswith("error:")]
     assert ours == ["error: strategy=single runs one rank, but mpirun started 2; use mpirun -n 1"]

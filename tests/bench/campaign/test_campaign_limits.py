@@ -17,8 +17,10 @@ import pytest
 
 from bench.commands import run_command
 from bench.launch.supervised_process import survivors
-from tests import mpirun
 from tests.bench.campaign.stand_in_worker import CRASH, HANG, SETTLING, STEADY, STUBBORN
+from tests.command_line import environment
+
+pytestmark = pytest.mark.machine
 
 WORKER = "tests.bench.campaign.stand_in_worker"
 LINE = [sys.executable, "-m", "bench", "model=gpt2-tiny", "strategy=single"]
@@ -30,7 +32,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
 
     def run(*words: str) -> tuple[int, list[str], str]:
         monkeypatch.chdir(tmp_path)
-        for name, value in mpirun.environment(EDGEJOULE_WORKER=WORKER).items():
+        for name, value in environment(EDGEJOULE_WORKER=WORKER).items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("HYDRA_FULL_ERROR", "")  # remembered as absent, for the command sets it
         monkeypatch.delenv("HYDRA_FULL_ERROR")
@@ -51,7 +53,7 @@ def statuses(folder: Path) -> list[str]:
 
 def started(tmp_path: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
     """A campaign as a process of its own, once its worker says that it hangs."""
-    env = mpirun.environment(EDGEJOULE_WORKER=WORKER, **environment)
+    env = environment(EDGEJOULE_WORKER=WORKER, **environment)
     process = subprocess.Popen(
         [*LINE, *words], cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -258,7 +260,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     done = subprocess.run(
         [*LINE, "study=limited"],
         cwd=tmp_path,
-        env=mpirun.environment(EDGEJOULE_WORKER=WORKER),
+        env=environment(EDGEJOULE_WORKER=WORKER),
         capture_output=True,
         text=True,
         timeout=120,

@@ -23,9 +23,11 @@ from bench.launch import launchers
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5, check_emulates, find_mpirun, launcher_for, own_environment
 from bench.point import hydra_compose, resolved_point
 from bench.record.point_block import point_block
-from tests import mpirun
+from tests.command_line import environment
 from tests.project import ROOT, TESTS
 from tests.records import make_record
+
+pytestmark = pytest.mark.machine
 
 STAND_INS = TESTS / "stand_ins"
 HOSTS = [Host("10.0.0.1", 1, "a", user="pi"), Host("10.0.0.2", 2, "a", env={"OMP_PROC_BIND": "close"})]
@@ -290,7 +292,7 @@ def test_ranks_over_ssh_get_their_host_their_variables_and_the_secret(tmp_path: 
     )  # fmt: skip
     command = launcher.command(wanted)
     assert "hush" not in " ".join(command)
-    env = own_environment(**mpirun.environment(TOKEN="hush", PATH=in_path(tmp_path, "ssh"), SSH_LOG=str(tmp_path / "log")))
+    env = own_environment(**environment(TOKEN="hush", PATH=in_path(tmp_path, "ssh"), SSH_LOG=str(tmp_path / "log")))
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     told = sorted(line for line in done.stdout.splitlines() if line.startswith("told"))

@@ -12,8 +12,8 @@ from bench.commands import run_command
 from bench.common.paths import PROJECT
 from bench.common.weight_files import PACKAGE, WEIGHTS_FILE, checkpoint_dir
 from strategies.plan.model_spec import ModelSpec
-from tests import mpirun
 from tests.checkpoint_files import make_checkpoint
+from tests.command_line import environment
 
 RANDOM = "model.checkpoint=null"
 
@@ -257,7 +257,7 @@ def test_as_a_process(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", "strategy=dta"],
         cwd=tmp_path,
-        env=mpirun.environment(PYTHONPATH=str(PROJECT)),
+        env=environment(PYTHONPATH=str(PROJECT)),
         capture_output=True,
         text=True,
     )
@@ -277,7 +277,7 @@ def test_the_quickstart_is_fifteen_points_in_blocks(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", "experiment=quickstart", "dry_run=true"],
         cwd=tmp_path,
-        env=mpirun.environment(PYTHONPATH=str(PROJECT)),
+        env=environment(PYTHONPATH=str(PROJECT)),
         capture_output=True,
         text=True,
     )

@@ -27,6 +27,8 @@ from tests.bench.cluster.test_inventory import in_path, may_name_hosts, own_devi
 from tests.bench.doctor.test_energy_verb import lines
 from tests.bench.emulation.real_boards import Boards, nothing_left
 
+pytestmark = pytest.mark.machine
+
 QUICK = ("doctor.megabytes=0.2", "model.checkpoint=null")
 Doctor = Callable[..., tuple[int, str, str]]
 

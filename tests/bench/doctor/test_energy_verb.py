@@ -22,8 +22,11 @@ from bench.doctor.energy_findings import findings
 from tests import mpirun
 from tests.bench.energy.board_trees import BOARDS
 from tests.bench.energy.live_rapl import LiveRapl
+from tests.command_line import environment
 from tests.project import ROOT
 from tests.stand_ins.web import WebMeter
+
+pytestmark = pytest.mark.machine
 
 SHORT = "doctor.seconds=0.6"
 REFUSES = Path("/proc/sys/vm/compact_memory")
@@ -69,7 +72,7 @@ def test_this_machine_as_it_is() -> None:
     """As a user starts it: something can be read, if only the model."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.doctor", "energy", "doctor.seconds=1"],
-        cwd=ROOT, env=mpirun.environment(), capture_output=True, text=True, timeout=120,
+        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("\nlocalhost (board class x86-mini-pc)\nchannels\n")

@@ -15,6 +15,8 @@ from bench.doctor.push_verb import CODE, bring, elsewhere, steps
 from tests.bench.cluster.test_inventory import in_path, may_name_hosts
 from tests.bench.doctor.test_cluster_verb import inventory
 
+pytestmark = pytest.mark.machine
+
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=5"
 HOST = Host("10.0.0.2", name="b", user="pi")
 

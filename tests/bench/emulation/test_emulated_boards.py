@@ -20,6 +20,8 @@ from bench.emulation.state_files import STATE, Lock, agent_command, read_state
 from bench.testbed import testbed_command
 from tests.bench.emulation.real_boards import Boards, nothing_left
 
+pytestmark = pytest.mark.machine
+
 MIB = 2**20
 
 

@@ -12,6 +12,9 @@ import pytest
 
 from bench.launch.supervised_process import survivors
 from tests import mpirun
+from tests.command_line import environment
+
+pytestmark = pytest.mark.machine
 
 WORDS = (
     *("model=gpt2-tiny", "task=lm", "train.dtype=float64", "train.batch=6", "train.seq=16", "energy=none"),
@@ -23,7 +26,7 @@ STEPS = 24
 
 def bench(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "bench", *WORDS, *words]
-    return subprocess.run(line, cwd=folder, env=mpirun.environment(), capture_output=True, text=True, timeout=240)
+    return subprocess.run(line, cwd=folder, env=environment(), capture_output=True, text=True, timeout=240)
 
 
 def record_of(folder: Path, study: str) -> dict[str, Any]:

@@ -11,7 +11,9 @@ import pytest
 
 from bench.launch import supervised_process
 from bench.launch.mpirun import find_mpirun
-from tests import mpirun
+from tests.command_line import environment
+
+pytestmark = pytest.mark.machine
 
 SHOW = "import os; print('files in', os.environ['PMIX_SERVER_TMPDIR'])"
 
@@ -26,7 +28,7 @@ def after_a_killed_one(tmp_path: Path) -> list[str]:
 
 def test_files_left_by_a_killed_mpirun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command, log = after_a_killed_one(tmp_path), tmp_path / "log"
-    env = mpirun.environment(TMPDIR=str(tmp_path))
+    env = environment(TMPDIR=str(tmp_path))
     del env[supervised_process.SESSIONS]
     outcome = supervised_process.run(command, log, 60, "leftovers", tmp_path, env)
     assert (outcome.status, outcome.exit_code) == ("ended", 0), outcome.log_tail

@@ -15,6 +15,8 @@ from bench.common.user_error import UserError
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5, dialect, find_mpirun, launcher_for, own_environment
 from bench.launch.supervised_process import RUN_ID, run, survivors, telling_line
 
+pytestmark = pytest.mark.machine
+
 BOARDS = [Host("10.0.0.1", 1, "a"), Host("10.0.0.2", 2, "a")]
 
 

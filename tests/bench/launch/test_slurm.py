@@ -16,8 +16,10 @@ from bench.cluster.slurm_allocation import counts, expand, hosts_of
 from bench.common.user_error import UserError
 from bench.launch.mpirun import Job, find_mpirun
 from bench.launch.srun import Srun
-from tests import mpirun
 from tests.bench.cluster.test_inventory import in_path
+from tests.command_line import environment
+
+pytestmark = pytest.mark.machine
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_another_allocation_is_the_same_point() -> None:
 
 def bench(folder: Path, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "bench", "cluster=slurm", *words]
-    return subprocess.run(line, cwd=folder, env=mpirun.environment(**extra), capture_output=True, text=True, timeout=120)
+    return subprocess.run(line, cwd=folder, env=environment(**extra), capture_output=True, text=True, timeout=120)
 
 
 def test_outside_of_an_allocation(tmp_path: Path) -> None:

@@ -24,12 +24,12 @@ from bench.common.paths import PROJECT
 from bench.emulation import lifecycle
 from bench.emulation.state_files import agent_command
 from bench.testbed import testbed_command
-from tests import mpirun
 from tests.bench.emulation.real_boards import Boards
+from tests.command_line import environment
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin")
 MISSING = [name for name, there in (("openssh-server", SSHD), ("rsync", shutil.which("rsync"))) if not there]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+pytestmark = [pytest.mark.machine, pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")]
 TINY = (
     "model=gpt2-tiny",
     "task=lm",
@@ -83,10 +83,10 @@ def shelf(folder: Path, before: Sequence[str] = ()) -> Iterator[Shelf]:
         inventory = folder / "hosts.yaml"
         hosts = (f"  - {{name: b{n}, address: {a}, threads: 1, link: ethernet-1g}}\n" for n, a in enumerate(addresses, 1))
         inventory.write_text(f"hosts:\n{''.join(hosts)}")
-        environment = mpirun.environment()
-        environment["PATH"] = f"{folder}/bin:{environment['PATH']}"
+        variables = environment()
+        variables["PATH"] = f"{folder}/bin:{variables['PATH']}"
         words = ["cluster=two-boards", f"cluster.hostfile={inventory}", f"cluster.interface={boards.network}"]
-        yield Shelf(folder, words, environment, addresses)
+        yield Shelf(folder, words, variables, addresses)
 
 
 def keys(folder: Path, addresses: Sequence[str]) -> None:

@@ -12,14 +12,16 @@ import pytest
 from bench.planner import __main__ as planner
 from bench.prediction.cluster_profile import Profile
 from bench.record.schema import load_record
-from tests import mpirun
+from tests.command_line import environment
+
+pytestmark = pytest.mark.machine
 
 WORDS = ("model=gpt2-tiny", "task=lm", "train.batch=8", "train.seq=16", "energy=modelled")
 
 
 def python(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", *words], cwd=folder, env=mpirun.environment(), capture_output=True, text=True, timeout=240
+        [sys.executable, "-m", *words], cwd=folder, env=environment(), capture_output=True, text=True, timeout=240
     )
 
 

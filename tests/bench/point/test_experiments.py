@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import mpirun
 from tests.bench.prediction import made_profiles as made_up
+from tests.command_line import environment
 from tests.project import ROOT
 
 STUDIES = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
@@ -33,7 +33,7 @@ def test_the_matrix_is_as_described(study: str, tmp_path: Path) -> None:
     cluster = [] if study in (*OWN_CLUSTER, "learn", "quickstart", "cpu_gpu") else ["cluster=emulated4"]
     done = subprocess.run(
         [sys.executable, "-m", "bench", f"experiment={study}", "smoke=true", "dry_run=true", *cluster, *made],
-        cwd=tmp_path, env=mpirun.environment(), capture_output=True, text=True, timeout=120,
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"matrix: {POINTS[study]} configurations x 1 repeats = {POINTS[study]} points" in done.stdout

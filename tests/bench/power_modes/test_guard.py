@@ -18,8 +18,10 @@ from bench.launch.supervised_process import RUN_ID, survivors
 from bench.power_modes.guard import Guard
 from bench.power_modes.journal import FILE, Journal
 from bench.power_modes.machine_files import Machine
-from tests import mpirun
 from tests.bench.power_modes.machine_trees import OURS, POLICY, SEVEN_W, SLOW_PI, governor, machine, read, snapshot
+from tests.command_line import environment
+
+pytestmark = pytest.mark.machine
 
 JETSON, PI = "jetson-orin-nano", "raspberry-pi-4"
 PATIENCE_S = 30.0
@@ -105,7 +107,7 @@ time.sleep(600)
 def test_the_parent_is_killed(pi: Path) -> None:
     before = snapshot(pi)
     line = [sys.executable, "-c", PARENT.format(mode=SLOW_PI), str(pi)]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, env=mpirun.environment(), text=True) as parent:
+    with subprocess.Popen(line, stdout=subprocess.PIPE, env=environment(), text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         assert governor(pi) == "powersave"

@@ -21,7 +21,10 @@ from bench.point import hydra_compose, resolved_point
 from bench.record.schema import load_record
 from tests import mpirun
 from tests.bench.power_modes.machine_trees import OURS, POLICY, SLOW_PI, board, governor, machine, snapshot
+from tests.command_line import environment
 from tests.project import ROOT
+
+pytestmark = pytest.mark.machine
 
 PATIENCE_S = 60.0
 
@@ -108,10 +111,10 @@ def test_a_job_that_takes_too_long_is_swept_and_the_machine_is_put_back(pi: Path
     launcher, here = launcher_for(find_mpirun()), [Host("localhost", 2)]
     hostfile = tmp_path / "hostfile"
     hostfile.write_text(launcher.hostfile(here))
-    environment = mpirun.environment(**{RUN_ID: "power-test"})
+    variables = environment(**{RUN_ID: "power-test"})
     job = Job(2, here, hostfile, "bench.run.worker", [str(path)], {RUN_ID: "power-test"}, root=os.geteuid() == 0)
     modes = subprocess.Popen([sys.executable, "-c", WATCH, str(pi)], stdout=subprocess.PIPE, text=True)
-    outcome = run(launcher.command(job), tmp_path / "log", 20.0, "power-test", ROOT, environment)
+    outcome = run(launcher.command(job), tmp_path / "log", 20.0, "power-test", ROOT, variables)
     assert outcome.status == "timeout", outcome.log_tail
     assert survivors("power-test") == []
     eventually_restored(pi, before)
@@ -135,7 +138,7 @@ while len(seen) < 3 and time.monotonic() < deadline:
 def test_without_a_mode_nothing_is_touched_but_what_a_killed_guard_left(pi: Path, tmp_path: Path) -> None:
     before = snapshot(pi)
     first = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(pi)], env=mpirun.environment(), cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", KILLED, str(pi)], env=environment(), cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     said, _ = first.communicate(timeout=PATIENCE_S)
     assert (said, governor(pi)) == ("killed\n", "powersave")

@@ -16,8 +16,8 @@ from bench.common.user_error import UserError
 from bench.point import hydra_compose, resolved_point
 from bench.power_modes.mode_choice import by_board, resolve
 from bench.record.point_block import point_block
-from tests import mpirun
 from tests.bench.power_modes.machine_trees import board
+from tests.command_line import environment
 from tests.records import make_record
 
 BOARDS = {
@@ -88,7 +88,7 @@ def test_a_mode_is_part_of_what_a_point_means(resolved) -> None:  # type: ignore
 
 def bench(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "bench", *words, "model=gpt2-tiny", "strategy=single"]
-    return subprocess.run(line, cwd=folder, env=mpirun.environment(), capture_output=True, text=True)
+    return subprocess.run(line, cwd=folder, env=environment(), capture_output=True, text=True)
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:

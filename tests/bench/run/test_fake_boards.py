@@ -13,10 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.record.schema import problem
-from tests import fake_boards, mpirun
+from tests import fake_boards
 from tests.bench.emulation.real_boards import Boards
+from tests.command_line import environment
 from tests.fake_boards import CLASSES, LOADS, Plug
 from tests.project import ROOT
+
+pytestmark = pytest.mark.machine
 
 KINDS = {"x86": "rapl", "orin": "jetson", "pi": "pi5", "plug": "tasmota"}
 TINY = ("model=gpt2-tiny", "task=lm", "train.batch=8", "train.seq=32", "idle_s=1.0", "window_s=9.0", "energy.period_s=0.1")
@@ -65,7 +68,7 @@ def test_totals_equal_the_truth(tmp_path: Path) -> None:
             ]  # fmt: skip
             done = subprocess.run(
                 [sys.executable, "-m", "bench", *words],
-                cwd=tmp_path, env=mpirun.environment(), capture_output=True, text=True, timeout=600,
+                cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=600,
             )  # fmt: skip
     finally:
         sensors.stdin.close()

@@ -18,9 +18,11 @@ from bench.emulation import lifecycle
 from bench.emulation.cgroups import find_cgroups
 from bench.emulation.state_files import STATE, read_state
 from bench.launch.supervised_process import survivors
-from tests import mpirun
 from tests.bench.campaign.stand_in_worker import HANG
 from tests.bench.emulation.real_boards import Boards, nothing_left
+from tests.command_line import environment
+
+pytestmark = pytest.mark.machine
 
 TINY = ("model=gpt2-tiny", "energy=none", "train.batch=8", "train.seq=16", "train.steps=6", "window_s=0.2", "idle_s=0.1")
 FREE = ", compute: unlimited"  # where the speed is not the point, the start need not be slow
@@ -32,9 +34,7 @@ def line(boards: Boards, *words: str) -> list[str]:
 
 
 def bench(folder: Path, boards: Boards, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        line(boards, *words), cwd=folder, env=mpirun.environment(), capture_output=True, text=True, timeout=240
-    )
+    return subprocess.run(line(boards, *words), cwd=folder, env=environment(), capture_output=True, text=True, timeout=240)
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -95,7 +95,7 @@ def test_a_board_without_enough_memory(tmp_path: Path) -> None:
 
 def hanging(folder: Path, boards: Boards, words: Sequence[str] = ()) -> tuple[subprocess.Popen[str], str]:
     """A campaign whose ranks hang on the boards by now, and its run id."""
-    env = mpirun.environment(EDGEJOULE_WORKER="tests.bench.campaign.stand_in_worker")
+    env = environment(EDGEJOULE_WORKER="tests.bench.campaign.stand_in_worker")
     command = line(boards, "strategy=data", f"seed={HANG}", "model=gpt2-tiny", "energy=none", *words)
     process = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
@@ -154,7 +154,7 @@ def test_the_next_campaign_ends_what_a_killed_one_left(tmp_path: Path) -> None:
         process, run_id = hanging(tmp_path, boards)
         process.kill()
         process.communicate(timeout=10)
-        env = mpirun.environment(EDGEJOULE_WORKER="tests.bench.campaign.stand_in_worker")
+        env = environment(EDGEJOULE_WORKER="tests.bench.campaign.stand_in_worker")
         words = ("strategy=data", "seed=1", "model=gpt2-tiny", "energy=none")
         done = subprocess.run(line(boards, *words), cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr

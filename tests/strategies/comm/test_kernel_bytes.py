@@ -10,6 +10,8 @@ import pytest
 
 from tests import mpirun
 
+pytestmark = pytest.mark.machine
+
 # Headers of TCP and MPI, acknowledgements, barriers: measured 0.1 to 0.8 %.
 TOLERANCE = 0.02
 # A network of their own, where nobody else's packets are counted (root only).

@@ -21,9 +21,11 @@ from bench.energy.sampling.energy_settings import energy_settings
 from bench.energy.sampling.host_identity import HostIdentity
 from bench.energy.sampling.sampler import Sampler
 from bench.joules.integration import curve, energy
-from tests import mpirun
 from tests.bench.energy.live_rapl import LiveRapl, Workers
+from tests.command_line import environment
 from tests.project import ROOT
+
+pytestmark = pytest.mark.machine
 
 
 def test_shares_of_cores() -> None:
@@ -115,7 +117,7 @@ def test_the_command_line_finds_gain_and_offset_and_a_run_applies_them(tmp_path:
             *("--out", "calibration", "--loads", "0,0.25,0.5", "--rounds", "2", "--seconds", "2.5", "--settle", "1.5"),
         ]
         done = subprocess.Popen(
-            command, cwd=tmp_path, env=mpirun.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         watts.of = psutil.Process(done.pid)
         told, complained = done.communicate(timeout=120)

@@ -20,8 +20,10 @@ from bench.common.student_t import NORMAL
 from bench.common.user_error import UserError
 from bench.energy.calibration.waiting_power import Order, result, table
 from bench.energy.calibration.waiting_ranks import State, order_of, states
-from tests import mpirun
 from tests.bench.energy.live_rapl import LiveRapl, Ranks
+from tests.command_line import environment
+
+pytestmark = pytest.mark.machine
 
 BOARD = load_board("x86-mini-pc", CONF / "board")
 ORDER = Order(3, 20.0, 2, {}, BOARD, "board1")
@@ -129,7 +131,7 @@ def test_spinning_takes_a_core_and_polling_hardly_any(tmp_path: Path) -> None:
     matter; the watts of a machine that does nothing else follow from it."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.calibrate", "waiting", "--seconds", "1.5", "--rounds", "2", "--source", "modelled"],
-        cwd=tmp_path, env=mpirun.environment(), capture_output=True, text=True, timeout=180,
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=180,
     )  # fmt: skip
     written = json.loads((tmp_path / "results/waiting.json").read_text())
     assert done.returncode == (written["status"] != "ok"), done.stderr  # this machine may be busy
@@ -157,7 +159,7 @@ def test_measured_watts_of_waiting_follow_the_processor_time(tmp_path: Path) -> 
                 *(sys.executable, "-m", "bench.calibrate", "waiting", "--seconds", "1.5", "--rounds", "2"),
                 *("--source", "rapl", "--root", str(tmp_path / "root"), "--out", "w.json"),
             ],
-            cwd=tmp_path, env=mpirun.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         ranks.of = done.pid
         told, complained = done.communicate(timeout=180)

@@ -21,6 +21,8 @@ from bench.energy.sensor_base.source import Place, open_for_reading
 from bench.energy.sensor_base.source_choice import check_name, select
 from tests.project import ROOT
 
+pytestmark = pytest.mark.machine
+
 CONF = ROOT / "conf"
 BOARD = load_board("x86-mini-pc", CONF / "board")
 HOME = HostIdentity("h", "boot", "x86-mini-pc", "board1")

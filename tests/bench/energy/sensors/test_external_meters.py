@@ -40,6 +40,8 @@ from tests.stand_ins.instrument import Instrument
 from tests.stand_ins.plug import LegacyPlug
 from tests.stand_ins.web import REPLIES, WebMeter, recorded, shelly, tree
 
+pytestmark = pytest.mark.machine
+
 Open = Callable[..., Source]
 SIMULATED = f"{REPLIES.parent / 'yokogawa-wt310e.yaml'}@sim"
 ANALYSER = "TCPIP::192.0.2.60::INSTR"

@@ -23,6 +23,8 @@ from bench.energy.sensor_base.source_choice import select
 from bench.energy.sensors.perf import Perf
 from tests.bench.energy.board_trees import BOARDS, TESTS, Opener, copy, opened, refusal, total, values
 
+pytestmark = pytest.mark.machine
+
 UJ_61 = 262143328850  # max_energy_range_uj with steps of 61 uJ
 
 
