@@ -5,11 +5,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 usage() {
     cat <<'TEXT'
-usage: ./run_all.sh [setup|test|help]
+usage: ./run_all.sh [setup|test [quick]|help]
 
   (nothing)  set up, get the pre-trained weights, run experiment=quickstart, write report/index.html
   setup      make .venv and install the project under constraints.txt
   test       set up, then ruff, mypy and pytest
+  test quick the same with the fast tests alone, which start neither ranks nor boards: under three minutes
 
 A system MPI, torch or mpi4py that is already there is kept. PYTHON=... chooses the interpreter.
 TEXT
@@ -71,14 +72,20 @@ case "${1:-}" in
         ;;
     setup) setup ;;
     test)
+        selection=()
+        case "${2:-}" in
+            "") ;;
+            quick) selection=(-m "not machine and not slow") ;;
+            *) usage >&2; exit 2 ;;
+        esac
         setup
         allow_root
         "$VENV/bin/ruff" check .
         "$VENV/bin/ruff" format --check .
         "$VENV/bin/mypy"
         "$VENV/bin/python" -m bench.fetch
-        # Two at a time, of which at most one starts ranks or boards (tests/conftest.py).
-        "$VENV/bin/python" -m pytest -n 2
+        # Two at a time, of which at most one has the machine (the marker in tests/conftest.py).
+        "$VENV/bin/python" -m pytest -n 2 ${selection[@]+"${selection[@]}"}
         ;;
     help | -h | --help) usage ;;
     *)
