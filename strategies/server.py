@@ -5,7 +5,7 @@
     rank 3: samples 24..31 -> gradients --/            \\--> sum
 
 Payload: (n-1) P e bytes to rank 0 and the same back, all of it through one link (Li et al., OSDI 2014). A ring sends as much
-in all, but spreads it over the links: this is the baseline that shows why. Also the example of ``docs/strategies.md``.
+in all, but spreads it over the links: this is the baseline that shows why. The example of ``docs/reference/strategies.md``.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def _wanted(path: Path) -> list[Mapping[str, Any]]:
 def _intro(layout: Layout) -> Iterator[str]:
     yield (
         "Every kind of figure that `python -m analysis report` draws, made by `python -m analysis gallery` from the records in "
-        f"[`records/`](records), at the width of a column or a page of {layout.name.upper()}. A report has them as vectors, "
+        f"`docs/gallery/records`, at the width of a column or a page of {layout.name.upper()}. A report has them as vectors, "
         "with their data as CSV."
     )
 

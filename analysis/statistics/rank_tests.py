@@ -87,8 +87,8 @@ def ratio_of(values: Sequence[float], base: Sequence[float], confidence: float =
     Hodges and Lehmann's estimate on logarithms: the median of all pairwise ratios, and of these in order the k-th from either
     end, where k follows from the exact distribution of Mann and Whitney's U (Hollander, Wolfe and Chicken, Nonparametric
     Statistical Methods, 3rd ed., sections 4.2 and 4.3). Whatever the distribution is, both sets are taken to have it, up to
-    the factor; with equal numbers of repeats it matters little (``docs/statistics.md``). Nothing is averaged: a median of
-    ratios is the ratio whichever way round it is read.
+    the factor; with equal numbers of repeats it matters little (``docs/explanation/statistics.md``). Nothing is averaged: a
+    median of ratios is the ratio whichever way round it is read.
     """
     if min(*values, *base) <= 0:
         raise ValueError("a ratio needs positive values")

@@ -1,6 +1,6 @@
 """Summaries of repeats: medians with intervals where there are enough of them, never a mean of ratios.
 
-``docs/statistics.md`` says what is used when, and why.
+``docs/explanation/statistics.md`` says what is used when, and why.
 """
 
 from __future__ import annotations

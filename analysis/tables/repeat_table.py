@@ -1,4 +1,7 @@
-"""How repeats are spread, and how well the joules are known: what the headline's medians rest on (``docs/statistics.md``)."""
+"""How repeats are spread, and how well the joules are known: the headline's medians rest on both.
+
+``docs/explanation/statistics.md`` has the formulas.
+"""
 
 from __future__ import annotations
 

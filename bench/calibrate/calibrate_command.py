@@ -1,6 +1,6 @@
 """``python -m bench.calibrate sensor``: a board's sensor against a meter. ``waiting``: what a waiting rank draws.
 
-``docs/calibration.md`` says when, how, and what the intervals mean.
+``docs/how-to/calibration.md`` says when, how, and what the intervals mean.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Points one after the other: order, resume, limits, repeats, progress, failures, summary (``docs/campaigns.md``).
+"""Points one after the other: order, resume, limits, repeats, progress, failures, summary (``docs/how-to/campaigns.md``).
 
 ``settings`` reads the configuration's ``campaign`` block; ``zipped`` and ``exclude`` choose combinations, ``order`` and
 ``repeats`` say what runs when, all of them pure; ``running`` runs it under ``locks``.

@@ -81,7 +81,7 @@ def in_mode(board: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def table(folder: Path) -> str:
-    """All board classes as a Markdown table, each number linked to its source; ``docs/boards.md`` holds it."""
+    """All board classes as a Markdown table, each number linked to its source; ``docs/reference/boards.md`` holds it."""
     rows = [
         "| board | cores | memory, GiB | Ethernet, Gbit/s | peak fp32, Gflop/s | idle, W | busy, W | power modes |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",

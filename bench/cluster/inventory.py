@@ -117,7 +117,9 @@ def _from_yaml(path: Path, text: str) -> Inventory:
         raise UserError(f"hostfile {path} is not YAML with a list of hosts ({str(error).splitlines()[0]})") from None
     found = whole.get("hosts") if isinstance(whole, Mapping) else whole
     if not isinstance(whole, Mapping) or not isinstance(found or [], list):
-        raise UserError(f"hostfile {path} is not YAML with a list of hosts (found {str(found)[:40]!r}); see docs/clusters.md")
+        raise UserError(
+            f"hostfile {path} is not YAML with a list of hosts (found {str(found)[:40]!r}); see docs/how-to/clusters.md"
+        )
     for key in whole:
         if key not in BLOCKS:
             raise UserError(

@@ -13,7 +13,7 @@ LEAST_RATE = 0.8
 """Of the wanted readings a second: below it the source answers too slowly."""
 MOST_CLOCK_S = 1e-3
 DENIED = ("may not be", "Permission denied", "not permitted")
-METER_HINT = "put a meter in front of it (docs/energy-meters.md)"
+METER_HINT = "put a meter in front of it (docs/how-to/energy-meters.md)"
 
 
 def findings(report: Mapping[str, Any], config: Mapping[str, Any], window_s: float, emulated: bool) -> list[Finding]:

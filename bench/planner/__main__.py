@@ -43,8 +43,8 @@ All keys of python -m bench count: cluster=, model=, task=, train.batch=, train.
   planner.seconds=0.4       profile: of each part and size
   timeout_s=900             profile: of all of it, besides what the links need
 
-Predictions are models (docs/planner.md says what they leave out). With planner.profile=auto (or a file) the record of a point
-has what was predicted, and with planner.split=planned too it gets shares by the profile:
+Predictions are models (docs/how-to/planner.md says what they leave out). With planner.profile=auto (or a file) the record of a
+point has what was predicted, and with planner.split=planned too it gets shares by the profile:
 
   python -m bench.planner profile cluster=emulated-mixed
   python -m bench.planner plan cluster=emulated-mixed planner.objective=energy

@@ -200,4 +200,4 @@ def test_a_loss_of_zero_is_said_with_its_source(tmp_path: Path) -> None:
 def test_the_documentation_holds_the_table() -> None:
     rows = table(BOARDS)
     assert all(f"| {name} |" in rows for name in NAMES)
-    assert rows in (ROOT / "docs/boards.md").read_text()
+    assert rows in (ROOT / "docs/reference/boards.md").read_text()

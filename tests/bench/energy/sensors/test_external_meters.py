@@ -1007,10 +1007,10 @@ def test_meters_of_an_inventory(tmp_path: Path) -> None:
 
 
 def test_the_inventories_of_the_documentation_can_be_read() -> None:
-    """Each YAML block of docs/energy-meters.md that describes meters."""
+    """Each YAML block of docs/how-to/energy-meters.md that describes meters."""
     import yaml
 
-    page = (ROOT / "docs/energy-meters.md").read_text()
+    page = (ROOT / "docs/how-to/energy-meters.md").read_text()
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
     hosts = [str(host.get("name") or host["address"]) for block in blocks for host in block.get("hosts", [])]
     found = 0
@@ -1025,7 +1025,7 @@ def test_the_inventories_of_the_documentation_can_be_read() -> None:
 @pytest.mark.parametrize("kind", ["shelly", "tasmota", "redfish", "kasa", "scpi", "lines"])
 def test_every_meter_is_registered_and_documented(kind: str) -> None:
     source = sources.registered()[kind]
-    page = (ROOT / "docs/energy-meters.md").read_text()
+    page = (ROOT / "docs/how-to/energy-meters.md").read_text()
     assert kind in sources.meters()
     assert kind not in sources.on_board()
     assert source.rank >= 50
