@@ -11,7 +11,9 @@ import numpy as np
 from bench.doctor.host_readings import HostReadings
 from bench.joules.channel import EVERYTHING, Channel, Trace, cover
 from bench.joules.cover import Cover, Part, find_cover
-from bench.joules.integration import energy, unwrapped, window_needed_s
+from bench.joules.energy_curve import unwrapped
+from bench.joules.integration import energy
+from bench.joules.reading_uncertainty import window_needed_s
 from bench.timeline.clock_model import ClockModel
 
 IN_TOTAL = "in the total"

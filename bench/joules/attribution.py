@@ -5,9 +5,9 @@ where the host can tell them apart, its power falls while it waits. Two ways lea
 
 - *interpolated*, where readings come at least four times in a typical stretch of a phase: the difference of the energy
   curve over each stretch;
-- *least squares* over many readings, where a phase is shorter than that (``folding.py``). Refused where there are too few
-  readings, or where the phases always come in the same proportions, which the condition number of the scaled matrix tells
-  (above 30: Belsley, Kuh, Welsch, Regression Diagnostics, 1980).
+- *least squares* over many readings, where a phase is shorter than that (``phase_least_squares``). Refused where there are
+  too few readings, or where the phases always come in the same proportions, which the condition number of the scaled matrix
+  tells (above 30: Belsley, Kuh, Welsch, Regression Diagnostics, 1980).
 
 Energies of both add up to the window's total.
 """
@@ -22,8 +22,8 @@ from typing import Literal
 import numpy as np
 
 from bench.joules.channel import cover
-from bench.joules.integration import Array, Curve, at
-from bench.joules.phase_least_squares import CannotFold, Spent, fold
+from bench.joules.energy_curve import Array, Curve, joules_at
+from bench.joules.phase_least_squares import CannotFold, Folded, Spent, fold
 
 Method = Literal["interpolated", "least squares", "refused"]
 Stretches = Mapping[str, Sequence[tuple[float, float]]]
@@ -46,39 +46,61 @@ class Attribution:
 
 
 def attribute(
-    found: Curve, ranks: Mapping[int, Stretches], windows: Sequence[tuple[float, float]], labels: Sequence[str]
+    curve: Curve, ranks: Mapping[int, Stretches], windows: Sequence[tuple[float, float]], labels: Sequence[str]
 ) -> Attribution:
-    """Share the energy of one trace inside ``windows`` between ``labels``; ``ranks`` are those that it powers."""
-    spent = {rank: seconds(own, windows, labels) for rank, own in ranks.items()}
-    mean_s = {label: sum(own[label] for own in spent.values()) / len(ranks) for label in labels}
+    """Share the energy of one trace between the phases of the ranks that it powers.
+
+    Args:
+        curve: The trace's cumulative joules.
+        ranks: The stretches of each rank, by its number.
+        windows: Begin and end of the timed windows, in seconds on the common axis.
+        labels: The phases; the first has the time that the others leave.
+
+    Returns:
+        Joules by phase and rank, which add up to those of the windows, or the reason why they cannot be told.
+    """
+    spent = {rank: seconds(stretches, windows, labels) for rank, stretches in ranks.items()}
+    mean_s = {label: sum(by_label[label] for by_label in spent.values()) / len(ranks) for label in labels}
     present = [label for label in labels if mean_s[label] > 0]
-    resolution_s, typical_s = _resolution(found), _typical(ranks, windows, present)
+    resolution_s, typical_s = _resolution(curve), _typical(ranks, windows, present)
     times = f"readings every {1e3 * resolution_s:.1f} ms, phases of {1e3 * typical_s:.1f} ms"
     if len(present) == 1:
-        return _interpolated(found, ranks, windows, labels, resolution_s, f"only {present[0]}")
+        return _interpolated(curve, ranks, windows, labels, resolution_s, f"only {present[0]}")
     if READINGS_IN_A_STRETCH * resolution_s <= typical_s:
-        return _interpolated(found, ranks, windows, labels, resolution_s, times)
-    rest = None if any(len(own.get(labels[0], ())) for own in ranks.values()) or labels[0] not in present else labels[0]
-    spans = [{label: own.get(label, ()) for label in present} for own in ranks.values()]
+        return _interpolated(curve, ranks, windows, labels, resolution_s, times)
+    first_has_none = labels[0] in present and not any(len(stretches.get(labels[0], ())) for stretches in ranks.values())
+    spans = [{label: stretches.get(label, ()) for label in present} for stretches in ranks.values()]
     try:
-        folded = fold(found, Spent(spans, present, rest), windows, len(present))
+        fitted = fold(curve, Spent(spans, present, labels[0] if first_has_none else None), windows, len(present))
     except CannotFold as problem:
         return _refused(f"{times}: {problem}", problem.condition)
-    power_W, error_W = folded.power_W, folded.error_W
+    total_J = math.fsum(float(np.diff(joules_at(curve, window))[0]) for window in windows)
+    return _least_squares(fitted, present, spent, mean_s, total_J, times)
+
+
+def _least_squares(
+    fitted: Folded,
+    present: Sequence[str],
+    spent: Mapping[int, Mapping[str, float]],
+    mean_s: Mapping[str, float],
+    total_J: float,
+    times: str,
+) -> Attribution:
+    """The fitted powers times the seconds of each label; ``spent`` are those of each rank, ``mean_s`` their mean."""
     # What the fit leaves over (it is little) is spread over time, so that the parts add up to the total.
-    total_J = math.fsum(float(np.diff(at(found, window))[0]) for window in windows)
-    rest_W = (total_J - sum(p * mean_s[k] for k, p in zip(present, power_W, strict=True))) / sum(mean_s.values())
-    watts = {label: float(p) + rest_W for label, p in zip(present, power_W, strict=True)}
-    errors = dict(zip(present, error_W, strict=True))
+    rest_W = (total_J - sum(p * mean_s[k] for k, p in zip(present, fitted.power_W, strict=True))) / sum(mean_s.values())
+    watts = {label: float(p) + rest_W for label, p in zip(present, fitted.power_W, strict=True)}
+    errors = dict(zip(present, fitted.error_W, strict=True))
     return Attribution(
         method="least squares",
-        why=f"{times}; {folded.readings} readings, {1e3 * folded.delay_s:.1f} ms late",
-        joules={label: watts.get(label, 0.0) * mean_s[label] for label in labels},
-        error_J={label: float(errors.get(label, 0.0)) * mean_s[label] for label in labels},
+        why=f"{times}; {fitted.readings} readings, {1e3 * fitted.delay_s:.1f} ms late",
+        joules={label: watts.get(label, 0.0) * mean_s[label] for label in mean_s},
+        error_J={label: float(errors.get(label, 0.0)) * mean_s[label] for label in mean_s},
         by_rank={
-            rank: {label: watts.get(label, 0.0) * own[label] / len(ranks) for label in labels} for rank, own in spent.items()
+            rank: {label: watts.get(label, 0.0) * by_label[label] / len(spent) for label in mean_s}
+            for rank, by_label in spent.items()
         },
-        condition=folded.condition,
+        condition=fitted.condition,
     )
 
 
@@ -88,21 +110,21 @@ def _refused(why: str, condition: float | None = None) -> Attribution:
 
 
 def _interpolated(
-    found: Curve,
+    curve: Curve,
     ranks: Mapping[int, Stretches],
     windows: Sequence[tuple[float, float]],
     labels: Sequence[str],
     resolution_s: float,
     why: str,
 ) -> Attribution:
-    total_J = math.fsum(float(np.diff(at(found, window))[0]) for window in windows)
+    total_J = math.fsum(float(np.diff(joules_at(curve, window))[0]) for window in windows)
     mean_W = total_J / math.fsum(end - begin for begin, end in windows)
     by_rank, edges = {}, dict.fromkeys(labels, 0)
-    for rank, own in ranks.items():
+    for rank, stretches in ranks.items():
         joules = {}
         for label in labels[1:]:
-            spans = _clipped(own.get(label, ()), windows)
-            joules[label] = float((at(found, spans[:, 1]) - at(found, spans[:, 0])).sum()) / len(ranks)
+            spans = _clipped(stretches.get(label, ()), windows)
+            joules[label] = float((joules_at(curve, spans[:, 1]) - joules_at(curve, spans[:, 0])).sum()) / len(ranks)
             edges[label] += 2 * len(spans)
         joules[labels[0]] = total_J / len(ranks) - math.fsum(joules.values())
         by_rank[rank] = {label: joules[label] for label in labels}
@@ -111,7 +133,7 @@ def _interpolated(
     return Attribution(
         method="interpolated",
         why=why,
-        joules={label: math.fsum(own[label] for own in by_rank.values()) for label in labels},
+        joules={label: math.fsum(joules[label] for joules in by_rank.values()) for label in labels},
         error_J={label: edge_J * math.sqrt(edges[label]) for label in labels},
         by_rank=by_rank,
     )
@@ -125,9 +147,9 @@ def _clipped(stretches: Sequence[tuple[float, float]], windows: Sequence[tuple[f
     return inside[inside[:, 1] > inside[:, 0]]
 
 
-def seconds(own: Stretches, windows: Sequence[tuple[float, float]], labels: Sequence[str]) -> dict[str, float]:
+def seconds(stretches: Stretches, windows: Sequence[tuple[float, float]], labels: Sequence[str]) -> dict[str, float]:
     """Seconds of a rank's main thread inside ``windows`` by label; they add up to the windows' length."""
-    spent = {label: float(np.diff(_clipped(own.get(label, ()), windows)).sum()) for label in labels[1:]}
+    spent = {label: float(np.diff(_clipped(stretches.get(label, ()), windows)).sum()) for label in labels[1:]}
     rest = math.fsum(end - begin for begin, end in windows) - math.fsum(spent.values())
     return {labels[0]: rest if rest > 1e-9 else 0.0, **spent}
 
@@ -136,13 +158,13 @@ def _typical(ranks: Mapping[int, Stretches], windows: Sequence[tuple[float, floa
     """The shortest of the labels' median stretches; the rest of time has no stretches of its own."""
     lengths = []
     for label in present:
-        spans = np.concatenate([np.diff(_clipped(own.get(label, ()), windows)).ravel() for own in ranks.values()])
+        spans = np.concatenate([np.diff(_clipped(stretches.get(label, ()), windows)).ravel() for stretches in ranks.values()])
         if len(spans):
             lengths.append(float(np.median(spans)))
     return min(lengths, default=0.0)
 
 
-def _resolution(found: Curve) -> float:
-    channels = [found.trace.channels[index] for index in cover(found.trace.channels)]
-    spacing_s = float(np.median(np.diff(found.t_s))) if len(found.t_s) > 1 else math.inf
+def _resolution(curve: Curve) -> float:
+    channels = [curve.trace.channels[index] for index in cover(curve.trace.channels)]
+    spacing_s = float(np.median(np.diff(curve.t_s))) if len(curve.t_s) > 1 else math.inf
     return math.hypot(spacing_s, max(channel.update_period_s for channel in channels))

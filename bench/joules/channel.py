@@ -43,10 +43,12 @@ class Channel:
     baseline_W: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
+        """The plain values, for JSON."""
         return {**asdict(self), "contains": list(self.contains)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Channel:
+        """The channel that ``to_dict`` wrote."""
         return cls(**{**values, "contains": tuple(values["contains"])})
 
 
@@ -61,9 +63,11 @@ def cover(channels: Sequence[Channel]) -> list[int]:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A sensor against a better meter: ``watts = gain * sensor + offset_W``, with standard uncertainties and their
-    covariance. ``against`` names the meter, ``scope`` and ``level`` what the corrected value contains and
-    where, ``made`` is the day."""
+    """A sensor against a better meter: ``watts = gain * sensor + offset_W``.
+
+    ``gain_u`` and ``offset_u_W`` are standard uncertainties, ``covariance`` is theirs. ``against`` names the meter, ``scope``
+    and ``level`` say what the corrected value contains and where, ``made`` is the day.
+    """
 
     gain: float
     offset_W: float

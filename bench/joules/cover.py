@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from bench.joules.channel import Trace, cover
-from bench.joules.integration import Array, Curve, Energy, added, at, curve, energy, together
+from bench.joules.energy_curve import Array, Curve, curve_of, joules_at
+from bench.joules.integration import Energy, energy, sum_of_sensors, sum_of_windows
 
 Window = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Part:
-    """Hosts (by their names in the inventory) and the curves that together have their energy; of several hosts where one
-    meter has them all."""
+    """Hosts, by their names in the inventory, and the curves that together have their energy.
+
+    It has several hosts where one meter has them all.
+    """
 
     hosts: tuple[str, ...]
     curves: tuple[Curve, ...]
 
     @property
     def name(self) -> str:
+        """The names of the hosts."""
         return " + ".join(self.hosts)
 
     @property
     def kind(self) -> str:
         """A part that has one modelled channel in it is modelled."""
-        return "measured" if all(found.trace.kind == "measured" for found in self.curves) else "modelled"
+        return "measured" if all(curve.trace.kind == "measured" for curve in self.curves) else "modelled"
 
     def energies(self, windows: Sequence[Window], clock_s: float) -> Energy:
-        """Joules of all windows."""
-        return added(together([energy(found, *window, clock_s) for window in windows]) for found in self.curves)
+        """Joules of all windows; ``clock_s`` is the error bound of the host's clock, in seconds."""
+        return sum_of_sensors(sum_of_windows([energy(curve, *window, clock_s) for window in windows]) for curve in self.curves)
 
     def joules_at(self, times_s: Array | Sequence[float]) -> Array:
         """Cumulative joules at ``times_s``."""
-        return np.sum([at(found, times_s) for found in self.curves], axis=0)
+        return np.sum([joules_at(curve, times_s) for curve in self.curves], axis=0)
 
     def levels(self) -> list[str]:
         """Where the channels of the total sit: wall, board, package, component."""
-        return sorted({level for found in self.curves for level in _levels(found.trace)})
+        return sorted({level for curve in self.curves for level in _levels(curve.trace)})
 
 
 @dataclass(frozen=True)
@@ -71,42 +74,47 @@ class Cover:
 
     def in_total(self, trace: Trace) -> list[str]:
         """The channels of a trace that are in the total; none of a cross-check."""
-        if not any(found.trace is trace for part in self.parts for found in part.curves):
+        if not any(curve.trace is trace for part in self.parts for curve in part.curves):
             return []
         return [trace.channels[index].id for index in cover(trace.channels)]
 
 
-def find_cover(traces: Sequence[Trace], hosts: Sequence[str], to_common: Any) -> Cover:
-    """The cover of ``hosts``; ``to_common(rank, t_ns)`` gives seconds on the common axis.
+def find_cover(traces: Sequence[Trace], hosts: Sequence[str], to_common: Callable[[int, float], float]) -> Cover:
+    """The cover of ``hosts``.
 
     A meter has everything of its hosts, so their own sensors become cross-checks; so does a sensor that was calibrated
     against one. Without either a host is the sum of its sources, each counting a sensor once.
+
+    Args:
+        traces: All readings of a run.
+        hosts: The names of its hosts in the inventory.
+        to_common: From (rank, nanoseconds of its host's clock) to seconds on the common axis.
     """
-    curves = [curve(trace, partial(to_common, trace.rank)) for trace in traces]
+    curves = [curve_of(trace, partial(to_common, trace.rank)) for trace in traces]
     parts: list[Part] = []
     others: dict[str, Curve] = {}
     metered: dict[str, Part] = {}
-    for found in curves:
-        name = found.trace.meter
-        own = tuple(host for host in hosts if host in found.trace.covers)
-        if name is not None and not own:
-            others[name] = found
+    for curve in curves:
+        name = curve.trace.meter
+        behind = tuple(host for host in hosts if host in curve.trace.covers)
+        if name is not None and not behind:
+            others[name] = curve
         elif name is not None:
-            part = Part(own, (found,))
+            part = Part(behind, (curve,))
             parts.append(part)
-            metered.update(dict.fromkeys(own, part))
+            metered.update(dict.fromkeys(behind, part))
     checks: list[tuple[Curve, Curve | Part]] = []
     for host in hosts:
-        own_curves = [found for found in curves if found.trace.meter is None and found.trace.label == host]
-        main = [found for found in own_curves if found.trace.check_of is None]
-        checks += [(found, _by_source(main, found.trace.check_of)) for found in own_curves if found.trace.check_of]
+        of_host = [curve for curve in curves if curve.trace.meter is None and curve.trace.label == host]
+        main = [curve for curve in of_host if curve.trace.check_of is None]
+        checks += [(curve, _by_source(main, curve.trace.check_of)) for curve in of_host if curve.trace.check_of]
         if host in metered:
             alone = len(metered[host].hosts) == 1
-            checks += [(found, metered[host]) for found in main if alone and found.trace.kind == "measured"]
+            checks += [(curve, metered[host]) for curve in main if alone and curve.trace.kind == "measured"]
         elif main:
-            calibrated = [found for found in main if found.trace.calibration is not None][:1]
+            calibrated = [curve for curve in main if curve.trace.calibration is not None][:1]
             parts.append(Part((host,), tuple(calibrated or main)))
-            checks += [(found, parts[-1]) for found in main if calibrated and found is not calibrated[0]]
+            checks += [(curve, parts[-1]) for curve in main if calibrated and curve is not calibrated[0]]
     covered = {host for part in parts for host in part.hosts}
     order = {host: number for number, host in enumerate(hosts)}
     parts.sort(key=lambda part: order[part.hosts[0]])
@@ -120,7 +128,7 @@ def _levels(trace: Trace) -> list[str]:
 
 
 def _by_source(curves: Sequence[Curve], source: str | None) -> Curve:
-    return next(found for found in curves if found.trace.source == source)
+    return next(curve for curve in curves if curve.trace.source == source)
 
 
 def total_J(parts: Sequence[Part], window: Window) -> float:

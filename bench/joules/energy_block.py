@@ -12,7 +12,7 @@ import numpy as np
 from bench.joules.attribution import Attribution, Stretches, attribute
 from bench.joules.channel import Trace
 from bench.joules.cover import Cover, Part, Window, total_J
-from bench.joules.integration import Energy, added, energy, together
+from bench.joules.integration import Energy, energy, sum_of_sensors, sum_of_windows
 from bench.timeline.rank_states import PHASES, STATES
 
 J_PER_KWH = 3.6e6
@@ -47,7 +47,7 @@ def summary(found: Cover, traces: Sequence[Trace], clock_s: float, run: Run, con
         return _nothing(run, config)
     each = [part.energies(run.windows, clock_s) for part in found.parts]
     rests = [part.energies(run.idle_windows, clock_s) for part in found.parts]
-    whole, rest = added(each), added(rests)
+    whole, rest = sum_of_sensors(each), sum_of_sensors(rests)
     idle_s = math.fsum(end - begin for begin, end in run.idle_windows)
     complete = found.complete
     idle_W = rest.joules / idle_s if complete and idle_s else None
@@ -82,7 +82,7 @@ def window_energy(found: Cover, clock_s: float, window: Window) -> dict[str, Any
     """``kind``, ``joules``, ``uncertainty_J`` and ``quality`` of all hosts in one window; joules null where a host has none."""
     if not found.complete:
         return {"kind": "none", "joules": None, "uncertainty_J": None, "quality": "no readings"}
-    whole = added(part.energies([window], clock_s) for part in found.parts)
+    whole = sum_of_sensors(part.energies([window], clock_s) for part in found.parts)
     return {"kind": found.kind, "joules": whole.joules, "uncertainty_J": whole.uncertainty_J, "quality": whole.quality}
 
 
@@ -212,7 +212,7 @@ def _others(found: Cover, run: Run, clock_s: float, config: Mapping[str, Any]) -
         if inside:
             block.update(kind="in total", basis=f"inside meter {inside[0].curves[0].trace.meter}")
         elif alone:
-            read = together([energy(alone[0], *window, clock_s) for window in run.windows])
+            read = sum_of_windows([energy(alone[0], *window, clock_s) for window in run.windows])
             block.update(kind="measured", joules=read.joules, uncertainty_J=read.uncertainty_J, basis=f"meter {meters[0]}")
         elif stated.get("power_W") is not None:
             block.update(kind="estimated", joules=stated["power_W"] * run.window_s, basis=stated["source"])
@@ -231,12 +231,12 @@ def _cross_checks(found: Cover, run: Run, clock_s: float) -> list[dict[str, Any]
     """Sensors that are in no total against what is: the same sensor read another way, or a board's sensor and its meter."""
     rows = []
     for curve, other in found.checks:
-        own = together([energy(curve, *window, clock_s) for window in run.windows])
+        own = sum_of_windows([energy(curve, *window, clock_s) for window in run.windows])
         if isinstance(other, Part):
             first = other.curves[0].trace
             against, name = other.energies(run.windows, clock_s), first.meter or first.source
         else:
-            against = together([energy(other, *window, clock_s) for window in run.windows])
+            against = sum_of_windows([energy(other, *window, clock_s) for window in run.windows])
             name = other.trace.source
         same = curve.trace.check_of is not None
         rows.append(
@@ -285,7 +285,7 @@ def _sampler(traces: Sequence[Trace]) -> dict[str, Any]:
 
 
 def _nothing(run: Run, config: Mapping[str, Any]) -> dict[str, Any]:
-    empty = added([])
+    empty = sum_of_sensors([])
     refused = {"method": "refused", "why": "no readings", "condition_number": None}
     asked = config["source"] != "none"
     return {

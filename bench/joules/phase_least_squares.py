@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.joules.channel import cover
-from bench.joules.integration import Array, Curve
+from bench.joules.energy_curve import Array, Curve
 
 ROWS_PER_LABEL = 10
 MOST_CONDITION = 30.0
@@ -53,8 +53,11 @@ class Folded:
 
 @dataclass(frozen=True)
 class Intervals:
-    """What each reading tells about: joules between ``begin_s`` and ``end_s``, edges known to ``blur_s`` and late by up to
-    ``late_s`` (least, most); ``rigid`` where both edges of an interval are off by the same time."""
+    """The joules that each reading has, between ``begin_s`` and ``end_s``.
+
+    The edges are known to ``blur_s`` and late by up to ``late_s`` (least, most); ``rigid`` where both edges of an interval
+    are off by the same time.
+    """
 
     begin_s: Array
     end_s: Array
@@ -69,7 +72,7 @@ class Spent:
 
     def __init__(self, ranks: Sequence[Mapping[str, Spans]], labels: Sequence[str], rest: str | None) -> None:
         self.ranks = len(ranks)
-        self.tables = [[_cumulated(own.get(label, ())) for own in ranks] for label in labels if label != rest]
+        self.tables = [[_cumulated(stretches.get(label, ())) for stretches in ranks] for label in labels if label != rest]
         self.rest = None if rest is None else list(labels).index(rest)
 
     def before(self, times_s: Array) -> Array:
@@ -88,15 +91,44 @@ def _cumulated(stretches: Spans) -> tuple[Array, Array]:
     return spans.ravel(), np.stack([done[:-1], done[1:]], axis=1).ravel()
 
 
-def fold(found: Curve, spent: Spent, windows: Spans, labels: int) -> Folded:
-    """Powers of the labels inside ``windows``. Raises CannotFold with the reason."""
-    all_of_them = intervals(found)
-    wanted = ROWS_PER_LABEL * labels
-    lag_s = _best_lag(all_of_them, spent, windows)
-    chosen = _inside(all_of_them, windows, lag_s)
-    if len(chosen.joules) < wanted:
-        raise CannotFold(f"{len(chosen.joules)} readings for {labels} phases, {wanted} needed: a longer window")
-    rows = _rows(chosen, spent)
+def fold(curve: Curve, spent: Spent, windows: Spans, labels: int) -> Folded:
+    """Fit the power of each label.
+
+    Args:
+        curve: Cumulative joules of one trace.
+        spent: Seconds of the labels, of the ranks that it powers.
+        windows: Begin and end of the timed windows, in seconds; only readings inside count.
+        labels: How many labels there are.
+
+    Raises:
+        CannotFold: The readings do not tell the labels apart, with the reason.
+    """
+    every = intervals(curve)
+    needed = ROWS_PER_LABEL * labels
+    lag_s = _best_lag(every, spent, windows)
+    inside = _inside(every, windows, lag_s)
+    if len(inside.joules) < needed:
+        raise CannotFold(f"{len(inside.joules)} readings for {labels} phases, {needed} needed: a longer window")
+    rows = _rows(inside, spent)
+    condition = _condition(rows, labels)
+    blur = _blur(inside, spent, rows)
+    noise = _noise(rows, blur)
+    if noise > MOST_NOISE:
+        raise CannotFold(
+            f"when the sensor was renewed is known to {1e3 * inside.blur_s:.1f} ms only, and that makes "
+            f"{100 * min(noise, 1):.0f} % of what tells the phases apart (at most {100 * MOST_NOISE:.0f} %): read it faster "
+            "(energy.period_s) or use a faster source",
+            condition,
+        )
+    try:
+        power_W, error_W = _solve(rows, inside.joules, blur)
+    except np.linalg.LinAlgError:  # phases that come together wherever one of the blocks is left out
+        raise CannotFold("one tenth of the readings alone tells the phases apart: a longer window", condition) from None
+    return Folded(power_W, error_W, condition, len(rows), lag_s)
+
+
+def _condition(rows: Array, labels: int) -> float:
+    """The condition number of the scaled matrix. Raises CannotFold where it, or the place of a label, forbids a fit."""
     lengths = np.linalg.norm(rows, axis=0)
     if not lengths.all():
         raise CannotFold(
@@ -116,34 +148,21 @@ def fold(found: Curve, spent: Spent, windows: Spans, labels: int) -> Folded:
             "a longer window",
             condition,
         )
-    blur = _blur(chosen, spent, rows)
-    noise = _noise(rows, blur)
-    if noise > MOST_NOISE:
-        raise CannotFold(
-            f"when the sensor was renewed is known to {1e3 * chosen.blur_s:.1f} ms only, and that makes "
-            f"{100 * min(noise, 1):.0f} % of what tells the phases apart (at most {100 * MOST_NOISE:.0f} %): read it faster "
-            "(energy.period_s) or use a faster source",
-            condition,
-        )
-    try:
-        power_W, error_W = _solve(rows, chosen.joules, blur)
-    except np.linalg.LinAlgError:  # phases that come together wherever one of the blocks is left out
-        raise CannotFold("one tenth of the readings alone tells the phases apart: a longer window", condition) from None
-    return Folded(power_W, error_W, condition, len(rows), lag_s)
+    return condition
 
 
-def intervals(found: Curve) -> Intervals:
+def intervals(curve: Curve) -> Intervals:
     """Of a counter: from one renewal that was seen to the next. Of power: the update period before the reading."""
-    trace, total, t_s = found.trace, cover(found.trace.channels), found.t_s
+    trace, total, t_s = curve.trace, cover(curve.trace.channels), curve.t_s
     update_s = max(trace.channels[index].update_period_s for index in total)
     spacing_s = float(np.median(np.diff(t_s)))
     if all(trace.channels[index].kind == "counter" for index in total):
         if update_s <= trace.period_s:
-            return Intervals(t_s[:-1], t_s[1:], np.diff(found.joules), update_s, (0.0, 1.5 * update_s), False)
+            return Intervals(t_s[:-1], t_s[1:], np.diff(curve.joules), update_s, (0.0, 1.5 * update_s), False)
         moved = np.flatnonzero((np.diff(trace.raw[:, total], axis=0) != 0).any(axis=1)) + 1
         seen_s = (t_s[moved - 1] + t_s[moved]) / 2  # renewed somewhere between the readings before and after
         late_s = (-spacing_s / 2, spacing_s / 2)
-        return Intervals(seen_s[:-1], seen_s[1:], np.diff(found.joules[moved]), spacing_s, late_s, False)
+        return Intervals(seen_s[:-1], seen_s[1:], np.diff(curve.joules[moved]), spacing_s, late_s, False)
     width_s = min(max(update_s, 1e-3), 10 * spacing_s)
     power_W: Array = np.sum([trace.raw[:, i] * trace.channels[i].scale for i in total], axis=0)
     if trace.calibration is not None:
@@ -151,34 +170,34 @@ def intervals(found: Curve) -> Intervals:
     return Intervals(t_s - width_s, t_s, power_W * width_s, update_s, (0.0, 1.5 * update_s), True)
 
 
-def _inside(found: Intervals, windows: Spans, lag_s: float) -> Intervals:
-    begin_s, end_s = found.begin_s - lag_s, found.end_s - lag_s
+def _inside(seen: Intervals, windows: Spans, lag_s: float) -> Intervals:
+    begin_s, end_s = seen.begin_s - lag_s, seen.end_s - lag_s
     keep = np.zeros(len(begin_s), dtype=bool)
     for window_begin, window_end in windows:
         keep |= (begin_s >= window_begin) & (end_s <= window_end)
-    return replace(found, begin_s=begin_s[keep], end_s=end_s[keep], joules=found.joules[keep])
+    return replace(seen, begin_s=begin_s[keep], end_s=end_s[keep], joules=seen.joules[keep])
 
 
-def _rows(found: Intervals, spent: Spent) -> Array:
-    return spent.before(found.end_s) - spent.before(found.begin_s)
+def _rows(seen: Intervals, spent: Spent) -> Array:
+    return spent.before(seen.end_s) - spent.before(seen.begin_s)
 
 
-def _best_lag(found: Intervals, spent: Spent, windows: Spans) -> float:
+def _best_lag(seen: Intervals, spent: Spent, windows: Spans) -> float:
     """The sensor's delay beyond what its interval says, first on a coarse grid, then on a fine one.
 
     Only within what the sensor's renewal allows: a longer one could make the powers of neighbouring phases change places.
     """
-    if not len(found.joules) or found.blur_s == 0:
+    if not len(seen.joules) or seen.blur_s == 0:
         return 0.0
-    tries, step_s = np.linspace(*found.late_s, LAGS, retstep=True)
-    coarse = min(tries, key=lambda lag: _left_over(found, spent, windows, lag))
+    tries, step_s = np.linspace(*seen.late_s, LAGS, retstep=True)
+    coarse = min(tries, key=lambda lag: _left_over(seen, spent, windows, lag))
     fine = coarse + np.linspace(-1, 1, LAGS) * step_s
-    return float(min(fine, key=lambda lag: _left_over(found, spent, windows, lag)))
+    return float(min(fine, key=lambda lag: _left_over(seen, spent, windows, lag)))
 
 
-def _left_over(found: Intervals, spent: Spent, windows: Spans, lag_s: float) -> float:
+def _left_over(seen: Intervals, spent: Spent, windows: Spans, lag_s: float) -> float:
     """Mean square of the residuals; infinite where there are not enough rows to fit."""
-    chosen = _inside(found, windows, float(lag_s))
+    chosen = _inside(seen, windows, float(lag_s))
     rows = _rows(chosen, spent)
     if len(rows) <= rows.shape[1]:
         return math.inf
@@ -186,13 +205,13 @@ def _left_over(found: Intervals, spent: Spent, windows: Spans, lag_s: float) -> 
     return float(np.mean((chosen.joules - rows @ powers) ** 2))
 
 
-def _blur(found: Intervals, spent: Spent, rows: Array) -> Array:
+def _blur(seen: Intervals, spent: Spent, rows: Array) -> Array:
     """Covariance of the errors of a row [labels, labels], by moving the edges within what is known of them."""
     random = np.random.default_rng(0)
-    half_s, total = found.blur_s / 2, np.zeros((rows.shape[1], rows.shape[1]))
+    half_s, total = seen.blur_s / 2, np.zeros((rows.shape[1], rows.shape[1]))
     for _ in range(DRAWS):
         moves = random.uniform(-half_s, half_s, (2, len(rows)))
-        begin_s, end_s = found.begin_s + moves[0], found.end_s + moves[0 if found.rigid else 1]
+        begin_s, end_s = seen.begin_s + moves[0], seen.end_s + moves[0 if seen.rigid else 1]
         off = spent.before(end_s) - spent.before(begin_s) - rows
         total += off.T @ off
     return total / (DRAWS * len(rows))
@@ -214,8 +233,11 @@ def _noise(rows: Array, blur: Array) -> float:
 
 
 def _solve(rows: Array, joules: Array, blur: Array) -> tuple[Array, Array]:
-    """Corrected powers, and standard errors: a jackknife over blocks of consecutive readings, and the size of the correction,
-    for the blur is known no better than the sensor's description."""
+    """Corrected powers, and standard errors.
+
+    The errors are those of a jackknife over blocks of consecutive readings, and the size of the correction, for the blur is
+    known no better than the sensor's description.
+    """
     parts = _blocks(rows)
     normal = np.stack([rows[part].T @ rows[part] - len(part) * blur for part in parts])
     right = np.stack([rows[part].T @ joules[part] for part in parts])

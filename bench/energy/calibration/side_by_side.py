@@ -20,7 +20,9 @@ from bench.energy.sampling.meter_entry import MeterEntry
 from bench.energy.sampling.sampler import Sampler
 from bench.energy.sensor_base.source_choice import WHOLE
 from bench.joules.channel import Channel, Level, Trace, cover
-from bench.joules.integration import Curve, curve, energy, window_needed_s
+from bench.joules.energy_curve import Curve, curve_of
+from bench.joules.integration import energy
+from bench.joules.reading_uncertainty import window_needed_s
 
 Say = Callable[[str], None]
 METER = "reference"
@@ -137,7 +139,7 @@ def points_of(
 
     Raises UserError where that takes all segments of a load.
     """
-    curves, points, warnings = [curve(trace, lambda ns: ns / 1e9) for trace in (sensor, meter)], [], []
+    curves, points, warnings = [curve_of(trace, lambda ns: ns / 1e9) for trace in (sensor, meter)], [], []
     wrong: dict[float, str] = {}
     for round_number, load, begin, end in segments:
         problem = next((f"{name(c.trace)}: {why}" for c in curves if (why := energy(c, begin, end).quality) != "good"), None)

@@ -12,7 +12,7 @@ from bench.energy.sampling.host_identity import HostIdentity
 from bench.energy.sampling.meter_entry import MeterEntry
 from bench.energy.sampling.sampler import Sampler
 from bench.joules.channel import Trace
-from bench.joules.integration import window_needed_s
+from bench.joules.reading_uncertainty import window_needed_s
 
 if TYPE_CHECKING:
     from mpi4py import MPI

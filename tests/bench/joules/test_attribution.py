@@ -8,7 +8,8 @@ import pytest
 
 from bench.joules.attribution import attribute
 from bench.joules.channel import Channel
-from bench.joules.integration import at, curve, energy
+from bench.joules.energy_curve import curve_of, joules_at
+from bench.joules.integration import energy
 from tests.bench.energy.simulator import Phases, S, read
 from tests.bench.joules.test_integration import trace
 
@@ -26,7 +27,7 @@ def seconds(t_ns: float) -> float:
 def test_long_states_are_read_off_the_curve_and_add_up() -> None:
     """Two ranks on one host at 10 W then 20 W: rank 1 waits while power is 20 W, and gets half of it."""
     times = [i / 10 for i in range(21)]
-    found = curve(trace(Channel("c", "counter", 1, "t"), times, [i if i < 10 else 2 * i - 10 for i in range(21)]), seconds)
+    found = curve_of(trace(Channel("c", "counter", 1, "t"), times, [i if i < 10 else 2 * i - 10 for i in range(21)]), seconds)
     ranks = {0: {}, 1: {"wait": [(1.0, 1.5)], "communicate": [(1.5, 2.0)]}}
     shares = attribute(found, ranks, [(0, 2)], STATES)
     assert shares.method == "interpolated"
@@ -50,7 +51,7 @@ def test_phases_shorter_than_the_readings_come_from_least_squares(
     step: Phases, channel: Channel, period_s: float, most_W: float
 ) -> None:
     """Phases of 187, 93 and 32 ms of 12, 6.5 and 8 W, 120 s: each within three standard errors, which are small."""
-    found = curve(read(channel, step.energy_J, 121, period_s, start_s=0.5), seconds)
+    found = curve_of(read(channel, step.energy_J, 121, period_s, start_s=0.5), seconds)
     shares = attribute(found, {0: step.stretches(121)}, [(1, 120)], PHASES)
     assert shares.method == "least squares"
     assert shares.condition is not None
@@ -67,9 +68,9 @@ def test_phases_shorter_than_the_readings_come_from_least_squares(
 
 def test_the_interpolation_would_smear_them() -> None:
     """Why least squares: read off a curve of 100 ms, the 30 ms of waiting get the power of their neighbours."""
-    found = curve(read(Channel("c", "counter", 1e-6, "t", update_period_s=0.1), STEP.energy_J, 121, 0.05), seconds)
+    found = curve_of(read(Channel("c", "counter", 1e-6, "t", update_period_s=0.1), STEP.energy_J, 121, 0.05), seconds)
     spans = [span for span in STEP.stretches(120)["backward"] if span[0] > 1]
-    smeared = sum(float(at(found, [b])[0] - at(found, [a])[0]) for a, b in spans) / sum(b - a for a, b in spans)
+    smeared = sum(float(joules_at(found, [b])[0] - joules_at(found, [a])[0]) for a, b in spans) / sum(b - a for a, b in spans)
     assert abs(smeared - 6.5) > 1.0
 
 
@@ -77,7 +78,7 @@ def test_phases_that_always_come_in_one_proportion_are_refused() -> None:
     """170 steps in each reading of a second: no reading tells forward from backward."""
     fast = Phases([("forward", 0.0036, 12.0), ("backward", 0.0018, 6.5), ("wait", 0.0006, 8.0)])
     counter = Channel("c", "counter", 1e-6, "t", update_period_s=1e-4, lsb=61)
-    found = curve(read(counter, fast.energy_J, 61, 1.0), seconds)
+    found = curve_of(read(counter, fast.energy_J, 61, 1.0), seconds)
     shares = attribute(found, {0: fast.stretches(61)}, [(1, 60)], PHASES)
     assert shares.method == "refused"
     assert "condition number" in shares.why
@@ -89,21 +90,21 @@ def test_phases_that_always_come_in_one_proportion_are_refused() -> None:
 def test_a_sensor_whose_renewals_are_not_known_well_enough_is_refused() -> None:
     """Each renewal sees the same part of a step, and is known to 50 ms: what tells the phases apart is mostly blur."""
     counter = Channel("c", "counter", 1e-6, "t", update_period_s=0.1, lsb=61)
-    found = curve(read(counter, LOCKED.energy_J, 121, 0.05), seconds)
+    found = curve_of(read(counter, LOCKED.energy_J, 121, 0.05), seconds)
     shares = attribute(found, {0: LOCKED.stretches(121)}, [(1, 120)], PHASES)
     assert shares.method == "refused"
     assert "energy.period_s" in shares.why
 
 
 def test_too_few_readings_are_refused_with_the_number() -> None:
-    found = curve(read(Channel("p", "power", 1e-3, "t", update_period_s=0.02), STEP.energy_J, 3, 0.2, start_s=0.5), seconds)
+    found = curve_of(read(Channel("p", "power", 1e-3, "t", update_period_s=0.02), STEP.energy_J, 3, 0.2, start_s=0.5), seconds)
     shares = attribute(found, {0: STEP.stretches(3)}, [(1, 3)], PHASES)
     assert shares.method == "refused"
     assert "30 needed" in shares.why
 
 
 def test_one_state_alone_has_all_the_joules() -> None:
-    found = curve(read(Channel("c", "counter", 1e-6, "t", update_period_s=1e-3), STEP.energy_J, 10, 0.05), seconds)
+    found = curve_of(read(Channel("c", "counter", 1e-6, "t", update_period_s=1e-3), STEP.energy_J, 10, 0.05), seconds)
     shares = attribute(found, {0: {}, 1: {}}, [(1, 9)], STATES)
     total = STEP.energy_J(9) - STEP.energy_J(1)
     assert shares.method == "interpolated"
@@ -113,7 +114,7 @@ def test_one_state_alone_has_all_the_joules() -> None:
 
 def test_a_phase_into_which_no_reading_falls_is_refused() -> None:
     """A millisecond of waiting at the very end of the window, after its last reading: there is nothing to divide by."""
-    found = curve(read(Channel("c", "counter", 1e-6, "t", update_period_s=0.01), STEP.energy_J, 121, 0.05), seconds)
+    found = curve_of(read(Channel("c", "counter", 1e-6, "t", update_period_s=0.01), STEP.energy_J, 121, 0.05), seconds)
     stretches = {phase: spans for phase, spans in STEP.stretches(121).items() if phase != "wait"}
     shares = attribute(found, {0: {**stretches, "wait": [(100.0479, 100.0489)]}}, [(1, 100.049)], PHASES)
     assert shares.method == "refused"
@@ -123,7 +124,7 @@ def test_a_phase_into_which_no_reading_falls_is_refused() -> None:
 
 def test_a_phase_that_one_block_of_readings_alone_tells_of_is_refused() -> None:
     """Waiting in one second of two minutes: without those readings the fit cannot be repeated, so it has no error."""
-    found = curve(read(Channel("c", "counter", 1e-6, "t", update_period_s=0.01), STEP.energy_J, 121, 0.05), seconds)
+    found = curve_of(read(Channel("c", "counter", 1e-6, "t", update_period_s=0.01), STEP.energy_J, 121, 0.05), seconds)
     stretches = {phase: spans for phase, spans in STEP.stretches(121).items() if phase != "wait"}
     waits = [(50 + 0.25 * i, 50.1 + 0.25 * i) for i in range(4)]
     shares = attribute(found, {0: {**stretches, "wait": waits}}, [(1, 120)], PHASES)

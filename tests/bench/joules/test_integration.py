@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.joules.channel import Calibration, Channel, Trace, cover
-from bench.joules.integration import Curve, added, at, curve, energy, together, window_needed_s
+from bench.joules.energy_curve import Curve, curve_of, joules_at
+from bench.joules.integration import energy, sum_of_sensors, sum_of_windows
+from bench.joules.reading_uncertainty import window_needed_s
 from tests.bench.energy.simulator import Load, S, read
 
 
@@ -25,7 +27,7 @@ def seconds(t_ns: float) -> float:
 
 
 def drawn(found: Trace) -> Curve:
-    return curve(found, seconds)
+    return curve_of(found, seconds)
 
 
 def joules(found: Trace, begin: float, end: float) -> float:
@@ -141,7 +143,7 @@ def test_a_counters_error_stays_inside_three_uncertainties(
     modulus = 2**32 if wraps else None
     channel = Channel("c", "counter", 1e-6, "t", update_period_s=update, lsb=quantum, modulus=modulus)
     sampled = read(channel, load.energy_J, begin + length, period, seed, begin_raw=2**32 - 40_000_000 if wraps else 0)
-    found = energy(curve(sampled, seconds), begin, begin + length)
+    found = energy(curve_of(sampled, seconds), begin, begin + length)
     assert found.quality == "good"
     assert abs(found.joules - (load.energy_J(begin + length) - load.energy_J(begin))) <= 3 * found.uncertainty_J
 
@@ -162,7 +164,7 @@ def test_a_power_meters_error_stays_inside_three_uncertainties(
     """What happens between readings of power is unknown: aliasing is in the uncertainty."""
     channel = Channel("p", "power", 1e-3, "t", update_period_s=update, lsb=1, noise_W=noise)
     sampled = read(channel, load.energy_J, begin + length, period, seed, start_s=update)
-    found = energy(curve(sampled, seconds), begin, begin + length)
+    found = energy(curve_of(sampled, seconds), begin, begin + length)
     assert found.quality == "good"
     assert abs(found.joules - (load.energy_J(begin + length) - load.energy_J(begin))) <= 3 * found.uncertainty_J
 
@@ -172,7 +174,7 @@ def test_the_uncertainty_is_no_excuse() -> None:
     load = Load()
     fast = read(Channel("c", "counter", 1e-6, "t", update_period_s=1e-3, lsb=61), load.energy_J, 22, 0.05)
     slow = read(Channel("p", "power", 1e-3, "t", update_period_s=1.0), load.energy_J, 62, 1.0, start_s=1.0)
-    one, other = energy(curve(fast, seconds), 1, 21), energy(curve(slow, seconds), 1, 61)
+    one, other = energy(curve_of(fast, seconds), 1, 21), energy(curve_of(slow, seconds), 1, 61)
     assert 3 * one.uncertainty_J < 0.01 * one.joules
     assert 3 * other.uncertainty_J < 0.10 * other.joules
 
@@ -181,10 +183,10 @@ def test_random_errors_average_out_and_systematic_ones_do_not() -> None:
     channel = replace(PLAIN, accuracy=0.02, lsb=61)
     found = drawn(trace(channel, [0, 1, 2, 3, 4], [0, 10_000_000, 20_000_000, 30_000_000, 40_000_000]))
     one, two = energy(found, 0.5, 1.5), energy(found, 2.5, 3.5)
-    whole = together([one, two])
+    whole = sum_of_windows([one, two])
     assert whole.systematic_J == pytest.approx(0.02 * 20)
     assert whole.random_J == pytest.approx(np.hypot(one.random_J, two.random_J))
-    assert added([one, two]).systematic_J == pytest.approx(0.02 * 10 * np.sqrt(2))
+    assert sum_of_sensors([one, two]).systematic_J == pytest.approx(0.02 * 10 * np.sqrt(2))
 
 
 def test_a_calibration_corrects_and_brings_its_uncertainty() -> None:
@@ -209,4 +211,4 @@ def test_the_window_that_one_per_cent_needs() -> None:
 
 def test_reading_a_curve_keeps_the_total() -> None:
     found = drawn(trace(POWER, [0, 1, 2], [1000, 3000, 2000], 1.0))
-    assert float(np.diff(at(found, [0, 2]))[0]) == pytest.approx(4.5)
+    assert float(np.diff(joules_at(found, [0, 2]))[0]) == pytest.approx(4.5)

@@ -20,7 +20,8 @@ from bench.energy.calibration.side_by_side import Protocol
 from bench.energy.sampling.energy_settings import energy_settings
 from bench.energy.sampling.host_identity import HostIdentity
 from bench.energy.sampling.sampler import Sampler
-from bench.joules.integration import curve, energy
+from bench.joules.energy_curve import curve_of
+from bench.joules.integration import energy
 from tests.bench.energy.live_rapl import LiveRapl, Workers
 from tests.command_line import environment
 from tests.project import ROOT
@@ -150,7 +151,7 @@ def test_the_command_line_finds_gain_and_offset_and_a_run_applies_them(tmp_path:
         sampler.start()
         time.sleep(1.0)
         (trace,) = sampler.stop(HostIdentity("h", "boot", "x", "board1"), {}, settings.calibration["board1"])
-    found = curve(trace, lambda ns: ns / 1e9)
+    found = curve_of(trace, lambda ns: ns / 1e9)
     begin, end = float(found.t_s[0]) + 0.1, float(found.t_s[-1]) - 0.1
     read = energy(found, begin, end)
     assert read.joules / (end - begin) == pytest.approx(gain * 20.0 + offset_W, rel=0.02)

@@ -34,7 +34,8 @@ from bench.energy.sensor_base.source import Place, Source, SourceUnavailable
 from bench.energy.sensor_base.source_choice import open_meter
 from bench.energy.transport.http_json import Client, Digest, Login
 from bench.joules.channel import Channel, Trace, cover
-from bench.joules.integration import curve, energy
+from bench.joules.energy_curve import curve_of
+from bench.joules.integration import energy
 from tests.project import ROOT
 from tests.stand_ins.instrument import Instrument
 from tests.stand_ins.plug import LegacyPlug
@@ -863,7 +864,7 @@ def test_a_meter_in_the_sampler_process(serve: Callable[..., WebMeter]) -> None:
     (trace,) = sampler.stop(HostIdentity("pi", "boot", "raspberry-pi-4", "pi-1"), {"plug": ["pi-1"]}, {})
     assert (trace.source, trace.meter, trace.covers) == ("shelly", "plug", ("pi-1",))
     assert trace.errors >= 3
-    found = curve(trace, lambda t_ns: t_ns / 1e9)
+    found = curve_of(trace, lambda t_ns: t_ns / 1e9)
     good = energy(found, begin + 0.3, begin + 0.8)
     assert good.quality == "good"
     # A reading is from within its request, and the plug's value up to 2 ms old: 36 kW times 10 ms at each edge.
@@ -885,7 +886,7 @@ def test_power_readings_integrate_to_joules_by_hand(serve: Callable[..., WebMete
     raw = np.array([source.read()[:1], source.read()[:1], source.read()[:1]], dtype=np.int64)
     times = np.array([0, 2, 3], dtype=np.int64) * 1_000_000_000
     trace = Trace("h", "b", "x", "tasmota", "measured", 1.0, source.channels[:1], times, times, raw)
-    assert energy(curve(trace, lambda t_ns: t_ns / 1e9), 0.0, 3.0).joules == pytest.approx(16 + 10)
+    assert energy(curve_of(trace, lambda t_ns: t_ns / 1e9), 0.0, 3.0).joules == pytest.approx(16 + 10)
 
 
 # The inventory
