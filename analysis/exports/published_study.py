@@ -19,7 +19,7 @@ from typing import Any
 from analysis.study.study import Study
 from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
-from bench.record.schema import problem
+from bench.record.record_file import problem
 from bench.record.study_folder import STUDY
 
 POWER = ("first", "all", "none")

@@ -14,7 +14,8 @@ from analysis.study.run_conditions import Conditions, Record, code_of, differenc
 from analysis.study.study import Study, label_of
 from bench.common.median_interval import SMALLEST_N
 from bench.common.user_error import UserError
-from bench.record.checks import Check, finding, skipped
+from bench.record.check_record import Check
+from bench.record.checks import finding, skipped
 from bench.record.repeat_spread import MOST_HALF_WIDTH, QUANTITIES, spread_share
 from bench.record.study_folder import FINISHED
 

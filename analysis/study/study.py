@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.study.configuration_labels import labels_of, natural, short_label
 from analysis.study.point_table import points_frame
 from bench.common.user_error import UserError
-from bench.record.schema import load_record
+from bench.record.record_file import load_record
 from bench.record.study_folder import STUDY
 
 ORDER = ("single", "data", "server", "sequence", "tensor", "pipeline", "hybrid")

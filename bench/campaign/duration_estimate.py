@@ -10,7 +10,7 @@ from typing import Any
 from bench.campaign.point_history import History, duration_of, of_point
 from bench.campaign.progress_lines import duration
 from bench.common.user_error import UserError
-from bench.record.schema import load_record
+from bench.record.record_file import load_record
 
 START_AND_WARM_UP_S = 20.0  # of a small model on a small machine; where there is nothing better
 

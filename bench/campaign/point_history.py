@@ -10,7 +10,8 @@ from typing import Any
 
 from bench.common.user_error import UserError
 from bench.point import resolved_point as configs
-from bench.record.schema import load_record
+from bench.record.record import MeasuredRecord, Record
+from bench.record.record_file import load_record
 from bench.record.study_folder import FINISHED
 
 START_S = 5.0  # mpirun and the interpreters, before a record's clock begins
@@ -36,33 +37,28 @@ class Result:
 History = dict[Key, Result]  # by hash and repeat
 
 
-def headline(record: Mapping[str, Any]) -> str:
+def headline(record: Record) -> str:
     """``ok  42.1 samples/s  0.52 J/sample (modelled)``, or the status with its reason."""
-    if record["status"] != "ok":
-        return f"{record['status'].upper()}: {record['reason']}"
-    energy = record["energy"]
-    joules = "" if energy["kind"] == "none" else f"  {energy['per_sample_J']:.3g} J/sample ({energy['kind']})"
-    return f"ok  {record['time']['samples_per_s']:.3g} samples/s{joules}"
+    if record.status != "ok" or not isinstance(record, MeasuredRecord):
+        return f"{record.status.upper()}: {record.reason}"
+    energy = record.energy
+    joules = "" if energy.kind == "none" else f"  {energy.per_sample_J:.3g} J/sample ({energy.kind})"
+    return f"ok  {record.time.samples_per_s:.3g} samples/s{joules}"
 
 
-def result_of(record: Mapping[str, Any]) -> Result:
+def result_of(record: Record) -> Result:
     """The little of a record that a campaign needs."""
-    ok = record["status"] == "ok"
-    return Result(
-        record["status"],
-        headline(record),
-        record["time"]["samples_per_s"] if ok else None,
-        record["energy"]["per_sample_J"] if ok else None,
-        duration_of(record),
-    )
+    if record.status != "ok" or not isinstance(record, MeasuredRecord):
+        return Result(record.status, headline(record), None, None, duration_of(record))
+    return Result(record.status, headline(record), record.time.samples_per_s, record.energy.per_sample_J, duration_of(record))
 
 
-def duration_of(record: Mapping[str, Any]) -> float | None:
+def duration_of(record: Record) -> float | None:
     """Seconds from the start of mpirun to the record, by the record; null for one that was stopped or does not say."""
-    about = record["environment"]
-    if record["status"] not in ("ok", "oom", "invalid") or not about.get("started") or not about.get("finished"):
+    about = record.environment
+    if record.status not in ("ok", "oom", "invalid") or not about.started or not about.finished:
         return None
-    ran = datetime.fromisoformat(about["finished"]) - datetime.fromisoformat(about["started"])
+    ran = datetime.fromisoformat(about.finished) - datetime.fromisoformat(about.started)
     return ran.total_seconds() + START_S
 
 

@@ -25,7 +25,8 @@ from bench.launch.launchers import forwarded, launcher_of
 from bench.launch.mpirun import Job, Launcher, own_environment
 from bench.launch.supervised_process import RUN_ID, Outcome, run, telling_line
 from bench.record.point_block import point_block
-from bench.record.schema import RESULT, load_record
+from bench.record.record import RESULT, Record
+from bench.record.record_file import load_record
 
 OUT_OF_MEMORY = ("error: out of memory on rank", "oom-kill", "Out of memory")
 STATUS_OF = {"timeout": "timeout", "interrupted": "interrupted"}
@@ -56,7 +57,7 @@ def job_of(config: Mapping[str, Any]) -> tuple[Launcher, Job]:
     return launcher, job
 
 
-def launch(config: Mapping[str, Any]) -> dict[str, Any]:
+def launch(config: Mapping[str, Any]) -> Record:
     """Run one point to its end and return its record, which then stands in its folder. Never raises for a failed job."""
     folder = Path(config["paths"]["point"])
     if folder.exists():
@@ -94,7 +95,7 @@ def oom_kills(config: Mapping[str, Any]) -> dict[str, int]:
     return {} if testbed is None else lifecycle.oom_kills(testbed)
 
 
-def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime, out_of_memory: Sequence[str] = ()) -> dict[str, Any]:
+def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime, out_of_memory: Sequence[str] = ()) -> Record:
     """The record that the ranks wrote, or one that says how the job ended instead.
 
     ``out_of_memory`` are emulated boards on which the kernel has ended a process for its memory limit.
@@ -129,7 +130,7 @@ def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime, out_of
         "log_tail": outcome.log_tail,
     }
     write_json(path, record)
-    return record
+    return Record.from_dict(record)
 
 
 def over_limit(config: Mapping[str, Any], boards: Sequence[str]) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from bench.record.record import Record
+
 LOG_LINES = 12
 NAMES = 8
 
@@ -39,10 +41,10 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def show_log(record: Mapping[str, Any], folder: Path) -> None:
+def show_log(record: Record, folder: Path) -> None:
     """The last lines of a point that did not finish, and where the rest is."""
-    if record.get("log_tail"):
-        for line in record["log_tail"][-LOG_LINES:]:
+    if record.log_tail:
+        for line in record.log_tail[-LOG_LINES:]:
             print(f"    | {line}")
         print(f"    whole log: {folder / 'mpirun.log'}", flush=True)
 

@@ -136,7 +136,7 @@ class Campaign:
         self.progress.ended(number, point, headline(record) + self._spread(point), seconds)
         show_log(record, folder)
         if result.status in FAILURES:
-            if any(word in line for line in record.get("log_tail", ()) for word in FULL_IN_LOG):
+            if any(word in line for line in record.log_tail or () for word in FULL_IN_LOG):
                 raise self._full(point["point"], "No space left on device")
             if self.settings.fail_fast:
                 self.stopped = f"campaign.fail_fast, after {point['point']}"

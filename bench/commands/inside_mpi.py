@@ -88,7 +88,7 @@ def _compose(arguments: Sequence[str], size: int) -> dict[str, Any] | None:
 
 def _report(point: dict[str, Any]) -> None:
     from bench.campaign import headline
-    from bench.record.schema import load_record
+    from bench.record.record_file import load_record
 
     path = Path(point["paths"]["point"]) / "result.json"
     print(f"{point['point']}  {headline(load_record(path))}\n{path}", flush=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.common.paths import PROJECT
-from bench.record.checks import Check, finding, skipped
+from bench.record.check_record import Check
+from bench.record.checks import finding, skipped
 
 PACKAGES = ("bench", "strategies")
 """What ranks import. conf and analysis are the launch host's alone."""

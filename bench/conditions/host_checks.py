@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.record.checks import Check, finding, skipped
+from bench.record.check_record import Check
+from bench.record.checks import finding, skipped
 
 Host = Mapping[str, Any]
 MOST_WARMING_K = 10.0

@@ -10,7 +10,8 @@ from bench.faults.recovery import Lived, Span
 from bench.faults.state_pieces import copy_bytes
 from bench.joules.cover import Cover, Window
 from bench.joules.energy_block import window_energy
-from bench.record.checks import Check, finding, skipped
+from bench.record.check_record import Check
+from bench.record.checks import finding, skipped
 from strategies.plan.shapes import Plan
 
 PHASES = ("notice", "shrink", "rebuild", "redo")

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from statistics import median
-from typing import Any
+from typing import Literal
 
-Check = dict[str, str]
+from bench.record.check_record import Check, Verdict
+from bench.record.host_energy_record import CrossCheckRecord
+from bench.record.memory_record import StateBytesRecord
+from bench.record.plan_record import PlannedMemoryRecord
+
 MOST_SAMPLER_COST = 0.01
 LEAST_POWER_SAMPLES = 60
 IDLE_SPREAD = 0.10
@@ -19,12 +24,14 @@ LEAST_THIRD = 3
 WARNING_DRIFT, FAILING_DRIFT = 0.05, 0.20
 
 
-def finding(name: str, good: bool, detail: str, otherwise: str = "failed") -> Check:
-    return {"name": name, "status": "passed" if good else otherwise, "detail": detail}
+def finding(name: str, good: bool, detail: str, otherwise: Verdict = "failed") -> Check:
+    """A check that passed if it is ``good``, else warned or failed."""
+    return Check(name=name, status="passed" if good else otherwise, detail=detail)
 
 
 def skipped(name: str, why: str) -> Check:
-    return {"name": name, "status": "skipped", "detail": why}
+    """A check that there was nothing to look at for."""
+    return Check(name=name, status="skipped", detail=why)
 
 
 def traffic(payload: Mapping[str, int], theory: Mapping[str, int]) -> Check:
@@ -36,28 +43,29 @@ def traffic(payload: Mapping[str, int], theory: Mapping[str, int]) -> Check:
     return finding("traffic equals theory", not wrong, "; ".join(sorted(wrong)) or good)
 
 
-def memory_states(found: Sequence[Mapping[str, int]], planned: Sequence[Mapping[str, int]]) -> Check:
+def memory_states(measured: Sequence[StateBytesRecord], planned: Sequence[PlannedMemoryRecord]) -> Check:
     """Parameters, gradients and optimizer states of every rank are within 10 % of the plan."""
     off = [
-        f"rank {rank} {key.removesuffix('_bytes')} {own[key]} bytes, planned {plan[key]}"
-        for rank, (own, plan) in enumerate(zip(found, planned, strict=True))
-        for key in own
-        if abs(own[key] - plan[key]) > 0.1 * plan[key]
+        f"rank {rank} {key.removesuffix('_bytes')} {held} bytes, planned {plan[key]}"
+        for rank, (states, plan) in enumerate(zip(map(asdict, measured), map(asdict, planned), strict=True))
+        for key, held in states.items()
+        if abs(held - plan[key]) > 0.1 * plan[key]
     ]
     return finding("memory", not off, "; ".join(off) or "parameters, gradients and optimizer states as planned, within 10 %")
 
 
 def loss_finite(losses: Sequence[float]) -> Check:
+    """The training loss of every step is a number."""
     bad = [step for step, loss in enumerate(losses, 1) if not math.isfinite(loss)]
     return finding("loss is finite", not bad, f"not finite at step {bad[0]}" if bad else f"{len(losses)} steps")
 
 
 def replicas_equal(hashes: Mapping[str, Sequence[str]]) -> Check:
     """Ranks that hold the same shard hold the same bits; ``hashes`` lists those of each shard."""
-    wrong = sorted(shard for shard, found in hashes.items() if len(set(found)) > 1)
-    copies = sum(len(found) for found in hashes.values())
-    detail = f"weights differ between replicas of {', '.join(wrong)}" if wrong else f"{copies} shards, {len(hashes)} distinct"
-    if all(len(found) == 1 for found in hashes.values()):
+    wrong = sorted(shard for shard, copies in hashes.items() if len(set(copies)) > 1)
+    count = sum(len(copies) for copies in hashes.values())
+    detail = f"weights differ between replicas of {', '.join(wrong)}" if wrong else f"{count} shards, {len(hashes)} distinct"
+    if all(len(copies) == 1 for copies in hashes.values()):
         return skipped("replicas are equal", "no shard is held twice")
     return finding("replicas are equal", not wrong, detail)
 
@@ -78,17 +86,13 @@ def one_level(levels: Sequence[str]) -> Check:
     return finding("hosts are metered alike", len(levels) == 1, f"energy at: {', '.join(levels)}", "warned")
 
 
-def cross_checks(rows: Sequence[Mapping[str, Any]]) -> Check:
+def cross_checks(rows: Sequence[CrossCheckRecord]) -> Check:
     """A sensor read two ways gives the same joules, within three uncertainties and 2 %."""
-    same = [row for row in rows if row["same_sensor"]]
+    same = [row for row in rows if row.same_sensor]
     if not same:
         return skipped("sources agree", "no sensor was read two ways")
-    apart = [
-        row for row in same if abs(row["joules"] - row["against_J"]) > 3 * row["uncertainty_J"] + 0.02 * abs(row["against_J"])
-    ]
-    text = ", ".join(
-        f"{r['source']} {r['joules']:.4g} J, {r['against']} {r['against_J']:.4g} J on {r['host']}" for r in apart or same
-    )
+    apart = [row for row in same if abs(row.joules - row.against_J) > 3 * row.uncertainty_J + 0.02 * abs(row.against_J)]
+    text = ", ".join(f"{r.source} {r.joules:.4g} J, {r.against} {r.against_J:.4g} J on {r.host}" for r in apart or same)
     return finding("sources agree", not apart, text, "warned")
 
 
@@ -98,11 +102,12 @@ def participants(also_measured: Sequence[str]) -> Check:
     return finding("only participants are metered", not also_measured, detail, "warned")
 
 
-def window_length(window_s: float, wanted_s: float, smoke: bool, fixed_steps: bool) -> Check:
-    detail = f"{window_s:.1f} s, {wanted_s:.1f} s wanted"
+def window_length(window_s: float, least_s: float, smoke: bool, fixed_steps: bool) -> Check:
+    """The timed windows are as long as the configuration asks for."""
+    detail = f"{window_s:.1f} s, {least_s:.1f} s wanted"
     if smoke:
         return finding("window is long enough", False, f"smoke run: {detail}", "warned")
-    return finding("window is long enough", window_s >= wanted_s, detail, "warned" if fixed_steps else "failed")
+    return finding("window is long enough", window_s >= least_s, detail, "warned" if fixed_steps else "failed")
 
 
 def power_samples(samples: Sequence[int], smoke: bool) -> Check:
@@ -115,16 +120,19 @@ def power_samples(samples: Sequence[int], smoke: bool) -> Check:
 
 
 def sampler_cost(fraction: float | None) -> Check:
+    """Reading the sensors took less than 1 % of the cores."""
     if fraction is None:
         return skipped("sampler costs under 1 %", "no sampler ran")
     return finding("sampler costs under 1 %", fraction < MOST_SAMPLER_COST, f"{100 * fraction:.2f} % of the cores", "warned")
 
 
 def warm_up(stable: bool, steps: int) -> Check:
+    """Step times agreed before the windows began."""
     return finding("warm-up became flat", stable, f"{steps} warm-up steps", "warned")
 
 
 def idle_agrees(before_W: float | None, after_W: float | None) -> Check:
+    """Power at idle was the same before and after, within 10 %."""
     if before_W is None or after_W is None:
         return skipped("idle before and after agree", "idle power was not measured")
     apart = abs(after_W - before_W) / max(before_W, after_W)
@@ -132,18 +140,21 @@ def idle_agrees(before_W: float | None, after_W: float | None) -> Check:
     return finding("idle before and after agree", apart <= IDLE_SPREAD, detail, "warned")
 
 
-def threads(planned: Sequence[int], found: Sequence[int]) -> Check:
-    wrong = [f"rank {r}: {f} not {p}" for r, (p, f) in enumerate(zip(planned, found, strict=True)) if p != f]
-    return finding("threads as planned", not wrong, "; ".join(wrong) or f"{found[0]} for each rank", "warned")
+def threads(planned: Sequence[int], used: Sequence[int]) -> Check:
+    """Every rank computes with as many threads as its share of the host's cores."""
+    wrong = [
+        f"rank {rank}: {real} not {plan}" for rank, (plan, real) in enumerate(zip(planned, used, strict=True)) if plan != real
+    ]
+    return finding("threads as planned", not wrong, "; ".join(wrong) or f"{used[0]} for each rank", "warned")
 
 
-def rank_map(planned: Sequence[str], found: Sequence[str]) -> Check:
+def rank_map(planned: Sequence[str], processors: Sequence[str]) -> Check:
     """Ranks planned on one host run on one machine, and those on different hosts do not share one."""
     homes: dict[str, set[str]] = {}
-    for plan, real in zip(planned, found, strict=True):
+    for plan, real in zip(planned, processors, strict=True):
         homes.setdefault(plan, set()).add(real)
-    machines = [real for found_on in homes.values() for real in found_on]
-    good = all(len(found_on) == 1 for found_on in homes.values()) and len(set(machines)) == len(machines)
+    machines = [real for of_host in homes.values() for real in of_host]
+    good = all(len(of_host) == 1 for of_host in homes.values()) and len(set(machines)) == len(machines)
     detail = ", ".join(f"{plan} on {'/'.join(sorted(real))}" for plan, real in sorted(homes.items()))
     return finding("ranks run where planned", good, detail)
 
@@ -162,7 +173,7 @@ def step_time_stable(values_s: Sequence[float], smoke: bool) -> Check:
     first, last = median(values_s[:third]), median(values_s[-third:])
     drift = last / first - 1
     detail = f"median {first:.4g} s in the first third, {last:.4g} s in the last ({100 * drift:+.1f} %)"
-    verdict = "failed" if abs(drift) >= FAILING_DRIFT and not smoke else "warned"
+    verdict: Verdict = "failed" if abs(drift) >= FAILING_DRIFT and not smoke else "warned"
     return finding("step time is stable", abs(drift) < WARNING_DRIFT, detail, verdict)
 
 
@@ -172,7 +183,7 @@ def clock(bound_s: float, residual_s: float, step_s: float) -> Check:
     return finding("clocks agree", bound_s < 0.01 * step_s, detail, "warned")
 
 
-def overall(found: Sequence[Check]) -> tuple[str, str | None]:
+def overall(judged: Sequence[Check]) -> tuple[Literal["ok", "invalid"], str | None]:
     """``ok``, or ``invalid`` with the names of the failed checks."""
-    failed = [f"{check['name']}: {check['detail']}" for check in found if check["status"] == "failed"]
+    failed = [f"{check.name}: {check.detail}" for check in judged if check.status == "failed"]
     return ("invalid", "; ".join(failed)) if failed else ("ok", None)

@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from bench.common.median_interval import half_width
-from bench.record.checks import Check, finding, skipped
+from bench.common.user_error import UserError
+from bench.record.check_record import Check
+from bench.record.checks import finding, skipped
+from bench.record.point_record import PointRecord
+from bench.record.record import MeasuredRecord
+from bench.record.record_file import load_record
 
 MOST_HALF_WIDTH = 0.05
 """Half the 95 % interval of the median over the median: the spread that a campaign aims at (2.5 %), twice."""
 QUANTITIES = (("time", "samples_per_s"), ("energy", "per_sample_J"))
 
 
-def agree(record: Mapping[str, Any], folder: Path) -> Check:
-    """Repeats of one configuration agree, in samples per second and joules per sample; earlier ones lie beside ``folder``.
+def agree(record: MeasuredRecord, folder: Path) -> Check:
+    """Repeats of one configuration agree, in samples per second and joules per sample.
 
     From six repeats on, half the 95 % interval of their median is at most 5 % of it. Below that there is no such interval,
     and half the range between the smallest and the largest is in its place.
+
+    Args:
+        record: The point that ends now; its checks are not looked at.
+        folder: Its folder; those of earlier repeats lie beside it.
     """
     name = "repeats agree"
-    others = list(_earlier(record["point"], folder))
+    others = list(_earlier(record.point, folder))
     if not others:
         return skipped(name, "no other repeat of this configuration has ended yet")
-    found, worst = [], 0.0
+    spreads, worst = [], 0.0
     for block, key in QUANTITIES:
-        values = [value for one in (*others, record) if (value := one[block][key]) is not None]
+        known = (getattr(getattr(one, block), key) for one in (*others, record))
+        values = [value for value in known if value is not None]
         if len(values) < 2:
             continue
         share = spread_share(values)
         worst = max(worst, share)
-        found.append(f"{key} ±{100 * share:.1f} %")
-    detail = f"{', '.join(found)} (n = {len(others) + 1})"
+        spreads.append(f"{key} ±{100 * share:.1f} %")
+    detail = f"{', '.join(spreads)} (n = {len(others) + 1})"
     return finding(name, worst <= MOST_HALF_WIDTH, detail, "warned")
 
 
@@ -44,15 +52,15 @@ def spread_share(values: Sequence[float]) -> float:
     return (max(values) - min(values)) / 2 / median(values) if width is None else width
 
 
-def _earlier(point: Mapping[str, Any], folder: Path) -> Iterator[dict[str, Any]]:
+def _earlier(point: PointRecord, folder: Path) -> Iterator[MeasuredRecord]:
     """Good records of other repeats. Names differ in the repeat alone; what cannot be read was not finished."""
-    pattern = folder.name.replace(f"-r{point['repeat']}-", "-r*-")
+    pattern = folder.name.replace(f"-r{point.repeat}-", "-r*-")
     for path in sorted(folder.parent.glob(f"{pattern}/result.json")):
         if path.parent == folder:
             continue
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            record = load_record(path)
+        except UserError:
             continue
-        if record.get("status") == "ok" and record["point"]["hash"] == point["hash"]:
+        if isinstance(record, MeasuredRecord) and record.status == "ok" and record.point.hash == point.hash:
             yield record

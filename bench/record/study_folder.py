@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
-from bench.record.schema import load_record
+from bench.record.record_file import load_record
 
 STUDY = "edgejoule.study/1"
 FINISHED = ("ok", "oom")

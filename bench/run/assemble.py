@@ -6,6 +6,7 @@ import functools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,9 @@ from bench.joules.attribution import seconds
 from bench.joules.cover import Cover, find_cover
 from bench.joules.energy_block import Run, step_joules, summary, window_energy
 from bench.record import checks, repeat_spread
+from bench.record.check_record import Check
 from bench.record.point_block import point_block
-from bench.record.schema import RESULT
+from bench.record.record import RESULT, MeasuredRecord
 from bench.run.learning_block import learning_block
 from bench.timeline import rank_states
 from bench.timeline.measured_schedule import schedule_block
@@ -89,18 +91,22 @@ def write(
         "checks": [],
         "environment": _environment(config, reports, facts),
     }
+    fault_checked: list[Check] = []
     if plan_after is not None:
         lives, hosts = [report.lived for report in reports], [report.facts["host"] for report in reports]
         covers = functools.partial(find_cover, traces, to_common=to_common)
         record["fault"] = fault_block(config, plan_after, lives, hosts, covers, clock.bound_s, to_common)
-        record["checks"] += fault_checks(config, record["fault"], (plan, plan_after), lives, hosts)
-    record["checks"] = [*_checks(config, record, reports), *record["checks"], repeat_spread.agree(record, folder)]
-    record["status"], record["reason"] = checks.overall(record["checks"])
+        fault_checked = fault_checks(config, record["fault"], (plan, plan_after), lives, hosts)
+    judged = [*_checks(config, MeasuredRecord.from_dict(record), reports), *fault_checked]
+    typed = MeasuredRecord.from_dict(record)
+    judged.append(repeat_spread.agree(typed, folder))
+    status, reason = checks.overall(judged)
+    typed = replace(typed, status=status, reason=reason, checks=judged)
     if traces:
         atomic_files.write_power(folder / "power.parquet", traces, to_common, found.in_total)
     atomic_files.write_events(folder / "events.parquet", _event_rows(entries, to_common))
-    atomic_files.write_json(folder / "result.json", record)
-    return str(record["status"])
+    atomic_files.write_json(folder / "result.json", typed.to_dict())
+    return status
 
 
 def _replication(facts: RunFacts, found: Cover, clock_s: float, to_common: rank_states.ToCommon) -> dict[str, Any] | None:
@@ -241,7 +247,7 @@ def _event_rows(entries: Mapping[int, Sequence[Any]], to_common: rank_states.ToC
     ]
 
 
-def _checks(config: Mapping[str, Any], record: Mapping[str, Any], reports: Sequence[RankReport]) -> list[dict[str, Any]]:
+def _checks(config: Mapping[str, Any], record: MeasuredRecord, reports: Sequence[RankReport]) -> list[Check]:
     time, energy, train = record["time"], record["energy"], config["train"]
     hashes: dict[str, list[str]] = {}
     for at, report in zip(record["plan"]["placement"], reports, strict=True):

@@ -23,6 +23,8 @@ from bench.joules.channel import Trace
 from bench.joules.cover import Cover, Window, find_cover
 from bench.joules.energy_block import Run, step_joules, summary, window_energy
 from bench.record import checks, repeat_spread
+from bench.record.check_record import Check
+from bench.record.record import MeasuredRecord
 
 Record = dict[str, Any]
 TO_THE_SECOND_S = 1.0
@@ -85,8 +87,9 @@ def join(record: Record, folder: Path, meters: Sequence[Meter], how: Alignment, 
     new = {**record, "energy": _energy(record, folder, traces, cover, clock_s, run, without, unknown)}
     new["learning"] = _learning(record, cover)
     new["replication"] = _replication(record, cover, clock_s)
-    new["checks"] = _judged(new, without, within_s, into)
-    new["status"], new["reason"] = checks.overall(new["checks"])
+    judged = _judged(MeasuredRecord.from_dict(new), without, within_s, into)
+    new["checks"] = [check.to_dict() for check in judged]
+    new["status"], new["reason"] = checks.overall(judged)
     return Joined(new, tuple(traces), cover, within_s)
 
 
@@ -225,21 +228,21 @@ def _replication(record: Record, cover: Cover, clock_s: float) -> dict[str, Any]
     return {**sent, **window_energy(cover, clock_s, (begin, begin + sent["seconds"]))}
 
 
-def _judged(record: Record, without: Mapping[str, str], within_s: float, into: Path) -> list[checks.Check]:
+def _judged(record: MeasuredRecord, without: Mapping[str, str], within_s: float, into: Path) -> list[Check]:
     """The checks that the energy decides, judged again in their places; the others as they were."""
-    energy, smoke = record["energy"], record["point"]["smoke"]
-    qualities = {host["host"]: host["quality"] for host in energy["by_host"]} | dict(without)
+    energy, smoke = record.energy, record.point.smoke
+    qualities = {host.host: host.quality for host in energy.by_host} | dict(without)
     aligned = f"within {within_s:.3g} s" if within_s else "the clocks of the meter and of the hosts are taken as one"
-    missing = [host for host in energy["coverage"]["missing"] if host not in without]
-    window_s = record["time"]["window_s"]
+    missing = [host for host in energy.coverage.missing if host not in without]
+    window_s = record.time.window_s
     again = [
         checks.energy_quality("measured", missing, qualities),  # whatever was found: energy was asked for
-        checks.one_level(energy["coverage"]["levels"]),
-        checks.participants(energy["coverage"]["also_measured"]),
-        checks.cross_checks(energy["cross_checks"]),
-        checks.power_samples([host["samples"] for host in energy["by_host"]], smoke),
-        checks.sampler_cost(energy["sampler"]["cost_fraction"]),
-        checks.idle_agrees(energy["idle"]["before_W"], energy["idle"]["after_W"]),
+        checks.one_level(energy.coverage.levels),
+        checks.participants(energy.coverage.also_measured),
+        checks.cross_checks(energy.cross_checks),
+        checks.power_samples([host.samples for host in energy.by_host], smoke),
+        checks.sampler_cost(energy.sampler.cost_fraction),
+        checks.idle_agrees(energy.idle.before_W, energy.idle.after_W),
         checks.finding(
             "meter and run are aligned",
             within_s <= MOST_MISALIGNED * window_s,
@@ -247,6 +250,6 @@ def _judged(record: Record, without: Mapping[str, str], within_s: float, into: P
             "warned",
         ),
     ]
-    named = {check["name"]: check for check in again}
-    found = [named.pop(check["name"], check) for check in record["checks"] if check["name"] != "repeats agree"]
-    return [*found, *named.values(), repeat_spread.agree(record, into)]
+    named = {check.name: check for check in again}
+    kept = [named.pop(check.name, check) for check in record.checks if check.name != "repeats agree"]
+    return [*kept, *named.values(), repeat_spread.agree(record, into)]

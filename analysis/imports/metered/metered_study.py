@@ -18,7 +18,7 @@ from analysis.imports.metered.metered_record import Alignment, Joined, Record
 from analysis.study.study import about_study
 from bench.common.atomic_files import write_json, write_power
 from bench.common.user_error import UserError
-from bench.record.schema import load_record, problem
+from bench.record.record_file import load_record, problem
 from bench.record.study_folder import check_study, open_study
 
 WITH_NUMBERS = ("ok", "invalid")
@@ -56,7 +56,7 @@ def read_source(folder: Path, pattern: str) -> Source:
     folders = sorted(path for path in folder.iterdir() if path.is_dir())
     for point in folders:
         try:
-            record = load_record(point / "result.json")
+            record = load_record(point / "result.json").to_dict()
         except UserError as error:
             problems.append(str(error))
             continue

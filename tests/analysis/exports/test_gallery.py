@@ -10,7 +10,7 @@ from analysis.__main__ import main
 from analysis.exports.gallery import HERE
 from analysis.rules.study_checks import refuse_mixed
 from analysis.study.study import load_study
-from bench.record.schema import load_record
+from bench.record.record_file import load_record
 from tests.analysis.studies import full, write_study
 
 

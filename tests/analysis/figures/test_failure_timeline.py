@@ -13,7 +13,7 @@ from analysis.plotting.figure_style import close
 from analysis.plotting.page_layouts import LAYOUTS
 from analysis.study.study import load_study
 from analysis.tables.failure_table import failures
-from bench.record.schema import problem
+from bench.record.record_file import problem
 from tests.analysis.made_studies import failing_record, rich_record, with_traces
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study

@@ -17,6 +17,7 @@ from analysis.imports import add_arguments, import_verb
 from analysis.study.study import load_study
 from bench.common.atomic_files import EVENT_TYPES, write_json
 from bench.common.median_interval import median_interval
+from bench.record.block import as_json
 from tests.records import make_record
 
 STARTED = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=timezone.utc)
@@ -151,7 +152,7 @@ def run(log: Path, study: Path, into: Path, *words: str) -> int:
 def only(folder: Path) -> dict[str, Any]:
     """The one record of a study."""
     (record,) = load_study(folder).records
-    return record
+    return dict(as_json(record))
 
 
 def check_of(record: dict[str, Any], name: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.imports.metered import run_timeline
 from analysis.study.study import load_study
-from bench.record.schema import problem
+from bench.record.record_file import problem
 from tests.analysis.imports.logged_studies import (
     BOTH,
     SAMPLES,

@@ -13,6 +13,7 @@ from bench.campaign.campaign_settings import Settings
 from bench.campaign.point_history import History, Result, duration_of, read_history, result_of
 from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
+from bench.record.record import Record
 from tests.records import make_record
 
 
@@ -98,11 +99,11 @@ def timed(seconds: int, status: str = "ok") -> dict[str, Any]:
 
 
 def test_what_is_known_of_a_record(tmp_path: Path) -> None:
-    found = result_of(timed(40))
+    found = result_of(Record.from_dict(timed(40)))
     assert (found.finished, found.seconds, found.samples_per_s) == (True, 45.0, pytest.approx(38.0, rel=0.05))
-    assert duration_of(timed(40, "failed")) is None
-    assert duration_of(make_record()) is None
-    assert result_of(timed(40, "failed")).samples_per_s is None
+    assert duration_of(Record.from_dict(timed(40, "failed"))) is None
+    assert duration_of(Record.from_dict(make_record())) is None
+    assert result_of(Record.from_dict(timed(40, "failed"))).samples_per_s is None
     named = point_order.expand([point("a")], [2], tmp_path, 0)
     write_json(Path(named[1]["paths"]["point"]) / "result.json", timed(40))
     (Path(named[0]["paths"]["point"])).mkdir()

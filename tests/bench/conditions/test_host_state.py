@@ -13,7 +13,7 @@ from bench.conditions import host_checks
 from bench.conditions.environment import collect_host
 from bench.conditions.host_state import collect
 from bench.record import checks
-from bench.record.schema import validator
+from bench.record.record_file import validator
 from tests.bench.power_modes.machine_trees import POLICY, machine
 from tests.records import make_record
 

@@ -12,6 +12,7 @@ from bench.joules.channel import Calibration, Channel, Trace
 from bench.joules.cover import Cover, find_cover
 from bench.joules.energy_block import Run, step_joules, summary
 from bench.record import checks
+from bench.record.host_energy_record import CrossCheckRecord
 from tests.bench.energy.simulator import S
 
 SETTINGS: dict[str, Any] = {"source": "auto", "others": {}, "meters": {}, "carbon": {"g_per_kWh": None, "source": None}}
@@ -86,7 +87,7 @@ def test_a_meter_has_its_host_and_the_boards_sensor_is_a_check() -> None:
     (row,) = found["cross_checks"]
     assert (row["source"], row["against"], row["same_sensor"]) == ("rapl", "p", False)
     assert row["ratio"] == pytest.approx(0.75)
-    assert checks.cross_checks(found["cross_checks"])["status"] == "skipped"
+    assert checks.cross_checks([CrossCheckRecord.from_dict(row) for row in found["cross_checks"]])["status"] == "skipped"
 
 
 def test_one_meter_for_several_hosts_is_one_part() -> None:
@@ -132,7 +133,7 @@ def test_a_sensor_read_two_ways_is_compared() -> None:
         second = counter("a", 20.0 * factor, source="pyjoules", check_of="rapl")
         found = block([counter("a", 20.0), second], "a")
         assert found["total_J"] == pytest.approx(200)
-        assert checks.cross_checks(found["cross_checks"])["status"] == status
+        assert checks.cross_checks([CrossCheckRecord.from_dict(row) for row in found["cross_checks"]])["status"] == status
 
 
 @pytest.mark.parametrize(

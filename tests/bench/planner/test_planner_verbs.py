@@ -11,7 +11,7 @@ import pytest
 
 from bench.planner import __main__ as planner
 from bench.prediction.cluster_profile import Profile
-from bench.record.schema import load_record
+from bench.record.record_file import load_record
 from tests.command_line import environment
 
 pytestmark = pytest.mark.machine

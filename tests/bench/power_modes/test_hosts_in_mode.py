@@ -18,7 +18,7 @@ from bench.common import paths
 from bench.launch.mpirun import Job, find_mpirun, launcher_for
 from bench.launch.supervised_process import RUN_ID, run, survivors
 from bench.point import hydra_compose, resolved_point
-from bench.record.schema import load_record
+from bench.record.record_file import load_record
 from tests import mpirun
 from tests.bench.power_modes.machine_trees import OURS, POLICY, SLOW_PI, board, governor, machine, snapshot
 from tests.command_line import environment

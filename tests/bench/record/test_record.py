@@ -20,7 +20,8 @@ from bench.common.user_error import UserError
 from bench.conditions.environment import collect_code, collect_host
 from bench.record import checks, repeat_spread
 from bench.record.point_block import network
-from bench.record.schema import load_record, problem
+from bench.record.record import MeasuredRecord
+from bench.record.record_file import load_record, problem
 from bench.record.study_folder import check_study, finished, open_study
 from tests.project import ROOT
 from tests.records import make_record
@@ -64,7 +65,7 @@ def test_records_of_the_first_version_are_migrated(tmp_path: Path) -> None:
     old = {**record, "schema": "edgejoule.result/1", "point": {k: v for k, v in record["point"].items() if k != "network"}}
     path = tmp_path / "result.json"
     path.write_text(json.dumps(old))
-    assert load_record(path) == record
+    assert load_record(path).to_dict() == record
     path.write_text(json.dumps({**old, "point": None}))
     with pytest.raises(UserError, match=r"breaks the schema at \$"):
         load_record(path)
@@ -81,22 +82,22 @@ def repeat(folder: Path, number: int, factor: float = 1.0, **changes: Any) -> di
 
 def test_repeats_agree_with_those_before_them(tmp_path: Path) -> None:
     first = repeat(tmp_path, 0)
-    assert repeat_spread.agree(first, tmp_path / first["point"]["name"])["status"] == "skipped"
+    assert repeat_spread.agree(MeasuredRecord.from_dict(first), tmp_path / first["point"]["name"])["status"] == "skipped"
     repeat(tmp_path, 1, 1.04)
     bad = repeat(tmp_path, 2, 9.0, status="invalid", reason="gap")  # what is not ok does not count
     other = make_record("data", 3)
     other["point"]["hash"] = "else"  # nor does another configuration
     write_json(tmp_path / other["point"]["name"] / "result.json", other)
-    found = repeat_spread.agree(first, tmp_path / first["point"]["name"])
+    found = repeat_spread.agree(MeasuredRecord.from_dict(first), tmp_path / first["point"]["name"])
     assert found["status"] == "passed"
     assert found["detail"] == "samples_per_s ±0.0 %, per_sample_J ±2.0 % (n = 2)"
     apart = repeat(tmp_path, 4, 1.2)
-    found = repeat_spread.agree(apart, tmp_path / apart["point"]["name"])
+    found = repeat_spread.agree(MeasuredRecord.from_dict(apart), tmp_path / apart["point"]["name"])
     assert (found["status"], found["detail"]) == ("warned", "samples_per_s ±0.0 %, per_sample_J ±9.6 % (n = 3)")
     for number in range(5, 11):  # nine good ones: the interval is from the second to the eighth value
         last = repeat(tmp_path, number, 1.0)
     assert (
-        repeat_spread.agree(last, tmp_path / last["point"]["name"])["detail"]
+        repeat_spread.agree(MeasuredRecord.from_dict(last), tmp_path / last["point"]["name"])["detail"]
         == "samples_per_s ±0.0 %, per_sample_J ±2.0 % (n = 9)"
     )
     assert bad["status"] == "invalid"

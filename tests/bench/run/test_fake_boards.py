@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bench.record.schema import problem
+from bench.record.record_file import problem
 from tests import fake_boards
 from tests.bench.emulation.real_boards import Boards
 from tests.command_line import environment

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.record.schema import problem
+from bench.record.record_file import problem
 from bench.timeline.measured_schedule import schedule_block
 from bench.timeline.rank_report import RankReport, Timeline
 from strategies.base import check_options, get

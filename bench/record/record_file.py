@@ -1,4 +1,4 @@
-"""The record's schema: what a result.json must hold, and reading one."""
+"""Reading a ``result.json``: whole, of a known version, and as the schema says."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ import jsonschema
 import jsonschema_rs
 
 from bench.common.user_error import UserError
+from bench.record.record import RESULT, Record
+from bench.record.result_schema import result_schema
 
-RESULT = "edgejoule.result/2"
-SCHEMA = Path(__file__).with_name("result.schema.json")
-Record = dict[str, Any]
+Json = dict[str, Any]
 
 
-def _from_1(record: Record) -> Record:
+def _from_1(record: Json) -> Json:
     """The first version did not say how the hosts were connected."""
     if not isinstance(record.get("point"), dict):
         return record  # the schema will say what is wrong with it
     return {**record, "schema": RESULT, "point": {**record["point"], "network": None}}
 
 
-MIGRATIONS: Mapping[str, Callable[[Record], Record]] = {"edgejoule.result/1": _from_1}
-"""What makes a record of an older version one of this: nothing is guessed, what was not recorded is null."""
+MIGRATIONS: Mapping[str, Callable[[Json], Json]] = {"edgejoule.result/1": _from_1}
+"""For each older version the function that makes a record of this one: nothing is guessed, what was not recorded is null."""
 
 
 @cache
 def validator() -> jsonschema.Draft202012Validator:
-    """The one that finds the words for what is wrong."""
-    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
+    """The validator that says in words what is wrong."""
+    return jsonschema.Draft202012Validator(result_schema())
 
 
 @cache
 def _quick() -> jsonschema_rs.Draft202012Validator:
     """Says whether a record is good some fifty times as fast: studies have thousands."""
-    return jsonschema_rs.Draft202012Validator(json.loads(SCHEMA.read_text()))
+    return jsonschema_rs.Draft202012Validator(result_schema())
 
 
 def problem(record: Any) -> str | None:
-    """The first place where ``record`` breaks the schema, in words; None for a good record."""
+    """The first place where a record, as JSON, breaks the schema, in words; None for a good one."""
     if _quick().is_valid(record):
         return None
     error = jsonschema.exceptions.best_match(validator().iter_errors(record))
@@ -50,20 +50,30 @@ def problem(record: Any) -> str | None:
 
 
 def load_record(path: Path) -> Record:
-    """Read, migrate and validate a result.json. Raises UserError, one line, for anything that is not a whole record."""
+    """Read, migrate and validate a ``result.json``.
+
+    Args:
+        path: The file of this version or an older one.
+
+    Returns:
+        The record; a ``MeasuredRecord`` where the point finished.
+
+    Raises:
+        UserError: One line, for anything that is not a whole record.
+    """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; the point has not finished") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is not a whole record ({error}); run the point again") from None
-    found = record.get("schema") if isinstance(record, dict) else None
-    if isinstance(found, str) and found in MIGRATIONS:
-        record = MIGRATIONS[found](record)
-    elif found != RESULT:
+    version = record.get("schema") if isinstance(record, dict) else None
+    if isinstance(version, str) and version in MIGRATIONS:
+        record = MIGRATIONS[version](record)
+    elif version != RESULT:
         known = ", ".join(repr(name) for name in (*MIGRATIONS, RESULT))
-        raise UserError(f"{path} has schema {found!r}, this version reads {known}; use the version that wrote it")
+        raise UserError(f"{path} has schema {version!r}, this version reads {known}; use the version that wrote it")
     wrong = problem(record)
     if wrong is not None:
         raise UserError(f"{path} breaks the schema at {wrong}")
-    return record
+    return Record.from_dict(record)
