@@ -23,8 +23,8 @@ from torch import Tensor
 from bench.common.user_error import UserError
 from strategies.common.plan_error import PlanError
 from strategies.models.pretrained_weights import ADAPTERS, Stored
+from strategies.plan.checkpoint_manifest import MODEL, Checkpoint
 from strategies.plan.model_spec import ModelSpec, Parameter, parameters
-from strategies.step.training_checkpoint import MODEL, Checkpoint
 
 PREFIXES = {"bert": "", "gpt2": "transformer.", "llama": "model."}
 LM_HEAD = "lm_head."

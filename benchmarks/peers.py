@@ -34,6 +34,7 @@ from bench.point.resolved_point import model_spec
 from bench.training.trainer import make_optimizer
 from benchmarks import torch_peers
 from strategies.base import Batch, check_options, get
+from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.models.pretrained_weights import WeightLoader
@@ -90,7 +91,8 @@ class Ours:
         shape = StepShape(work.batch, work.seq, cls.micro_batches(None, mesh))
         self.plan: Plan = cls.plan(work.spec, shape, mesh, check_options(cls, options))
         self.ledger = Ledger()
-        self.strategy = cls(self.plan, Mesh(comm, mesh, self.ledger, wait, cls.default_progress))  # type: ignore[arg-type]
+        comm_options = CommOptions(wait, cls.default_progress)  # type: ignore[arg-type]
+        self.strategy = cls(self.plan, Mesh(comm, mesh, self.ledger, comm_options))
         with WeightLoader(work.spec, None, torch_peers.SEED) as load:
             self.strategy.build(load, torch.float32)
         self.optimizer = make_optimizer(self.strategy.trainable(), TRAIN)
@@ -151,7 +153,7 @@ def link_rate(comm: MPI.Comm, size: int = 2**24) -> float:
 
 def wire_per_rank(plan: Plan) -> float:
     """Bytes that a rank must send in a step, mean over ranks."""
-    return sum(volume.wire_bytes for volume in plan.volumes) / len(plan.placement)
+    return sum(volume.wire_bytes for volume in plan.volumes) / len(plan.placements)
 
 
 def compare(comm: MPI.Intracomm, work: Workload, pair: Pair, args: argparse.Namespace, rate: float) -> None:

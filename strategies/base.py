@@ -9,22 +9,29 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from strategies.common.plan_error import PlanError
 from strategies.common.registry import Registry
-from strategies.plan.model_spec import ModelSpec
-from strategies.plan.placement import Placement
+from strategies.plan.model_spec import ModelSpec, Parameter
+from strategies.plan.partition import Span
+from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import MeshShape, Plan, StepShape
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # plans are made where there is no torch
+    import torch
+    from torch import Tensor, nn
+
     from strategies.comm.mesh import Mesh
-    from strategies.models.pretrained_weights import WeightLoader
 
 IGNORED = -100
+
+
+class WeightSource(Protocol):
+    """Where a rank's weights come from, such as ``models.pretrained_weights.WeightLoader``."""
+
+    def read(self, parameter: Parameter, span: Span | None, dtype: torch.dtype) -> Tensor:
+        """The slice ``span`` of ``parameter`` along its split dimension (None: all of it), contiguous, in its own memory."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +91,9 @@ class Strategy(ABC):
     def __init__(self, plan: Plan, mesh: Mesh) -> None:
         self.spec: ModelSpec = plan.model
         self.shape: StepShape = plan.shape
-        self.made_by = plan
+        self.step_plan = plan
         self.mesh = mesh
-        self.at: Placement = plan.placement[mesh.rank]
+        self.placement: RankPlacement = plan.placements[mesh.rank]
 
     @classmethod
     def mesh_for(cls, ranks: int, given: Mapping[str, int | None]) -> MeshShape:
@@ -120,7 +127,7 @@ class Strategy(ABC):
         """Placement, memory and traffic. Pure; raises PlanError for what cannot run."""
 
     @abstractmethod
-    def build(self, load: WeightLoader, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
+    def build(self, weights: WeightSource, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
         """This rank's shard of the model, its weights read by slices; kept as ``self.module``. Collective."""
 
     @abstractmethod

@@ -10,7 +10,7 @@ the first and go out on the communication thread while backward still computes.
 
 Options: ``shares=[3,1]`` gives faster boards more samples; ``zero=1`` shares the optimizer's states (the same bytes);
 ``wire=bfloat16`` or ``float16`` halves the bytes; ``token_table=auto|dense|rows`` sends the gradient of the token table as
-the rows that were looked up where that is less; ``bucket_bytes`` sets the size of a message. See ``parts/buckets.py``.
+the rows that were looked up where that is less; ``bucket_bytes`` sets the size of a message. See ``plan/gradient_buckets.py``.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from typing import Any, ClassVar
 
 from strategies.base import register
 from strategies.plan import gradient_buckets
-from strategies.step.composition import DATA_OPTIONS, Composed
+from strategies.step.composition import DATA_OPTIONS, ComposedStrategy
 
 
 @register
-class Data(Composed):
+class DataParallel(ComposedStrategy):
+    """Replicas of the model share the samples of a batch."""
+
     name: ClassVar[str] = "data"
     axes: ClassVar[tuple[str, ...]] = ("data",)
     default_progress: ClassVar[str] = "thread"

@@ -16,11 +16,13 @@ from typing import Any, ClassVar, Literal
 from strategies.base import register
 from strategies.common.plan_error import PlanError
 from strategies.plan.shapes import MeshShape
-from strategies.step.composition import OPTIONS, Composed
+from strategies.step.composition import OPTIONS, ComposedStrategy
 
 
 @register
-class Hybrid(Composed):
+class HybridParallel(ComposedStrategy):
+    """A mesh of all four axes."""
+
     name: ClassVar[str] = "hybrid"
     axes: ClassVar[tuple[str, ...]] = ("pipeline", "data", "sequence", "tensor")
     default_micro_batches: ClassVar[int | Literal["stages"]] = "stages"

@@ -7,7 +7,7 @@ Payload per boundary and step: B s h e bytes forward and the same backward, what
 (Narayanan et al., arXiv 2104.04473); with v virtual stages on a rank there are v p - 1 boundaries instead of p - 1. A
 token table that is tied to the head lives on both ends: its gradient is summed over the two (V h e).
 
-Options: ``schedule=gpipe|1f1b|interleaved|zero_bubble`` (``schedules/orders.py`` has their bubbles), ``virtual_stages``
+Options: ``schedule=gpipe|1f1b|interleaved|zero_bubble`` (``strategies/schedules`` has their bubbles), ``virtual_stages``
 of the interleaved one, ``stages=[4,2]`` layers of each (virtual) stage. ``groups=[2,1]`` puts several ranks at one stage:
 they share the samples of every micro-batch, by ``group_shares=[[3,1],[1]]`` unevenly, and sum their gradients (the hybrid
 pipeline of Asteroid, Ye et al., MobiCom 2024).
@@ -19,18 +19,19 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from strategies.base import register
-from strategies.plan import gradient_buckets
-from strategies.step import pipeline_stage
-from strategies.step.composition import Composed
+from strategies.plan import gradient_buckets, pipeline_messages
+from strategies.step.composition import ComposedStrategy
 
 
 @register
-class Pipeline(Composed):
+class PipelineParallel(ComposedStrategy):
+    """Stages of consecutive layers pass on micro-batches."""
+
     name: ClassVar[str] = "pipeline"
     axes: ClassVar[tuple[str, ...]] = ("pipeline",)
     default_micro_batches: ClassVar[int | Literal["stages"]] = "stages"
     options: ClassVar[Mapping[str, Any]] = {
-        **pipeline_stage.OPTIONS,
+        **pipeline_messages.OPTIONS,
         "bucket_bytes": gradient_buckets.BUCKET_BYTES,
         "token_table": "auto",
     }

@@ -18,14 +18,15 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from strategies.base import register
-from strategies.plan import gradient_buckets
-from strategies.step import sequence_attention
-from strategies.step.composition import Composed
+from strategies.plan import gradient_buckets, sequence_volumes
+from strategies.step.composition import ComposedStrategy
 
 
 @register
-class Sequence(Composed):
+class SequenceParallel(ComposedStrategy):
+    """Ranks share the tokens of every sample."""
+
     name: ClassVar[str] = "sequence"
     axes: ClassVar[tuple[str, ...]] = ("sequence",)
     default_progress: ClassVar[str] = "thread"
-    options: ClassVar[Mapping[str, Any]] = {**sequence_attention.OPTIONS, **gradient_buckets.OPTIONS}
+    options: ClassVar[Mapping[str, Any]] = {**sequence_volumes.OPTIONS, **gradient_buckets.OPTIONS}

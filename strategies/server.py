@@ -11,57 +11,53 @@ in all, but spreads it over the links: this is the baseline that shows why. The 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-
-from strategies.base import Batch, register
-from strategies.comm.group import Group
-from strategies.models.transformer import Transformer
+from strategies.base import register
 from strategies.plan.model_spec import ModelSpec, parameter_count
-from strategies.plan.placement import Placement
+from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import StepShape, Volume
-from strategies.step.composition import DATA_OPTIONS, Composed
-from strategies.step.gradient_sync import GradientSync
+from strategies.step.composition import DATA_OPTIONS, ComposedStrategy
 
+if TYPE_CHECKING:  # plans are made where there is no torch
+    from torch import Tensor
 
-class StarSync(GradientSync):
-    """Adds gradients up on the first rank of ``group``; no buckets, nothing beside the computation."""
-
-    def __init__(self, module: Transformer, group: Group) -> None:
-        super().__init__(module, [], [], None, "inline")
-        self.group = group
-
-    def finish(self, batch: Batch) -> None:
-        gradients = [p.grad for p in self.module.parameters() if p.grad is not None]
-        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        workers = range(1, self.group.size)
-        if self.group.rank == 0:
-            arriving = [self.group.receive(torch.empty_like(flat), rank, tag=0) for rank in workers]
-            for message in arriving:
-                flat += message.finish()
-            for message in [self.group.send(flat, rank, tag=1) for rank in workers]:
-                message.finish()
-        else:
-            self.group.send(flat, 0, tag=0).finish()
-            self.group.receive(flat, 0, tag=1).finish()
-        for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(summed.view_as(gradient))
+    from strategies.comm.group import Group
+    from strategies.step.gradient_sync import GradientSync
 
 
 @register
-class Server(Composed):
+class ParameterServer(ComposedStrategy):
+    """Replicas share the samples of a batch; the first one sums the gradients of all."""
+
     name: ClassVar[str] = "server"
     axes: ClassVar[tuple[str, ...]] = ("data",)
     options: ClassVar[Mapping[str, Any]] = DATA_OPTIONS
 
     @classmethod
     def volumes(
-        cls, spec: ModelSpec, shape: StepShape, placement: tuple[Placement, ...], options: Mapping[str, Any]
+        cls, spec: ModelSpec, shape: StepShape, placements: tuple[RankPlacement, ...], options: Mapping[str, Any]
     ) -> Iterator[Volume]:
-        workers = len(placement) - 1
+        workers = len(placements) - 1
         sent = 2 * workers * parameter_count(spec) * shape.element_bytes
         yield Volume("data", "send", "backward", 2 * workers, sent, float(sent))
 
     def make_gradients(self) -> GradientSync:
-        return StarSync(self.module, self.mesh.groups["data"])
+        from strategies.step.gradient_sync import WholeGradientSync
+
+        return WholeGradientSync(self.module, partial(sum_on_first_rank, group=self.mesh.groups["data"]))
+
+
+def sum_on_first_rank(flat: Tensor, group: Group) -> None:
+    """Replace the 1-d ``flat`` by its sum over ``group``: the first rank receives, adds and answers. Collective."""
+    workers = range(1, group.size)
+    if group.rank == 0:
+        arriving = [group.receive(flat.new_empty(flat.shape), rank, tag=0) for rank in workers]
+        for message in arriving:
+            flat += message.finish()
+        for message in [group.send(flat, rank, tag=1) for rank in workers]:
+            message.finish()
+    else:
+        group.send(flat, 0, tag=0).finish()
+        group.receive(flat, 0, tag=1).finish()

@@ -11,10 +11,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from strategies.base import register
-from strategies.step.composition import Composed
+from strategies.step.composition import ComposedStrategy
 
 
 @register
-class Single(Composed):
+class SingleProcess(ComposedStrategy):
+    """One process that holds and computes everything."""
+
     name: ClassVar[str] = "single"
     axes: ClassVar[tuple[str, ...]] = ()

@@ -18,11 +18,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from strategies.base import register
-from strategies.step.composition import TENSOR_OPTIONS, Composed
+from strategies.step.composition import TENSOR_OPTIONS, ComposedStrategy
 
 
 @register
-class Tensors(Composed):
+class TensorParallel(ComposedStrategy):
+    """Ranks share the heads and columns of every layer."""
+
     name: ClassVar[str] = "tensor"
     axes: ClassVar[tuple[str, ...]] = ("tensor",)
     options: ClassVar[Mapping[str, Any]] = TENSOR_OPTIONS

@@ -18,7 +18,7 @@ from bench.faults.state_pieces import copy_bytes
 from bench.point.resolved_point import plan_of
 from bench.timeline.measured_schedule import stage_actions
 from bench.training.rank_setup import hosts_of
-from strategies.plan.placement import Placement
+from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import Plan
 from strategies.schedules import Action, text
 from strategies.schedules.simulation import simulate
@@ -80,7 +80,7 @@ def _ranks(plan: Plan) -> Table:
     columns = ("rank", "layers", "samples", "micro-batches", "tensor part")
     for name in (*columns, "parameters", "gradients", "optimizer", "activations (estimate)", "total"):
         table.add_column(name, justify="right")
-    for at, memory in zip(plan.placement, plan.memory, strict=True):
+    for at, memory in zip(plan.placements, plan.memory, strict=True):
         sizes = (
             memory.parameters_bytes,
             memory.gradients_bytes,
@@ -99,7 +99,7 @@ def _ranks(plan: Plan) -> Table:
     return table
 
 
-def _samples(at: Placement) -> str:
+def _samples(at: RankPlacement) -> str:
     """Samples and, where they are split, tokens: ``0-15`` or ``0-31 tokens 0-15, 48-63``."""
     shown = f"{at.micros[0][0]}-{at.micros[-1][1] - 1}" if at.member[1] == 1 else f"{sum(at.micro_samples)} shared"
     if at.coordinates["sequence"] or at.tokens[0][0] or len(at.tokens) > 1:

@@ -101,7 +101,7 @@ def checks(
     finite = all(math.isfinite(step["loss"]) for step in block["steps"])
     by_part: dict[tuple[int, int], set[str | None]] = {}
     left = [life for life in lives if life.rank != block["rank"]]
-    for at, life in zip(plans[1].placement, left, strict=True):
+    for at, life in zip(plans[1].placements, left, strict=True):
         by_part.setdefault((at.stage[0], at.tensor[0]), set()).add(life.weights_hash)
     different = [part for part, hashes in by_part.items() if len(hashes) > 1]
     detail = f"weights differ between {len(different)} sets of replicas" if different else f"{len(left)} ranks"

@@ -47,7 +47,7 @@ class Copies:
         self.comm, self.strategy, self.optimizer = comm, strategy, optimizer
         self.kept: list[Copy] = []
         self.payload_bytes = 0
-        rank, placement, spec = comm.Get_rank(), strategy.made_by.placement, strategy.spec
+        rank, placement, spec = comm.Get_rank(), strategy.step_plan.placements, strategy.spec
         self._own = pieces(placement[rank], spec)
         keeper, sole = keepers(hosts), alone(placement, spec, hosts)
         self._given, self._keeper = sole[rank], keeper[rank]
@@ -110,7 +110,7 @@ def restore(kept: Sequence[Copy], plan: Plan, comm: MPI.Intracomm) -> Restored:
     held = next(copy.held for copy in kept if copy.step == step)
     kinds = list(next(iter(held.values())))
     known = {parameter.name: parameter for parameter in parameters(spec)}
-    needed = [pieces(at, spec) for at in plan.placement]
+    needed = [pieces(at, spec) for at in plan.placements]
     todo = transfers(needed, comm.allgather(list(held)))
     dtype = next(iter(held.values()))[WEIGHT].dtype
     state: dict[str, dict[str, Tensor]] = {kind: {} for kind in kinds}

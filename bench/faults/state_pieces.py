@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bench.common.user_error import UserError
 from strategies.plan.model_spec import ModelSpec, Parameter, parameters
 from strategies.plan.partition import Span
-from strategies.plan.placement import Placement
+from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import OPTIMIZER_STATES, Plan
 
 
@@ -37,7 +37,7 @@ def whole(parameter: Parameter) -> Span:
     return (0, 1) if parameter.split is None else (0, parameter.shape[parameter.split])
 
 
-def pieces(at: Placement, spec: ModelSpec) -> list[Piece]:
+def pieces(at: RankPlacement, spec: ModelSpec) -> list[Piece]:
     """What a rank holds, in the order of the model's parameters."""
     return [
         Piece(parameter.name, at.shard(parameter, spec) or whole(parameter))
@@ -56,7 +56,7 @@ def keepers(hosts: Sequence[str]) -> list[int]:
     return found
 
 
-def alone(placement: Sequence[Placement], spec: ModelSpec, hosts: Sequence[str]) -> list[list[Piece]]:
+def alone(placement: Sequence[RankPlacement], spec: ModelSpec, hosts: Sequence[str]) -> list[list[Piece]]:
     """For each rank the pieces that would be lost with its host; where all ranks share one host, with the rank.
 
     Of several ranks of one host that hold the same piece the first one has it copied.
@@ -76,12 +76,12 @@ def copy_bytes(plan: Plan, hosts: Sequence[str]) -> list[tuple[int, int]]:
     """For each rank the bytes that one copy of the state takes in its memory, and those that it sends for it."""
     spec, each = plan.model, plan.shape.element_bytes * (1 + OPTIMIZER_STATES[plan.shape.optimizer])
     known = {parameter.name: parameter for parameter in parameters(spec)}
-    keeper, sole = keepers(hosts), alone(plan.placement, spec, hosts)
+    keeper, sole = keepers(hosts), alone(plan.placements, spec, hosts)
 
     def size(found: Sequence[Piece]) -> int:
         return each * sum(math.prod(known[piece.name].part(piece.span)) for piece in found)
 
-    kept = [size(pieces(at, spec)) for at in plan.placement]
+    kept = [size(pieces(at, spec)) for at in plan.placements]
     for rank, to in enumerate(keeper):
         kept[to] += size(sole[rank])
     return list(zip(kept, map(size, sole), strict=True))

@@ -112,7 +112,7 @@ def prediction(found: Prediction, plan: Plan, path: Path | None) -> None:
             f"{at.tensor[0] + 1} of {at.tensor[1]}",
             *(si(value, "s") for value in (rank.compute_s, rank.exchange_s, rank.wait_s)),
         ]
-        for at, rank in zip(plan.placement, found.ranks, strict=True)
+        for at, rank in zip(plan.placements, found.ranks, strict=True)
     ]
     columns = (">rank", "host", ">layers", ">samples", ">tensor part", ">compute", ">exchange", ">wait")
     terminal_table.show(f"{plan.strategy} on {plan.mesh.words}: modelled from {path}", columns, rows)

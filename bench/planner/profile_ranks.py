@@ -28,11 +28,11 @@ from bench.prediction.cluster_profile import Curve, HostProfile, LinkProfile, Pa
 from bench.training import process_memory, rank_setup
 from bench.training.trainer import make_optimizer
 from strategies.base import Batch
-from strategies.comm import ALGORITHMS
+from strategies.comm.comm_options import ALL_REDUCES, CommOptions, Wait
 from strategies.comm.group import Group
 from strategies.comm.ledger import Ledger
-from strategies.comm.waiting import Wait, finish
-from strategies.models.transformer import Micro, Transformer
+from strategies.comm.waiting import finish
+from strategies.models.transformer import MicroBatch, Transformer
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.placement import place
 from strategies.plan.shapes import OPTIMIZER_STATES, MeshShape, StepShape
@@ -108,12 +108,12 @@ class Parts:
             return lambda: module.blocks["0"](x, context), lambda y: y.backward(gradient)
         return lambda: module.loss_sum(x if module.norm is None else module.norm(x), micro), lambda y: y.backward()
 
-    def _micro(self, samples: int) -> Micro:
+    def _micro(self, samples: int) -> MicroBatch:
         begin, end = self.at.units["vocab"]
         ids = torch.randint(end - begin, (samples, self.shape.seq))
         classes = self.spec.head == "classifier"
         targets = torch.randint(self.spec.labels, (samples,)) if classes else ids
-        return Micro.of(Batch(ids, torch.ones_like(ids, dtype=torch.bool), targets).to(self.device), self.at)
+        return MicroBatch.of(Batch(ids, torch.ones_like(ids, dtype=torch.bool), targets).to(self.device), self.at)
 
 
 def sizes(most: int) -> list[int]:
@@ -172,9 +172,9 @@ def all_reduces(comm: MPI.Intracomm) -> dict[str, list[tuple[int, float]]]:
 
     if comm.Get_size() == 1:
         return {}
-    found = {}
-    for algorithm in ALGORITHMS:
-        group = Group(comm, "world", tuple(range(comm.Get_size())), Ledger(), "spin", algorithm)
+    found: dict[str, list[tuple[int, float]]] = {}
+    for algorithm in ALL_REDUCES:
+        group = Group(comm, "world", tuple(range(comm.Get_size())), Ledger(), CommOptions(all_reduce=algorithm))
         found[algorithm] = [(size, _all_reduce_s(group, comm, size, MPI.MAX)) for size in REDUCE_BYTES]
     return found
 

@@ -141,7 +141,7 @@ def _price(
         except PlanError as error:
             found.refused[str(error)] += 1
             continue
-        shares = [(at.layers, at.micros, at.tokens, at.units) for at in plan.placement]
+        shares = [(at.layers, at.micros, at.tokens, at.units) for at in plan.placements]
         if shares in seen:
             continue
         seen.append(shares)

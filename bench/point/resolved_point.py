@@ -23,12 +23,12 @@ from bench.power_modes.mode_choice import resolve as power_mode
 from bench.prediction import planned_shares as planner
 from bench.record.study_folder import finished
 from strategies.base import check_options, get
-from strategies.comm import ALGORITHMS
+from strategies.comm.comm_options import ALL_REDUCES
 from strategies.common.registry import did_you_mean
+from strategies.plan.checkpoint_manifest import Checkpoint, check_target
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.partition import either
 from strategies.plan.shapes import MeshShape, Plan, StepShape
-from strategies.step.training_checkpoint import Checkpoint, check_target
 
 NO_HOSTFILE = Path(os.devnull)  # has no meters
 MEANINGFUL = (
@@ -37,7 +37,7 @@ MEANINGFUL = (
 )
 SMOKE = {"window_s": 2.0, "idle_s": 0.5, "eval_samples": 64}
 POSITIVE = ("window_s", "timeout_s")
-CHOICES = {"wait": ("spin", "poll"), "progress": ("thread", "inline"), "all_reduce": ALGORITHMS, "cuda": ("staged", "aware")}
+CHOICES = {"wait": ("spin", "poll"), "progress": ("thread", "inline"), "all_reduce": ALL_REDUCES, "cuda": ("staged", "aware")}
 DEVICES = ("cpu", "cuda")
 
 

@@ -22,16 +22,15 @@ from statistics import fmean
 from typing import Any
 
 from bench.prediction.cluster_profile import Profile, all_reduce_s
-from strategies.plan import gradient_buckets
-from strategies.plan.placement import Placement
+from strategies.plan import gradient_buckets, pipeline_messages, sequence_volumes, tensor_volumes
+from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import OPTIMIZER_STATES, Plan, Volume, wire_bytes
+from strategies.plan.token_table import holders, row_volumes, sends_rows
 from strategies.schedules import actions
 from strategies.schedules.simulation import simulate
-from strategies.step import pipeline_stage, sequence_attention, tensor_parallel_layers
-from strategies.step.embedding_gradient import holders, row_volumes, sends_rows
 
 WAYS = ("forward", "backward")
-OWN_AXES = (gradient_buckets.AXIS, tensor_parallel_layers.AXIS, sequence_attention.AXIS, pipeline_stage.AXIS)
+OWN_AXES = (gradient_buckets.AXIS, tensor_volumes.AXIS, sequence_volumes.AXIS, pipeline_messages.AXIS)
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def predict(plan: Plan, profile: Profile, hosts: Sequence[str], comm: Mapping[st
 class _Model:
     def __init__(self, plan: Plan, profile: Profile, hosts: Sequence[str], comm: Mapping[str, Any]) -> None:
         self.plan, self.profile, self.hosts, self.comm = plan, profile, hosts, comm
-        self.spec, self.shape, self.placement = plan.model, plan.shape, plan.placement
+        self.spec, self.shape, self.placement = plan.model, plan.shape, plan.placements
         self.micros = len(self.placement[0].micros)
         composed = any(volume.axis == gradient_buckets.AXIS for volume in plan.volumes)
         self.rows = composed and sends_rows(self.spec, self.shape, self.placement, plan.options)
@@ -181,7 +180,7 @@ class _Model:
                 found.append(f"{host} has {about.memory_bytes / 2**20:.0f} MiB and needs {needed / 2**20:.0f}")
         return tuple(found)
 
-    def _micro_s(self, at: Placement, samples: int, way: str) -> float:
+    def _micro_s(self, at: RankPlacement, samples: int, way: str) -> float:
         """Of one micro-batch on one rank. Tokens of a sample that others have count by their share of it."""
         part = samples * at.local_tokens / self.shape.seq
         begin, end = at.units["ffn"]
@@ -190,16 +189,16 @@ class _Model:
         share = (end - begin) / self.spec.ffn
         return compute_s(self.profile, self.hosts[at.rank], part, work, share, way, recompute)
 
-    def _inside(self, at: Placement) -> Iterator[tuple[str, float]]:
+    def _inside(self, at: RankPlacement) -> Iterator[tuple[str, float]]:
         """Seconds of all messages inside of the layers, forward and backward."""
         volumes = [
-            *tensor_parallel_layers.volumes(self.spec, self.shape, [at]),
-            *sequence_attention.rank_volumes(self.spec, self.shape, at, self.placement, self.plan.options),
+            *tensor_volumes.volumes(self.spec, self.shape, [at]),
+            *sequence_volumes.rank_volumes(self.spec, self.shape, at, self.placement, self.plan.options),
         ]
         for way in WAYS:
             yield way, sum(self._volume_s(v, self._along(at, v.axis)) for v in volumes if v.phase == way)
 
-    def _along(self, at: Placement, axis: str) -> list[int]:
+    def _along(self, at: RankPlacement, axis: str) -> list[int]:
         """Ranks that differ from ``at`` along one axis only."""
         rest = {name: value for name, value in at.coordinates.items() if name != axis}
         return [other.rank for other in self.placement if rest.items() <= other.coordinates.items()]
@@ -217,7 +216,7 @@ class _Model:
         hops = 1 if op == "send" else len(ranks) - 1
         return hops * latency_s + wire_bytes(op, payload_bytes, len(ranks)) / rate
 
-    def _paced_s(self, at: Placement, way: str) -> float:
+    def _paced_s(self, at: RankPlacement, way: str) -> float:
         """Mean seconds of a micro-batch for the ranks that share its layers and tokens with ``at``."""
         same = (at.stage, at.replica, at.member)
         group = [other for other in self.placement if (other.stage, other.replica, other.member) == same]
@@ -244,22 +243,22 @@ class _Model:
                 found.update({at.rank: end_s for at in ranks})
         return found
 
-    def _message_s(self, senders: Sequence[Placement], away: int) -> float:
+    def _message_s(self, senders: Sequence[RankPlacement], away: int) -> float:
         """Of one micro-batch from a stage to the next (``away`` 1) or the previous one: the busiest sender or receiver."""
         if away not in (1, senders[0].stage[1] - 1):
             return 0.0
         busy: dict[tuple[str, int], float] = {}
         for at in senders:
             sample = at.stream_tokens * self.spec.hidden * self.shape.element_bytes
-            near = pipeline_stage.neighbours(at, self.placement, 1 if away == 1 else -1)
-            for route in pipeline_stage.routes(at.micros[0], [(other.rank, other.micros[0]) for other in near]):
+            near = pipeline_messages.neighbours(at, self.placement, 1 if away == 1 else -1)
+            for route in pipeline_messages.routes(at.micros[0], [(other.rank, other.micros[0]) for other in near]):
                 latency_s, rate = self.profile.link(self.hosts[at.rank], self.hosts[route.rank])
                 took_s = latency_s + (route.end - route.begin) * sample / rate
                 for end in (("from", at.rank), ("to", route.rank)):
                     busy[end] = busy.get(end, 0.0) + took_s
         return max(busy.values())
 
-    def _sums(self, at: Placement) -> Iterator[tuple[Sequence[int], float]]:
+    def _sums(self, at: RankPlacement) -> Iterator[tuple[Sequence[int], float]]:
         """Ranks and seconds of each sum of gradients that ``at`` takes part in, in the order in which they get ready."""
         options, everyone = self.plan.options, tuple(other.rank for other in self.placement)
         for volume in self.plan.volumes:
@@ -273,16 +272,16 @@ class _Model:
         if at.first and self.rows:
             element = 2 if options["wire"] else self.shape.element_bytes
             own = [other.rank for other in holders(self.placement)]
-            volumes = row_volumes(self.spec, self.shape, self.placement, element)
+            volumes = row_volumes(self.spec, self.placement, element)
             yield own, max(self._volume_s(volume, own) for volume in volumes)
 
-    def _weights_s(self, at: Placement) -> float:
+    def _weights_s(self, at: RankPlacement) -> float:
         """Of the weights that ZeRO brings together after the optimizer."""
         if not self.plan.options.get("zero"):
             return 0.0
         return sum(self._volume_s(volume, ranks) for ranks, volume in self._bucket_volumes(at) if volume.phase == "optimizer")
 
-    def _bucket_volumes(self, at: Placement) -> Iterator[tuple[Sequence[int], Volume]]:
+    def _bucket_volumes(self, at: RankPlacement) -> Iterator[tuple[Sequence[int], Volume]]:
         main, rest = gradient_buckets.plan_buckets(self.spec, self.shape, at, self.placement, self.plan.options)
         for bucket in (*main, *rest):
             for volume in gradient_buckets.bucket_volumes(bucket, at.rank, self.shape.element_bytes, self.plan.options):

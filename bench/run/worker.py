@@ -108,7 +108,7 @@ def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, A
     task = make_task(dict(config))
     ledger = Ledger()
     strategy, loaded = _build(config, comm, ledger, facts["device"])
-    trainer, plan = Trainer(config, comm, strategy, task, ledger), strategy.made_by
+    trainer, plan = Trainer(config, comm, strategy, task, ledger), strategy.step_plan
     del strategy  # the trainer's, which has another one after a failure
 
     session = EnergySession(comm, EnergySettings.from_dict(config["energy"]), config["boards"], rank_setup.home(facts))

@@ -36,7 +36,7 @@ class Computation(NamedTuple):
 
 def stage_actions(plan: Plan) -> list[list[Action]]:
     """What each stage does in one step, messages included; an empty list for a plan without pipeline stages."""
-    at = plan.placement[0]
+    at = plan.placements[0]
     stages, micros, virtual = at.stage[1], len(at.micros), len(at.layers)
     if stages == 1:
         return []
@@ -79,9 +79,9 @@ def mean_times(plan: Plan, done: Iterable[Computation]) -> tuple[list[float], li
     """
     spent: dict[tuple[int, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for found in done:
-        stage = plan.placement[found.rank].stage[0]
+        stage = plan.placements[found.rank].stage[0]
         spent[stage, found.action[0]][found.rank].append(found.end_s - found.start_s)
-    stages = range(plan.placement[0].stage[1])
+    stages = range(plan.placements[0].stage[1])
 
     def slowest(letter: str) -> list[float]:
         return [max(map(fmean, spent[stage, letter].values()), default=0.0) for stage in stages]

@@ -21,6 +21,7 @@ from torch import Tensor
 from bench.tasks.task import Task
 from bench.training.process_memory import ActivationMeter
 from strategies.base import Scores, Strategy, get
+from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.models.pretrained_weights import WeightLoader
@@ -89,8 +90,7 @@ def make_strategy(
     config: Mapping[str, Any], comm: MPI.Intracomm, plan: Plan, ledger: Ledger, load: WeightLoader, device: str
 ) -> Strategy:
     """This rank's part of ``plan`` over ``comm``, its module filled from ``load``. Collective."""
-    how = config["comm"]
-    mesh = Mesh(comm, plan.mesh, ledger, how["wait"], how["progress"], how["all_reduce"], how["cuda"])
+    mesh = Mesh(comm, plan.mesh, ledger, CommOptions(**config["comm"]))
     strategy = get(plan.strategy)(plan, mesh)
     strategy.build(load, getattr(torch, config["train"]["dtype"]), device)
     return strategy

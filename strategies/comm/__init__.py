@@ -2,7 +2,3 @@
 
 Every byte of a training step passes through this package, so that the ledger sees it.
 """
-
-from strategies.comm.all_reduce_algorithms import ALGORITHMS
-
-__all__ = ["ALGORITHMS"]

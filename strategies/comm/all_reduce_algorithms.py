@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from strategies.comm.comm_options import Wait
 from strategies.comm.mpi_buffers import as_mpi
-from strategies.comm.waiting import Wait, finish
+from strategies.comm.waiting import finish
 from strategies.plan.partition import even
 
 if TYPE_CHECKING:
@@ -76,4 +77,3 @@ def recursive_doubling(comm: MPI.Comm, tensor: Tensor, wait: Wait) -> None:
 
 
 ALL_REDUCE: dict[str, Callable[[MPI.Comm, Tensor, Wait], None]] = {"ring": ring, "recursive_doubling": recursive_doubling}
-ALGORITHMS = ("mpi", *ALL_REDUCE)

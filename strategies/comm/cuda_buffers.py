@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -19,7 +19,6 @@ from strategies.comm.mpi_buffers import as_mpi
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-Cuda = Literal["staged", "aware"]
 BUILT_IN = "mpi_built_with_cuda_support:value:true"
 
 

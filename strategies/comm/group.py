@@ -1,6 +1,6 @@
-"""A group of ranks: their communicator, its operations, and the counting of every byte (``plan.wire_bytes`` has the table).
+"""A group of ranks: their communicator, its operations, and the counting of every byte (``plan/shapes.py`` has the table).
 
-Collectives are MPI's own; ``algorithm`` replaces that of all-reduce (``algorithms.py``).
+Collectives are MPI's own; ``CommOptions.all_reduce`` replaces that of all-reduce (``all_reduce_algorithms.py``).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from strategies.comm.all_reduce_algorithms import ALL_REDUCE
+from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mpi_buffers import as_mpi, from_host, host_like, nbytes, parts_as_mpi, to_host
-from strategies.comm.waiting import Wait, finish
+from strategies.comm.waiting import finish
 from strategies.plan.partition import Span, spans
 from strategies.plan.shapes import wire_bytes
 
@@ -28,8 +29,17 @@ PIECE_BYTES = 4 * 2**20
 
 
 class Group:
-    """``axis`` names the group in the ledger; ``members`` are its world ranks in the order of the communicator. ``opened``
-    has all communicators of the mesh, and gets those made here."""
+    """A communicator and its counted operations.
+
+    Args:
+        comm: The communicator.
+        axis: The name of the group in the ledger.
+        members: World ranks in the order of the communicator.
+        ledger: Where every operation is counted.
+        comm_options: How its operations wait, and which all-reduce they use.
+        opened: All communicators of the mesh; those made here are appended.
+        thread: Which thread calls: ``main``, or ``comm`` beside the computation.
+    """
 
     def __init__(
         self,
@@ -37,22 +47,21 @@ class Group:
         axis: str,
         members: tuple[int, ...],
         ledger: Ledger,
-        wait: Wait = "spin",
-        algorithm: str = "mpi",
-        aware: bool = False,
+        comm_options: CommOptions | None = None,
         opened: list[MPI.Comm] | None = None,
-        thread: str = "main",
+        thread: Literal["main", "comm"] = "main",
     ) -> None:
         self.comm, self.axis, self.members, self.ledger = comm, axis, members, ledger
+        self.comm_options = comm_options or CommOptions()
         self.opened = [comm] if opened is None else opened
-        self.wait, self.algorithm, self.aware, self.thread = wait, algorithm, aware, thread
+        self.thread = thread
+        self.wait, self.aware = self.comm_options.wait, self.comm_options.cuda_aware
         self.size, self.rank = comm.Get_size(), comm.Get_rank()
         self._calls = 0
 
     def for_thread(self) -> Group:
         """The same ranks on a duplicated communicator, for use by one communication thread. Collective."""
-        how = (self.wait, self.algorithm, self.aware, self.opened)
-        return Group(self.duplicate(), self.axis, self.members, self.ledger, *how, thread="comm")
+        return Group(self.duplicate(), self.axis, self.members, self.ledger, self.comm_options, self.opened, thread="comm")
 
     def duplicate(self) -> MPI.Comm:
         """Another communicator of the same ranks. Collective."""
@@ -82,10 +91,10 @@ class Group:
 
         length = max(1, PIECE_BYTES // sent.element_size())
         for source, target in zip(sent.view(-1).split(length), summed.view(-1).split(length), strict=True):
-            if self.algorithm != "mpi":
+            if self.comm_options.all_reduce != "mpi":
                 if sent is not summed:
                     target.copy_(source)
-                ALL_REDUCE[self.algorithm](self.comm, target, self.wait)
+                ALL_REDUCE[self.comm_options.all_reduce](self.comm, target, self.wait)
                 continue
             send = MPI.IN_PLACE if sent is summed else self._buffer(source)
             if self.wait == "spin":
@@ -123,11 +132,11 @@ class Group:
         begin, end = parts[self.rank]
         if self.size == 1:
             return flat[begin:end].clone()
-        own = flat.new_empty(end - begin)
-        host, summed = to_host(flat, self.aware), host_like(own, self.aware)
+        part = flat.new_empty(end - begin)
+        host, summed = to_host(flat, self.aware), host_like(part, self.aware)
         counts = [stop - start for start, stop in parts]
         self._collect("reduce_scatter", self._buffer(host), self._buffer(summed), nbytes(flat), phase, counts)
-        return from_host(summed, own)
+        return from_host(summed, part)
 
     def reduce_scatter_(self, flat: Tensor, parts: list[Span], phase: str | None = None) -> None:
         """Put the sum over the group into this rank's part of the 1-d ``flat``; the rest is left in disorder."""

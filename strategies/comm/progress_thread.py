@@ -12,12 +12,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from strategies.comm.group import Group
 
-Progress = Literal["thread", "inline"]
 PUMP_PERIOD_S = 300e-6
 
 

@@ -7,16 +7,17 @@ up to 1 ms, and gives the core to whoever needs it.
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any
 
-Wait = Literal["spin", "poll"]
+from strategies.comm.comm_options import Wait
+
 FIRST_SLEEP_S = 20e-6
 LONGEST_SLEEP_S = 1e-3
 
 
-def finish(request: Any, how: Wait) -> None:
+def finish(request: Any, wait: Wait) -> None:
     """Return when an MPI request is complete."""
-    if how == "spin":
+    if wait == "spin":
         request.Wait()
         return
     sleep_s = FIRST_SLEEP_S

@@ -1,4 +1,4 @@
-"""Layers of the Transformer. Sizes are those of the local shard: a layer does not know how it was cut.
+"""Layers of the Transformer. Sizes are those of the local shard: a layer does not know how it was split.
 
 Shapes: B batch, S local tokens, T tokens of the stream between blocks (S, unless the tensor group splits them), H hidden,
 N local heads, K local key/value heads, D head width, F local MLP columns.
@@ -17,9 +17,8 @@ from strategies.plan.model_spec import ModelSpec, Unit
 from strategies.plan.partition import Span
 
 
-class Cut(Protocol):
-    """How the layers that tensor parallelism cuts talk to their other parts (see
-    ``strategies/step/tensor_parallel_layers.py``)."""
+class TensorParallelLayers(Protocol):
+    """How the layers that tensor parallelism splits exchange activations (``step/tensor_parallel_layers.py``)."""
 
     def copy_in(self, x: Tensor) -> Tensor:
         """The stream [B, T, H] as every part needs it, [B, S, H]."""
@@ -33,16 +32,15 @@ class Cut(Protocol):
     def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Sum over tokens, from logits [tokens, local vocabulary]."""
 
-    def own(self, x: Tensor) -> Tensor:
+    def stream_part(self, x: Tensor) -> Tensor:
         """[..., S] to the tokens of the stream, [..., T]."""
 
     def pool(self, x: Tensor) -> Tensor:
         """Sums [B, H] over the tokens of the stream to those over all S."""
 
 
-class Spread(Protocol):
-    """How the tokens of a sample that sequence parallelism spreads meet (``strategies/step/ring_attention.py``,
-    ``ulysses.py``)."""
+class SequenceAttention(Protocol):
+    """Attention over tokens that sequence parallelism splits (``step/ring_attention.py``, ``step/ulysses_attention.py``)."""
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
         """q [B, N, S, D], k and v [B, K, S, D] of the local tokens to [B, N, S, D]: attention over all tokens."""
@@ -50,14 +48,15 @@ class Spread(Protocol):
     def pool(self, x: Tensor) -> Tensor:
         """Sums [B, H] over the local tokens to those over all."""
 
-    def once(self, weight: Tensor) -> Tensor:
+    def count_once(self, weight: Tensor) -> Tensor:
         """A weight used in the same way on every rank, whose gradient must be counted once."""
 
 
-class Rows(Protocol):
-    """Looks tokens up, and takes care of the table's gradient itself (``strategies/step/embedding_gradient.py``)."""
+class TokenRowLookup(Protocol):
+    """Looks tokens up, and sums the table's gradient itself (``step/embedding_gradient.py``)."""
 
-    def look_up(self, ids: Tensor) -> Tensor: ...
+    def look_up(self, ids: Tensor) -> Tensor:
+        """Token ids [B, S] to rows of the table, [B, S, H]."""
 
 
 class Context(NamedTuple):
@@ -73,8 +72,8 @@ class Context(NamedTuple):
     kv: Sequence[int] | None
 
 
-class Whole:
-    """Nothing is cut or spread: nothing to talk about."""
+class UnsplitModel:
+    """Neither layers nor tokens are split: both protocols without any communication."""
 
     def copy_in(self, x: Tensor) -> Tensor:
         return x
@@ -88,13 +87,13 @@ class Whole:
     def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(logits, targets, reduction="sum")  # -100 is torch's own "ignore"
 
-    def own(self, x: Tensor) -> Tensor:
+    def stream_part(self, x: Tensor) -> Tensor:
         return x
 
     def pool(self, x: Tensor) -> Tensor:
         return x
 
-    def once(self, weight: Tensor) -> Tensor:
+    def count_once(self, weight: Tensor) -> Tensor:
         return weight
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
@@ -120,7 +119,7 @@ class Norm(nn.Module):
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
 
-class Postponed:
+class PostponedGradients:
     """Weight gradients of linear layers put off: backward computes input gradients only, ``take`` gives the rest.
 
     A zero-bubble pipeline sends the input gradient on at once and fills its bubbles with the weights' share.
@@ -140,15 +139,15 @@ class Postponed:
     def compute(work: Sequence[tuple[Tensor, Tensor, Tensor]]) -> None:
         """Add the gradients to ``.grad``, through autograd, so that hooks on the parameters see them."""
         for weight, x, gradient in work:
-            found = gradient.flatten(0, -2).t() @ x.flatten(0, -2)
-            torch.autograd.backward(weight, found)
+            weight_gradient = gradient.flatten(0, -2).t() @ x.flatten(0, -2)
+            torch.autograd.backward(weight, weight_gradient)
 
 
 class _PostponedLinear(torch.autograd.Function):
     """The weight comes with its layer, not as an input: the graph must not know it, or its hooks would run twice."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, bias: Tensor | None, layer: Linear, postponed: Postponed) -> Tensor:
+    def forward(ctx: Any, x: Tensor, bias: Tensor | None, layer: Linear, postponed: PostponedGradients) -> Tensor:
         ctx.save_for_backward(x)
         ctx.weight, ctx.biased, ctx.postponed = layer.weight, bias is not None, postponed
         return F.linear(x, layer.weight, bias)
@@ -161,9 +160,9 @@ class _PostponedLinear(torch.autograd.Function):
 
 
 class Linear(nn.Module):
-    """y = x W^T + b with W [rows, columns]. ``after`` adds the bias only when the partial products are summed."""
+    """y = x W^T + b with W [rows, columns]. ``row_parallel`` adds the bias only when the partial products are summed."""
 
-    postponed: Postponed | None = None
+    postponed: PostponedGradients | None = None
 
     def __init__(self, rows: int, columns: int, bias: bool) -> None:
         super().__init__()
@@ -173,11 +172,11 @@ class Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self._product(x, self.bias)
 
-    def after(self, x: Tensor, cut: Cut) -> Tensor:
+    def row_parallel(self, x: Tensor, tensor_layers: TensorParallelLayers) -> Tensor:
         """Row-parallel form: the bias belongs to the sum, not to each of its parts."""
-        if isinstance(cut, Whole):
+        if isinstance(tensor_layers, UnsplitModel):
             return self(x)  # type: ignore[no-any-return]
-        y = cut.reduce_out(self._product(x, None))
+        y = tensor_layers.reduce_out(self._product(x, None))
         return y if self.bias is None else y + self.bias
 
     def _product(self, x: Tensor, bias: Tensor | None) -> Tensor:
@@ -206,9 +205,15 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 class Attention(nn.Module):
     """Multi-head attention with separate q, k, v; fewer key/value heads than query heads are shared in groups."""
 
-    def __init__(self, spec: ModelSpec, units: dict[Unit, Span], cut: Cut, spread: Spread) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        units: dict[Unit, Span],
+        tensor_layers: TensorParallelLayers,
+        sequence_attention: SequenceAttention,
+    ) -> None:
         super().__init__()
-        self.width, self.cut, self.spread = spec.head_dim, cut, spread
+        self.width, self.tensor_layers, self.sequence_attention = spec.head_dim, tensor_layers, sequence_attention
         rows, kv_rows = (spec.head_dim * (units[unit][1] - units[unit][0]) for unit in ("heads", "kv_heads"))  # type: ignore[index]
         self.q = Linear(rows, spec.hidden, spec.qkv_bias)
         self.k = Linear(kv_rows, spec.hidden, spec.qkv_bias)
@@ -217,12 +222,12 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """x [B, T, H] to the same shape."""
-        x = self.cut.copy_in(x)
+        x = self.tensor_layers.copy_in(x)
         q, k, v = (self._heads(linear(x)) for linear in (self.q, self.k, self.v))
         if context.turns is not None:
             q, k = rotate(q, *context.turns), rotate(k, *context.turns)
-        y = self.spread.attend(q, k, v, context)
-        return self.o.after(y.transpose(1, 2).flatten(2), self.cut)
+        y = self.sequence_attention.attend(q, k, v, context)
+        return self.o.row_parallel(y.transpose(1, 2).flatten(2), self.tensor_layers)
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (-1, self.width)).transpose(1, 2)
@@ -231,31 +236,37 @@ class Attention(nn.Module):
 class MLP(nn.Module):
     """Two matrices with a GELU between them, or three with a SiLU gate."""
 
-    def __init__(self, spec: ModelSpec, columns: int, cut: Cut) -> None:
+    def __init__(self, spec: ModelSpec, columns: int, tensor_layers: TensorParallelLayers) -> None:
         super().__init__()
-        self.kind, self.cut = spec.mlp, cut
+        self.kind, self.tensor_layers = spec.mlp, tensor_layers
         if self.kind == "silu_gated":
             self.gate = Linear(columns, spec.hidden, spec.mlp_bias)
         self.up = Linear(columns, spec.hidden, spec.mlp_bias)
         self.down = Linear(spec.hidden, columns, spec.mlp_bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.cut.copy_in(x)
+        x = self.tensor_layers.copy_in(x)
         if self.kind == "silu_gated":
-            return self.down.after(F.silu(self.gate(x)) * self.up(x), self.cut)
+            return self.down.row_parallel(F.silu(self.gate(x)) * self.up(x), self.tensor_layers)
         y = F.gelu(self.up(x), approximate="tanh" if self.kind == "gelu_tanh" else "none")
-        return self.down.after(y, self.cut)
+        return self.down.row_parallel(y, self.tensor_layers)
 
 
 class Block(nn.Module):
     """Attention and MLP with residual connections; the norms before (GPT, Llama) or after them (BERT)."""
 
-    def __init__(self, spec: ModelSpec, units: dict[Unit, Span], cut: Cut, spread: Spread) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        units: dict[Unit, Span],
+        tensor_layers: TensorParallelLayers,
+        sequence_attention: SequenceAttention,
+    ) -> None:
         super().__init__()
         self.pre = spec.norm_place == "pre"
         columns = units["ffn"][1] - units["ffn"][0]
-        self.attn_norm, self.attn = Norm(spec), Attention(spec, units, cut, spread)
-        self.mlp_norm, self.mlp = Norm(spec), MLP(spec, columns, cut)
+        self.attn_norm, self.attn = Norm(spec), Attention(spec, units, tensor_layers, sequence_attention)
+        self.mlp_norm, self.mlp = Norm(spec), MLP(spec, columns, tensor_layers)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         if self.pre:

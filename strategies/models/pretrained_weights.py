@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from strategies.base import WeightSource
 from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec, Parameter
 from strategies.plan.partition import Span
@@ -188,11 +189,15 @@ def draw(parameter: Parameter, seed: int) -> Tensor:
     return torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * INIT_STD
 
 
-def fill(module: torch.nn.Module, wanted: Iterable[tuple[Parameter, Span | None]], load: WeightLoader) -> None:
-    """Put this rank's slices into ``module``, whose parameters carry the canonical names."""
-    own = dict(module.named_parameters())
-    for parameter, span in wanted:
-        target = own.pop(parameter.name)
-        target.data = load.read(parameter, span, target.dtype)
-    if own:
-        raise RuntimeError(f"parameters without a description: {', '.join(own)}")
+def fill(module: torch.nn.Module, slices: Iterable[tuple[Parameter, Span | None]], weights: WeightSource) -> None:
+    """Put this rank's ``slices`` into ``module``, whose parameters carry the canonical names.
+
+    Raises:
+        RuntimeError: The module has a parameter that is not among them.
+    """
+    empty = dict(module.named_parameters())
+    for parameter, span in slices:
+        target = empty.pop(parameter.name)
+        target.data = weights.read(parameter, span, target.dtype)
+    if empty:
+        raise RuntimeError(f"parameters without a description: {', '.join(empty)}")

@@ -15,13 +15,22 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from strategies.base import IGNORED, Batch
-from strategies.models.layers import Block, Context, Cut, Norm, Rows, Spread, Whole, turns
+from strategies.models.layers import (
+    Block,
+    Context,
+    Norm,
+    SequenceAttention,
+    TensorParallelLayers,
+    TokenRowLookup,
+    UnsplitModel,
+    turns,
+)
 from strategies.plan.model_spec import ModelSpec
-from strategies.plan.placement import Placement
+from strategies.plan.rank_placement import RankPlacement
 
 
 @dataclass(frozen=True)
-class Micro:
+class MicroBatch:
     """One micro-batch as this rank sees it: b of its samples, with the s tokens of each that it holds.
 
     ``ids``, ``mask`` [b, s]; ``targets`` [b] or [b, s]; ``positions`` int64 [s] in the whole sample. ``keys`` bool [b, S]
@@ -43,18 +52,18 @@ class Micro:
         return int((self.targets != IGNORED).sum())
 
     @classmethod
-    def of(cls, batch: Batch, at: Placement) -> Micro:
-        """The tokens of ``batch`` that ``at`` holds."""
-        lengths, positions = batch.mask.sum(1), own_positions(at).to(batch.ids.device)
-        if at.local_tokens == batch.ids.shape[1]:
+    def of(cls, batch: Batch, placement: RankPlacement) -> MicroBatch:
+        """The tokens of ``batch`` that the rank of ``placement`` holds."""
+        lengths, positions = batch.mask.sum(1), local_positions(placement).to(batch.ids.device)
+        if placement.local_tokens == batch.ids.shape[1]:
             return cls(batch.ids, batch.mask, batch.targets, positions, batch.mask, lengths)
         targets = batch.targets if batch.targets.ndim == 1 else batch.targets[:, positions]
         return cls(batch.ids[:, positions], batch.mask[:, positions], targets, positions, batch.mask, lengths)
 
 
-def own_positions(at: Placement) -> Tensor:
+def local_positions(placement: RankPlacement) -> Tensor:
     """Positions, int64 [s], of a rank's tokens in each whole sample, in the order in which it holds them."""
-    return torch.cat([torch.arange(*span) for span in at.tokens])
+    return torch.cat([torch.arange(*span) for span in placement.tokens])
 
 
 class Table(nn.Module):
@@ -68,24 +77,24 @@ class Table(nn.Module):
 class Embedding(nn.Module):
     """Token, position and type vectors added up, then the embedding norm where the family has one."""
 
-    rows: Rows | None = None
+    rows: TokenRowLookup | None = None
 
-    def __init__(self, spec: ModelSpec, rows: int, cut: Cut) -> None:
+    def __init__(self, spec: ModelSpec, rows: int, tensor_layers: TensorParallelLayers) -> None:
         super().__init__()
-        self.cut = cut
+        self.tensor_layers = tensor_layers
         self.tokens = Table(rows, spec.hidden)
         self.positions = Table(spec.max_positions, spec.hidden) if spec.positions == "learned" else None
         self.types = Table(spec.token_types, spec.hidden) if spec.token_types else None
         self.norm = Norm(spec) if spec.norm_place == "post" else None
 
-    def forward(self, micro: Micro) -> Tensor:
+    def forward(self, micro: MicroBatch) -> Tensor:
         """[b, stream, H]."""
         if self.rows is not None and torch.is_grad_enabled():
             x = self.rows.look_up(micro.ids)
         else:
-            x = self.cut.embed(micro.ids, self.tokens.weight)
+            x = self.tensor_layers.embed(micro.ids, self.tokens.weight)
         if self.positions is not None:
-            x = x + F.embedding(self.cut.own(micro.positions), self.positions.weight)
+            x = x + F.embedding(self.tensor_layers.stream_part(micro.positions), self.positions.weight)
         if self.types is not None:
             x = x + self.types.weight[0]  # one sequence per sample: every token is of the first type
         return x if self.norm is None else self.norm(x)
@@ -104,32 +113,38 @@ class Transformer(nn.Module):
     """The part of a model that one rank holds.
 
     ``forward`` maps the tokens of a micro-batch (first stage) or hidden states [b, stream, H] to hidden states;
-    ``loss_sum`` and ``logits`` belong to the last stage. ``cut`` and ``spread`` say how its layers talk to other ranks.
+    ``loss_sum`` and ``logits`` belong to the last stage. ``tensor_layers`` and ``sequence_attention``
+    communicate with the ranks that hold its other parts.
     """
 
     def __init__(
-        self, spec: ModelSpec, at: Placement, cut: Cut | None = None, spread: Spread | None = None, recompute: bool = False
+        self,
+        spec: ModelSpec,
+        placement: RankPlacement,
+        tensor_layers: TensorParallelLayers | None = None,
+        sequence_attention: SequenceAttention | None = None,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
-        self.spec, self.at, self.recompute = spec, at, recompute
-        self.cut, self.spread = cut or Whole(), spread or Whole()
-        units = dict(at.units)
-        rows = units["vocab"][1] - units["vocab"][0]
-        self.embed = Embedding(spec, rows, self.cut) if at.first else None
-        numbers = [layer for span in at.layers for layer in range(*span)]
-        self.blocks = nn.ModuleDict({str(i): Block(spec, units, self.cut, self.spread) for i in numbers})
-        self.norm = Norm(spec) if at.last and spec.norm_place == "pre" else None
+        self.spec, self.placement, self.recompute = spec, placement, recompute
+        self.tensor_layers = tensor_layers or UnsplitModel()
+        self.sequence_attention = sequence_attention or UnsplitModel()
+        units, rows = dict(placement.units), placement.count("vocab")
+        self.embed = Embedding(spec, rows, self.tensor_layers) if placement.first else None
+        numbers = [layer for span in placement.layers for layer in range(*span)]
+        self.blocks = nn.ModuleDict({str(i): Block(spec, units, self.tensor_layers, self.sequence_attention) for i in numbers})
+        self.norm = Norm(spec) if placement.last and spec.norm_place == "pre" else None
         self.head = None
-        if at.last and not (spec.head == "lm" and spec.tied):
+        if placement.last and not (spec.head == "lm" and spec.tied):
             self.head = Head(spec, spec.labels if spec.head == "classifier" else rows)
-        elif at.last and not at.first:
+        elif placement.last and not placement.first:
             # A tied head on another stage than the embedding holds a copy of the token table.
             self.embed = nn.Module()  # type: ignore[assignment]
             self.embed.tokens = Table(rows, spec.hidden)  # type: ignore[union-attr]
-        kv = at.kv_of_heads(spec)
+        kv = placement.kv_of_heads(spec)
         self._kv = None if kv == list(range(len(kv))) else kv
 
-    def forward(self, x: Tensor | None, micro: Micro, chunk: int = 0) -> Tensor:
+    def forward(self, x: Tensor | None, micro: MicroBatch, chunk: int = 0) -> Tensor:
         """x: hidden states of the stage before, None on the first. ``chunk`` numbers the virtual stages of this rank.
 
         Padding stands on the right, so a causal model needs no mask: a real token never looks to its right.
@@ -137,38 +152,45 @@ class Transformer(nn.Module):
         if x is None:
             x = self.embed(micro)  # type: ignore[misc]
         context = self._context(micro, x.dtype)
-        for layer in range(*self.at.layers[chunk]):
+        for layer in range(*self.placement.layers[chunk]):
             block = self.blocks[str(layer)]
             if self.recompute and torch.is_grad_enabled():
                 x = checkpoint(block, x, context, use_reentrant=False, preserve_rng_state=False)
             else:
                 x = block(x, context)
-        ends = self.norm is not None and chunk == len(self.at.layers) - 1
+        ends = self.norm is not None and chunk == len(self.placement.layers) - 1
         return self.norm(x) if ends else x  # type: ignore[misc, return-value]
 
-    def _context(self, micro: Micro, dtype: torch.dtype) -> Context:
+    def micro_batch(self, batch: Batch) -> MicroBatch:
+        """What this rank holds of a micro-batch of whole samples."""
+        return MicroBatch.of(batch, self.placement)
+
+    def _context(self, micro: MicroBatch, dtype: torch.dtype) -> Context:
         spec = self.spec
         angles = turns(micro.positions, spec.head_dim, spec.rope_theta, dtype) if spec.positions == "rotary" else None
         return Context(spec.causal, None if spec.causal else micro.keys, angles, self._kv)
 
-    def logits(self, x: Tensor, micro: Micro) -> Tensor:
+    def logits(self, x: Tensor, micro: MicroBatch) -> Tensor:
         """[b, labels] for a classifier; [b, s, local vocabulary] for a language model."""
         if self.spec.head == "classifier":
-            total = self.spread.pool(self.cut.pool((x * self.cut.own(micro.mask).unsqueeze(-1)).sum(1)))
+            assert self.head is not None
+            assert self.head.bias is not None
+            attention, real = self.sequence_attention, self.tensor_layers.stream_part(micro.mask)
+            total = attention.pool(self.tensor_layers.pool((x * real.unsqueeze(-1)).sum(1)))
             mean = total / micro.lengths.clamp(min=1).unsqueeze(-1)
-            return F.linear(mean, self.spread.once(self.head.weight), self.spread.once(self.head.bias))  # type: ignore[union-attr, arg-type]
+            return F.linear(mean, attention.count_once(self.head.weight), attention.count_once(self.head.bias))
         weight = self.embed.tokens.weight if self.head is None else self.head.weight  # type: ignore[union-attr]
-        return F.linear(self.cut.copy_in(x), weight)
+        return F.linear(self.tensor_layers.copy_in(x), weight)
 
-    def loss_sum(self, x: Tensor, micro: Micro) -> Tensor:
+    def loss_sum(self, x: Tensor, micro: MicroBatch) -> Tensor:
         """Cross entropy summed over the valid targets here (divide by the global number of them)."""
         logits = self.logits(x, micro)
         if self.spec.head == "classifier":
             return F.cross_entropy(logits, micro.targets, reduction="sum", ignore_index=IGNORED)
-        return self.cut.cross_entropy(logits.flatten(0, 1), micro.targets.flatten())
+        return self.tensor_layers.cross_entropy(logits.flatten(0, 1), micro.targets.flatten())
 
     @torch.no_grad()
-    def scores(self, x: Tensor, micro: Micro) -> tuple[Tensor, Tensor]:
+    def scores(self, x: Tensor, micro: MicroBatch) -> tuple[Tensor, Tensor]:
         """Summed loss and number of right answers; of a language model only the loss (right answers 0)."""
         if self.spec.head == "lm":
             return self.loss_sum(x, micro), torch.zeros((), dtype=torch.int64)

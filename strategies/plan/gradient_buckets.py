@@ -1,13 +1,13 @@
-"""Which gradients travel together, over which ranks, and what that sends. Pure; ``gradients.py`` does it.
+"""Which gradients travel together, over which ranks, and what that sends. Pure; ``step/gradient_sync.py`` does it.
 
-Each parameter has a set of ranks over which its gradient is summed (``placement.summed_over``). Most share one set: the
+Each parameter has a set of ranks over which its gradient is summed (``rank_placement.summed_over``). Most share one set: the
 replicas of this shard. Others have their own: a token table on both ends of a pipeline, norms where the stream is split,
 key/value heads that several tensor ranks hold.
 
     all-reduce   P e bytes a rank                                   every rank updates everything
     ZeRO-1       reduce-scatter P e, all-gather P e / n             each updates 1/n, and holds 1/n of the optimizer states
                  (Rajbhandari et al., arXiv 1910.02054)
-    token table  as rows where that is less (``rows.py``)
+    token table  as rows where that is less (``token_table.py``)
     16-bit wire  all-to-all P 2, all-gather P 2 / n (not in ZeRO)   parts are added up in the weights' own dtype
 """
 
@@ -19,9 +19,9 @@ from typing import Any
 
 from strategies.plan.model_spec import ModelSpec, Parameter, parameters
 from strategies.plan.partition import even
-from strategies.plan.placement import Placement, summed_over
+from strategies.plan.rank_placement import RankPlacement, summed_over
 from strategies.plan.shapes import StepShape, Volume, volume
-from strategies.step.embedding_gradient import TABLE, row_volumes, sends_rows
+from strategies.plan.token_table import TABLE, row_volumes, sends_rows
 
 BUCKET_BYTES = 4 * 2**20
 AXIS = "gradients"
@@ -53,22 +53,22 @@ class BucketPlan:
 
 
 def plan_buckets(
-    spec: ModelSpec, shape: StepShape, at: Placement, placement: Sequence[Placement], options: Mapping[str, Any]
+    spec: ModelSpec, shape: StepShape, placement: RankPlacement, placements: Sequence[RankPlacement], options: Mapping[str, Any]
 ) -> tuple[list[BucketPlan], list[BucketPlan]]:
     """The buckets of one rank: those of the common set in the order of backward, and the others in the global order.
 
     The common set is that of most parameters. Gradients that nobody else has a part of are in no bucket.
     """
     by_ranks: dict[Ranks, list[Parameter]] = {}
-    elsewhere = TABLE if sends_rows(spec, shape, placement, options) else None
+    elsewhere = TABLE if sends_rows(spec, shape, placements, options) else None
     for parameter in parameters(spec):
-        if at.holds(parameter, spec) and parameter.name != elsewhere:
-            by_ranks.setdefault(summed_over(parameter, at, placement, spec), []).append(parameter)
-    common = _common(at, placement)
+        if placement.holds(parameter, spec) and parameter.name != elsewhere:
+            by_ranks.setdefault(summed_over(parameter, placement, placements, spec), []).append(parameter)
+    common = _common(placement, placements)
 
     def buckets(ranks: Ranks) -> Iterator[BucketPlan]:
         own = by_ranks[ranks][::-1]
-        sizes = [at.local_size(p, spec) for p in own]
+        sizes = [placement.local_size(p, spec) for p in own]
         for indices in cut_into_buckets([size * shape.element_bytes for size in sizes], options["bucket_bytes"]):
             yield BucketPlan(ranks, tuple(own[i].name for i in indices), tuple(sizes[i] for i in indices))
 
@@ -76,19 +76,21 @@ def plan_buckets(
     return main, [bucket for ranks in sorted(by_ranks) if ranks != common and len(ranks) > 1 for bucket in buckets(ranks)]
 
 
-def _common(at: Placement, placement: Sequence[Placement]) -> Ranks:
+def _common(placement: RankPlacement, placements: Sequence[RankPlacement]) -> Ranks:
     """The replicas of this rank: the same stage and the same tensor shard."""
-    return tuple(other.rank for other in placement if (other.stage, other.tensor) == (at.stage, at.tensor))
+    return tuple(other.rank for other in placements if (other.stage, other.tensor) == (placement.stage, placement.tensor))
 
 
-def volumes(spec: ModelSpec, shape: StepShape, placement: Sequence[Placement], options: Mapping[str, Any]) -> Iterator[Volume]:
+def volumes(
+    spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: Mapping[str, Any]
+) -> Iterator[Volume]:
     """What every bucket of every rank sends, and the rows of the token table."""
-    if sends_rows(spec, shape, placement, options):
-        yield from row_volumes(spec, shape, placement, 2 if options["wire"] else shape.element_bytes)
-    for at in placement:
-        main, rest = plan_buckets(spec, shape, at, placement, options)
+    if sends_rows(spec, shape, placements, options):
+        yield from row_volumes(spec, placements, 2 if options["wire"] else shape.element_bytes)
+    for placement in placements:
+        main, rest = plan_buckets(spec, shape, placement, placements, options)
         for bucket in (*main, *rest):
-            yield from bucket_volumes(bucket, at.rank, shape.element_bytes, options)
+            yield from bucket_volumes(bucket, placement.rank, shape.element_bytes, options)
 
 
 def bucket_volumes(bucket: BucketPlan, rank: int, element: int, options: Mapping[str, Any]) -> Iterator[Volume]:
@@ -107,16 +109,16 @@ def bucket_volumes(bucket: BucketPlan, rank: int, element: int, options: Mapping
 
 
 def updated_elements(
-    spec: ModelSpec, shape: StepShape, placement: Sequence[Placement], options: Mapping[str, Any]
+    spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: Mapping[str, Any]
 ) -> dict[int, int]:
     """Parameters that the optimizer of each rank updates: all that it holds, or under ZeRO its share of every bucket."""
     found = {}
-    for at in placement:
-        held = sum(at.local_size(p, spec) for p in parameters(spec))
+    for placement in placements:
+        held = sum(placement.local_size(p, spec) for p in parameters(spec))
         if options["zero"]:
-            main, rest = plan_buckets(spec, shape, at, placement, options)
+            main, rest = plan_buckets(spec, shape, placement, placements, options)
             for bucket in (*main, *rest):
-                begin, end = even(sum(bucket.sizes), len(bucket.ranks))[bucket.ranks.index(at.rank)]
+                begin, end = even(sum(bucket.sizes), len(bucket.ranks))[bucket.ranks.index(placement.rank)]
                 held -= sum(bucket.sizes) - (end - begin)
-        found[at.rank] = held
+        found[placement.rank] = held
     return found

@@ -24,17 +24,18 @@ def lighter_ends(total: int, parts: int) -> list[Span]:
 
 def spans(sizes: Sequence[int]) -> list[Span]:
     """Half-open spans of these sizes, one after the other."""
-    ends, at = [], 0
+    parts, begin = [], 0
     for size in sizes:
-        ends.append((at, at + size))
-        at += size
-    return ends
+        parts.append((begin, begin + size))
+        begin += size
+    return parts
 
 
 def weighted(total: int, weights: Sequence[float]) -> list[Span]:
     """``total`` things shared in proportion to ``weights`` by largest remainder; every part gets at least one.
 
-    Raises PlanError where there are fewer things than parts or a weight is not positive.
+    Raises:
+        PlanError: There are fewer things than parts, or a weight is not positive.
     """
     if any(weight <= 0 for weight in weights):
         raise PlanError(f"shares {list(weights)} must all be positive")
@@ -50,7 +51,13 @@ def weighted(total: int, weights: Sequence[float]) -> list[Span]:
     return spans(sizes)
 
 
+def within(outer: Span, inner: Span) -> Span:
+    """The span ``inner``, counted from the begin of ``outer``, as a span of what ``outer`` is counted in."""
+    return outer[0] + inner[0], outer[0] + inner[1]
+
+
 def divisors(number: int) -> list[int]:
+    """Every whole number that divides ``number``, ascending."""
     return [n for n in range(1, number + 1) if number % n == 0]
 
 

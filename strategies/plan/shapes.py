@@ -9,14 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.partition import either
-
-if TYPE_CHECKING:
-    from strategies.plan.placement import Placement
+from strategies.plan.rank_placement import RankPlacement
 
 AXES = ("pipeline", "data", "sequence", "tensor")
 ELEMENT_BYTES = {"float64": 8, "float32": 4}
@@ -52,10 +50,10 @@ class MeshShape:
         return " x ".join(f"{axis} {size}" for axis, size in zip(AXES, self.dims, strict=True))
 
     def coordinates(self, rank: int) -> dict[str, int]:
-        found = {}
+        coordinates = {}
         for axis in reversed(AXES):
-            rank, found[axis] = divmod(rank, getattr(self, axis))
-        return {axis: found[axis] for axis in AXES}
+            rank, coordinates[axis] = divmod(rank, getattr(self, axis))
+        return {axis: coordinates[axis] for axis in AXES}
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ class Plan:
     shape: StepShape
     mesh: MeshShape
     options: Mapping[str, Any]
-    placement: tuple[Placement, ...]
+    placements: tuple[RankPlacement, ...]
     memory: tuple[Memory, ...]
     volumes: tuple[Volume, ...]
     notes: tuple[str, ...] = field(default=())
@@ -153,7 +151,7 @@ class Plan:
         return {
             "strategy": self.strategy,
             "mesh": asdict(self.mesh),
-            "placement": [asdict(place) for place in self.placement],
+            "placement": [asdict(placement) for placement in self.placements],
             "memory": [{**asdict(memory), "total_bytes": memory.total_bytes} for memory in self.memory],
             "volumes": [asdict(volume) for volume in self.volumes],
             "notes": list(self.notes),
@@ -191,9 +189,9 @@ def wire_bytes(op: str, payload_bytes: float, ranks: int) -> float:
 def merge(volumes: Iterable[Volume]) -> Iterator[Volume]:
     """Volumes of the same key as one, in order of first appearance; empty ones are dropped."""
     by_key: dict[str, list[Volume]] = {}
-    for found in volumes:
-        if found.calls:
-            by_key.setdefault(found.key, []).append(found)
+    for one in volumes:
+        if one.calls:
+            by_key.setdefault(one.key, []).append(one)
     for same in by_key.values():
         yield Volume(
             same[0].axis,

@@ -1,41 +1,42 @@
 """The step that all synchronous strategies share, put together from four exchangeable parts.
 
     the global batch -> this replica's samples -> micro-batches -> this rank's tokens
-        cut        how layers split over the tensor axis talk         parts/cut.py, or nothing
-        spread     how tokens split over the sequence axis meet       parts/ring.py, parts/ulysses.py, or nothing
-        runner     carries micro-batches through the stages           parts/stages.py, or parts/runner.py
-        gradients  adds up what ranks with the same weights found     parts/gradients.py
+        tensor layers       exchange of layers split over the tensor axis    tensor_parallel_layers.py, or nothing
+        sequence attention  over tokens split over the sequence axis         ring_attention.py, ulysses_attention.py, or nothing
+        runner              carries micro-batches through the stages         pipeline_stage.py, or local_runner.py
+        gradients           sums those of ranks with the same weights        gradient_sync.py
 
 A strategy names its axes and options; the mesh decides which parts it brings. The loss is divided by the number of valid
 targets of the global batch before backward, and every reduction is a sum: so uneven shares, accumulation and pipelining
-give the same gradients as one process.
+give the same gradients as one process. Planning needs no torch: the parts are imported when they are built.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from torch import Tensor, nn
-
-from strategies.base import Batch, Scores, Strategy
-from strategies.comm.progress_thread import Pump
+from strategies.base import Batch, Scores, Strategy, WeightSource
 from strategies.common.plan_error import PlanError
-from strategies.models.layers import Cut, Spread, Whole
-from strategies.models.pretrained_weights import WeightLoader, fill
-from strategies.models.transformer import Micro, Transformer
-from strategies.plan import gradient_buckets
-from strategies.plan.model_spec import ModelSpec, Parameter, parameters
+from strategies.plan import gradient_buckets, pipeline_messages, sequence_volumes, tensor_volumes
+from strategies.plan.model_spec import ModelSpec, parameters
 from strategies.plan.partition import even
-from strategies.plan.placement import Placement, place
+from strategies.plan.placement import place
 from strategies.plan.predicted_memory import memory
+from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import MeshShape, Plan, StepShape, Volume, merge
 from strategies.schedules import check as check_schedule
 from strategies.schedules import live_micro_batches
-from strategies.step import gradient_sync, pipeline_stage, sequence_attention, tensor_parallel_layers
-from strategies.step.local_runner import LocalRunner
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from strategies.models.layers import SequenceAttention, TensorParallelLayers
+    from strategies.models.transformer import MicroBatch, Transformer
+    from strategies.step.gradient_sync import GradientSync
+    from strategies.step.runner import Runner
 
 DATA_OPTIONS: Mapping[str, Any] = {"shares": None}
 TENSOR_OPTIONS: Mapping[str, Any] = {"tensor_shares": None, "norms": "replicated"}
@@ -43,82 +44,98 @@ OPTIONS: Mapping[str, Any] = {
     **DATA_OPTIONS,
     **gradient_buckets.OPTIONS,
     **TENSOR_OPTIONS,
-    **sequence_attention.OPTIONS,
-    **pipeline_stage.OPTIONS,
+    **sequence_volumes.OPTIONS,
+    **pipeline_messages.OPTIONS,
 }
 
 
-class Composed(Strategy):
-    """A strategy made of a cut, a spread, a runner and a gradient sync. Subclasses name their axes and options."""
+class ComposedStrategy(Strategy):
+    """A strategy made of tensor layers, sequence attention, a runner and a gradient sync. Subclasses name axes and options."""
 
     module: Transformer
 
     @classmethod
     def plan(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> Plan:
-        given = {**OPTIONS, **options}
-        _check(given, mesh, shape)
-        placement = place(model, shape, mesh, given)
+        options = {**OPTIONS, **options}
+        _check(options, mesh, shape)
+        placements = place(model, shape, mesh, options)
+        updated = gradient_buckets.updated_elements(model, shape, placements, options)
         return Plan(
             strategy=cls.name,
             model=model,
             shape=shape,
             mesh=mesh,
-            options=given,
-            placement=placement,
-            memory=memory(
-                model,
-                shape,
-                placement,
-                _live(placement, shape, given),
-                gradient_buckets.updated_elements(model, shape, placement, given),
-            ),
-            volumes=tuple(merge(cls.volumes(model, shape, placement, given))),
-            notes=("activations are an estimate", *_uneven(model, placement, given)),
+            options=options,
+            placements=placements,
+            memory=memory(model, shape, placements, _live(placements, shape, options), updated),
+            volumes=tuple(merge(cls.volumes(model, shape, placements, options))),
+            notes=("activations are an estimate", *_uneven(model, placements, options)),
         )
 
     @classmethod
     def volumes(
-        cls, spec: ModelSpec, shape: StepShape, placement: tuple[Placement, ...], options: Mapping[str, Any]
+        cls, spec: ModelSpec, shape: StepShape, placements: tuple[RankPlacement, ...], options: Mapping[str, Any]
     ) -> Iterator[Volume]:
-        """Traffic of every rank in one step: the sum of the parts'."""
-        yield from gradient_buckets.volumes(spec, shape, placement, options)
-        yield from tensor_parallel_layers.volumes(spec, shape, placement)
-        yield from sequence_attention.volumes(spec, shape, placement, options)
-        yield from pipeline_stage.volumes(spec, shape, placement)
+        """Traffic of every rank in one step: the sum of that of the parts.
 
-    def make_gradients(self) -> gradient_sync.GradientSync:
+        Args:
+            spec: The model.
+            shape: The step.
+            placements: Of all ranks.
+            options: The options with every default.
+        """
+        yield from gradient_buckets.volumes(spec, shape, placements, options)
+        yield from tensor_volumes.volumes(spec, shape, placements)
+        yield from sequence_volumes.volumes(spec, shape, placements, options)
+        yield from pipeline_messages.volumes(spec, shape, placements)
+
+    def make_gradients(self) -> GradientSync:
         """How gradients are added up. Collective."""
-        return gradient_sync.GradientSync.of(self.module, self.mesh, self.shape, self.made_by.placement, self.made_by.options)
+        from strategies.step.gradient_sync import GradientSync
 
-    def build(self, load: WeightLoader, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
+        return GradientSync.of(self.module, self.mesh, self.shape, self.step_plan.placements, self.step_plan.options)
+
+    def make_runner(self) -> Runner:
+        """What carries micro-batches through this rank's layers."""
+        if self.placement.stage[1] == 1:
+            from strategies.step.local_runner import LocalRunner
+
+            return LocalRunner(self.module, self.mesh.ledger)
+        from strategies.step.pipeline_stage import StageRunner
+
+        placements, schedule = self.step_plan.placements, self.step_plan.options["schedule"]
+        return StageRunner(self.module, self.mesh.stages, self.placement, placements, schedule)
+
+    def build(self, weights: WeightSource, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
+        import torch
+
+        from strategies.comm.progress_thread import Pump
+        from strategies.models.pretrained_weights import fill
+        from strategies.models.transformer import Transformer
+
         self.device = torch.device(device)
         with torch.device("meta"):
             recompute = self.shape.recompute == "blocks"
-            module = Transformer(self.spec, self.at, self._cut(), self._spread(), recompute).to(dtype)
+            module = Transformer(self.spec, self.placement, *self._exchanges(), recompute).to(dtype)
         self.module = module.to_empty(device=self.device)
-        fill(
-            self.module, [(p, self.at.shard(p, self.spec)) for p in parameters(self.spec) if self.at.holds(p, self.spec)], load
-        )
-        placement = self.made_by.placement
-        self.runner: LocalRunner | pipeline_stage.StageRunner
-        if self.at.stage[1] > 1:
-            self.runner = pipeline_stage.StageRunner(self.module, self.mesh.stages, self.at, placement, self.made_by.options)
-        else:
-            self.runner = LocalRunner(self.module, self.mesh.ledger)
+        held = [parameter for parameter in parameters(self.spec) if self.placement.holds(parameter, self.spec)]
+        fill(self.module, [(parameter, self.placement.shard(parameter, self.spec)) for parameter in held], weights)
+        self.runner = self.make_runner()
         self.gradients = self.make_gradients()
-        talks = self.at.stage[1] > 1 or self.mesh.shape.sequence > 1
-        self.pump = Pump(self.mesh.stages) if talks and self.mesh.progress == "thread" else None
+        sends_messages = self.placement.stage[1] > 1 or self.mesh.shape.sequence > 1
+        beside = sends_messages and self.mesh.comm_options.progress == "thread"
+        self.pump = Pump(self.mesh.stages) if beside else None
         return self.module
 
     def step(self, batch: Batch) -> Tensor:
         count = batch.valid()
-        micros = [self._micro(batch, *span) for span in self.at.micros]
+        micros = [self._micro_batch(batch, *span) for span in self.placement.micros]
         self.gradients.begin(len(micros))
         with self.pump or nullcontext():
             loss = self.runner.train(micros, count)
         with self.mesh.ledger.during("backward", op="gradients"):
             self.gradients.finish(batch)
-        return loss if self._reports() else torch.zeros_like(loss)
+        return loss if self._reports() else loss.new_zeros(())
 
     def trainable(self) -> list[tuple[nn.Parameter, bool]]:
         return self.gradients.trainable()
@@ -133,81 +150,58 @@ class Composed(Strategy):
         self.gradients.updated()
 
     def evaluate(self, batch: Batch) -> Scores:
-        begin, end = even(len(batch), self.at.replica[1])[self.at.replica[0]]
+        begin, end = even(len(batch), self.placement.replica[1])[self.placement.replica[0]]
         if begin == end:
             return Scores(0.0, 0, 0)
-        spans = self.at.spans(len(batch), min(self.shape.micro_batches, end - begin))
-        micros = [self._micro(batch, *span) for span in spans]
-        if isinstance(self.runner, LocalRunner):
-            scores = self.runner.evaluate(micros)
-        else:
-            scores = self.runner.evaluate(micros, len(batch))
+        spans = self.placement.spans(len(batch), min(self.shape.micro_batches, end - begin))
+        scores = self.runner.evaluate([self._micro_batch(batch, *span) for span in spans], len(batch))
         return scores if self._reports() else Scores(0.0, 0, 0)
 
     def export(self, what: Literal["weights", "gradients"] | Mapping[nn.Parameter, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        from strategies.step.whole_tensors import gathered_on_first_rank
+
         if what == "weights":
-            own = {name: p.detach() for name, p in self.module.named_parameters()}
+            local = {name: p.detach() for name, p in self.module.named_parameters()}
         else:
-            own = self.gradients.whole(self.gradients.gradients() if what == "gradients" else what)
-        for number, parameter in enumerate(parameters(self.spec)):
-            whole = self._gather(parameter, own.get(parameter.name), number)
-            if whole is not None:
-                yield parameter.name, whole
+            local = self.gradients.whole(self.gradients.gradients() if what == "gradients" else what)
+        like = next(self.module.parameters())
+        yield from gathered_on_first_rank(local, like, self.spec, self.step_plan.placements, self.mesh.world)
 
     def close(self) -> None:
         self.gradients.close()
         if self.pump is not None:
             self.pump.close()
 
-    def _cut(self) -> Cut:
-        return (
-            Whole()
-            if self.mesh.shape.tensor == 1
-            else tensor_parallel_layers.cut_of(self.at, self.made_by.placement, self.mesh)
-        )
+    def _exchanges(self) -> tuple[TensorParallelLayers | None, SequenceAttention | None]:
+        """How this rank's layers communicate; None along an axis of one rank."""
+        placements, tensor_layers, attention = self.step_plan.placements, None, None
+        if self.mesh.shape.tensor > 1:
+            from strategies.step.tensor_parallel_layers import split_layers_of
 
-    def _spread(self) -> Spread:
-        if self.mesh.shape.sequence == 1:
-            return Whole()
-        return sequence_attention.spread_of(self.made_by.placement, self.mesh, self.made_by.options)
+            tensor_layers = split_layers_of(self.placement, placements, self.mesh)
+        if self.mesh.shape.sequence > 1:
+            from strategies.step.sequence_attention import sequence_attention_of
 
-    def _micro(self, batch: Batch, begin: int, end: int) -> Micro:
-        return Micro.of(batch.span(begin, end).to(self.device), self.at)
+            attention = sequence_attention_of(placements, self.mesh, self.step_plan.options)
+        return tensor_layers, attention
+
+    def _micro_batch(self, batch: Batch, begin: int, end: int) -> MicroBatch:
+        return self.module.micro_batch(batch.span(begin, end).to(self.device))
 
     def _reports(self) -> bool:
-        """Whether this rank's loss and scores count: the last stage, one tensor rank, and of a classifier, whose
-        sequence ranks all compute the same loss, one of these."""
-        at = self.at.coordinates
-        return self.at.last and at["tensor"] == 0 and (at["sequence"] == 0 or self.spec.head == "lm")
+        """Whether this rank's loss and scores count.
 
-    def _gather(self, parameter: Parameter, local: Tensor | None, tag: int) -> Tensor | None:
-        """The whole tensor on rank 0, from the first rank that holds each piece."""
-        first: dict[int, int] = {}
-        for at in self.made_by.placement:
-            if at.holds(parameter, self.spec):
-                piece = at.shard(parameter, self.spec)
-                first.setdefault(piece[0] if piece else 0, at.rank)
-        owners = [first[begin] for begin in sorted(first)]
-        if self.mesh.rank in owners and self.mesh.rank != 0:
-            assert local is not None
-            self.mesh.world.send(local.contiguous(), 0, tag).finish()
-        if self.mesh.rank != 0:
-            return None
-        shards = [self._shard_from(owner, parameter, local, tag) for owner in owners]
-        return shards[0] if len(shards) == 1 else torch.cat(shards, dim=parameter.split or 0)
-
-    def _shard_from(self, owner: int, parameter: Parameter, local: Tensor | None, tag: int) -> Tensor:
-        if owner == 0:
-            assert local is not None
-            return local.clone()
-        shape = parameter.part(self.made_by.placement[owner].shard(parameter, self.spec))
-        like = next(self.module.parameters())
-        return self.mesh.world.receive(like.new_empty(shape), owner, tag).finish()
+        Those of the last stage and one tensor rank do, and of a classifier, whose sequence ranks all compute the same loss,
+        those of one of these.
+        """
+        coordinates = self.placement.coordinates
+        one_of_sequence = coordinates["sequence"] == 0 or self.spec.head == "lm"
+        return self.placement.last and coordinates["tensor"] == 0 and one_of_sequence
 
 
-def _uneven(model: ModelSpec, placement: tuple[Placement, ...], options: Mapping[str, Any]) -> list[str]:
-    """What a reader should know where stages got different numbers of layers without having been told to."""
-    layers = {at.stage[0]: sum(end - begin for begin, end in at.layers) for at in placement}
+def _uneven(model: ModelSpec, placements: tuple[RankPlacement, ...], options: Mapping[str, Any]) -> list[str]:
+    """The note for a reader of the plan where stages got different numbers of layers without having been told to."""
+    layers = {placement.stage[0]: placement.layer_count for placement in placements}
     if options["stages"] or len(set(layers.values())) == 1:
         return []
     each = ", ".join(str(layers[stage]) for stage in sorted(layers))
@@ -215,11 +209,11 @@ def _uneven(model: ModelSpec, placement: tuple[Placement, ...], options: Mapping
 
 
 def _check(options: Mapping[str, Any], mesh: MeshShape, shape: StepShape) -> None:
-    """Options whose values are names or small numbers. Raises PlanError."""
+    """Raise PlanError for options, names or small numbers, that have no meaning."""
     stages_count = len(options["groups"]) if options["groups"] else mesh.pipeline
     if stages_count > 1:
         check_schedule(options["schedule"], stages_count, shape.micro_batches, options["virtual_stages"])
-    sequence_attention.check(options)
+    sequence_volumes.check(options)
     if options["zero"] not in (0, 1):
         raise PlanError(f"strategy.zero={options['zero']} is not supported; use 0 or 1 (optimizer states are shared)")
     if options["wire"] is not None and options["wire"] not in gradient_buckets.WIRE:
@@ -228,10 +222,12 @@ def _check(options: Mapping[str, Any], mesh: MeshShape, shape: StepShape) -> Non
         raise PlanError(f"strategy.bucket_bytes={options['bucket_bytes']} must be a positive number of bytes")
 
 
-def _live(placement: tuple[Placement, ...], shape: StepShape, options: Mapping[str, Any]) -> dict[int, int]:
+def _live(placements: tuple[RankPlacement, ...], shape: StepShape, options: Mapping[str, Any]) -> dict[int, int]:
     """Micro-batches that each stage keeps at once."""
-    if placement[0].stage[1] == 1:
+    if placements[0].stage[1] == 1:
         return {0: 1}
+    by_stage = {placement.stage[0]: placement for placement in placements}
     return {
-        at.stage[0]: live_micro_batches(options["schedule"], *at.stage, shape.micro_batches, len(at.layers)) for at in placement
+        stage: live_micro_batches(options["schedule"], *placement.stage, shape.micro_batches, len(placement.layers))
+        for stage, placement in by_stage.items()
     }

@@ -1,7 +1,7 @@
 """Gradients of the ranks that hold the same weights are added up, bucket by bucket, while backward still computes.
 
 Buckets of the replicas go out as they get ready, from the last layer to the first; those of other sets of ranks
-(``buckets.py``) follow in an order that all ranks agree on, so that no two ranks wait for each other.
+(``plan/gradient_buckets.py``) follow in an order that all ranks agree on, so that no two ranks wait for each other.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ import torch
 from torch import Tensor, nn
 
 from strategies.base import Batch
+from strategies.comm.comm_options import Progress
 from strategies.comm.group import Group
 from strategies.comm.mesh import Mesh
-from strategies.comm.progress_thread import CommThread, Progress
+from strategies.comm.progress_thread import CommThread
 from strategies.models.transformer import Transformer
 from strategies.plan.gradient_buckets import AXIS, Ranks, plan_buckets
 from strategies.plan.partition import Span, even, spans
-from strategies.plan.placement import Placement
+from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import StepShape
-from strategies.step.embedding_gradient import TokenRows, holders, sends_rows
+from strategies.plan.token_table import holders, sends_rows
+from strategies.step.embedding_gradient import TokenRows
 
 
 @dataclass
@@ -107,8 +109,8 @@ class Bucket:
     def cut(self, members: Sequence[Tensor]) -> list[Tensor]:
         """What belongs to each of ``shards`` of the values of the ``members``, in memory of its own."""
         begin, end = self.parts[self.group.rank]
-        own = torch.cat([member.reshape(-1) for member in members])[begin:end]
-        return [part.clone() for part in own.split([shard.numel() for shard, _ in self.shards])]
+        shares = torch.cat([member.reshape(-1) for member in members])[begin:end]
+        return [part.clone() for part in shares.split([shard.numel() for shard, _ in self.shards])]
 
 
 class GradientSync:
@@ -152,26 +154,28 @@ class GradientSync:
         module: Transformer,
         mesh: Mesh,
         shape: StepShape,
-        placement: Sequence[Placement],
+        placements: Sequence[RankPlacement],
         options: Mapping[str, Any],
     ) -> GradientSync:
         """The sync of ``module`` as planned. Collective: all ranks make their groups in one order."""
-        spec, at = module.spec, module.at
-        planned = plan_buckets(spec, shape, at, placement, options)
-        own, groups = dict(module.named_parameters()), dict[Ranks, Group]()
-        wanted = {bucket.ranks for buckets in planned for bucket in buckets}
+        spec, placement = module.spec, module.placement
+        planned = plan_buckets(spec, shape, placement, placements, options)
+        by_name, groups = dict(module.named_parameters()), dict[Ranks, Group]()
+        needed = {bucket.ranks for buckets in planned for bucket in buckets}
         looking_up: Ranks = ()
-        if at.first and sends_rows(spec, shape, placement, options):
-            looking_up = tuple(other.rank for other in holders(placement))
-            wanted.add(looking_up)
-        for ranks in sorted(wanted):
+        if placement.first and sends_rows(spec, shape, placements, options):
+            looking_up = tuple(other.rank for other in holders(placements))
+            needed.add(looking_up)
+        for ranks in sorted(needed):
             groups[ranks] = mesh.among(ranks, AXIS)
         zero, wire = bool(options["zero"]), getattr(torch, options["wire"]) if options["wire"] else None
-        main, late = ([Bucket.of([own[n] for n in b.names], groups[b.ranks], zero) for b in buckets] for buckets in planned)
+        main, late = (
+            [Bucket.of([by_name[name] for name in b.names], groups[b.ranks], zero) for b in buckets] for buckets in planned
+        )
         rows = None
         if looking_up and module.embed is not None:
-            rows = module.embed.rows = TokenRows(module.embed.tokens.weight, groups[looking_up], placement, wire)
-        return cls(module, main, late, wire, mesh.progress, rows)
+            rows = module.embed.rows = TokenRows(module.embed.tokens.weight, groups[looking_up], placements, wire)
+        return cls(module, main, late, wire, mesh.comm_options.progress, rows)
 
     def begin(self, micros: int) -> None:
         """Before the first forward of a step whose ``micros`` backwards each add to every gradient."""
@@ -224,24 +228,24 @@ class GradientSync:
 
     def whole(self, values: Mapping[nn.Parameter, Tensor]) -> dict[str, Tensor]:
         """Tensors of the shapes of ``trainable`` to those of the local parameters, by name. Collective under ZeRO."""
-        found = {name: values[p] for name, p in self.module.named_parameters() if p in values}
+        tensors = {name: values[p] for name, p in self.module.named_parameters() if p in values}
         names = {id(p): name for name, p in self.module.named_parameters()}
         for bucket in self.buckets:
             if bucket.weights is not None:
                 whole = bucket.gathered([values[shard] for shard, _ in bucket.shards])
-                found.update({names[id(p)]: whole[b:e].view_as(p) for p, (b, e) in bucket.places()})
-        return found
+                tensors.update({names[id(p)]: whole[b:e].view_as(p) for p, (b, e) in bucket.places()})
+        return tensors
 
     def sharded(self, values: Mapping[str, Tensor]) -> dict[nn.Parameter, Tensor]:
         """The inverse of ``whole``: tensors of the shapes of the local parameters, by name, to those of ``trainable``."""
         shared = [bucket for bucket in self.buckets if bucket.weights is not None]
         names = {id(p): name for name, p in self.module.named_parameters()}
         elsewhere = {id(p) for bucket in shared for p in bucket.members}
-        found = {p: values[name] for name, p in self.module.named_parameters() if id(p) not in elsewhere}
+        tensors = {p: values[name] for name, p in self.module.named_parameters() if id(p) not in elsewhere}
         for bucket in shared:
             parts = bucket.cut([values[names[id(p)]] for p in bucket.members])
-            found.update(zip((shard for shard, _ in bucket.shards), parts, strict=True))
-        return found
+            tensors.update(zip((shard for shard, _ in bucket.shards), parts, strict=True))
+        return tensors
 
     def close(self) -> None:
         if self.thread is not None:
@@ -265,3 +269,23 @@ class GradientSync:
                 self.sent += 1
 
         return hook
+
+
+class WholeGradientSync(GradientSync):
+    """Sums all gradients at once after backward, with one function: no buckets, nothing beside the computation.
+
+    Args:
+        module: The replica.
+        add_up: Replaces the flat gradients of this rank, a 1-d tensor, by their sum over the ranks. Collective.
+    """
+
+    def __init__(self, module: nn.Module, add_up: Callable[[Tensor], None]) -> None:
+        super().__init__(module, [], [], None, "inline")
+        self.add_up = add_up
+
+    def finish(self, batch: Batch) -> None:
+        gradients = [p.grad for p in self.module.parameters() if p.grad is not None]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        self.add_up(flat)
+        for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(summed.view_as(gradient))

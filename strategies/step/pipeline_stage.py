@@ -6,20 +6,18 @@ samples of each micro-batch; a message then goes to every rank of the next stage
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from strategies.base import Scores
 from strategies.comm.group import Group, Message
-from strategies.models.layers import Linear, Postponed
-from strategies.models.transformer import Micro, Transformer
-from strategies.plan.model_spec import ModelSpec
+from strategies.models.layers import Linear, PostponedGradients
+from strategies.models.transformer import MicroBatch, Transformer
 from strategies.plan.partition import Span
-from strategies.plan.placement import Placement
-from strategies.plan.shapes import StepShape, Volume
+from strategies.plan.pipeline_messages import Route, neighbours, routes
+from strategies.plan.rank_placement import RankPlacement
 from strategies.schedules import (
     Action,
     Backward,
@@ -33,78 +31,41 @@ from strategies.schedules import (
     actions,
     forward_actions,
 )
-from strategies.step.local_runner import total_scores
-
-AXIS = "pipeline"
-OPTIONS: Mapping[str, Any] = {
-    "stages": None,
-    "schedule": "1f1b",
-    "virtual_stages": 2,
-    "groups": None,
-    "group_shares": None,
-}
+from strategies.step.runner import Runner, total_scores
 
 
-class Route(NamedTuple):
-    """Samples ``begin`` to ``end`` of a local micro-batch go to, or come from, world rank ``rank``."""
+class StageRunner(Runner):
+    """Runs a schedule on one stage.
 
-    rank: int
-    begin: int
-    end: int
-
-
-def neighbours(at: Placement, placement: Sequence[Placement], step: int) -> list[Placement]:
-    """The ranks of the next (``step`` 1) or previous (-1) stage that work on the same replica and shard; stages go round."""
-    stage = (at.stage[0] + step) % at.stage[1]
-    same = {axis: at.coordinates[axis] for axis in ("data", "sequence", "tensor")}
-    return [other for other in placement if other.stage[0] == stage and same.items() <= other.coordinates.items()]
-
-
-def routes(own: Span, others: Sequence[tuple[int, Span]]) -> list[Route]:
-    """Which of our samples ``own`` each of the ``others`` (rank, its samples) has too."""
-    common = [(rank, max(own[0], begin), min(own[1], end)) for rank, (begin, end) in others]
-    return [Route(rank, begin - own[0], end - own[0]) for rank, begin, end in common if begin < end]
-
-
-def volumes(spec: ModelSpec, shape: StepShape, placement: Sequence[Placement]) -> Iterator[Volume]:
-    """A message each way for each micro-batch, boundary and pair of ranks that share samples."""
-    for at in placement:
-        if at.stage[1] == 1:
-            continue
-        sample = at.stream_tokens * spec.hidden * shape.element_bytes
-        virtual = len(at.layers)
-        for step, phase, ends in ((1, "forward", at.last), (-1, "backward", at.first)):
-            boundaries = virtual - ends
-            for micro, own in enumerate(at.micros):
-                for route in routes(own, [(o.rank, o.micros[micro]) for o in neighbours(at, placement, step)]):
-                    payload = boundaries * (route.end - route.begin) * sample
-                    yield Volume(AXIS, "send", phase, boundaries, payload, float(payload))
-
-
-class StageRunner:
-    """Runs the schedule of ``options`` on one stage. ``group`` must reach every rank of the pipeline by world rank."""
+    Args:
+        module: The layers of this stage.
+        group: Reaches every rank of the pipeline by world rank.
+        placement: This rank's.
+        placements: Those of all ranks.
+        schedule: The name of one of ``strategies/schedules``.
+    """
 
     def __init__(
         self,
         module: Transformer,
         group: Group,
-        at: Placement,
-        placement: Sequence[Placement],
-        options: Mapping[str, Any],
+        placement: RankPlacement,
+        placements: Sequence[RankPlacement],
+        schedule: str,
     ) -> None:
-        self.module, self.group, self.at = module, group, at
-        self.schedule, self.virtual = options["schedule"], len(at.layers)
+        self.module, self.group, self.placement = module, group, placement
+        self.schedule, self.virtual = schedule, len(placement.layers)
         self.ledger = group.ledger
-        self.near = {step: neighbours(at, placement, step) for step in (1, -1)}
+        self.near = {step: neighbours(placement, placements, step) for step in (1, -1)}
         self.like = next(module.parameters())
-        self.postponed = Postponed() if self.schedule == "zero_bubble" else None
+        self.postponed = PostponedGradients() if self.schedule == "zero_bubble" else None
         for layer in module.modules():
             if isinstance(layer, Linear):
                 layer.postponed = self.postponed
 
-    def train(self, micros: Sequence[Micro], count: int) -> Tensor:
+    def train(self, micros: Sequence[MicroBatch], count: int) -> Tensor:
         step = _Step(self, micros, count, lambda other: other.micros)
-        todo = list(actions(self.schedule, *self.at.stage, len(micros), self.virtual))
+        todo = list(actions(self.schedule, *self.placement.stage, len(micros), self.virtual))
         step.expect(todo)
         for action in todo:
             step.do(action)
@@ -112,19 +73,18 @@ class StageRunner:
         return step.loss.cpu()
 
     @torch.no_grad()
-    def evaluate(self, micros: Sequence[Micro], samples: int) -> Scores:
-        """``micros`` are this rank's parts of an evaluation batch of ``samples``; some may be empty."""
+    def evaluate(self, micros: Sequence[MicroBatch], samples: int) -> Scores:
         step = _Step(self, micros, 1, lambda other: other.spans(samples, len(micros)))
-        todo, found = list(forward_actions(*self.at.stage, len(micros), self.virtual)), []
+        todo, scores = list(forward_actions(*self.placement.stage, len(micros), self.virtual)), []
         step.expect(todo)
         for action in todo:
             if isinstance(action, Forward) and step.last(action) and len(micros[action.micro]):
                 x = self.module(step.inputs.get(action), micros[action.micro], action.chunk)
-                found.append(self.module.scores(x, micros[action.micro]))
+                scores.append(self.module.scores(x, micros[action.micro]))
             else:
                 step.do(action)
         step.end()
-        return total_scores(found, micros) if self.at.last else Scores(0.0, 0, 0)
+        return total_scores(scores, micros) if self.placement.last else Scores(0.0, 0, 0)
 
 
 class _Step:
@@ -134,7 +94,7 @@ class _Step:
     """
 
     def __init__(
-        self, runner: StageRunner, micros: Sequence[Micro], count: int, spans: Callable[[Placement], Sequence[Span]]
+        self, runner: StageRunner, micros: Sequence[MicroBatch], count: int, spans: Callable[[RankPlacement], Sequence[Span]]
     ) -> None:
         self.runner, self.micros, self.count = runner, micros, count
         self.module, self.group, self.ledger = runner.module, runner.group, runner.ledger
@@ -148,15 +108,16 @@ class _Step:
         self.sent: list[Message] = []
         self.loss = torch.zeros((), dtype=torch.float64, device=runner.like.device)
 
-    def _routes(self, spans: Callable[[Placement], Sequence[Span]], step: int) -> list[list[Route]]:
+    def _routes(self, spans: Callable[[RankPlacement], Sequence[Span]], step: int) -> list[list[Route]]:
         others = [(other.rank, spans(other)) for other in self.runner.near[step]]
         return [
-            routes(own, [(rank, theirs[micro]) for rank, theirs in others]) for micro, own in enumerate(spans(self.runner.at))
+            routes(local, [(rank, theirs[micro]) for rank, theirs in others])
+            for micro, local in enumerate(spans(self.runner.placement))
         ]
 
     def last(self, action: Action) -> bool:
         """Whether the loss follows this action's stage."""
-        return self.runner.at.last and action.chunk == self.runner.virtual - 1
+        return self.runner.placement.last and action.chunk == self.runner.virtual - 1
 
     def expect(self, todo: Sequence[Action]) -> None:
         """Post the first receive of each kind; ``_receive`` posts the next one before it waits."""
@@ -193,7 +154,7 @@ class _Step:
                 self.loss += y.detach()
             self.outputs[place] = y
         elif isinstance(action, BackwardWeight):
-            Postponed.compute(self.weights.pop(place))
+            PostponedGradients.compute(self.weights.pop(place))
         else:
             # The last stage's output is its loss, a scalar that needs no gradient from elsewhere.
             torch.autograd.backward(self.outputs.pop(place), self.gradients.pop(place, None))
@@ -228,7 +189,7 @@ class _Step:
         if not self.expected[kind]:
             return
         action = self.expected[kind].pop(0)
-        shape = (len(self.micros[action.micro]), self.runner.at.stream_tokens, self.module.spec.hidden)
+        shape = (len(self.micros[action.micro]), self.runner.placement.stream_tokens, self.module.spec.hidden)
         tensor = self.runner.like.new_empty(shape)
         messages = [
             self.group.receive(tensor[route.begin : route.end], route.rank, self._tag(action))
@@ -238,7 +199,7 @@ class _Step:
 
     def _tag(self, action: Action) -> int:
         """The same number on both ends of a message: by boundary between virtual stages, micro-batch and direction."""
-        stage, stages = self.runner.at.stage
+        stage, stages = self.runner.placement.stage
         below = isinstance(action, (ReceiveActivation, SendGradient))
         boundary = action.chunk * stages + stage - below
         gradient = isinstance(action, (SendGradient, ReceiveGradient))

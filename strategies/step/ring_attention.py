@@ -5,8 +5,9 @@
     step 2   rank 0: q0 x kv1    rank 1: q1 x kv2    rank 2: q2 x kv0
 
 (Liu et al., arXiv 2310.01889.) Partial results are merged by their log-sum-exp, so the result is exact. In backward the
-keys and values travel once more, and their gradients with them, home in the end. A causal ring gives rank i the i-th
-and the i-th last of 2n blocks: then every step has the same work for all (two of four block pairs), and none is masked.
+keys and values travel once more, and their gradients with them, back to their owner in the end. A causal ring gives rank i
+the i-th and the i-th last of 2n blocks: then every step has the same work for all (two of four block pairs), and none is
+masked.
 """
 
 from __future__ import annotations
@@ -36,21 +37,21 @@ class Piece(NamedTuple):
     causal: bool
 
 
-class Ring:
+class RingAttention:
     """``tokens`` are the positions of each rank of ``group``: one span, or an early and a late one when causal."""
 
     def __init__(self, group: Group, tokens: Sequence[tuple[Span, ...]]) -> None:
         self.group, self.tokens = group, list(tokens)
-        self.sizes = [sum(end - begin for begin, end in own) for own in tokens]
+        self.sizes = [sum(end - begin for begin, end in blocks) for blocks in tokens]
         self._tag = 0
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
-        return _RingAttention.apply(q, k, v, self, context)  # type: ignore[no-any-return, no-untyped-call]
+        return _RingFunction.apply(q, k, v, self, context)  # type: ignore[no-any-return, no-untyped-call]
 
     def pool(self, x: Tensor) -> Tensor:
         return reduce_out(x, self.group)
 
-    def once(self, weight: Tensor) -> Tensor:
+    def count_once(self, weight: Tensor) -> Tensor:
         return share(weight, self.group.size)
 
     def owner(self, step: int) -> int:
@@ -120,9 +121,9 @@ def _scores(q: Tensor, k: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
     return scores if mask is None else scores + mask
 
 
-class _RingAttention(torch.autograd.Function):
+class _RingFunction(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, ring: Ring, context: Context) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, ring: RingAttention, context: Context) -> Tensor:
         if q.stride(-1) != 1:  # what the kernel takes for granted
             q = q.contiguous()
         visiting = torch.stack([k, v])
@@ -165,10 +166,10 @@ class _RingAttention(torch.autograd.Function):
             piece, mask = ring.piece(owner, context.causal), ring.mask(context.keys, owner, q.dtype)
             rows = piece.queries
             keys, values = _paired(visiting[:, :, :, piece.keys], context)
-            given = (gradient[:, :, rows], q[:, :, rows], keys, values, out[:, :, rows], lse[:, :, rows])
-            dq_part, dk, dv = block_backward(*given, mask, piece.causal)
+            queries = (gradient[:, :, rows], q[:, :, rows], keys, values, out[:, :, rows], lse[:, :, rows])
+            dq_part, dk, dv = block_backward(*queries, mask, piece.causal)
             dq[:, :, rows] += dq_part
-            # What the ranks on the way have found for this owner came from the left, except to the first of them.
+            # The gradients that other ranks computed for this owner came from the left, except to the first of them.
             total = home_gradient if step == 0 else torch.zeros_like(visiting) if step == 1 else arriving.finish()  # type: ignore[union-attr]
             _add_paired(total[:, :, :, piece.keys], dk, dv, context)
             if step > 0:

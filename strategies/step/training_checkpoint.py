@@ -1,12 +1,10 @@
 """A training as files: saved under one strategy, resumed under any other, on any number of ranks.
 
-    model.safetensors      every weight, whole, under its canonical name, in the dtype of the training
-    optimizer.safetensors  what the optimizer keeps for every element: ``exp_avg/NAME``, ``exp_avg_sq/NAME`` of AdamW
-    training.json          steps done, optimizer, dtype, model, and the SHA-256 of the two files
+``plan/checkpoint_manifest.py`` says what the files are.
 
 What a rank holds depends on the strategy, what the files hold does not. ``save`` gathers one tensor after the other on
 rank 0, which writes it before the next one comes; ``resume`` lets every rank read its own slices, so the folder must be
-on every host. Pre-trained weights of others are read by ``models/checkpoint.py``.
+on every host. Pre-trained weights of others are read by ``models/pretrained_weights.py``.
 """
 
 from __future__ import annotations
@@ -20,102 +18,33 @@ import struct
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from strategies.base import Strategy
 from strategies.common.plan_error import PlanError
+from strategies.plan.checkpoint_manifest import (
+    MODEL,
+    OPTIMIZER,
+    SCHEMA,
+    STATES,
+    TRAINING,
+    Checkpoint,
+    Shapes,
+    check_target,
+    file_contents,
+    open_tensors,
+)
 from strategies.plan.model_spec import ModelSpec, parameters
 from strategies.plan.shapes import ELEMENT_BYTES
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-SCHEMA = "edgejoule.checkpoint/1"
-MODEL, OPTIMIZER, TRAINING = "model.safetensors", "optimizer.safetensors", "training.json"
-STATES: Mapping[str, tuple[str, ...]] = {"sgd": (), "adamw": ("exp_avg", "exp_avg_sq")}
 STORED = {"float32": "F32", "float64": "F64"}
-Shapes = Mapping[str, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """What a checkpoint is of, as its training.json says: ``steps`` optimizer steps of ``model`` (a ModelSpec's values).
-
-    ``digest`` is the SHA-256 of training.json, which names those of the weights and states: no two states share one.
-    """
-
-    folder: Path
-    steps: int
-    optimizer: str
-    dtype: str
-    model: Mapping[str, Any]
-    digest: str
-
-    @classmethod
-    def read(cls, folder: Path) -> Checkpoint:
-        """The checkpoint in ``folder``; its tensors are looked for, but not read.
-
-        Raises PlanError where the folder, a file or a tensor is missing, or a file is cut off.
-        """
-        file = folder / TRAINING
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise PlanError(
-                f"{folder} is no checkpoint ({TRAINING}: {error.strerror}); give a folder that train.save wrote"
-            ) from None
-        try:
-            found = json.loads(content)
-        except ValueError as error:
-            raise PlanError(f"{file} is not whole ({error}); save the checkpoint again") from None
-        schema = found.get("schema") if isinstance(found, dict) else None
-        if schema != SCHEMA:
-            raise PlanError(f"{file} has schema {schema!r}, this version reads {SCHEMA!r}; use the version that wrote it")
-        values = {key: found[key] for key in ("steps", "optimizer", "dtype", "model")}
-        checkpoint = cls(folder, **values, digest=hashlib.sha256(content).hexdigest())
-        for name, shapes in _contents(ModelSpec.from_dict(checkpoint.model), checkpoint.optimizer).items():
-            with _opened(folder / name) as opened:
-                missing = sorted(set(shapes) - set(opened.keys()))
-            if missing:
-                raise PlanError(f"checkpoint {folder} is incomplete: {name} has no {missing[0]}; save it again")
-        return checkpoint
-
-    def check(self, spec: ModelSpec, dtype: str, optimizer: str) -> None:
-        """Raise PlanError unless a training of ``spec`` in ``dtype`` with ``optimizer`` can go on from here."""
-        wanted = spec.to_dict()
-        for key in {**wanted, **self.model}:
-            here, there = wanted.get(key, "missing"), self.model.get(key, "missing")
-            if here != there:
-                raise PlanError(
-                    f"checkpoint {self.folder} is of another model: {key} is {there} there and {here} here; choose the model "
-                    "and task that it was saved with"
-                )
-        for key, there, here in (("dtype", self.dtype, dtype), ("optimizer", self.optimizer, optimizer)):
-            if here != there:
-                raise PlanError(
-                    f"checkpoint {self.folder} was saved with train.{key}={there}, found {here}; use train.{key}={there}"
-                )
-
-
-def check_target(folder: Path) -> None:
-    """Raise PlanError unless a checkpoint can be written as ``folder``: beside it files can be made, and it is new, empty,
-    or nothing but a checkpoint, which will be replaced."""
-    parent = folder.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        why = "cannot be written to" if parent.is_dir() else "is no folder"
-        raise PlanError(f"no checkpoint can be saved as {folder}: {parent} {why}; make it, or give another train.save")
-    if not folder.exists():
-        return
-    inside = {path.name for path in folder.iterdir()} if folder.is_dir() else {"a file"}
-    foreign = sorted(inside - {MODEL, OPTIMIZER, TRAINING})
-    if foreign:
-        raise PlanError(f"{folder} exists and is not only a checkpoint (found {foreign[0]}); give another train.save")
 
 
 def save(strategy: Strategy, optimizer: torch.optim.Optimizer, steps: int, folder: Path, comm: MPI.Intracomm) -> None:
@@ -149,10 +78,10 @@ def resume(strategy: Strategy, optimizer: torch.optim.Optimizer, folder: Path) -
     checkpoint = Checkpoint.read(folder)
     checkpoint.check(strategy.spec, strategy.shape.dtype, _kind(optimizer))
     own = dict(strategy.module.named_parameters())
-    with torch.no_grad(), _opened(folder / MODEL) as opened:
+    with torch.no_grad(), open_tensors(folder / MODEL, "pt") as opened:
         for name, value in _Slices(strategy, opened).items():
             own[name].copy_(value)  # in place: weights may be views of a flat buffer
-    with _opened(folder / OPTIMIZER) as opened:
+    with open_tensors(folder / OPTIMIZER, "pt") as opened:
         states = {state: _Slices(strategy, opened, f"{state}/") for state in STATES[checkpoint.optimizer]}
         load_states(strategy, optimizer, states, checkpoint.steps)
     return checkpoint.steps
@@ -186,9 +115,9 @@ class _Slices(Mapping[str, Tensor]):
     """This rank's slices of the tensors PREFIX + NAME of an open file, by name; each is read when it is asked for."""
 
     def __init__(self, strategy: Strategy, opened: Any, prefix: str = "") -> None:
-        at, spec = strategy.at, strategy.spec
+        placement, spec = strategy.placement, strategy.spec
         self._opened, self._prefix = opened, prefix
-        self._held = {p.name: (p, at.shard(p, spec)) for p in parameters(spec) if at.holds(p, spec)}
+        self._held = {p.name: (p, placement.shard(p, spec)) for p in parameters(spec) if placement.holds(p, spec)}
 
     def __getitem__(self, name: str) -> Tensor:
         parameter, span = self._held[name]
@@ -222,13 +151,6 @@ def _agree(error: str | None, comm: MPI.Intracomm) -> None:
         raise PlanError(error)
 
 
-def _contents(spec: ModelSpec, optimizer: str) -> dict[str, Shapes]:
-    """Names and shapes of the tensors of each file, in the order in which they are written."""
-    weights = {parameter.name: parameter.shape for parameter in parameters(spec)}
-    states = {f"{state}/{name}": shape for state in STATES[optimizer] for name, shape in weights.items()}
-    return {MODEL: weights, OPTIMIZER: states}
-
-
 def _states(strategy: Strategy, states: Mapping[str, Mapping[nn.Parameter, Tensor]]) -> Iterator[tuple[str, Tensor]]:
     """The optimizer's states, whole, on rank 0."""
     for state, own in states.items():
@@ -242,7 +164,7 @@ def _write(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as beside:
         whole = Path(beside) / "new"
         whole.mkdir()
-        shapes = _contents(spec, optimizer)
+        shapes = file_contents(spec, optimizer)
         training = {
             "schema": SCHEMA,
             "steps": steps,
@@ -286,10 +208,3 @@ def _blocks(tensors: Iterator[tuple[str, Tensor]], shapes: Shapes, dtype: str) -
                 f"{name} {tuple(tensor.shape)} {tensor.dtype} was exported where {expected} {shape} {dtype} belongs"
             )
         yield tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
-
-
-def _opened(file: Path) -> Any:
-    try:
-        return safe_open(file, framework="pt")
-    except (SafetensorError, OSError) as error:
-        raise PlanError(f"checkpoint file {file} cannot be read ({error}); save it again") from None

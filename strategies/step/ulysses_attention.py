@@ -4,7 +4,7 @@
     rank 1: tokens 32-63, heads 0-11  <->   rank 1: tokens 0-63, heads 6-11
 
 (Jacobs et al., arXiv 2309.14509.) Queries, keys and values travel packed, in one all-to-all. A key/value head that query
-heads of several ranks attend with is sent to all of them; its gradients add up where they come home.
+heads of several ranks attend with is sent to all of them; its gradients are added up on the rank that it came from.
 """
 
 from __future__ import annotations
@@ -16,25 +16,20 @@ from torch import Tensor
 
 from strategies.comm.collectives import exchange, reduce_out, share
 from strategies.comm.group import Group
-from strategies.models.layers import Context, Whole
-from strategies.plan.partition import Span, even
+from strategies.models.layers import Context, UnsplitModel
+from strategies.plan.head_split import ulysses_heads
 
 
-def head_parts(heads: int, kv: Sequence[int], ranks: int) -> list[tuple[Span, Span]]:
-    """For each rank the local query heads that it takes over, and the key/value heads that these need."""
-    return [((begin, end), (kv[begin], kv[end - 1] + 1)) for begin, end in even(heads, ranks)]
-
-
-class Ulysses:
+class UlyssesAttention:
     """``tokens`` are the numbers of tokens of the ranks of ``group``, consecutive in this order."""
 
     def __init__(self, group: Group, tokens: Sequence[int]) -> None:
         self.group, self.tokens = group, list(tokens)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
-        batch, heads, own, width = q.shape
+        batch, heads, local_tokens, width = q.shape
         kv = list(range(heads)) if context.kv is None else list(context.kv)
-        parts = head_parts(heads, kv, self.group.size)
+        parts = ulysses_heads(heads, kv, self.group.size)
         packed = [torch.cat([q[:, slice(*mine)], k[:, slice(*theirs)], v[:, slice(*theirs)]], 1) for mine, theirs in parts]
         (begin, end), (first, last) = parts[self.group.rank]
         count, kv_count = end - begin, last - first
@@ -43,12 +38,12 @@ class Ulysses:
         q, k, v = whole.split([count, kv_count, kv_count], dim=1)
         local = [head - first for head in kv[begin:end]]
         pairs = None if local == list(range(count)) else local
-        y = Whole().attend(q, k, v, context._replace(kv=pairs))
-        shapes = [(batch, stop - start, own, width) for (start, stop), _ in parts]
+        y = UnsplitModel().attend(q, k, v, context._replace(kv=pairs))
+        shapes = [(batch, stop - start, local_tokens, width) for (start, stop), _ in parts]
         return torch.cat(exchange(y.split(self.tokens, dim=2), shapes, self.group), dim=1)
 
     def pool(self, x: Tensor) -> Tensor:
         return reduce_out(x, self.group)
 
-    def once(self, weight: Tensor) -> Tensor:
+    def count_once(self, weight: Tensor) -> Tensor:
         return share(weight, self.group.size)

@@ -11,6 +11,7 @@ import torch
 from mpi4py import MPI
 
 from strategies.base import Batch, Strategy, check_options, registered
+from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.models.pretrained_weights import WeightLoader
@@ -159,7 +160,8 @@ def train(case: Case, spec: ModelSpec, comm: MPI.Comm, dtype: torch.dtype = torc
     shape = StepShape(BATCH, SEQ, case.micro_batches, str(dtype).removeprefix("torch."), "sgd", case.recompute)
     cls = registered()[case.strategy]
     plan = cls.plan(spec, shape, case.mesh, case.options)
-    mesh = Mesh(comm, case.mesh, ledger, case.wait, case.progress, case.algorithm)  # type: ignore[arg-type]
+    comm_options = CommOptions(case.wait, case.progress, case.algorithm)  # type: ignore[arg-type]
+    mesh = Mesh(comm, case.mesh, ledger, comm_options)
     strategy = cls(plan, mesh)
     with WeightLoader(spec, None, seed=1) as load:
         strategy.build(load, dtype, DEVICE)

@@ -20,8 +20,10 @@ from mpi4py import MPI
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.models.layers import Context
+from strategies.plan import sequence_volumes
 from strategies.plan.model_spec import ModelSpec
-from strategies.plan.placement import Placement, place
+from strategies.plan.placement import place
+from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import MeshShape, StepShape, merge
 from strategies.step import ring_attention, sequence_attention
 
@@ -63,10 +65,10 @@ class Call:
     def options(self) -> dict[str, Any]:
         return {"attention": self.attention, "sequence_shares": self.shares}
 
-    def placement(self, ranks: int) -> tuple[Placement, ...]:
+    def placement(self, ranks: int) -> tuple[RankPlacement, ...]:
         return place(self.spec, self.shape, MeshShape(sequence=ranks), self.options)
 
-    def context(self, at: Placement) -> Context:
+    def context(self, at: RankPlacement) -> Context:
         keys = padding(self.seq) if self.padded else None
         return Context(self.causal, keys, None, None if self.heads == self.kv_heads else at.kv_of_heads(self.spec))
 
@@ -86,7 +88,7 @@ def calls() -> list[Call]:
     found = []
     for heads, kv_heads in HEADS.values():
         for shares in (None, UNEVEN):
-            for attention in sequence_attention.KINDS:
+            for attention in sequence_volumes.KINDS:
                 found.append(Call(attention, True, heads, kv_heads, shares))
                 found += [Call(attention, False, heads, kv_heads, shares, padded) for padded in (False, True)]
     return found
@@ -126,7 +128,7 @@ def spread_out(call: Call, comm: MPI.Intracomm, wait: str = "spin") -> tuple[lis
     own = positions(call, comm.Get_size(), comm.Get_rank())
     *qkv, gradient = (x.transpose(1, 2)[:, own].transpose(1, 2) for x in inputs(call))
     q, k, v = (x.requires_grad_() for x in qkv)
-    attention = sequence_attention.spread_of(placement, mesh, call.options)
+    attention = sequence_attention.sequence_attention_of(placement, mesh, call.options)
     with ledger.during("forward"):
         out = attention.attend(q, k, v, call.context(placement[comm.Get_rank()]))
     with ledger.during("backward"):
@@ -148,13 +150,13 @@ def test_equals_attention_over_the_whole_sequence(call: Call, comm: MPI.Intracom
     the planned bytes, of which the same call must send exactly as many."""
     found, ledger = spread_out(call, comm)
     assert_equal(found, whole(call), positions(call, comm.Get_size(), comm.Get_rank()))
-    planned = merge(sequence_attention.volumes(call.spec, call.shape, call.placement(comm.Get_size()), call.options))
+    planned = merge(sequence_volumes.volumes(call.spec, call.shape, call.placement(comm.Get_size()), call.options))
     attention = {v.key: v.payload_bytes for v in planned if v.op != "all_reduce"}  # that is the pooling of a classifier
     assert len(attention) == 2
     assert dict(comm.allreduce(ledger.payload_bytes(-1), op=MPI.SUM)) == attention
 
 
-@pytest.mark.parametrize("attention", sequence_attention.KINDS)
+@pytest.mark.parametrize("attention", sequence_volumes.KINDS)
 def test_a_polling_rank_computes_the_same(attention: str, comm: MPI.Intracomm) -> None:
     """Protects the buffers of messages under way, which a rank that sleeps between tests holds longer."""
     call = Call(attention, True, 6, 2, UNEVEN)
@@ -162,7 +164,7 @@ def test_a_polling_rank_computes_the_same(attention: str, comm: MPI.Intracomm) -
     assert all(torch.equal(s, p) for s, p in zip(spinning, polling, strict=True))
 
 
-@pytest.mark.parametrize("attention", sequence_attention.KINDS)
+@pytest.mark.parametrize("attention", sequence_volumes.KINDS)
 def test_foreign_strides_do_not_matter(attention: str, comm: MPI.Intracomm) -> None:
     """Heads whose elements do not lie side by side, and a gradient that is one number for all: what the kernel for the
     CPU would read past."""
@@ -171,7 +173,9 @@ def test_foreign_strides_do_not_matter(attention: str, comm: MPI.Intracomm) -> N
     mesh = Mesh(comm, MeshShape(sequence=comm.Get_size()), Ledger())
     q, k, v = (x[:, :, own].mT.contiguous().mT.requires_grad_() for x in inputs(call)[:3])
     assert q.stride(-1) != 1
-    out = sequence_attention.spread_of(placement, mesh, call.options).attend(q, k, v, call.context(placement[comm.Get_rank()]))
+    out = sequence_attention.sequence_attention_of(placement, mesh, call.options).attend(
+        q, k, v, call.context(placement[comm.Get_rank()])
+    )
     out.sum().backward()
     whole_q, whole_k, whole_v = (x.clone().requires_grad_() for x in inputs(call)[:3])
     expected = F.scaled_dot_product_attention(whole_q, whole_k, whole_v)

@@ -19,13 +19,15 @@ from mpi4py import MPI
 
 from bench.training.trainer import make_optimizer
 from strategies.base import Strategy, check_options, registered
+from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.common.plan_error import PlanError
 from strategies.models.pretrained_weights import WeightLoader
+from strategies.plan.checkpoint_manifest import Checkpoint
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.shapes import MeshShape, StepShape
-from strategies.step.training_checkpoint import Checkpoint, resume, save
+from strategies.step.training_checkpoint import resume, save
 
 BEFORE, AFTER = 3, 2
 TRAIN = {"lr": 0.01, "weight_decay": 0.1}
@@ -72,7 +74,7 @@ class Training:
     def __post_init__(self) -> None:
         cls, ledger = registered()[self.case.strategy], Ledger()
         shape = StepShape(BATCH, SEQ, self.case.micro_batches, "float64", self.kind)
-        mesh = Mesh(self.comm, self.case.mesh, ledger, progress="inline")
+        mesh = Mesh(self.comm, self.case.mesh, ledger, CommOptions(progress="inline"))
         self.strategy: Strategy = cls(cls.plan(self.spec, shape, self.case.mesh, self.case.options), mesh)
         with WeightLoader(self.spec, None, seed=1) as load:
             self.strategy.build(load, torch.float64, DEVICE)

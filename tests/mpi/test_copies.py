@@ -14,6 +14,7 @@ from bench.faults.state_copies import Copies, restore
 from bench.faults.state_pieces import copy_bytes
 from bench.training.trainer import make_optimizer
 from strategies.base import check_options, get
+from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.plan.model_spec import parameters
@@ -67,7 +68,7 @@ def test_goes_on_without_a_rank(case: Case, family: str, comm: MPI.Intracomm) ->
     restored = restore(copies.kept, plan, left)
     assert restored.step == BEFORE
     training.comm, training.done = left, restored.step
-    training.strategy = get(plan.strategy)(plan, Mesh(left, plan.mesh, Ledger(), progress="inline"))
+    training.strategy = get(plan.strategy)(plan, Mesh(left, plan.mesh, Ledger(), CommOptions(progress="inline")))
     training.strategy.build(restored, torch.float64, DEVICE)
     training.optimizer = make_optimizer(training.strategy.trainable(), {**TRAIN, "optimizer": "adamw"})
     for group in training.optimizer.param_groups:
@@ -93,9 +94,9 @@ def test_what_is_sent(strategy: str, comm: MPI.Intracomm) -> None:
     training = Training(Case(strategy, cls.mesh_for(comm.Get_size(), {}), options, 2), spec, comm)
     copies = Copies(comm, training.strategy, training.optimizer, [f"board-{rank}" for rank in range(comm.Get_size())])
     copies.take(0)
-    plan, hosts = training.strategy.made_by, [f"board-{rank}" for rank in range(comm.Get_size())]
+    plan, hosts = training.strategy.step_plan, [f"board-{rank}" for rank in range(comm.Get_size())]
     assert comm.allgather((copies.memory_bytes, copies.payload_bytes)) == copy_bytes(plan, hosts)
-    placement, alone = plan.placement, 0
+    placement, alone = plan.placements, 0
     for parameter in parameters(spec):
         sizes = [size for at in placement if (size := at.local_size(parameter, spec))]
         alone += sum(sizes) if len(sizes) == 1 or sum(sizes) == parameter.size else 0

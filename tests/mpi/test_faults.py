@@ -15,10 +15,10 @@ from strategies.comm import collectives
 from strategies.comm.group import Group
 from strategies.models.layers import Linear
 from strategies.plan import gradient_buckets
-from strategies.plan.placement import Placement
+from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import MeshShape
 from strategies.step import gradient_sync, local_runner, pipeline_stage, ring_attention, ulysses_attention
-from strategies.step.composition import Composed
+from strategies.step.composition import ComposedStrategy
 
 # Five orders above the tolerance of the equality test: a fault must not hide near it.
 FAR = 1e-4
@@ -60,23 +60,23 @@ def scaled_by_micro_batches(patch: pytest.MonkeyPatch) -> None:
 def row_bias_twice(patch: pytest.MonkeyPatch) -> None:
     """Every rank adds the bias of a row-parallel layer before the sum."""
 
-    def after(self: Linear, x: torch.Tensor, cut: Any) -> torch.Tensor:
+    def row_parallel(self: Linear, x: torch.Tensor, cut: Any) -> torch.Tensor:
         return cut.reduce_out(self(x))
 
-    patch.setattr(Linear, "after", after)
+    patch.setattr(Linear, "row_parallel", row_parallel)
 
 
 def partial_gradients_not_summed(patch: pytest.MonkeyPatch) -> None:
     """Tensor ranks keep their own part of gradients that each has only a part of: norms of a split stream, shared
     key/value heads."""
-    patch.setattr(Placement, "partial", lambda self, parameter, spec: False)
+    patch.setattr(RankPlacement, "partial", lambda self, parameter, spec: False)
 
 
 def tied_tables_not_summed(patch: pytest.MonkeyPatch) -> None:
     """Both ends of the pipeline keep their own part of the token table's gradient."""
     real = gradient_buckets.summed_over
 
-    def own_stage(parameter: Any, at: Placement, placement: Any, spec: Any) -> Any:
+    def own_stage(parameter: Any, at: RankPlacement, placement: Any, spec: Any) -> Any:
         return tuple(r for r in real(parameter, at, placement, spec) if placement[r].stage == at.stage)
 
     patch.setattr(gradient_buckets, "summed_over", own_stage)
@@ -84,15 +84,15 @@ def tied_tables_not_summed(patch: pytest.MonkeyPatch) -> None:
 
 def last_micro_batch_skipped(patch: pytest.MonkeyPatch) -> None:
     """The last micro-batch is the first one again."""
-    real = Composed._micro
+    real = ComposedStrategy._micro_batch
 
     def skipped(self: Any, batch: Any, begin: int, end: int) -> Any:
-        if end == self.at.micros[-1][1]:
-            begin = self.at.micros[0][0]
-            end = begin + self.at.micro_samples[-1]
+        if end == self.placement.micros[-1][1]:
+            begin = self.placement.micros[0][0]
+            end = begin + self.placement.micro_samples[-1]
         return real(self, batch, begin, end)
 
-    patch.setattr(Composed, "_micro", skipped)
+    patch.setattr(ComposedStrategy, "_micro_batch", skipped)
 
 
 def ring_gradients_stay(patch: pytest.MonkeyPatch) -> None:
@@ -120,36 +120,36 @@ def ring_starts_anew(patch: pytest.MonkeyPatch) -> None:
 
 def head_counted_by_every_rank(patch: pytest.MonkeyPatch) -> None:
     """Sequence ranks compute the same classifier, and each counts its whole gradient."""
-    for kind in (ring_attention.Ring, ulysses_attention.Ulysses):
-        patch.setattr(kind, "once", lambda self, weight: weight)
+    for kind in (ring_attention.RingAttention, ulysses_attention.UlyssesAttention):
+        patch.setattr(kind, "count_once", lambda self, weight: weight)
 
 
 def weight_gradients_forgotten(patch: pytest.MonkeyPatch) -> None:
     """A zero-bubble schedule never computes some of the weight gradients that it put off."""
-    from strategies.models.layers import Postponed
+    from strategies.models.layers import PostponedGradients
 
-    real, seen = Postponed.take, []
+    real, seen = PostponedGradients.take, []
 
-    def take(self: Postponed) -> Any:
+    def take(self: PostponedGradients) -> Any:
         seen.append(self)
         return real(self)[len(seen) % 2 :]
 
-    patch.setattr(Postponed, "take", take)
+    patch.setattr(PostponedGradients, "take", take)
 
 
 def positions_from_zero(patch: pytest.MonkeyPatch) -> None:
     """Every rank numbers its own tokens from 0."""
     from dataclasses import replace
 
-    from strategies.models.transformer import Micro
+    from strategies.models.transformer import MicroBatch
 
-    real = Micro.of.__func__  # type: ignore[attr-defined]
+    real = MicroBatch.of.__func__  # type: ignore[attr-defined]
 
-    def of(cls: Any, batch: Any, at: Placement) -> Micro:
+    def of(cls: Any, batch: Any, at: RankPlacement) -> MicroBatch:
         micro = real(cls, batch, at)
         return replace(micro, positions=torch.arange(len(micro.positions)))
 
-    patch.setattr(Micro, "of", classmethod(of))
+    patch.setattr(MicroBatch, "of", classmethod(of))
 
 
 def weights_not_gathered(patch: pytest.MonkeyPatch) -> None:

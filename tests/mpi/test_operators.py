@@ -16,6 +16,7 @@ from strategies.comm.collectives import (
     share,
     split_cross_entropy,
 )
+from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.comm.mpi_buffers import as_mpi
@@ -29,7 +30,7 @@ WAITS = pytest.mark.parametrize("wait", ["spin", "poll"])
 
 
 def make_mesh(comm: MPI.Comm, wait: str = "spin", algorithm: str = "mpi") -> Mesh:
-    return Mesh(comm, MeshShape(tensor=comm.Get_size()), Ledger(), wait, algorithm=algorithm)  # type: ignore[arg-type]
+    return Mesh(comm, MeshShape(tensor=comm.Get_size()), Ledger(), CommOptions(wait=wait, all_reduce=algorithm))  # type: ignore[arg-type]
 
 
 def drawn(seed: int, *shape: int) -> torch.Tensor:

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from bench.training.trainer import make_optimizer
 from strategies.base import registered
+from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.models.pretrained_weights import ADAPTERS, WeightLoader, draw
@@ -40,7 +41,9 @@ def save_checkpoint(folder: Path) -> None:
 def losses(case: Case, comm: MPI.Intracomm, checkpoint: Path) -> list[float]:
     shape = StepShape(17, 8, case.micro_batches, recompute=case.recompute)
     cls = registered()[case.strategy]
-    strategy = cls(cls.plan(BERT, shape, case.mesh, case.options), Mesh(comm, case.mesh, Ledger(), case.wait, case.progress))  # type: ignore[arg-type]
+    strategy = cls(
+        cls.plan(BERT, shape, case.mesh, case.options), Mesh(comm, case.mesh, Ledger(), CommOptions(case.wait, case.progress))
+    )  # type: ignore[arg-type]
     with WeightLoader(BERT, checkpoint, seed=1) as load:
         module = strategy.build(load, torch.float32)
     assert all(parameter.is_contiguous() for parameter in module.parameters())

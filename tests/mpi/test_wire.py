@@ -29,7 +29,7 @@ from strategies.comm.group import Group
 from strategies.comm.ledger import Ledger
 from strategies.plan.model_spec import parameter_count
 from strategies.plan.shapes import MeshShape
-from strategies.step.embedding_gradient import TABLE
+from strategies.plan.token_table import TABLE
 from strategies.step.gradient_sync import Bucket, GradientSync
 
 UNIT = {"bfloat16": 2.0**-8, "float16": 2.0**-11}

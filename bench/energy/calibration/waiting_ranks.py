@@ -21,7 +21,8 @@ from bench.energy.sampling.energy_settings import EnergySettings
 from bench.energy.sampling.host_identity import HostIdentity
 from bench.joules.channel import Trace
 from bench.joules.cover import find_cover
-from strategies.comm.waiting import Wait, finish
+from strategies.comm.comm_options import Wait
+from strategies.comm.waiting import finish
 
 if TYPE_CHECKING:
     from mpi4py import MPI

@@ -12,7 +12,7 @@ import torch
 from bench import export
 from strategies.base import Batch
 from strategies.models.pretrained_weights import WeightLoader
-from strategies.models.transformer import Micro, Transformer
+from strategies.models.transformer import MicroBatch, Transformer
 from strategies.plan.model_spec import ModelSpec, parameters
 from strategies.plan.placement import place
 from strategies.plan.shapes import MeshShape, StepShape
@@ -50,7 +50,7 @@ def test_transformers_computes_the_same(name: str, spec: ModelSpec, tmp_path: Pa
     module.load_state_dict(weights)
     ids = torch.randint(1, spec.vocab, (4, 8), generator=torch.Generator().manual_seed(3))
     mask = torch.arange(8)[None, :] < torch.tensor([[8], [5], [2], [7]])
-    micro = Micro.of(Batch(ids, mask, torch.zeros(4, dtype=torch.int64)), at)
+    micro = MicroBatch.of(Batch(ids, mask, torch.zeros(4, dtype=torch.int64)), at)
     with torch.no_grad():
         output = model.eval()(input_ids=ids, attention_mask=mask.long())
         hidden = module(None, micro)

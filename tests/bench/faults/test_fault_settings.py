@@ -67,11 +67,11 @@ def test_the_meter_of_a_host_is_not_killed_with_others_on_it(tmp_path: Path) -> 
 def test_options_of_the_survivors(tmp_path: Path) -> None:
     """Lists of ranks and stages are left out; heads are cut as evenly as they can be; what is given wins."""
     tensor = plan_after(resolve(tmp_path, "strategy=tensor", "ranks=4", "fault.rank=3"))
-    assert [at.units["heads"] for at in tensor.placement] == [(0, 2), (2, 3), (3, 4)]
+    assert [at.units["heads"] for at in tensor.placements] == [(0, 2), (2, 3), (3, 4)]
     uneven = ("strategy=pipeline", "strategy.stages=[2,1,1]", "fault.rank=1")
-    assert [at.layers for at in plan_after(resolve(tmp_path, *uneven)).placement] == [((0, 2),), ((2, 4),)]
+    assert [at.layers for at in plan_after(resolve(tmp_path, *uneven)).placements] == [((0, 2),), ((2, 4),)]
     given = plan_after(resolve(tmp_path, *uneven, "+fault.options.stages=[3,1]"))
-    assert [at.layers for at in given.placement] == [((0, 3),), ((3, 4),)]
+    assert [at.layers for at in given.placements] == [((0, 3),), ((3, 4),)]
     mesh = ("strategy=hybrid", "ranks=4", "mesh.data=2", "mesh.pipeline=2", "fault.rank=1", "fault.mesh.data=3")
     assert plan_after(resolve(tmp_path, *mesh)).mesh.dims == (1, 3, 1, 1)
 

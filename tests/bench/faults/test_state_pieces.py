@@ -8,7 +8,7 @@ from bench.common.user_error import UserError
 from bench.faults.state_pieces import Piece, Transfer, alone, copy_bytes, keepers, pieces, transfers
 from strategies.base import check_options, get
 from strategies.plan.model_spec import ModelSpec, parameter_count, parameters
-from strategies.plan.placement import Placement
+from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import StepShape
 
 SPEC = ModelSpec(
@@ -17,10 +17,10 @@ SPEC = ModelSpec(
 )  # fmt: skip
 
 
-def placement(strategy: str, ranks: int) -> tuple[Placement, ...]:
+def placement(strategy: str, ranks: int) -> tuple[RankPlacement, ...]:
     cls = get(strategy)
     mesh = cls.mesh_for(ranks, {"pipeline": 2, "data": ranks // 2} if strategy == "hybrid" else {})
-    return cls.plan(SPEC, StepShape(8, 8, 2), mesh, check_options(cls, {})).placement
+    return cls.plan(SPEC, StepShape(8, 8, 2), mesh, check_options(cls, {})).placements
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_what_copies_take() -> None:
     """AdamW in float32: three values of four bytes. A stage keeps its own, and all of the other's but for what is tied."""
     cls = get("pipeline")
     plan = cls.plan(SPEC, StepShape(8, 8, 2), cls.mesh_for(2, {}), check_options(cls, {}))
-    own = [12 * sum(p.size for p in parameters(SPEC) if at.holds(p, SPEC)) for at in plan.placement]
+    own = [12 * sum(p.size for p in parameters(SPEC) if at.holds(p, SPEC)) for at in plan.placements]
     table = 12 * 37 * 24
     assert copy_bytes(plan, ["a", "b"]) == [
         (own[0] + own[1] - table, own[0] - table),

@@ -11,9 +11,10 @@ import torch
 from strategies.base import Batch
 from strategies.common.plan_error import PlanError
 from strategies.models.pretrained_weights import WeightLoader, fill
-from strategies.models.transformer import Micro, Transformer
+from strategies.models.transformer import MicroBatch, Transformer
 from strategies.plan.model_spec import ModelSpec, parameters
-from strategies.plan.placement import Placement, place
+from strategies.plan.placement import place
+from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import MeshShape, StepShape
 
 transformers = pytest.importorskip("transformers", reason="the reference implementation is not installed")
@@ -53,11 +54,11 @@ def reference(family: str) -> Any:
     return transformers.LlamaForCausalLM(config).double().eval()
 
 
-def whole(spec: ModelSpec) -> Placement:
+def whole(spec: ModelSpec) -> RankPlacement:
     return place(spec, StepShape(4, 8), MeshShape())[0]
 
 
-def load(spec: ModelSpec, checkpoint: Path | None, at: Placement) -> Transformer:
+def load(spec: ModelSpec, checkpoint: Path | None, at: RankPlacement) -> Transformer:
     module = Transformer(spec, at).double()
     with WeightLoader(spec, checkpoint, seed=0) as loader:
         fill(module, [(p, at.shard(p, spec)) for p in parameters(spec) if at.holds(p, spec)], loader)
@@ -74,7 +75,7 @@ def test_equals_the_reference_implementation(spec: ModelSpec, tmp_path: Path) ->
     with torch.no_grad():
         output = model(input_ids=ids, attention_mask=mask.long())
         expected = output.last_hidden_state if spec.family == "bert" else output.logits
-        micro = Micro.of(Batch(ids, mask, torch.zeros(4, dtype=torch.int64)), whole(spec))
+        micro = MicroBatch.of(Batch(ids, mask, torch.zeros(4, dtype=torch.int64)), whole(spec))
         hidden = module(None, micro)
         found = hidden if spec.family == "bert" else module.logits(hidden, micro)
     # The reference computes its rotary angles in fp32, whatever the model's precision.

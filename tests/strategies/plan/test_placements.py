@@ -14,8 +14,9 @@ from strategies.base import check_options, get, registered
 from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec, parameter_count, parameters
 from strategies.plan.partition import even, lighter_ends, weighted
-from strategies.plan.placement import place, summed_over
+from strategies.plan.placement import place
 from strategies.plan.predicted_memory import memory
+from strategies.plan.rank_placement import summed_over
 from strategies.plan.shapes import MeshShape, StepShape
 
 MINILM = ModelSpec(
@@ -206,7 +207,7 @@ def test_memory_is_exact_for_states() -> None:
 def test_layers_that_do_not_divide_go_to_the_middle_and_that_is_said() -> None:
     """The first stage has the token table and the last one the loss."""
     found = get("pipeline").plan(MINILM, STEP, MeshShape(pipeline=4), {})
-    assert [at.layers for at in found.placement] == [((0, 1),), ((1, 3),), ((3, 5),), ((5, 6),)]
+    assert [at.layers for at in found.placements] == [((0, 1),), ((1, 3),), ((3, 5),), ((5, 6),)]
     assert "6 layers over 4 stages are not even: 1, 2, 2, 1 (strategy.stages=[...] gives others)" in found.notes
     assert lighter_ends(7, 3) == [(0, 2), (2, 5), (5, 7)]
     assert len(get("pipeline").plan(MINILM, STEP, MeshShape(pipeline=3), {}).notes) == 1

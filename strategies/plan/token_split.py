@@ -1,0 +1,54 @@
+"""How the tokens of every sample are split: over sequence ranks, and between the blocks over tensor ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from strategies.common.plan_error import PlanError
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.partition import Span, even, weighted
+from strategies.plan.shapes import MeshShape, StepShape
+
+
+def split_tokens(spec: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> list[tuple[Span, ...]]:
+    """Tokens of each sequence rank: one span, or for a causal ring the i-th and the i-th last of 2n blocks.
+
+    A causal query attends to what is before it: a rank with an early and a late block has as much to do as any other.
+
+    Args:
+        spec: The model.
+        shape: Tokens of a sample.
+        mesh: How many sequence ranks there are.
+        options: ``attention`` and ``sequence_shares``, each of which may be missing.
+
+    Raises:
+        PlanError: There are too few tokens, or ``sequence_shares`` is not one number for each rank.
+    """
+    parts, shares = mesh.sequence, options.get("sequence_shares")
+    if shares and len(shares) != parts:
+        raise PlanError(f"strategy.sequence_shares={list(shares)} must have one number for each of the {parts} sequence ranks")
+    balanced = parts > 1 and spec.causal and options.get("attention") == "ring"
+    blocks = 2 * parts if balanced else parts
+    if shape.seq < blocks:
+        why = " (a causal ring gives each an early and a late block)" if balanced else ""
+        raise PlanError(f"train.seq={shape.seq} is too short for {parts} sequence ranks{why}; use train.seq >= {blocks}")
+    if not balanced:
+        return [(span,) for span in (weighted(shape.seq, shares) if shares else even(shape.seq, parts))]
+    block = weighted(shape.seq, [*shares, *reversed(shares)]) if shares else even(shape.seq, blocks)
+    return [(block[i], block[blocks - 1 - i]) for i in range(parts)]
+
+
+def split_stream(tokens: int, index: int, parts: int, norms: str | None) -> Span:
+    """Those of a rank's ``tokens`` that flow between its blocks: all, or with ``norms=split`` its part of ``parts``.
+
+    Raises:
+        PlanError: ``norms`` is unknown, or there are fewer tokens than tensor ranks.
+    """
+    if norms not in (None, "replicated", "split"):
+        raise PlanError(f"strategy.norms={norms} is unknown; use replicated or split")
+    if norms != "split" or parts == 1:
+        return 0, tokens
+    if tokens < parts:
+        raise PlanError(f"strategy.norms=split cannot share {tokens} tokens of a sample between tensor={parts} ranks")
+    return even(tokens, parts)[index]

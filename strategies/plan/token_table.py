@@ -1,0 +1,63 @@
+"""Whether the token table's gradient travels as the rows that were looked up, and what they send.
+
+    dense   all-reduce of V h           a ring sends 2 (n-1)/n V h of it
+    rows    all-gather of T h           T tokens of the step over all ranks: (n-1)/n T h
+
+A step looks up T rows of a table of V; of MiniLM's gradients the table is half, and a step of 32 x 64 tokens touches at most
+2048 of 30522 rows. Not where the table's gradient is dense: a head tied to it, or ZeRO's reduce-scatter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from strategies.common.plan_error import PlanError
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.rank_placement import RankPlacement
+from strategies.plan.shapes import StepShape, Volume, volume
+
+TABLE = "embed.tokens.weight"
+CHOICES = ("auto", "dense", "rows")
+
+
+def sends_rows(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: Mapping[str, Any]) -> bool:
+    """Whether rows travel: as ``token_table`` says, with ``auto`` where they can and are fewer bytes.
+
+    Raises:
+        PlanError: ``rows`` is asked for and cannot be.
+    """
+    choice = options["token_table"]
+    if choice not in CHOICES:
+        raise PlanError(f"strategy.token_table={choice} is unknown; use {', '.join(CHOICES[:-1])} or {CHOICES[-1]}")
+    why_not = None
+    if spec.head == "lm" and spec.tied:
+        why_not = f"the head of {spec.name} is tied to the table, whose gradient is dense"
+    elif placements[0].tensor[1] > 1:
+        why_not = "tensor ranks cut the table"
+    elif options["zero"]:
+        why_not = "strategy.zero=1 shares the table's sum out"
+    if choice == "rows" and why_not:
+        raise PlanError(f"strategy.token_table=rows cannot be: {why_not}; use auto or dense")
+    replicated = len(holders(placements)) > 1
+    fewer = shape.batch * shape.seq < 2 * spec.vocab
+    return choice != "dense" and not why_not and replicated and (fewer or choice == "rows")
+
+
+def holders(placements: Sequence[RankPlacement]) -> list[RankPlacement]:
+    """The ranks that look tokens up: those of the first stage."""
+    return [placement for placement in placements if placement.first]
+
+
+def looked_up(placement: RankPlacement) -> int:
+    """How many tokens a rank looks up in a step."""
+    return sum(placement.micro_samples) * placement.local_tokens
+
+
+def row_volumes(spec: ModelSpec, placements: Sequence[RankPlacement], element: int) -> list[Volume]:
+    """The all-gather of every rank that looks tokens up, in elements of ``element`` bytes."""
+    ranks = holders(placements)
+    return [
+        volume("gradients", "all_gather", "backward", 1, looked_up(placement) * spec.hidden * element, len(ranks))
+        for placement in ranks
+    ]
