@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.common.user_error import UserError
+from bench.point.plan_errors import in_command_line_words
 from strategies.common.plan_error import PlanError
 from strategies.models.pretrained_weights import ADAPTERS, Stored
 from strategies.plan.checkpoint_manifest import MODEL, Checkpoint
@@ -161,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         export(arguments.checkpoint, arguments.out)
     except (UserError, PlanError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {in_command_line_words(error)}", file=sys.stderr)
         return 2
     print(arguments.out)
     return 0

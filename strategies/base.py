@@ -105,7 +105,7 @@ class Strategy(ABC):
         for axis, size in axes.items():
             if size != 1 and axis not in cls.axes:
                 raise PlanError(
-                    f"strategy={cls.name} does not split the {axis} axis, found mesh.{axis}={size}; use strategy=hybrid"
+                    f"<strategy {cls.name}> does not split the {axis} axis, found <mesh {axis}>={size}; use <strategy hybrid>"
                 )
         if len(cls.axes) == 1 and not axes.get(cls.axes[0]):
             axes[cls.axes[0]] = ranks
@@ -186,5 +186,5 @@ def check_options(strategy: type[Strategy], options: Mapping[str, Any]) -> dict[
     unknown = sorted(set(options) - set(strategy.options))
     if unknown:
         known = ", ".join(strategy.options) or "none"
-        raise PlanError(f"strategy={strategy.name} has no option {', '.join(unknown)}; its options are {known}")
+        raise PlanError(f"<strategy {strategy.name}> has no option {', '.join(unknown)}; its options are {known}")
     return {**strategy.options, **options}

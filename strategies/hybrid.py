@@ -32,7 +32,7 @@ class HybridParallel(ComposedStrategy):
     def mesh_for(cls, ranks: int, given: Mapping[str, int | None]) -> MeshShape:
         if all(size is None for size in given.values()):
             raise PlanError(
-                f"strategy=hybrid needs a mesh, such as mesh.pipeline=2 mesh.data=2, whose product is ranks={ranks}"
+                f"<strategy hybrid> needs a mesh, such as <mesh pipeline>=2 <mesh data>=2, whose product is ranks={ranks}"
             )
         return super().mesh_for(ranks, given)
 

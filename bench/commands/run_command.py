@@ -25,6 +25,7 @@ from bench.common.user_error import UserError
 from bench.launch.launchers import find_launcher, forwarded
 from bench.point import resolved_point
 from bench.point.hydra_compose import BAD_INPUT, one_line, register_energy, register_strategies, to_plain
+from bench.point.plan_errors import in_command_line_words
 from strategies.common.plan_error import PlanError
 
 INSIDE_MPI = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
@@ -63,7 +64,7 @@ def _hydra_main(cfg: DictConfig) -> None:
         if traceback_wanted:
             raise
         # Here and not in main(): Hydra would print a line of its own about any exception of its task.
-        print(f"error: {as_called(str(error))}", file=sys.stderr)
+        print(f"error: {as_called(in_command_line_words(error))}", file=sys.stderr)
         code = BAD_INPUT
     if code:
         raise SystemExit(code)

@@ -65,4 +65,4 @@ def plan_after(config: Mapping[str, Any]) -> Plan:
         kept.update(fault["options"])
         return strategy.plan(ModelSpec.from_dict(config["model"]["spec"]), StepShape.of(train), mesh, kept)
     except PlanError as error:
-        raise PlanError(f"after the failure of rank {fault['rank']} (fault.mesh, fault.options): {error}") from None
+        raise PlanError(f"after the failure of rank {fault['rank']} (fault.mesh, fault.options): {error.text}") from None

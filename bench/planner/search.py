@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.cluster.inventory import Host
+from bench.point.plan_errors import in_command_line_words
 from bench.prediction.cluster_profile import Profile, emulated_boards
 from bench.prediction.share_split import planned
 from bench.prediction.step_cost import Prediction, predict
@@ -139,7 +140,7 @@ def _price(
                 given = planned(given, spec, step, mesh, profile, seats)
             plan = strategy.plan(spec, step, mesh, given)
         except PlanError as error:
-            found.refused[str(error)] += 1
+            found.refused[in_command_line_words(error)] += 1
             continue
         shares = [(at.layers, at.micros, at.tokens, at.units) for at in plan.placements]
         if shares in seen:

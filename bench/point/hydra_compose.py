@@ -17,6 +17,7 @@ from bench.common import paths
 from bench.common.program_names import as_called
 from bench.common.user_error import UserError
 from bench.energy.sensor_base.source import on_board
+from bench.point.plan_errors import in_command_line_words
 from strategies.base import registered
 from strategies.common.plan_error import PlanError
 from strategies.common.registry import did_you_mean
@@ -76,7 +77,7 @@ def register_energy() -> None:
 
 def one_line(error: BaseException) -> str:
     """What Hydra or OmegaConf complains of, in one line with the near names."""
-    text = str(error)
+    text = in_command_line_words(error)
     option = re.search(r"Could not find '([\w/]+)/([^'/]+)'", text)
     if option:
         group, name = option[1], option[2]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.common.user_error import UserError
+from bench.point.plan_errors import in_command_line_words
 from bench.timeline.rank_report import RankReport, RunFacts
 from strategies.common.plan_error import PlanError
 
@@ -65,7 +66,7 @@ def run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
     try:
         return _run(config, comm)
     except (UserError, PlanError) as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"error: {in_command_line_words(error)}", file=sys.stderr, flush=True)
         comm.Abort(BAD_INPUT)
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not any(text in str(error).lower() for text in OUT_OF_MEMORY):

@@ -116,7 +116,9 @@ class WeightLoader:
         if self.checkpoint is not None:
             files = sorted(self.checkpoint.glob("*.safetensors"))
             if not files:
-                raise PlanError(f"checkpoint {self.checkpoint} holds no *.safetensors file; give another model.checkpoint")
+                raise PlanError(
+                    f"checkpoint {self.checkpoint} holds no *.safetensors file; give another <model checkpoint:folder>"
+                )
             for file in files:
                 self._open(file)
         return self

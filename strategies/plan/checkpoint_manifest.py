@@ -23,6 +23,8 @@ from strategies.plan.model_spec import ModelSpec, parameters
 SCHEMA = "edgejoule.checkpoint/1"
 MODEL, OPTIMIZER, TRAINING = "model.safetensors", "optimizer.safetensors", "training.json"
 STATES: Mapping[str, tuple[str, ...]] = {"sgd": (), "adamw": ("exp_avg", "exp_avg_sq")}
+SAVE_KEY = "<checkpoint save:folder>"
+"""How errors call the folder that a checkpoint is saved as."""
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -58,7 +60,7 @@ class Checkpoint:
             content = file.read_bytes()
         except OSError as error:
             raise PlanError(
-                f"{folder} is no checkpoint ({TRAINING}: {error.strerror}); give a folder that train.save wrote"
+                f"{folder} is no checkpoint ({TRAINING}: {error.strerror}); give a folder that <checkpoint save:save> wrote"
             ) from None
         try:
             training = json.loads(content)
@@ -89,7 +91,7 @@ class Checkpoint:
         for key, there, here in (("dtype", self.dtype, dtype), ("optimizer", self.optimizer, optimizer)):
             if here != there:
                 raise PlanError(
-                    f"checkpoint {self.folder} was saved with train.{key}={there}, found {here}; use train.{key}={there}"
+                    f"checkpoint {self.folder} was saved with <step {key}>={there}, found {here}; use <step {key}>={there}"
                 )
 
 
@@ -101,13 +103,13 @@ def check_target(folder: Path) -> None:
     parent = folder.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         why = "cannot be written to" if parent.is_dir() else "is no folder"
-        raise PlanError(f"no checkpoint can be saved as {folder}: {parent} {why}; make it, or give another train.save")
+        raise PlanError(f"no checkpoint can be saved as {folder}: {parent} {why}; make it, or give another {SAVE_KEY}")
     if not folder.exists():
         return
     inside = {path.name for path in folder.iterdir()} if folder.is_dir() else {"a file"}
     foreign = sorted(inside - {MODEL, OPTIMIZER, TRAINING})
     if foreign:
-        raise PlanError(f"{folder} exists and is not only a checkpoint (found {foreign[0]}); give another train.save")
+        raise PlanError(f"{folder} exists and is not only a checkpoint (found {foreign[0]}); give another {SAVE_KEY}")
 
 
 def file_contents(spec: ModelSpec, optimizer: str) -> dict[str, Shapes]:

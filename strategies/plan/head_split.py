@@ -26,7 +26,7 @@ def split_units(spec: ModelSpec, parts: int, shares: Sequence[float] | None) -> 
     """
     if shares and (len(shares) != parts or min(shares) <= 0):
         raise PlanError(
-            f"strategy.tensor_shares={list(shares)} must have a positive number for each of the {parts} tensor ranks"
+            f"<option tensor_shares>={list(shares)} must have a positive number for each of the {parts} tensor ranks"
         )
     if not shares:
         _check_divided(spec, parts)
@@ -65,7 +65,7 @@ def _divides(spec: ModelSpec, parts: int) -> bool:
 
 def _check_divided(spec: ModelSpec, parts: int) -> None:
     works = [n for n in divisors(spec.heads) if _divides(spec, n)]
-    hint = f"use {either(works)}, or give uneven strategy.tensor_shares=[...]"
+    hint = f"use {either(works)}, or give uneven <option tensor_shares>=[...]"
     if spec.heads % parts:
         raise PlanError(f"tensor={parts} does not divide the {spec.heads} attention heads of {spec.name}; {hint}")
     if spec.kv_heads % parts and parts % spec.kv_heads:
@@ -79,8 +79,8 @@ def check_ulysses(spec: ModelSpec, mesh: MeshShape, units: Sequence[Mapping[Unit
     least = min(unit["heads"][1] - unit["heads"][0] for unit in units)
     if least < mesh.sequence:
         raise PlanError(
-            f"strategy.attention=ulysses needs a head for each of the {mesh.sequence} sequence ranks, {spec.name} has "
-            f"{least} on a tensor rank; use fewer sequence ranks or strategy.attention=ring"
+            f"<option attention>=ulysses needs a head for each of the {mesh.sequence} sequence ranks, {spec.name} has "
+            f"{least} on a tensor rank; use fewer sequence ranks or <option attention>=ring"
         )
 
 

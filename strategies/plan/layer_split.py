@@ -20,7 +20,7 @@ def stage_sizes(ranks: int, groups: Sequence[int] | None) -> list[int]:
         return [1] * ranks
     if sum(groups) != ranks or min(groups) < 1:
         raise PlanError(
-            f"strategy.groups={list(groups)} must be positive numbers of ranks, one for each stage, that sum to the "
+            f"<option groups>={list(groups)} must be positive numbers of ranks, one for each stage, that sum to the "
             f"{ranks} ranks of the pipeline axis"
         )
     return list(groups)
@@ -42,7 +42,7 @@ def split_layers(spec: ModelSpec, count: int, options: Mapping[str, Any]) -> lis
     if stages:
         if len(stages) != parts or sum(stages) != spec.layers or min(stages) < 1:
             raise PlanError(
-                f"strategy.stages={list(stages)} must be {parts} positive numbers of layers that sum to the "
+                f"<option stages>={list(stages)} must be {parts} positive numbers of layers that sum to the "
                 f"{spec.layers} layers of {spec.name}"
             )
         return spans(stages)
@@ -53,6 +53,6 @@ def split_layers(spec: ModelSpec, count: int, options: Mapping[str, Any]) -> lis
     if virtual > 1 and spec.layers % parts:
         raise PlanError(
             f"pipeline={count} x virtual_stages={virtual} does not divide the {spec.layers} layers of {spec.name}; "
-            f"use {either(divisors(spec.layers))}, or give the layers of each virtual stage as strategy.stages=[...]"
+            f"use {either(divisors(spec.layers))}, or give the layers of each virtual stage as <option stages>=[...]"
         )
     return lighter_ends(spec.layers, parts)

@@ -47,7 +47,7 @@ def place(
     tokens = split_tokens(spec, shape, mesh, options)
     units = split_units(spec, mesh.tensor, options.get("tensor_shares"))
     if shape.seq > spec.max_positions:
-        raise PlanError(f"train.seq={shape.seq} is longer than the {spec.max_positions} positions of {spec.name}")
+        raise PlanError(f"<step seq>={shape.seq} is longer than the {spec.max_positions} positions of {spec.name}")
     if options.get("attention") == "ulysses":
         check_ulysses(spec, mesh, units)
     placements = []

@@ -18,17 +18,17 @@ def split_samples(shape: StepShape, replicas: int, shares: Sequence[float] | Non
     """
     if shape.batch < replicas * shape.micro_batches:
         raise PlanError(
-            f"train.batch={shape.batch} is smaller than {replicas} replicas x {shape.micro_batches} micro-batches; "
-            f"use train.batch >= {replicas * shape.micro_batches} or fewer train.micro_batches"
+            f"<step batch>={shape.batch} is smaller than {replicas} replicas x {shape.micro_batches} micro-batches; "
+            f"use <step batch> >= {replicas * shape.micro_batches} or fewer <step micro_batches>"
         )
     if shares and len(shares) != replicas:
-        raise PlanError(f"strategy.shares={list(shares)} must have one number for each of the {replicas} replicas")
+        raise PlanError(f"<option shares>={list(shares)} must have one number for each of the {replicas} replicas")
     samples = weighted(shape.batch, shares) if shares else even(shape.batch, replicas)
     least = min(end - begin for begin, end in samples)
     if least < shape.micro_batches:
         raise PlanError(
-            f"strategy.shares={list(shares or [])} leaves a replica with {least} samples for "
-            f"{shape.micro_batches} micro-batches; use fewer train.micro_batches or a larger train.batch"
+            f"<option shares>={list(shares or [])} leaves a replica with {least} samples for "
+            f"{shape.micro_batches} micro-batches; use fewer <step micro_batches> or a larger <step batch>"
         )
     return samples
 
@@ -44,8 +44,8 @@ def member_shares(stage_sizes: Sequence[int], options: Mapping[str, Any], stage:
         return None
     if [len(part or [1] * size) for part, size in zip(shares, stage_sizes, strict=False)] != list(stage_sizes):
         raise PlanError(
-            f"strategy.group_shares={shares} must have a list for each of the {len(stage_sizes)} stages, with one number for "
-            f"each of its ranks (strategy.groups={list(stage_sizes)})"
+            f"<option group_shares>={shares} must have a list for each of the {len(stage_sizes)} stages, with one number for "
+            f"each of its ranks (<option groups>={list(stage_sizes)})"
         )
     return shares[stage]  # type: ignore[no-any-return]
 
@@ -69,7 +69,7 @@ def split_micro_batches(
     if least < member[1]:
         raise PlanError(
             f"micro-batches of {least} samples cannot be shared by the {member[1]} ranks of a stage; "
-            f"use fewer train.micro_batches or a larger train.batch"
+            f"use fewer <step micro_batches> or a larger <step batch>"
         )
     splits = [weighted(end - begin, shares) if shares else even(end - begin, member[1]) for begin, end in parts]
     return tuple(within(part, split[member[0]]) for part, split in zip(parts, splits, strict=True))

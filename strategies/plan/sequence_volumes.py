@@ -19,7 +19,7 @@ OPTIONS: Mapping[str, Any] = {"attention": "ring", "sequence_shares": None}
 def check(options: Mapping[str, Any]) -> None:
     """Raise PlanError where ``attention`` is no kind of attention over split tokens."""
     if options["attention"] not in KINDS:
-        raise PlanError(f"strategy.attention={options['attention']} is unknown; use {' or '.join(KINDS)}")
+        raise PlanError(f"<option attention>={options['attention']} is unknown; use {' or '.join(KINDS)}")
 
 
 def volumes(

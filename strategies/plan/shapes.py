@@ -34,7 +34,7 @@ class MeshShape:
     def __post_init__(self) -> None:
         for axis in AXES:
             if getattr(self, axis) < 1:
-                raise PlanError(f"mesh.{axis}={getattr(self, axis)} must be at least 1")
+                raise PlanError(f"<mesh {axis}>={getattr(self, axis)} must be at least 1")
 
     @property
     def size(self) -> int:
@@ -73,11 +73,11 @@ class StepShape:
     def __post_init__(self) -> None:
         for name in ("batch", "seq", "micro_batches"):
             if getattr(self, name) < 1:
-                raise PlanError(f"train.{name}={getattr(self, name)} must be at least 1")
+                raise PlanError(f"<step {name}>={getattr(self, name)} must be at least 1")
         if self.dtype in ("bfloat16", "float16"):
             raise PlanError(
-                f"train.dtype={self.dtype} is not supported: MPI has no {self.dtype} and would sum its bytes; use float32, "
-                f"and strategy.wire={self.dtype} to send gradients in 16 bits"
+                f"<step dtype>={self.dtype} is not supported: MPI has no {self.dtype} and would sum its bytes; use float32, "
+                f"and <option wire>={self.dtype} to send gradients in 16 bits"
             )
         for name, value, known in (
             ("dtype", self.dtype, ELEMENT_BYTES),
@@ -85,7 +85,7 @@ class StepShape:
             ("recompute", self.recompute, RECOMPUTE),
         ):
             if value not in known:
-                raise PlanError(f"train.{name}={value} is unknown; use {either([*known])}")
+                raise PlanError(f"<step {name}>={value} is unknown; use {either([*known])}")
 
     @classmethod
     def of(cls, train: Mapping[str, Any]) -> StepShape:

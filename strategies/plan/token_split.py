@@ -27,12 +27,12 @@ def split_tokens(spec: ModelSpec, shape: StepShape, mesh: MeshShape, options: Ma
     """
     parts, shares = mesh.sequence, options.get("sequence_shares")
     if shares and len(shares) != parts:
-        raise PlanError(f"strategy.sequence_shares={list(shares)} must have one number for each of the {parts} sequence ranks")
+        raise PlanError(f"<option sequence_shares>={list(shares)} must have one number for each of the {parts} sequence ranks")
     balanced = parts > 1 and spec.causal and options.get("attention") == "ring"
     blocks = 2 * parts if balanced else parts
     if shape.seq < blocks:
         why = " (a causal ring gives each an early and a late block)" if balanced else ""
-        raise PlanError(f"train.seq={shape.seq} is too short for {parts} sequence ranks{why}; use train.seq >= {blocks}")
+        raise PlanError(f"<step seq>={shape.seq} is too short for {parts} sequence ranks{why}; use <step seq> >= {blocks}")
     if not balanced:
         return [(span,) for span in (weighted(shape.seq, shares) if shares else even(shape.seq, parts))]
     block = weighted(shape.seq, [*shares, *reversed(shares)]) if shares else even(shape.seq, blocks)
@@ -46,9 +46,9 @@ def split_stream(tokens: int, index: int, parts: int, norms: str | None) -> Span
         PlanError: ``norms`` is unknown, or there are fewer tokens than tensor ranks.
     """
     if norms not in (None, "replicated", "split"):
-        raise PlanError(f"strategy.norms={norms} is unknown; use replicated or split")
+        raise PlanError(f"<option norms>={norms} is unknown; use replicated or split")
     if norms != "split" or parts == 1:
         return 0, tokens
     if tokens < parts:
-        raise PlanError(f"strategy.norms=split cannot share {tokens} tokens of a sample between tensor={parts} ranks")
+        raise PlanError(f"<option norms>=split cannot share {tokens} tokens of a sample between tensor={parts} ranks")
     return even(tokens, parts)[index]

@@ -29,16 +29,16 @@ def sends_rows(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlace
     """
     choice = options["token_table"]
     if choice not in CHOICES:
-        raise PlanError(f"strategy.token_table={choice} is unknown; use {', '.join(CHOICES[:-1])} or {CHOICES[-1]}")
+        raise PlanError(f"<option token_table>={choice} is unknown; use {', '.join(CHOICES[:-1])} or {CHOICES[-1]}")
     why_not = None
     if spec.head == "lm" and spec.tied:
         why_not = f"the head of {spec.name} is tied to the table, whose gradient is dense"
     elif placements[0].tensor[1] > 1:
         why_not = "tensor ranks cut the table"
     elif options["zero"]:
-        why_not = "strategy.zero=1 shares the table's sum out"
+        why_not = "<option zero>=1 shares the table's sum out"
     if choice == "rows" and why_not:
-        raise PlanError(f"strategy.token_table=rows cannot be: {why_not}; use auto or dense")
+        raise PlanError(f"<option token_table>=rows cannot be: {why_not}; use auto or dense")
     replicated = len(holders(placements)) > 1
     fewer = shape.batch * shape.seq < 2 * spec.vocab
     return choice != "dense" and not why_not and replicated and (fewer or choice == "rows")

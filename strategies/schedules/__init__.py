@@ -1,4 +1,7 @@
-"""Pipeline schedules: generators of small actions, interpreted by ``parts/stages.py``, simulated without MPI."""
+"""Pipeline schedules: generators of small actions, interpreted by ``step/pipeline_stage.py``, simulated without MPI.
+
+A schedule is one file with a registered class; ``schedule.py`` adds the messages that its order needs.
+"""
 
 from strategies.schedules.actions import (
     COMPUTE,
@@ -13,11 +16,20 @@ from strategies.schedules.actions import (
     SendGradient,
     text,
 )
-from strategies.schedules.compute_orders import ORDERS, actions, check, compute_order, forward_actions, live_micro_batches
+from strategies.schedules.schedule import (
+    Schedule,
+    actions,
+    check,
+    compute_order,
+    forward_actions,
+    get,
+    live_micro_batches,
+    register,
+    registered,
+)
 
 __all__ = [
     "COMPUTE",
-    "ORDERS",
     "Action",
     "Backward",
     "BackwardInput",
@@ -25,12 +37,16 @@ __all__ = [
     "Forward",
     "ReceiveActivation",
     "ReceiveGradient",
+    "Schedule",
     "SendActivation",
     "SendGradient",
     "actions",
     "check",
     "compute_order",
     "forward_actions",
+    "get",
     "live_micro_batches",
+    "register",
+    "registered",
     "text",
 ]

@@ -19,7 +19,7 @@ from strategies.schedules.actions import (
 
 
 class Deadlock(Exception):
-    """Every unfinished stage waits for a message that nobody will send."""
+    """Every unfinished stage waits for a message that no stage will send."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Interval:
 
 @dataclass(frozen=True)
 class Timeline:
+    """When every stage computes what: seconds from the start of the step, and seconds that each stage is busy."""
+
     intervals: tuple[Interval, ...]
     duration_s: float
     busy_s: tuple[float, ...]
@@ -58,45 +60,71 @@ def simulate(
     message_s: float | Callable[[int, int], float] = 0.0,
     weight_share: float = 0.5,
 ) -> Timeline:
-    """Play the actions of all stages. Sends do not wait; a message takes ``message_s``, or ``message_s(stage, to_stage)``, and
-    those of one stage to another follow each other on their link.
+    """Play the actions of all stages. Sends do not wait; messages of one stage to another follow each other on their link.
 
-    ``forward_s`` and ``backward_s`` are the times of one micro-batch on each (virtual) stage of a rank;
-    ``weight_share`` is the part of backward that computes weight gradients, where a schedule splits it. Raises Deadlock,
-    naming the stages that wait and for what.
+    Args:
+        schedule: The actions of each stage.
+        forward_s: Seconds of one micro-batch's forward on each (virtual) stage of a rank.
+        backward_s: The same for its backward.
+        message_s: Seconds of a message, or a function of (stage, to_stage).
+        weight_share: The part of backward that computes weight gradients, where a schedule splits it.
+
+    Raises:
+        Deadlock: Every unfinished stage waits; the message names them and what they wait for.
     """
-    stages = len(schedule)
-    at, clock, busy = [0] * stages, [0.0] * stages, [0.0] * stages
-    sent: dict[tuple[type[Action], int, int, int], float] = {}
-    free: dict[tuple[int, int], float] = {}
-    takes_s = message_s if callable(message_s) else lambda stage, to: message_s
-    intervals: list[Interval] = []
-    moved = True
-    while moved:
-        moved = False
-        for stage, todo in enumerate(schedule):
-            while at[stage] < len(todo):
-                action = todo[at[stage]]
-                if isinstance(action, (ReceiveActivation, ReceiveGradient)):
-                    arrival = sent.get(sender(action, stage, stages))
-                    if arrival is None:
-                        break
-                    clock[stage] = max(clock[stage], arrival)
-                elif isinstance(action, (SendActivation, SendGradient)):
-                    link = stage, (stage + (1 if isinstance(action, SendActivation) else -1)) % stages
-                    free[link] = max(clock[stage], free.get(link, 0.0)) + takes_s(*link)
-                    sent[type(action), stage, action.micro, action.chunk] = free[link]
-                elif isinstance(action, COMPUTE):
-                    seconds = _seconds(action, forward_s[stage], backward_s[stage], weight_share)
-                    intervals.append(Interval(stage, action, clock[stage], clock[stage] + seconds))
-                    clock[stage] += seconds
-                    busy[stage] += seconds
-                at[stage] += 1
-                moved = True
-    stuck = [f"stage {s} at {todo[at[s]]}" for s, todo in enumerate(schedule) if at[s] < len(todo)]
+    playing = _Playing(schedule, forward_s, backward_s, message_s, weight_share)
+    moved = [True]
+    while any(moved):
+        moved = [playing.advance(stage) for stage in range(len(schedule))]
+    stuck = [f"stage {s} at {todo[playing.done[s]]}" for s, todo in enumerate(schedule) if playing.done[s] < len(todo)]
     if stuck:
         raise Deadlock("; ".join(stuck))
-    return Timeline(tuple(intervals), max(clock), tuple(busy))
+    return Timeline(tuple(playing.intervals), max(playing.clock), tuple(playing.busy))
+
+
+class _Playing:
+    """The state of a simulation: actions done, clock and busy seconds of each stage, and messages under way."""
+
+    def __init__(
+        self,
+        schedule: Sequence[Sequence[Action]],
+        forward_s: Sequence[float],
+        backward_s: Sequence[float],
+        message_s: float | Callable[[int, int], float],
+        weight_share: float,
+    ) -> None:
+        self.schedule, self.forward_s, self.backward_s, self.weight_share = schedule, forward_s, backward_s, weight_share
+        self.message_s = message_s if callable(message_s) else lambda stage, to: message_s
+        self.stages = len(schedule)
+        self.done, self.clock, self.busy = [0] * self.stages, [0.0] * self.stages, [0.0] * self.stages
+        self.arrivals: dict[tuple[type[Action], int, int, int], float] = {}
+        self.free: dict[tuple[int, int], float] = {}
+        self.intervals: list[Interval] = []
+
+    def advance(self, stage: int) -> bool:
+        """Play the actions of ``stage`` until it must wait; whether it did anything."""
+        before, todo = self.done[stage], self.schedule[stage]
+        while self.done[stage] < len(todo) and self._play(stage, todo[self.done[stage]]):
+            self.done[stage] += 1
+        return self.done[stage] > before
+
+    def _play(self, stage: int, action: Action) -> bool:
+        """Play one action; False where it waits for a message that was not sent yet."""
+        if isinstance(action, (ReceiveActivation, ReceiveGradient)):
+            arrival = self.arrivals.get(sender(action, stage, self.stages))
+            if arrival is None:
+                return False
+            self.clock[stage] = max(self.clock[stage], arrival)
+        elif isinstance(action, (SendActivation, SendGradient)):
+            link = stage, (stage + (1 if isinstance(action, SendActivation) else -1)) % self.stages
+            self.free[link] = max(self.clock[stage], self.free.get(link, 0.0)) + self.message_s(*link)
+            self.arrivals[type(action), stage, action.micro, action.chunk] = self.free[link]
+        elif isinstance(action, COMPUTE):
+            seconds = _seconds(action, self.forward_s[stage], self.backward_s[stage], self.weight_share)
+            self.intervals.append(Interval(stage, action, self.clock[stage], self.clock[stage] + seconds))
+            self.clock[stage] += seconds
+            self.busy[stage] += seconds
+        return True
 
 
 def _seconds(action: Action, forward_s: float, backward_s: float, weight_share: float) -> float:

@@ -215,11 +215,11 @@ def _check(options: Mapping[str, Any], mesh: MeshShape, shape: StepShape) -> Non
         check_schedule(options["schedule"], stages_count, shape.micro_batches, options["virtual_stages"])
     sequence_volumes.check(options)
     if options["zero"] not in (0, 1):
-        raise PlanError(f"strategy.zero={options['zero']} is not supported; use 0 or 1 (optimizer states are shared)")
+        raise PlanError(f"<option zero>={options['zero']} is not supported; use 0 or 1 (optimizer states are shared)")
     if options["wire"] is not None and options["wire"] not in gradient_buckets.WIRE:
-        raise PlanError(f"strategy.wire={options['wire']} is unknown; use null, {' or '.join(gradient_buckets.WIRE)}")
+        raise PlanError(f"<option wire>={options['wire']} is unknown; use null, {' or '.join(gradient_buckets.WIRE)}")
     if not isinstance(options["bucket_bytes"], int) or options["bucket_bytes"] < 1:
-        raise PlanError(f"strategy.bucket_bytes={options['bucket_bytes']} must be a positive number of bytes")
+        raise PlanError(f"<option bucket_bytes>={options['bucket_bytes']} must be a positive number of bytes")
 
 
 def _live(placements: tuple[RankPlacement, ...], shape: StepShape, options: Mapping[str, Any]) -> dict[int, int]:

@@ -30,6 +30,7 @@ from strategies.schedules import (
     SendGradient,
     actions,
     forward_actions,
+    get,
 )
 from strategies.step.runner import Runner, total_scores
 
@@ -58,7 +59,7 @@ class StageRunner(Runner):
         self.ledger = group.ledger
         self.near = {step: neighbours(placement, placements, step) for step in (1, -1)}
         self.like = next(module.parameters())
-        self.postponed = PostponedGradients() if self.schedule == "zero_bubble" else None
+        self.postponed = PostponedGradients() if get(schedule).postpones_weights else None
         for layer in module.modules():
             if isinstance(layer, Linear):
                 layer.postponed = self.postponed

@@ -29,6 +29,7 @@ from strategies.common.plan_error import PlanError
 from strategies.plan.checkpoint_manifest import (
     MODEL,
     OPTIMIZER,
+    SAVE_KEY,
     SCHEMA,
     STATES,
     TRAINING,
@@ -57,14 +58,14 @@ def save(strategy: Strategy, optimizer: torch.optim.Optimizer, steps: int, folde
         try:
             check_target(folder)
         except PlanError as problem:
-            error = str(problem)
+            error = problem.text
     _agree(error, comm)
     tensors = {MODEL: strategy.export("weights"), OPTIMIZER: _states(strategy, states_of(strategy, optimizer))}
     if comm.Get_rank() == 0:
         try:
             _write(folder, tensors, strategy.spec, strategy.shape.dtype, kind, steps)
         except OSError as problem:
-            error = f"checkpoint {folder} cannot be written ({problem.strerror or problem}); give another train.save"
+            error = f"checkpoint {folder} cannot be written ({problem.strerror or problem}); give another {SAVE_KEY}"
     deque(itertools.chain(*tensors.values()), maxlen=0)  # other ranks send, also to a rank 0 that could not write
     _agree(error, comm)
 

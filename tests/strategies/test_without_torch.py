@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from strategies.base import check_options, registered
-from tests.strategies.test_plan import MINILM, STEP
+from tests.strategies.plan.test_placements import MINILM, STEP
 
 PLAN_ALL = """
 import json, sys

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import pickle
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.point.plan_errors import in_command_line_words
 from strategies.base import check_options, get, registered
 from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec, parameter_count, parameters
@@ -290,7 +293,18 @@ def test_what_cannot_run_is_refused(
 ) -> None:
     with pytest.raises(PlanError) as error:
         plan_of(strategy, spec, mesh, shape, **options)
-    assert str(error.value) == message
+    assert in_command_line_words(error.value) == message
+    assert not re.search(r"\b(strategy|train|mesh)\.|<|\bstrategy=", str(error.value)), "the library knows no command line"
+    assert all(name in str(error.value) for _, name in error.value.about)
+
+
+def test_an_error_says_which_settings_it_is_about() -> None:
+    """A caller that has other names for them, such as a command line or a form, needs no parsing."""
+    error = PlanError("<option zero>=3 is not supported; use <step batch> or <strategy data> (<checkpoint save:a folder>)")
+    assert error.about == (("option", "zero"), ("step", "batch"), ("strategy", "data"), ("checkpoint", "save"))
+    assert str(error) == "zero=3 is not supported; use batch or strategy data (a folder)"
+    assert in_command_line_words(error) == "strategy.zero=3 is not supported; use train.batch or strategy=data (train.save)"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 def test_meshes_from_ranks() -> None:

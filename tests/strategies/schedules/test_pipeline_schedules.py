@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from strategies.schedules import (
-    ORDERS,
     Action,
     Backward,
     BackwardInput,
@@ -17,6 +16,7 @@ from strategies.schedules import (
     compute_order,
     forward_actions,
     live_micro_batches,
+    registered,
     text,
 )
 from strategies.schedules.simulation import Deadlock, simulate
@@ -76,7 +76,7 @@ def test_interleaving_divides_the_bubble(stages: int, virtual: int, turns: int) 
     assert timeline.duration_s == pytest.approx(3 * micros + 3 * (stages - 1) / virtual)
 
 
-@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("name", registered())
 def test_evaluation_runs_every_forward_without_deadlock(name: str) -> None:
     virtual = 2 if name == "interleaved" else 1
     todo = [list(forward_actions(stage, 3, 5, virtual)) for stage in range(3)]
