@@ -11,12 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from strategies.common.appearance import Appearance, with_defaults
+from strategies.common.option_fields import defaults, option_fields
 from strategies.common.plan_error import PlanError
 from strategies.common.registry import Registry
 from strategies.plan.model_spec import ModelSpec, Parameter
 from strategies.plan.partition import Span
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import MeshShape, Plan, StepShape
+from strategies.plan.step_options import NoOptions
 
 if TYPE_CHECKING:  # plans are made where there is no torch
     import torch
@@ -83,10 +86,19 @@ class Strategy(ABC):
     default_micro_batches: ClassVar[int | Literal["stages"]] = 1
     default_progress: ClassVar[str] = "inline"
     """``comm.progress`` where it is not given: ``thread`` pays where communication can hide behind computation."""
+    option_class: ClassVar[type] = NoOptions
+    """A frozen dataclass of its options (``common/option_fields.py``)."""
     options: ClassVar[Mapping[str, Any]] = {}
-    """Options with their defaults: ``strategy.<key>=...`` on the command line."""
+    """Its options with their defaults, from ``option_class``."""
+    appearance: ClassVar[Appearance | None] = None
+    """How it is drawn; one that gives none gets a look of its own (``appearances``)."""
     module: nn.Module
     """This rank's part of the model, from ``build`` on."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "option_class" in cls.__dict__:
+            cls.options = defaults(cls.option_class)
 
     def __init__(self, plan: Plan, mesh: Mesh) -> None:
         self.spec: ModelSpec = plan.model
@@ -181,10 +193,22 @@ registered = _STRATEGIES.all
 get = _STRATEGIES.get
 
 
+def appearances() -> dict[str, Appearance]:
+    """How every registered strategy is drawn, in their order."""
+    return with_defaults({name: strategy.appearance for name, strategy in registered().items()})
+
+
 def check_options(strategy: type[Strategy], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with the defaults filled in; PlanError names those that the strategy does not have."""
+    """Options with the defaults filled in.
+
+    Raises:
+        PlanError: The strategy has no such option, or one has a value of another kind.
+    """
     unknown = sorted(set(options) - set(strategy.options))
     if unknown:
         known = ", ".join(strategy.options) or "none"
         raise PlanError(f"<strategy {strategy.name}> has no option {', '.join(unknown)}; its options are {known}")
+    for field in option_fields(strategy.option_class):
+        if field.name in options:
+            field.check(options[field.name])
     return {**strategy.options, **options}

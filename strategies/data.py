@@ -15,12 +15,18 @@ the rows that were looked up where that is less; ``bucket_bytes`` sets the size 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from strategies.base import register
-from strategies.plan import gradient_buckets
-from strategies.step.composition import DATA_OPTIONS, ComposedStrategy
+from strategies.common.appearance import Appearance
+from strategies.plan.step_options import GradientOptions, SampleOptions
+from strategies.step.composition import ComposedStrategy
+
+
+@dataclass(frozen=True)
+class DataOptions(GradientOptions, SampleOptions):
+    """Samples, and how gradients are summed."""
 
 
 @register
@@ -29,5 +35,6 @@ class DataParallel(ComposedStrategy):
 
     name: ClassVar[str] = "data"
     axes: ClassVar[tuple[str, ...]] = ("data",)
+    appearance: ClassVar[Appearance | None] = Appearance(10, "#0072B2", "o", "////", "data")
     default_progress: ClassVar[str] = "thread"
-    options: ClassVar[Mapping[str, Any]] = {**DATA_OPTIONS, **gradient_buckets.OPTIONS}
+    option_class: ClassVar[type] = DataOptions

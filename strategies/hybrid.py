@@ -11,12 +11,14 @@ and a shard's parameters in the formulas. ``mesh.*`` must be given; the product 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from strategies.base import register
+from strategies.common.appearance import Appearance
 from strategies.common.plan_error import PlanError
 from strategies.plan.shapes import MeshShape
-from strategies.step.composition import OPTIONS, ComposedStrategy
+from strategies.plan.step_options import StepOptions
+from strategies.step.composition import ComposedStrategy
 
 
 @register
@@ -25,8 +27,9 @@ class HybridParallel(ComposedStrategy):
 
     name: ClassVar[str] = "hybrid"
     axes: ClassVar[tuple[str, ...]] = ("pipeline", "data", "sequence", "tensor")
+    appearance: ClassVar[Appearance | None] = Appearance(60, "#CC79A7", "P", "++++", "hybrid")
     default_micro_batches: ClassVar[int | Literal["stages"]] = "stages"
-    options: ClassVar[Mapping[str, Any]] = OPTIONS
+    option_class: ClassVar[type] = StepOptions
 
     @classmethod
     def mesh_for(cls, ranks: int, given: Mapping[str, int | None]) -> MeshShape:

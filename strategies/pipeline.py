@@ -15,12 +15,18 @@ pipeline of Asteroid, Ye et al., MobiCom 2024).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from strategies.base import register
-from strategies.plan import gradient_buckets, pipeline_messages
+from strategies.common.appearance import Appearance
+from strategies.plan.step_options import BucketOptions, PipelineOptions
 from strategies.step.composition import ComposedStrategy
+
+
+@dataclass(frozen=True)
+class PipelineStrategyOptions(BucketOptions, PipelineOptions):
+    """Stages, and the messages of the gradients of ranks that share one."""
 
 
 @register
@@ -29,9 +35,6 @@ class PipelineParallel(ComposedStrategy):
 
     name: ClassVar[str] = "pipeline"
     axes: ClassVar[tuple[str, ...]] = ("pipeline",)
+    appearance: ClassVar[Appearance | None] = Appearance(50, "#009E73", "D", "xxxx", "pipeline")
     default_micro_batches: ClassVar[int | Literal["stages"]] = "stages"
-    options: ClassVar[Mapping[str, Any]] = {
-        **pipeline_messages.OPTIONS,
-        "bucket_bytes": gradient_buckets.BUCKET_BYTES,
-        "token_table": "auto",
-    }
+    option_class: ClassVar[type] = PipelineStrategyOptions

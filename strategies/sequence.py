@@ -14,12 +14,18 @@ A causal ring gives each rank an early and a late block of tokens, so that all h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from strategies.base import register
-from strategies.plan import gradient_buckets, sequence_volumes
+from strategies.common.appearance import Appearance
+from strategies.plan.step_options import GradientOptions, SequenceOptions
 from strategies.step.composition import ComposedStrategy
+
+
+@dataclass(frozen=True)
+class SequenceStrategyOptions(GradientOptions, SequenceOptions):
+    """Tokens, and how gradients are summed."""
 
 
 @register
@@ -28,5 +34,6 @@ class SequenceParallel(ComposedStrategy):
 
     name: ClassVar[str] = "sequence"
     axes: ClassVar[tuple[str, ...]] = ("sequence",)
+    appearance: ClassVar[Appearance | None] = Appearance(30, "#56B4E9", "v", "....", "sequence")
     default_progress: ClassVar[str] = "thread"
-    options: ClassVar[Mapping[str, Any]] = {**sequence_volumes.OPTIONS, **gradient_buckets.OPTIONS}
+    option_class: ClassVar[type] = SequenceStrategyOptions

@@ -10,15 +10,17 @@ in all, but spreads it over the links: this is the baseline that shows why. The 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from strategies.base import register
+from strategies.common.appearance import Appearance
 from strategies.plan.model_spec import ModelSpec, parameter_count
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import StepShape, Volume
-from strategies.step.composition import DATA_OPTIONS, ComposedStrategy
+from strategies.plan.step_options import SampleOptions, StepOptions
+from strategies.step.composition import ComposedStrategy
 
 if TYPE_CHECKING:  # plans are made where there is no torch
     from torch import Tensor
@@ -33,11 +35,12 @@ class ParameterServer(ComposedStrategy):
 
     name: ClassVar[str] = "server"
     axes: ClassVar[tuple[str, ...]] = ("data",)
-    options: ClassVar[Mapping[str, Any]] = DATA_OPTIONS
+    appearance: ClassVar[Appearance | None] = Appearance(20, "#E69F00", "*", "oo", "server")
+    option_class: ClassVar[type] = SampleOptions
 
     @classmethod
     def volumes(
-        cls, spec: ModelSpec, shape: StepShape, placements: tuple[RankPlacement, ...], options: Mapping[str, Any]
+        cls, spec: ModelSpec, shape: StepShape, placements: tuple[RankPlacement, ...], options: StepOptions
     ) -> Iterator[Volume]:
         workers = len(placements) - 1
         sent = 2 * workers * parameter_count(spec) * shape.element_bytes

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from strategies.base import register
+from strategies.common.appearance import Appearance
 from strategies.step.composition import ComposedStrategy
 
 
@@ -20,3 +21,4 @@ class SingleProcess(ComposedStrategy):
 
     name: ClassVar[str] = "single"
     axes: ClassVar[tuple[str, ...]] = ()
+    appearance: ClassVar[Appearance | None] = Appearance(0, "#000000", "s", "", "single")

@@ -14,11 +14,12 @@ heads fewer than ranks are held by several, and their gradients summed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from strategies.base import register
-from strategies.step.composition import TENSOR_OPTIONS, ComposedStrategy
+from strategies.common.appearance import Appearance
+from strategies.plan.step_options import TensorOptions
+from strategies.step.composition import ComposedStrategy
 
 
 @register
@@ -27,4 +28,5 @@ class TensorParallel(ComposedStrategy):
 
     name: ClassVar[str] = "tensor"
     axes: ClassVar[tuple[str, ...]] = ("tensor",)
-    options: ClassVar[Mapping[str, Any]] = TENSOR_OPTIONS
+    appearance: ClassVar[Appearance | None] = Appearance(40, "#D55E00", "^", "\\\\\\\\", "tensor")
+    option_class: ClassVar[type] = TensorOptions

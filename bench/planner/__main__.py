@@ -27,6 +27,7 @@ from strategies.plan.model_spec import ModelSpec
 from strategies.plan.partition import either
 from strategies.plan.placement import place
 from strategies.plan.shapes import MeshShape, StepShape
+from strategies.plan.step_options import StepOptions
 
 HELP = f"""usage: python -m bench.planner profile|plan|simulate [KEY=VALUE ...]
 
@@ -159,7 +160,7 @@ def cuts(spec: ModelSpec, shape: StepShape, ranks: int) -> list[int]:
     found = []
     for tensor in sorted({*(1 << power for power in range(ranks.bit_length())), ranks}):
         try:
-            place(spec, shape, MeshShape(tensor=tensor), {"tensor_shares": [1] * tensor})
+            place(spec, shape, MeshShape(tensor=tensor), StepOptions(tensor_shares=[1] * tensor))
         except PlanError:
             continue
         found.append(tensor)

@@ -36,6 +36,7 @@ from strategies.models.transformer import MicroBatch, Transformer
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.placement import place
 from strategies.plan.shapes import OPTIMIZER_STATES, MeshShape, StepShape
+from strategies.plan.step_options import StepOptions
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -83,7 +84,7 @@ class Parts:
 
     def __init__(self, spec: ModelSpec, shape: StepShape, tensor: int, device: str) -> None:
         self.spec, self.shape = replace(spec, layers=1), shape
-        self.at = place(self.spec, shape, MeshShape(tensor=tensor), {"tensor_shares": [1] * tensor})[0]
+        self.at = place(self.spec, shape, MeshShape(tensor=tensor), StepOptions(tensor_shares=[1] * tensor))[0]
         self.dtype, self.device = getattr(torch, shape.dtype), torch.device(device)
         with torch.device("meta"):
             module = Transformer(self.spec, self.at).to(self.dtype)

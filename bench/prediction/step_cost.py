@@ -126,7 +126,8 @@ class _Model:
         self.spec, self.shape, self.placement = plan.model, plan.shape, plan.placements
         self.micros = len(self.placement[0].micros)
         composed = any(volume.axis == gradient_buckets.AXIS for volume in plan.volumes)
-        self.rows = composed and sends_rows(self.spec, self.shape, self.placement, plan.options)
+        self.options = plan.step_options
+        self.rows = composed and sends_rows(self.spec, self.shape, self.placement, self.options)
         self.inside = {at.rank: dict(self._inside(at)) for at in self.placement}
         self.own = {
             (at.rank, way): sum(self._micro_s(at, samples, way) for samples in at.micro_samples)
@@ -193,7 +194,7 @@ class _Model:
         """Seconds of all messages inside of the layers, forward and backward."""
         volumes = [
             *tensor_volumes.volumes(self.spec, self.shape, [at]),
-            *sequence_volumes.rank_volumes(self.spec, self.shape, at, self.placement, self.plan.options),
+            *sequence_volumes.rank_volumes(self.spec, self.shape, at, self.placement, self.options),
         ]
         for way in WAYS:
             yield way, sum(self._volume_s(v, self._along(at, v.axis)) for v in volumes if v.phase == way)
@@ -235,7 +236,7 @@ class _Model:
             forward_s, backward_s = (
                 [max(self._paced_s(at, way) for at in ranks) / virtual for ranks in at_stage] for way in WAYS
             )
-            todo = [list(actions(self.plan.options["schedule"], s, count, self.micros, virtual)) for s in range(count)]
+            todo = [list(actions(self.options.schedule, s, count, self.micros, virtual)) for s in range(count)]
             messages = {(s, to): self._message_s(at_stage[s], (to - s) % count) for s in range(count) for to in range(count)}
             line = simulate(todo, forward_s, backward_s, lambda s, to, known=messages: known[s, to])  # type: ignore[misc]
             for stage, ranks in enumerate(at_stage):
@@ -260,7 +261,7 @@ class _Model:
 
     def _sums(self, at: RankPlacement) -> Iterator[tuple[Sequence[int], float]]:
         """Ranks and seconds of each sum of gradients that ``at`` takes part in, in the order in which they get ready."""
-        options, everyone = self.plan.options, tuple(other.rank for other in self.placement)
+        everyone = tuple(other.rank for other in self.placement)
         for volume in self.plan.volumes:
             if volume.axis not in OWN_AXES:  # a strategy's own messages: as if all went through one link, one after the other
                 yield everyone, self._volume_s(volume, everyone)
@@ -270,21 +271,21 @@ class _Model:
             if volume.phase == "backward":
                 yield ranks, self._volume_s(volume, ranks)
         if at.first and self.rows:
-            element = 2 if options["wire"] else self.shape.element_bytes
+            element = 2 if self.options.wire else self.shape.element_bytes
             own = [other.rank for other in holders(self.placement)]
             volumes = row_volumes(self.spec, self.placement, element)
             yield own, max(self._volume_s(volume, own) for volume in volumes)
 
     def _weights_s(self, at: RankPlacement) -> float:
         """Of the weights that ZeRO brings together after the optimizer."""
-        if not self.plan.options.get("zero"):
+        if not self.options.zero:
             return 0.0
         return sum(self._volume_s(volume, ranks) for ranks, volume in self._bucket_volumes(at) if volume.phase == "optimizer")
 
     def _bucket_volumes(self, at: RankPlacement) -> Iterator[tuple[Sequence[int], Volume]]:
-        main, rest = gradient_buckets.plan_buckets(self.spec, self.shape, at, self.placement, self.plan.options)
+        main, rest = gradient_buckets.plan_buckets(self.spec, self.shape, at, self.placement, self.options)
         for bucket in (*main, *rest):
-            for volume in gradient_buckets.bucket_volumes(bucket, at.rank, self.shape.element_bytes, self.plan.options):
+            for volume in gradient_buckets.bucket_volumes(bucket, at.rank, self.shape.element_bytes, self.options):
                 yield bucket.ranks, volume
 
     def _updated(self) -> dict[int, float]:

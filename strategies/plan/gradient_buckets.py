@@ -13,34 +13,31 @@ key/value heads that several tensor ranks hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from strategies.plan.model_spec import ModelSpec, Parameter, parameters
 from strategies.plan.partition import even
 from strategies.plan.rank_placement import RankPlacement, summed_over
 from strategies.plan.shapes import StepShape, Volume, volume
+from strategies.plan.step_options import StepOptions
 from strategies.plan.token_table import TABLE, row_volumes, sends_rows
 
-BUCKET_BYTES = 4 * 2**20
 AXIS = "gradients"
-OPTIONS: Mapping[str, Any] = {"bucket_bytes": BUCKET_BYTES, "zero": 0, "wire": None, "token_table": "auto"}
-WIRE = ("float16", "bfloat16")
 Ranks = tuple[int, ...]
 
 
 def cut_into_buckets(sizes_bytes: Sequence[int], bucket_bytes: int) -> list[list[int]]:
     """Indices of consecutive tensors, cut so that a bucket closes once it holds ``bucket_bytes`` or more."""
-    found: list[list[int]] = [[]]
+    buckets: list[list[int]] = [[]]
     held = 0
     for index, size in enumerate(sizes_bytes):
         if held >= bucket_bytes:
-            found.append([])
+            buckets.append([])
             held = 0
-        found[-1].append(index)
+        buckets[-1].append(index)
         held += size
-    return found
+    return buckets
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class BucketPlan:
 
 
 def plan_buckets(
-    spec: ModelSpec, shape: StepShape, placement: RankPlacement, placements: Sequence[RankPlacement], options: Mapping[str, Any]
+    spec: ModelSpec, shape: StepShape, placement: RankPlacement, placements: Sequence[RankPlacement], options: StepOptions
 ) -> tuple[list[BucketPlan], list[BucketPlan]]:
     """The buckets of one rank: those of the common set in the order of backward, and the others in the global order.
 
@@ -67,10 +64,10 @@ def plan_buckets(
     common = _common(placement, placements)
 
     def buckets(ranks: Ranks) -> Iterator[BucketPlan]:
-        own = by_ranks[ranks][::-1]
-        sizes = [placement.local_size(p, spec) for p in own]
-        for indices in cut_into_buckets([size * shape.element_bytes for size in sizes], options["bucket_bytes"]):
-            yield BucketPlan(ranks, tuple(own[i].name for i in indices), tuple(sizes[i] for i in indices))
+        members = by_ranks[ranks][::-1]
+        sizes = [placement.local_size(p, spec) for p in members]
+        for indices in cut_into_buckets([size * shape.element_bytes for size in sizes], options.bucket_bytes):
+            yield BucketPlan(ranks, tuple(members[i].name for i in indices), tuple(sizes[i] for i in indices))
 
     main = list(buckets(common)) if len(common) > 1 and common in by_ranks else []
     return main, [bucket for ranks in sorted(by_ranks) if ranks != common and len(ranks) > 1 for bucket in buckets(ranks)]
@@ -81,44 +78,43 @@ def _common(placement: RankPlacement, placements: Sequence[RankPlacement]) -> Ra
     return tuple(other.rank for other in placements if (other.stage, other.tensor) == (placement.stage, placement.tensor))
 
 
-def volumes(
-    spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: Mapping[str, Any]
-) -> Iterator[Volume]:
+def volumes(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: StepOptions) -> Iterator[Volume]:
     """What every bucket of every rank sends, and the rows of the token table."""
     if sends_rows(spec, shape, placements, options):
-        yield from row_volumes(spec, placements, 2 if options["wire"] else shape.element_bytes)
+        yield from row_volumes(spec, placements, 2 if options.wire else shape.element_bytes)
     for placement in placements:
         main, rest = plan_buckets(spec, shape, placement, placements, options)
         for bucket in (*main, *rest):
             yield from bucket_volumes(bucket, placement.rank, shape.element_bytes, options)
 
 
-def bucket_volumes(bucket: BucketPlan, rank: int, element: int, options: Mapping[str, Any]) -> Iterator[Volume]:
+def bucket_volumes(bucket: BucketPlan, rank: int, element: int, options: StepOptions) -> Iterator[Volume]:
+    """What one rank sends for one bucket, in elements of ``element`` bytes."""
     ranks, total = len(bucket.ranks), sum(bucket.sizes)
     begin, end = even(total, ranks)[bucket.ranks.index(rank)]
-    if options["wire"]:
+    if options.wire:
         yield volume(AXIS, "all_to_all", "backward", 1, 2 * total, ranks)
-        if not options["zero"]:
+        if not options.zero:
             yield volume(AXIS, "all_gather", "backward", 1, 2 * (end - begin), ranks)
-    elif options["zero"]:
+    elif options.zero:
         yield volume(AXIS, "reduce_scatter", "backward", 1, element * total, ranks)
     else:
         yield volume(AXIS, "all_reduce", "backward", 1, element * total, ranks)
-    if options["zero"]:
+    if options.zero:
         yield volume(AXIS, "all_gather", "optimizer", 1, element * (end - begin), ranks)
 
 
 def updated_elements(
-    spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: Mapping[str, Any]
+    spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: StepOptions
 ) -> dict[int, int]:
     """Parameters that the optimizer of each rank updates: all that it holds, or under ZeRO its share of every bucket."""
-    found = {}
+    updated = {}
     for placement in placements:
         held = sum(placement.local_size(p, spec) for p in parameters(spec))
-        if options["zero"]:
+        if options.zero:
             main, rest = plan_buckets(spec, shape, placement, placements, options)
             for bucket in (*main, *rest):
                 begin, end = even(sum(bucket.sizes), len(bucket.ranks))[bucket.ranks.index(placement.rank)]
                 held -= sum(bucket.sizes) - (end - begin)
-        found[placement.rank] = held
-    return found
+        updated[placement.rank] = held
+    return updated

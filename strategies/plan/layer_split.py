@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.partition import Span, divisors, either, lighter_ends, spans
+from strategies.plan.step_options import StepOptions
 
 
 def stage_sizes(ranks: int, groups: Sequence[int] | None) -> list[int]:
@@ -26,19 +26,19 @@ def stage_sizes(ranks: int, groups: Sequence[int] | None) -> list[int]:
     return list(groups)
 
 
-def split_layers(spec: ModelSpec, count: int, options: Mapping[str, Any]) -> list[Span]:
+def split_layers(spec: ModelSpec, count: int, options: StepOptions) -> list[Span]:
     """Layers of every virtual stage, in the order of the model; stage s holds numbers s, s + count, ...
 
     Args:
         spec: The model.
         count: Stages of the pipeline.
-        options: ``stages`` (layers of each virtual stage), ``schedule`` and ``virtual_stages``, each of which may be missing.
+        options: ``stages`` (layers of each virtual stage), ``schedule`` and ``virtual_stages``.
 
     Raises:
         PlanError: The layers are too few, are not divided, or ``stages`` does not sum to them.
     """
-    virtual = int(options.get("virtual_stages") or 1) if options.get("schedule") == "interleaved" else 1
-    parts, stages = count * virtual, options.get("stages")
+    virtual = options.virtual_stages if options.schedule == "interleaved" else 1
+    parts, stages = count * virtual, options.stages
     if stages:
         if len(stages) != parts or sum(stages) != spec.layers or min(stages) < 1:
             raise PlanError(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.partition import Span
@@ -11,13 +11,6 @@ from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import StepShape, Volume
 
 AXIS = "pipeline"
-OPTIONS: Mapping[str, Any] = {
-    "stages": None,
-    "schedule": "1f1b",
-    "virtual_stages": 2,
-    "groups": None,
-    "group_shares": None,
-}
 
 
 class Route(NamedTuple):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from strategies.common.plan_error import PlanError
 from strategies.plan.partition import Span, even, weighted, within
@@ -33,13 +32,17 @@ def split_samples(shape: StepShape, replicas: int, shares: Sequence[float] | Non
     return samples
 
 
-def member_shares(stage_sizes: Sequence[int], options: Mapping[str, Any], stage: int) -> Sequence[float] | None:
+def member_shares(stage_sizes: Sequence[int], shares: Sequence[Sequence[float]] | None, stage: int) -> Sequence[float] | None:
     """Weights of the ranks that share ``stage``; None where they share its samples evenly.
 
+    Args:
+        stage_sizes: Ranks of each stage.
+        shares: The option ``group_shares``.
+        stage: The stage.
+
     Raises:
-        PlanError: ``group_shares`` is not one list for each stage with one number for each of its ranks.
+        PlanError: ``shares`` is not one list for each stage with one number for each of its ranks.
     """
-    shares = options.get("group_shares")
     if not shares:
         return None
     if [len(part or [1] * size) for part, size in zip(shares, stage_sizes, strict=False)] != list(stage_sizes):
@@ -47,7 +50,7 @@ def member_shares(stage_sizes: Sequence[int], options: Mapping[str, Any], stage:
             f"<option group_shares>={shares} must have a list for each of the {len(stage_sizes)} stages, with one number for "
             f"each of its ranks (<option groups>={list(stage_sizes)})"
         )
-    return shares[stage]  # type: ignore[no-any-return]
+    return shares[stage]
 
 
 def split_micro_batches(

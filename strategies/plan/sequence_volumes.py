@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from strategies.common.plan_error import PlanError
 from strategies.plan.head_split import ulysses_heads
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import StepShape, Volume, volume
+from strategies.plan.step_options import ATTENTIONS, StepOptions
 
 AXIS = "sequence"
-KINDS = ("ring", "ulysses")
-OPTIONS: Mapping[str, Any] = {"attention": "ring", "sequence_shares": None}
 
 
-def check(options: Mapping[str, Any]) -> None:
+def check(options: StepOptions) -> None:
     """Raise PlanError where ``attention`` is no kind of attention over split tokens."""
-    if options["attention"] not in KINDS:
-        raise PlanError(f"<option attention>={options['attention']} is unknown; use {' or '.join(KINDS)}")
+    if options.attention not in ATTENTIONS:
+        raise PlanError(f"<option attention>={options.attention} is unknown; use {' or '.join(ATTENTIONS)}")
 
 
-def volumes(
-    spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: Mapping[str, Any]
-) -> Iterator[Volume]:
+def volumes(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: StepOptions) -> Iterator[Volume]:
     """Attention's traffic for each layer and micro-batch, and the sum of a classifier's token vectors, of every rank."""
     for placement in placements:
         yield from rank_volumes(spec, shape, placement, placements, options)
@@ -35,13 +31,13 @@ def rank_volumes(
     shape: StepShape,
     placement: RankPlacement,
     placements: Sequence[RankPlacement],
-    options: Mapping[str, Any],
+    options: StepOptions,
 ) -> Iterator[Volume]:
     """The part of ``volumes`` that the rank of ``placement`` sends."""
     members = [other for other in placements if _same_group(placement, other)]
     if len(members) == 1:
         return
-    attention = _ulysses if options["attention"] == "ulysses" else _ring
+    attention = _ulysses if options.attention == "ulysses" else _ring
     for samples in placement.micro_samples:
         yield from attention(spec, shape, placement, members, samples)
         if placement.last and spec.head == "classifier":

@@ -15,6 +15,7 @@ from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.partition import either
 from strategies.plan.rank_placement import RankPlacement
+from strategies.plan.step_options import StepOptions
 
 AXES = ("pipeline", "data", "sequence", "tensor")
 ELEMENT_BYTES = {"float64": 8, "float32": 4}
@@ -147,7 +148,13 @@ class Plan:
     volumes: tuple[Volume, ...]
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def step_options(self) -> StepOptions:
+        """The options that steps are composed by, typed."""
+        return StepOptions.of(self.options)
+
     def to_dict(self) -> dict[str, Any]:
+        """The prediction as records have it."""
         return {
             "strategy": self.strategy,
             "mesh": asdict(self.mesh),

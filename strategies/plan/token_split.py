@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.partition import Span, even, weighted
 from strategies.plan.shapes import MeshShape, StepShape
+from strategies.plan.step_options import StepOptions
 
 
-def split_tokens(spec: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> list[tuple[Span, ...]]:
+def split_tokens(spec: ModelSpec, shape: StepShape, mesh: MeshShape, options: StepOptions) -> list[tuple[Span, ...]]:
     """Tokens of each sequence rank: one span, or for a causal ring the i-th and the i-th last of 2n blocks.
 
     A causal query attends to what is before it: a rank with an early and a late block has as much to do as any other.
@@ -20,15 +18,15 @@ def split_tokens(spec: ModelSpec, shape: StepShape, mesh: MeshShape, options: Ma
         spec: The model.
         shape: Tokens of a sample.
         mesh: How many sequence ranks there are.
-        options: ``attention`` and ``sequence_shares``, each of which may be missing.
+        options: ``attention`` and ``sequence_shares``.
 
     Raises:
         PlanError: There are too few tokens, or ``sequence_shares`` is not one number for each rank.
     """
-    parts, shares = mesh.sequence, options.get("sequence_shares")
+    parts, shares = mesh.sequence, options.sequence_shares
     if shares and len(shares) != parts:
         raise PlanError(f"<option sequence_shares>={list(shares)} must have one number for each of the {parts} sequence ranks")
-    balanced = parts > 1 and spec.causal and options.get("attention") == "ring"
+    balanced = parts > 1 and spec.causal and options.attention == "ring"
     blocks = 2 * parts if balanced else parts
     if shape.seq < blocks:
         why = " (a causal ring gives each an early and a late block)" if balanced else ""
@@ -39,13 +37,13 @@ def split_tokens(spec: ModelSpec, shape: StepShape, mesh: MeshShape, options: Ma
     return [(block[i], block[blocks - 1 - i]) for i in range(parts)]
 
 
-def split_stream(tokens: int, index: int, parts: int, norms: str | None) -> Span:
+def split_stream(tokens: int, index: int, parts: int, norms: str) -> Span:
     """Those of a rank's ``tokens`` that flow between its blocks: all, or with ``norms=split`` its part of ``parts``.
 
     Raises:
         PlanError: ``norms`` is unknown, or there are fewer tokens than tensor ranks.
     """
-    if norms not in (None, "replicated", "split"):
+    if norms not in ("replicated", "split"):
         raise PlanError(f"<option norms>={norms} is unknown; use replicated or split")
     if norms != "split" or parts == 1:
         return 0, tokens

@@ -9,33 +9,32 @@ A step looks up T rows of a table of V; of MiniLM's gradients the table is half,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import StepShape, Volume, volume
+from strategies.plan.step_options import TOKEN_TABLES, StepOptions
 
 TABLE = "embed.tokens.weight"
-CHOICES = ("auto", "dense", "rows")
 
 
-def sends_rows(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: Mapping[str, Any]) -> bool:
+def sends_rows(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: StepOptions) -> bool:
     """Whether rows travel: as ``token_table`` says, with ``auto`` where they can and are fewer bytes.
 
     Raises:
         PlanError: ``rows`` is asked for and cannot be.
     """
-    choice = options["token_table"]
-    if choice not in CHOICES:
-        raise PlanError(f"<option token_table>={choice} is unknown; use {', '.join(CHOICES[:-1])} or {CHOICES[-1]}")
+    choice = options.token_table
+    if choice not in TOKEN_TABLES:
+        raise PlanError(f"<option token_table>={choice} is unknown; use {', '.join(TOKEN_TABLES[:-1])} or {TOKEN_TABLES[-1]}")
     why_not = None
     if spec.head == "lm" and spec.tied:
         why_not = f"the head of {spec.name} is tied to the table, whose gradient is dense"
     elif placements[0].tensor[1] > 1:
         why_not = "tensor ranks cut the table"
-    elif options["zero"]:
+    elif options.zero:
         why_not = "<option zero>=1 shares the table's sum out"
     if choice == "rows" and why_not:
         raise PlanError(f"<option token_table>=rows cannot be: {why_not}; use auto or dense")

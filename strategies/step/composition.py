@@ -26,6 +26,7 @@ from strategies.plan.placement import place
 from strategies.plan.predicted_memory import memory
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import MeshShape, Plan, StepShape, Volume, merge
+from strategies.plan.step_options import WIRES, StepOptions
 from strategies.schedules import check as check_schedule
 from strategies.schedules import live_micro_batches
 
@@ -38,16 +39,6 @@ if TYPE_CHECKING:
     from strategies.step.gradient_sync import GradientSync
     from strategies.step.runner import Runner
 
-DATA_OPTIONS: Mapping[str, Any] = {"shares": None}
-TENSOR_OPTIONS: Mapping[str, Any] = {"tensor_shares": None, "norms": "replicated"}
-OPTIONS: Mapping[str, Any] = {
-    **DATA_OPTIONS,
-    **gradient_buckets.OPTIONS,
-    **TENSOR_OPTIONS,
-    **sequence_volumes.OPTIONS,
-    **pipeline_messages.OPTIONS,
-}
-
 
 class ComposedStrategy(Strategy):
     """A strategy made of tensor layers, sequence attention, a runner and a gradient sync. Subclasses name axes and options."""
@@ -56,25 +47,25 @@ class ComposedStrategy(Strategy):
 
     @classmethod
     def plan(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> Plan:
-        options = {**OPTIONS, **options}
-        _check(options, mesh, shape)
-        placements = place(model, shape, mesh, options)
-        updated = gradient_buckets.updated_elements(model, shape, placements, options)
+        step_options = StepOptions.of(options)
+        _check(step_options, mesh, shape)
+        placements = place(model, shape, mesh, step_options)
+        updated = gradient_buckets.updated_elements(model, shape, placements, step_options)
         return Plan(
             strategy=cls.name,
             model=model,
             shape=shape,
             mesh=mesh,
-            options=options,
+            options={**vars(step_options), **options},
             placements=placements,
-            memory=memory(model, shape, placements, _live(placements, shape, options), updated),
-            volumes=tuple(merge(cls.volumes(model, shape, placements, options))),
-            notes=("activations are an estimate", *_uneven(model, placements, options)),
+            memory=memory(model, shape, placements, _live(placements, shape, step_options), updated),
+            volumes=tuple(merge(cls.volumes(model, shape, placements, step_options))),
+            notes=("activations are an estimate", *_uneven(model, placements, step_options)),
         )
 
     @classmethod
     def volumes(
-        cls, spec: ModelSpec, shape: StepShape, placements: tuple[RankPlacement, ...], options: Mapping[str, Any]
+        cls, spec: ModelSpec, shape: StepShape, placements: tuple[RankPlacement, ...], options: StepOptions
     ) -> Iterator[Volume]:
         """Traffic of every rank in one step: the sum of that of the parts.
 
@@ -93,7 +84,7 @@ class ComposedStrategy(Strategy):
         """How gradients are added up. Collective."""
         from strategies.step.gradient_sync import GradientSync
 
-        return GradientSync.of(self.module, self.mesh, self.shape, self.step_plan.placements, self.step_plan.options)
+        return GradientSync.of(self.module, self.mesh, self.shape, self.step_plan.placements, self.step_plan.step_options)
 
     def make_runner(self) -> Runner:
         """What carries micro-batches through this rank's layers."""
@@ -103,7 +94,7 @@ class ComposedStrategy(Strategy):
             return LocalRunner(self.module, self.mesh.ledger)
         from strategies.step.pipeline_stage import StageRunner
 
-        placements, schedule = self.step_plan.placements, self.step_plan.options["schedule"]
+        placements, schedule = self.step_plan.placements, self.step_plan.step_options.schedule
         return StageRunner(self.module, self.mesh.stages, self.placement, placements, schedule)
 
     def build(self, weights: WeightSource, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
@@ -182,7 +173,7 @@ class ComposedStrategy(Strategy):
         if self.mesh.shape.sequence > 1:
             from strategies.step.sequence_attention import sequence_attention_of
 
-            attention = sequence_attention_of(placements, self.mesh, self.step_plan.options)
+            attention = sequence_attention_of(placements, self.mesh, self.step_plan.step_options)
         return tensor_layers, attention
 
     def _micro_batch(self, batch: Batch, begin: int, end: int) -> MicroBatch:
@@ -199,35 +190,35 @@ class ComposedStrategy(Strategy):
         return self.placement.last and coordinates["tensor"] == 0 and one_of_sequence
 
 
-def _uneven(model: ModelSpec, placements: tuple[RankPlacement, ...], options: Mapping[str, Any]) -> list[str]:
+def _uneven(model: ModelSpec, placements: tuple[RankPlacement, ...], options: StepOptions) -> list[str]:
     """The note for a reader of the plan where stages got different numbers of layers without having been told to."""
     layers = {placement.stage[0]: placement.layer_count for placement in placements}
-    if options["stages"] or len(set(layers.values())) == 1:
+    if options.stages or len(set(layers.values())) == 1:
         return []
     each = ", ".join(str(layers[stage]) for stage in sorted(layers))
     return [f"{model.layers} layers over {len(layers)} stages are not even: {each} (strategy.stages=[...] gives others)"]
 
 
-def _check(options: Mapping[str, Any], mesh: MeshShape, shape: StepShape) -> None:
+def _check(options: StepOptions, mesh: MeshShape, shape: StepShape) -> None:
     """Raise PlanError for options, names or small numbers, that have no meaning."""
-    stages_count = len(options["groups"]) if options["groups"] else mesh.pipeline
+    stages_count = len(options.groups) if options.groups else mesh.pipeline
     if stages_count > 1:
-        check_schedule(options["schedule"], stages_count, shape.micro_batches, options["virtual_stages"])
+        check_schedule(options.schedule, stages_count, shape.micro_batches, options.virtual_stages)
     sequence_volumes.check(options)
-    if options["zero"] not in (0, 1):
-        raise PlanError(f"<option zero>={options['zero']} is not supported; use 0 or 1 (optimizer states are shared)")
-    if options["wire"] is not None and options["wire"] not in gradient_buckets.WIRE:
-        raise PlanError(f"<option wire>={options['wire']} is unknown; use null, {' or '.join(gradient_buckets.WIRE)}")
-    if not isinstance(options["bucket_bytes"], int) or options["bucket_bytes"] < 1:
-        raise PlanError(f"<option bucket_bytes>={options['bucket_bytes']} must be a positive number of bytes")
+    if options.zero not in (0, 1):
+        raise PlanError(f"<option zero>={options.zero} is not supported; use 0 or 1 (optimizer states are shared)")
+    if options.wire is not None and options.wire not in WIRES:
+        raise PlanError(f"<option wire>={options.wire} is unknown; use null, {' or '.join(WIRES)}")
+    if not isinstance(options.bucket_bytes, int) or options.bucket_bytes < 1:
+        raise PlanError(f"<option bucket_bytes>={options.bucket_bytes} must be a positive number of bytes")
 
 
-def _live(placements: tuple[RankPlacement, ...], shape: StepShape, options: Mapping[str, Any]) -> dict[int, int]:
+def _live(placements: tuple[RankPlacement, ...], shape: StepShape, options: StepOptions) -> dict[int, int]:
     """Micro-batches that each stage keeps at once."""
     if placements[0].stage[1] == 1:
         return {0: 1}
     by_stage = {placement.stage[0]: placement for placement in placements}
     return {
-        stage: live_micro_batches(options["schedule"], *placement.stage, shape.micro_batches, len(placement.layers))
+        stage: live_micro_batches(options.schedule, *placement.stage, shape.micro_batches, len(placement.layers))
         for stage, placement in by_stage.items()
     }

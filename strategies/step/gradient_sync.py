@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from strategies.plan.gradient_buckets import AXIS, Ranks, plan_buckets
 from strategies.plan.partition import Span, even, spans
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import StepShape
+from strategies.plan.step_options import StepOptions
 from strategies.plan.token_table import holders, sends_rows
 from strategies.step.embedding_gradient import TokenRows
 
@@ -155,7 +155,7 @@ class GradientSync:
         mesh: Mesh,
         shape: StepShape,
         placements: Sequence[RankPlacement],
-        options: Mapping[str, Any],
+        options: StepOptions,
     ) -> GradientSync:
         """The sync of ``module`` as planned. Collective: all ranks make their groups in one order."""
         spec, placement = module.spec, module.placement
@@ -168,7 +168,7 @@ class GradientSync:
             needed.add(looking_up)
         for ranks in sorted(needed):
             groups[ranks] = mesh.among(ranks, AXIS)
-        zero, wire = bool(options["zero"]), getattr(torch, options["wire"]) if options["wire"] else None
+        zero, wire = bool(options.zero), getattr(torch, options.wire) if options.wire else None
         main, late = (
             [Bucket.of([by_name[name] for name in b.names], groups[b.ranks], zero) for b in buckets] for buckets in planned
         )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from strategies.comm.mesh import Mesh
 from strategies.models.layers import SequenceAttention
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.sequence_volumes import AXIS
+from strategies.plan.step_options import StepOptions
 from strategies.step.ring_attention import RingAttention
 from strategies.step.ulysses_attention import UlyssesAttention
 
 
-def sequence_attention_of(placements: Sequence[RankPlacement], mesh: Mesh, options: Mapping[str, Any]) -> SequenceAttention:
+def sequence_attention_of(placements: Sequence[RankPlacement], mesh: Mesh, options: StepOptions) -> SequenceAttention:
     """The attention over this rank's sequence group: ``attention`` of the options is ``ring`` or ``ulysses``."""
     group = mesh.groups[AXIS]
-    if options["attention"] == "ulysses":
+    if options.attention == "ulysses":
         return UlyssesAttention(group, [placements[rank].local_tokens for rank in group.members])
     return RingAttention(group, [placements[rank].tokens for rank in group.members])

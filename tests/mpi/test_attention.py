@@ -25,6 +25,7 @@ from strategies.plan.model_spec import ModelSpec
 from strategies.plan.placement import place
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import MeshShape, StepShape, merge
+from strategies.plan.step_options import ATTENTIONS, StepOptions
 from strategies.step import ring_attention, sequence_attention
 
 BATCH, WIDTH = 4, 3
@@ -62,8 +63,8 @@ class Call:
         return StepShape(BATCH, self.seq, dtype="float64")
 
     @property
-    def options(self) -> dict[str, Any]:
-        return {"attention": self.attention, "sequence_shares": self.shares}
+    def options(self) -> StepOptions:
+        return StepOptions(attention=self.attention, sequence_shares=self.shares)  # type: ignore[arg-type]
 
     def placement(self, ranks: int) -> tuple[RankPlacement, ...]:
         return place(self.spec, self.shape, MeshShape(sequence=ranks), self.options)
@@ -88,7 +89,7 @@ def calls() -> list[Call]:
     found = []
     for heads, kv_heads in HEADS.values():
         for shares in (None, UNEVEN):
-            for attention in sequence_volumes.KINDS:
+            for attention in ATTENTIONS:
                 found.append(Call(attention, True, heads, kv_heads, shares))
                 found += [Call(attention, False, heads, kv_heads, shares, padded) for padded in (False, True)]
     return found
@@ -156,7 +157,7 @@ def test_equals_attention_over_the_whole_sequence(call: Call, comm: MPI.Intracom
     assert dict(comm.allreduce(ledger.payload_bytes(-1), op=MPI.SUM)) == attention
 
 
-@pytest.mark.parametrize("attention", sequence_volumes.KINDS)
+@pytest.mark.parametrize("attention", ATTENTIONS)
 def test_a_polling_rank_computes_the_same(attention: str, comm: MPI.Intracomm) -> None:
     """Protects the buffers of messages under way, which a rank that sleeps between tests holds longer."""
     call = Call(attention, True, 6, 2, UNEVEN)
@@ -164,7 +165,7 @@ def test_a_polling_rank_computes_the_same(attention: str, comm: MPI.Intracomm) -
     assert all(torch.equal(s, p) for s, p in zip(spinning, polling, strict=True))
 
 
-@pytest.mark.parametrize("attention", sequence_volumes.KINDS)
+@pytest.mark.parametrize("attention", ATTENTIONS)
 def test_foreign_strides_do_not_matter(attention: str, comm: MPI.Intracomm) -> None:
     """Heads whose elements do not lie side by side, and a gradient that is one number for all: what the kernel for the
     CPU would read past."""

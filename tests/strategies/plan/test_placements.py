@@ -21,6 +21,7 @@ from strategies.plan.placement import place
 from strategies.plan.predicted_memory import memory
 from strategies.plan.rank_placement import summed_over
 from strategies.plan.shapes import MeshShape, StepShape
+from strategies.plan.step_options import StepOptions
 
 MINILM = ModelSpec(
     "minilm", "bert", 30522, 384, 6, 12, 12, 1536, 512, False, "layer", "post", "learned", "gelu", "classifier",
@@ -153,10 +154,10 @@ def test_a_causal_ring_shares_the_work() -> None:
     def pairs(at: Any) -> int:
         return sum(token + 1 for begin, end in at.tokens for token in range(begin, end))
 
-    balanced = place(TINY_LLAMA, STEP, MeshShape(sequence=4), {"attention": "ring"})
+    balanced = place(TINY_LLAMA, STEP, MeshShape(sequence=4), StepOptions(attention="ring"))
     assert len({pairs(at) for at in balanced}) == 1
     assert sorted(t for at in balanced for span in at.tokens for t in range(*span)) == list(range(64))
-    consecutive = [pairs(at) for at in place(TINY_LLAMA, STEP, MeshShape(sequence=4), {"attention": "ulysses"})]
+    consecutive = [pairs(at) for at in place(TINY_LLAMA, STEP, MeshShape(sequence=4), StepOptions(attention="ulysses"))]
     assert max(consecutive) > 6 * min(consecutive)
 
 
@@ -166,7 +167,7 @@ def test_gradients_are_summed_over_those_that_have_a_part() -> None:
     by_name = {p.name: p for p in parameters(spec)}
 
     def ranks(name: str, norms: str) -> tuple[int, ...]:
-        found = place(spec, STEP, MeshShape(pipeline=2, data=2, tensor=2), {"norms": norms})
+        found = place(spec, STEP, MeshShape(pipeline=2, data=2, tensor=2), StepOptions(norms=norms))
         return summed_over(by_name[name], found[0], found, spec)
 
     assert ranks("blocks.0.attn.q.weight", "replicated") == (0, 2)  # my replicas
@@ -177,17 +178,17 @@ def test_gradients_are_summed_over_those_that_have_a_part() -> None:
 
 
 def test_uneven_tensor_shares_keep_query_heads_with_their_key_head() -> None:
-    first, second = place(replace(TINY_LLAMA, kv_heads=4), STEP, MeshShape(tensor=2), {"tensor_shares": [3, 1]})
+    first, second = place(replace(TINY_LLAMA, kv_heads=4), STEP, MeshShape(tensor=2), StepOptions(tensor_shares=[3, 1]))
     assert (first.units["kv_heads"], first.units["heads"], first.units["ffn"]) == ((0, 3), (0, 6), (0, 72))
     assert (second.units["kv_heads"], second.units["heads"], second.units["vocab"]) == ((3, 4), (6, 8), (192, 256))
-    shared = place(replace(TINY_LLAMA, kv_heads=2), STEP, MeshShape(tensor=4), {"tensor_shares": [3, 1, 1, 1]})
+    shared = place(replace(TINY_LLAMA, kv_heads=2), STEP, MeshShape(tensor=4), StepOptions(tensor_shares=[3, 1, 1, 1]))
     assert [at.units["heads"] for at in shared] == [(0, 3), (3, 4), (4, 6), (6, 8)]
     assert [at.units["kv_heads"] for at in shared] == [(0, 1), (0, 1), (1, 2), (1, 2)]
 
 
 def test_ranks_of_a_stage_share_its_micro_batches() -> None:
     """Asteroid's hybrid pipeline: two boards at stage 0, 3 to 1, one at stage 1."""
-    found = place(MINILM, STEP, MeshShape(pipeline=3), {"groups": [2, 1], "group_shares": [[3, 1], [1]]})
+    found = place(MINILM, STEP, MeshShape(pipeline=3), StepOptions(groups=[2, 1], group_shares=[[3, 1], [1]]))
     assert [at.stage for at in found] == [(0, 2), (0, 2), (1, 2)]
     assert [at.micro_samples for at in found] == [(6,) * 4, (2,) * 4, (8,) * 4]
     assert [at.layers for at in found] == [((0, 3),), ((0, 3),), ((3, 6),)]

@@ -1,0 +1,97 @@
+"""Every option of a composed step, by axis. A strategy takes the classes of the axes that it splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from strategies.common.option_fields import (
+    LISTS_OF_NUMBERS,
+    NUMBERS,
+    SCALAR,
+    WHOLE_NUMBER,
+    WHOLE_NUMBERS,
+    WORD,
+    Numbers,
+    WholeNumbers,
+    option,
+)
+
+BUCKET_BYTES = 4 * 2**20
+TOKEN_TABLES = ("auto", "dense", "rows")
+WIRES = ("float16", "bfloat16")
+ATTENTIONS = ("ring", "ulysses")
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Nothing to choose."""
+
+
+@dataclass(frozen=True)
+class PipelineOptions:
+    """Stages of layers, and their schedule."""
+
+    stages: WholeNumbers | None = option(None, "layers of each (virtual) stage; null: as even as possible", WHOLE_NUMBERS)
+    schedule: str = option("1f1b", "in which order stages compute: gpipe, 1f1b, interleaved or zero_bubble", WORD)
+    virtual_stages: int = option(2, "stages on each rank under the interleaved schedule", WHOLE_NUMBER)
+    groups: WholeNumbers | None = option(None, "ranks of each stage; null: one each", WHOLE_NUMBERS)
+    group_shares: list[Numbers] | None = option(
+        None, "weights of the samples of the ranks that share a stage, a list for each stage", LISTS_OF_NUMBERS
+    )
+
+
+@dataclass(frozen=True)
+class SequenceOptions:
+    """Tokens of a sample on several ranks."""
+
+    attention: Literal["ring", "ulysses"] = option("ring", "how split tokens attend to each other: ring or ulysses", WORD)
+    sequence_shares: Numbers | None = option(None, "weights of the ranks' shares of the tokens", NUMBERS)
+
+
+@dataclass(frozen=True)
+class TensorOptions:
+    """Layers split over ranks."""
+
+    tensor_shares: Numbers | None = option(None, "weights of the ranks' shares of heads, columns and vocabulary", NUMBERS)
+    norms: Literal["replicated", "split"] = option(
+        "replicated", "whether the tokens between the blocks are replicated or split over the tensor ranks", WORD
+    )
+
+
+@dataclass(frozen=True)
+class BucketOptions:
+    """Messages of the gradients."""
+
+    bucket_bytes: int = option(BUCKET_BYTES, "bytes of gradients that are summed in one message", SCALAR)
+    token_table: Literal["auto", "dense", "rows"] = option(
+        "auto", "whether the token table's gradient is summed as a whole (dense) or as the rows that were looked up", WORD
+    )
+
+
+@dataclass(frozen=True)
+class GradientOptions(BucketOptions):
+    """How gradients of replicas are summed."""
+
+    zero: int = option(0, "1 shares the optimizer's states between the replicas (ZeRO-1)", SCALAR)
+    wire: Literal["float16", "bfloat16"] | None = option(
+        None, "the 16-bit type in which gradients travel; null: their own", WORD
+    )
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """Samples of a batch on several replicas."""
+
+    shares: Numbers | None = option(None, "weights of the replicas' shares of the samples", NUMBERS)
+
+
+@dataclass(frozen=True)
+class StepOptions(PipelineOptions, SequenceOptions, TensorOptions, GradientOptions, SampleOptions):
+    """All of them, as plans and steps read them."""
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> StepOptions:
+        """From options by name; what is missing has its default, and what others add is left out."""
+        return cls(**{one.name: options[one.name] for one in fields(cls) if one.name in options})
