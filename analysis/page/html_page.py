@@ -9,8 +9,8 @@ from pathlib import Path
 
 import jinja2
 
-from analysis.page.check_rows import Row, summary
-from analysis.page.content import Content
+from analysis.page.content.check_rows import Row, summary
+from analysis.page.content.report_content import Content
 from analysis.tables.table import CODE, NUMBER, Cell, Column, Table
 
 TEMPLATES = Path(__file__).parent / "templates"

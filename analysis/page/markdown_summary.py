@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from analysis.page.check_rows import summary
+from analysis.page.content.check_rows import summary
 from analysis.tables.table import Table
 
 if TYPE_CHECKING:
-    from analysis.page.content import Content
+    from analysis.page.content.report_content import Content
 
 MOST_ROWS, MOST_COMMANDS = 60, 12
 

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.page.content import Picture, picture
+from analysis.page.content.report_content import Picture, picture
 from analysis.plotting.figure_registry import ReportFigure, report_figures
 from analysis.plotting.figure_style import close
 from analysis.plotting.page_layouts import Layout

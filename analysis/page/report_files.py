@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.page.content import Picture, content_of
+from analysis.page.content.report_content import Picture, content_of
+from analysis.page.content.reproduce_commands import script
 from analysis.page.html_page import page
 from analysis.page.markdown_summary import markdown
 from analysis.page.parallel_drawing import draw_all
-from analysis.page.reproduce_commands import script
 from analysis.plotting.page_layouts import Layout
 from analysis.study.study import Study
 from analysis.tables.report_tables import artefact_tables, study_tables, write_tables

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.__main__ import VERBS, main
-from analysis.page.answer_text import answer
+from analysis.page.answer.answer_text import answer
 from analysis.statistics.repeat_summary import average, interval_note, pareto_front, summarise
 from analysis.study.power_traces import ALL
 from analysis.study.study import load_study

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from analysis.figures import breakdown, failure_timeline, power_over_time
-from analysis.page.answer_text import answers
+from analysis.page.answer.answer_text import answers
 from analysis.plotting.figure_style import close
 from analysis.plotting.page_layouts import LAYOUTS
 from analysis.study.study import load_study

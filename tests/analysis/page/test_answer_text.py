@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from analysis.page.answer_text import answer, answers, factor, winner
+from analysis.page.answer.answer_text import answer, answers
+from analysis.page.answer.best_configuration import best_of
+from analysis.page.answer.ratio_phrases import ratio_text
 from analysis.study.study import Study, load_study, study_of
 from analysis.tables.headline_table import shown
 from tests.analysis.studies import full, write_study
@@ -148,15 +150,15 @@ def test_a_study_without_a_valid_point_compares_nothing() -> None:
 def test_winners_by_hand() -> None:
     """Of 4 and 4 repeats that do not overlap, the interval exists: 2/70 below 5 %. Of 3 and 3 it does not: 2/20."""
     apart = {"a": [1.0, 1.1, 1.2, 1.3], "b": [2.0, 2.1, 2.2, 2.3]}
-    assert winner(apart, more=False).label == "a"
-    assert (winner(apart, more=False).rivals, winner(apart, more=True).rivals) == ((), ())
-    assert winner(apart, more=True).label == "b"
+    assert best_of(apart, more=False).label == "a"
+    assert (best_of(apart, more=False).rivals, best_of(apart, more=True).rivals) == ((), ())
+    assert best_of(apart, more=True).label == "b"
     few = {label: values[:3] for label, values in apart.items()}
-    assert (winner(few, more=False).rivals, winner(few, more=False).few) == (("b",), True)
+    assert (best_of(few, more=False).rivals, best_of(few, more=False).too_few) == (("b",), True)
 
 
 def test_ratios_are_written_with_two_decimals_or_two_digits() -> None:
-    assert [factor(ratio) for ratio in (0.0034, 0.0831, 0.7123, 1.0, 13.08, 1234.0)] == [
+    assert [ratio_text(ratio) for ratio in (0.0034, 0.0831, 0.7123, 1.0, 13.08, 1234.0)] == [
         "0.0034", "0.083", "0.71", "1.00", "13.1", "1234",
     ]  # fmt: skip
 

@@ -18,13 +18,13 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.page import html_page as pages
-from analysis.page.check_rows import SHOWN, point_rows, summary
-from analysis.page.content import content_of
-from analysis.page.figure_sections import grouped
+from analysis.page.content.check_rows import SHOWN, point_rows, summary
+from analysis.page.content.figure_sections import grouped
+from analysis.page.content.report_content import content_of
+from analysis.page.content.reproduce_commands import commands, script, whole_study
 from analysis.page.html_page import MOST_COMMANDS, MOST_FIGURES, MOST_PROBLEMS, MOST_ROWS, anchor, page, tied
 from analysis.page.markdown_summary import escape, markdown
 from analysis.page.report_files import write_report
-from analysis.page.reproduce_commands import commands, script, whole_study
 from analysis.plotting.figure_registry import FIGURES, SECTIONS, ReportFigure
 from analysis.plotting.figure_style import Drawn
 from analysis.plotting.page_layouts import IEEE
@@ -346,7 +346,7 @@ def test_a_figure_of_too_many_lines_is_shown_as_dots(tmp_path: Path, monkeypatch
     from analysis.figures import step_time_spread
 
     monkeypatch.setattr("analysis.page.parallel_drawing.report_figures", lambda: (step_time_spread.draw,))
-    monkeypatch.setattr("analysis.page.content.LARGEST_SVG", 1000)
+    monkeypatch.setattr("analysis.page.content.report_content.LARGEST_SVG", 1000)
     write_report(study_of("s", Path("s"), full(1), []), tmp_path / "out", ("svg",), IEEE)
     assert 'src="data:image/png;base64,' in (tmp_path / "out" / "index.html").read_text()
     assert [path.suffix for path in (tmp_path / "out" / "figures").iterdir()] == [".svg"]

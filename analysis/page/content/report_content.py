@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.page.answer_text import NOTHING, SMOKE, Answer, answers
-from analysis.page.check_rows import Row, point_rows
-from analysis.page.figure_sections import grouped
-from analysis.page.reproduce_commands import Command, commands, whole_study
+from analysis.page.answer.answer_text import NOTHING, SMOKE, Answer, answers
+from analysis.page.content.check_rows import Row, point_rows
+from analysis.page.content.figure_sections import grouped
+from analysis.page.content.reproduce_commands import Command, commands, whole_study
 from analysis.plotting.figure_style import Drawn, picture_of, save
 from analysis.plotting.page_layouts import Layout
 from analysis.rules.study_checks import study_checks
