@@ -58,6 +58,8 @@ def _compose(arguments: Sequence[str], size: int) -> dict[str, Any] | None:
     flags = [word for word in arguments if word.startswith("-")]
     if flags:
         raise UserError(f"{flags[0]} needs its own mpirun; start python -m bench {shlex.join(arguments)} without mpirun")
+    hydra_compose.register_strategies()
+    hydra_compose.register_energy()
     with initialize_config_dir(str(paths.CONF), version_base="1.3"):
         cfg = compose("config", overrides=list(arguments), return_hydra_config=True)
     plain = hydra_compose.to_plain(cfg)

@@ -38,13 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     global traceback_wanted
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
-    register_strategies()
-    register_energy()
     if any(name in os.environ for name in INSIDE_MPI):
         from bench.commands.inside_mpi import run_inside_mpi
 
         return run_inside_mpi(arguments)
     try:
+        register_strategies()
+        register_energy()
         _hydra_main()
     except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
         if traceback_wanted:

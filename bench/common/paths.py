@@ -11,6 +11,8 @@ import site
 import sys
 from pathlib import Path
 
+from strategies.common.registry import PLUGIN_FOLDERS, absolute_folders
+
 PROJECT = Path(__file__).resolve().parents[2]
 """The folder that ``bench`` lies in: the root of a source tree, or ``site-packages``."""
 
@@ -62,6 +64,16 @@ def weights_root() -> Path:
 
 
 def import_variables() -> dict[str, str]:
-    """The variables by which an interpreter finds this code: none where it lies in the interpreter's own site-packages."""
+    """The variables by which an interpreter on any host finds this code and the user's plug-ins.
+
+    ``PYTHONPATH`` is not needed where the code lies in the interpreter's own site-packages.
+    """
     own = [Path(folder).resolve() for folder in (*site.getsitepackages(), site.getusersitepackages())]
-    return {} if PROJECT in own else {"PYTHONPATH": str(PROJECT)}
+    code = {} if PROJECT in own else {"PYTHONPATH": str(PROJECT)}
+    return {**code, **plugin_variables()}
+
+
+def plugin_variables() -> dict[str, str]:
+    """``EDGEJOULE_PLUGINS`` where it is set, with whole paths: for processes with another working folder."""
+    folders = os.environ.get(PLUGIN_FOLDERS)
+    return {PLUGIN_FOLDERS: absolute_folders(folders)} if folders else {}

@@ -93,7 +93,7 @@ def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, A
     from bench.energy.sampling.energy_session import EnergySession
     from bench.energy.sampling.energy_settings import EnergySettings
     from bench.faults import recovery
-    from bench.tasks.task import make_task
+    from bench.tasks.task_base.task import make_task
     from bench.timeline.clock_model import ClockModel, measure
     from bench.training import process_memory, rank_setup
     from bench.training.trainer import Trainer

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bench.tasks.reviews import Review, read_reviews, split
-from bench.tasks.task import Task, next_tokens, register
-from bench.tasks.tokenization import tokenize
+from bench.tasks.task_base.review_texts import Review, read_reviews, split
+from bench.tasks.task_base.task import Task, next_tokens, register
+from bench.tasks.task_base.tokenization import tokenize
 from strategies.base import Batch
 
 
 @register
-class LanguageModelling(Task):
+class NextToken(Task):
+    """Samples are reviews, targets the tokens that follow."""
+
     name: ClassVar[str] = "lm"
 
     def load(self, config: Mapping[str, Any]) -> tuple[Batch, Batch]:

@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
-from bench.common.paths import DATA
-from bench.common.user_error import UserError
-from bench.tasks.task import Task, register
-from bench.tasks.tokenization import tokenize
+from bench.tasks.task_base.review_texts import Review, read_reviews, split
+from bench.tasks.task_base.task import Task, register
+from bench.tasks.task_base.tokenization import tokenize
 from strategies.base import Batch
-
-FILE = DATA / "reviews" / "reviews.tsv"
-HELD_OUT = 0.1
-
-
-@dataclass(frozen=True)
-class Review:
-    id: str
-    label: int
-    text: str
-
-
-def read_reviews(file: Path = FILE) -> list[Review]:
-    try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except FileNotFoundError:
-        raise UserError(f"{file} does not exist; take the data folder from the repository") from None
-    return [Review(row["id"], int(row["label"]), row["text"]) for row in rows]
-
-
-def split(reviews: list[Review]) -> tuple[list[Review], list[Review]]:
-    """Training and validation reviews: in each class the first tenth by SHA-256 of the id is held out.
-
-    Both lists are ordered by that hash over both classes, so that a part of the validation split is balanced too.
-    """
-    train, held_out = [], []
-    for label in (0, 1):
-        own = sorted((r for r in reviews if r.label == label), key=_order)
-        cut = int(HELD_OUT * len(own))
-        held_out += own[:cut]
-        train += own[cut:]
-    return sorted(train, key=_order), sorted(held_out, key=_order)
-
-
-def _order(review: Review) -> str:
-    return hashlib.sha256(review.id.encode()).hexdigest()
 
 
 @register
-class Reviews(Task):
+class ReviewSentiment(Task):
+    """Samples are reviews, targets their classes: 0 negative, 1 positive."""
+
     name: ClassVar[str] = "reviews"
 
     def load(self, config: Mapping[str, Any]) -> tuple[Batch, Batch]:

@@ -10,14 +10,16 @@ from typing import Any, ClassVar
 
 import torch
 
-from bench.tasks.task import Task, next_tokens, register
+from bench.tasks.task_base.task import Task, next_tokens, register
 from strategies.base import Batch
 
 STEP = 7
 
 
 @register
-class Synthetic(Task):
+class SyntheticTokens(Task):
+    """Samples of random ids: of a class's part of the vocabulary, or in fixed steps for next tokens."""
+
     name: ClassVar[str] = "synthetic"
 
     def load(self, config: Mapping[str, Any]) -> tuple[Batch, Batch]:

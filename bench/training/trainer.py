@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from bench.tasks.task import Task
+from bench.tasks.task_base.task import Task
 from bench.training.process_memory import ActivationMeter
 from strategies.base import Scores, Strategy, get
 from strategies.comm.comm_options import CommOptions

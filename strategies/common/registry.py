@@ -8,6 +8,7 @@ separated as in ``PATH``; every ``*.py`` in them is imported once).
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -86,7 +87,8 @@ class Registry(Generic[T]):
         """The thing of this name.
 
         Raises:
-            Exception: ``error`` of the registry, in one line with the known names and the near one.
+            Exception: ``error`` of the registry, in one line: an unknown name, with the known ones and the near one, or a
+                plug-in that cannot be imported.
         """
         known = self.all()
         if name not in known:
@@ -106,29 +108,53 @@ class Registry(Generic[T]):
                     self.register(thing)
         folders = os.environ.get(PLUGIN_FOLDERS, "")
         if folders not in self._searched:
+            try:
+                import_plugins(folders)
+            except PluginError as problem:
+                raise self.error(str(problem)) from None
             self._searched.add(folders)
-            import_plugins(folders)
+
+
+class PluginError(Exception):
+    """A folder or a file of plug-ins that cannot be used: what was wrong and what to do, in one line."""
+
+
+def absolute_folders(folders: str) -> str:
+    """The same folders, each by its whole path: other processes and hosts have another working folder."""
+    return os.pathsep.join(str(Path(folder).expanduser().resolve()) for folder in folders.split(os.pathsep) if folder)
 
 
 def import_plugins(folders: str) -> None:
     """Import every ``*.py`` of the folders, which are separated as in ``PATH``, each file once in a process.
 
     Raises:
-        FileNotFoundError: One of the folders does not exist.
+        PluginError: One of the folders does not exist, or one of the files cannot be imported.
     """
-    for folder in filter(None, folders.split(os.pathsep)):
-        if not Path(folder).is_dir():
-            raise FileNotFoundError(f"{PLUGIN_FOLDERS} names {folder}, which is no folder; mend the variable or make it")
-        for path in sorted(Path(folder).glob("*.py")):
-            name = f"edgejoule_plugin_{path.stem}"
-            if name in sys.modules:
-                continue
-            spec = importlib.util.spec_from_file_location(name, path)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[name] = module
-            spec.loader.exec_module(module)
+    for folder in map(Path, filter(None, absolute_folders(folders).split(os.pathsep))):
+        if not folder.is_dir():
+            raise PluginError(f"{PLUGIN_FOLDERS} names {folder}, which is no folder; mend the variable or make the folder")
+        for path in sorted(folder.glob("*.py")):
+            _import_file(path)
+
+
+def _import_file(path: Path) -> None:
+    name = f"edgejoule_plugin_{path.stem}"
+    same_name = sys.modules.get(name)
+    if same_name is not None and same_name.__file__ != str(path):  # of another folder
+        name += f"_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        why = " ".join(str(error).split())
+        raise PluginError(f"the plug-in {path} cannot be imported ({type(error).__name__}: {why}); mend it") from error
 
 
 def _home(thing: object) -> str:

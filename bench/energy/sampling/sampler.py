@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.common.paths import JOB_FOLDER
+from bench.common.paths import JOB_FOLDER, plugin_variables
 from bench.common.user_error import UserError
 from bench.energy.sampling.host_identity import HostIdentity
 from bench.energy.sampling.meter_entry import MeterEntry
@@ -53,7 +54,11 @@ class Sampler:
     def start(self) -> None:
         """Return when the first readings stand. Raises UserError when there is no source to read."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=JOB_FOLDER
+            [sys.executable, "-m", MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=JOB_FOLDER,
+            env={**os.environ, **plugin_variables()},
         )
         self._tell(self.order.to_json())
         assert self._process.stdout is not None

@@ -13,8 +13,8 @@ import torch
 
 from bench.common.user_error import UserError
 from bench.common.weight_files import PACKAGE, WEIGHTS_FILE, check_sha256, checkpoint_dir
-from bench.tasks.reviews import read_reviews, split
-from bench.tasks.task import make_task
+from bench.tasks.task_base.review_texts import read_reviews, split
+from bench.tasks.task_base.task import make_task
 from tests.project import ROOT
 
 
@@ -42,7 +42,7 @@ def test_the_split_is_fixed_stratified_and_without_leaks() -> None:
 
 def test_every_process_makes_the_same_batches() -> None:
     code = (
-        "from tests.bench.tasks.test_tasks import config; from bench.tasks.task import make_task; import hashlib\n"
+        "from tests.bench.tasks.test_tasks import config; from bench.tasks.task_base.task import make_task; import hashlib\n"
         "t = make_task(config()); b = t.batch(400)\n"
         "print(hashlib.sha256(b.ids.numpy().tobytes() + b.targets.numpy().tobytes()).hexdigest())"
     )

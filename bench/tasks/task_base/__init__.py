@@ -1,0 +1,1 @@
+"""Shared by tasks: the base class with its registry, token ids of text, and the movie reviews."""
