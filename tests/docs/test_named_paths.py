@@ -1,0 +1,58 @@
+"""What the pages name exists: files and folders of the project, and pages that the code points to."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.project import ROOT
+
+TOP = (
+    "analysis",
+    "bench",
+    "benchmarks",
+    "conf",
+    "data",
+    "docs",
+    "edgejoule",
+    "hostfiles",
+    "hydra_plugins",
+    "strategies",
+    "tests",
+)
+PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - {ROOT / "CHANGELOG.md"})
+NAMED = re.compile(rf"(?<![\w./-])(?:{'|'.join(TOP)})/[\w./-]*\w/?")
+DOCS = re.compile(r"(?<![\w./-])docs/[\w/-]+\.md\b")
+MADE_BY_USERS = {"conf/board/CLASS.yaml", "hostfiles/NAME.yaml"}
+
+
+def missing(text: str) -> list[str]:
+    """The paths that a text names and the project does not have; ``*`` and words in capitals stand for something."""
+    named = {path.rstrip("/.") for path in NAMED.findall(text)} - MADE_BY_USERS
+    return sorted(path for path in named if not (ROOT / path).exists() and not (ROOT / f"{path}.py").exists())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_name_files_that_exist(page: Path) -> None:
+    """A page that names a file by an old path sends its reader nowhere."""
+    assert missing(page.read_text()) == []
+
+
+def test_code_points_to_pages_that_exist() -> None:
+    """Docstrings, errors, configuration and scripts name pages of docs/ by their path."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    wrong = []
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.suffix in (".py", ".yaml", ".yml", ".toml", ".sh", ".j2") and path.is_file() and "records" not in path.parts:
+            wrong += [f"{name}: {page}" for page in DOCS.findall(path.read_text()) if not (ROOT / page).is_file()]
+    assert wrong == []
+
+
+def test_a_wrong_path_is_found() -> None:
+    assert missing("see `bench/no_such_module.py` and bench/run/worker.py") == ["bench/no_such_module.py"]
