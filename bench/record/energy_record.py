@@ -1,4 +1,7 @@
-"""The record's ``energy``: joules of the timed windows, over hosts that are metered once each. See ``docs/energy.md``."""
+"""The record's ``energy``: joules of the timed windows, over hosts that are metered once each.
+
+See ``docs/explanation/measuring.md``.
+"""
 
 from __future__ import annotations
 
