@@ -9,7 +9,7 @@ usage: ./run_all.sh [setup|test [quick]|help]
 
   (nothing)  set up, get the pre-trained weights, run experiment=quickstart, write report/index.html
   setup      make .venv and install the project under constraints.txt
-  test       set up, then ruff, mypy and pytest
+  test       set up, then ruff, mypy, lint-imports and pytest
   test quick the same with the fast tests alone, which start neither ranks nor boards: under three minutes
 
 A system MPI, torch or mpi4py that is already there is kept. PYTHON=... chooses the interpreter.
@@ -83,6 +83,7 @@ case "${1:-}" in
         "$VENV/bin/ruff" check .
         "$VENV/bin/ruff" format --check .
         "$VENV/bin/mypy"
+        "$VENV/bin/lint-imports"
         "$VENV/bin/python" -m bench.fetch
         # Two at a time, of which at most one has the machine (the marker in tests/conftest.py).
         "$VENV/bin/python" -m pytest -n 2 ${selection[@]+"${selection[@]}"}
