@@ -76,15 +76,15 @@ def switches_of(study: Study) -> dict[str, str | None]:
 @report_figure("topology", section="Network", order=60)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """Figures for each work and each set of hosts of which the study has several orders."""
-    found, switches = [], switches_of(study)
+    figures, switches = [], switches_of(study)
     for work in works(study.points):
         for number, lines in enumerate(_reordered(work.points)):
             name = f"topology_{slug(f'{work.kind} {work.name}')}{f'_set_{number + 1}' if number else ''}"
-            for part, own in portions(lines, MOST_LINES):
-                rows = _rows(own, switches)
+            for part, portion in portions(lines, MOST_LINES):
+                rows = _rows(portion, switches)
                 for page, chosen in enumerate(_pages(rows, _room(work, layout), layout)):
-                    found.append(_draw(study, work, chosen, f"{name}{part}{f'_{page + 1}' if page else ''}", layout))
-    return found
+                    figures.append(_draw(study, work, chosen, f"{name}{part}{f'_{page + 1}' if page else ''}", layout))
+    return figures
 
 
 def _reordered(points: pd.DataFrame) -> Iterator[list[Series]]:
@@ -93,8 +93,8 @@ def _reordered(points: pd.DataFrame) -> Iterator[list[Series]]:
         return
     many = points[points["hosts"].notna() & (points["ranks"] > 1)]
     sets = many["hosts"].map(lambda hosts: ",".join(sorted(str(hosts).split(","))))
-    for _, own in many.groupby([sets, "ranks"], sort=False):
-        series = sweep(own, "hosts").series
+    for _, same_hosts in many.groupby([sets, "ranks"], sort=False):
+        series = sweep(same_hosts, "hosts").series
         if series:
             yield [Series(s.strategy, label, s.points) for s, label in zip(series, short_labels(series), strict=True)]
 
@@ -103,11 +103,11 @@ def _rows(lines: Sequence[Series], switches: Mapping[str, str | None]) -> list[l
     """For each order its lines; those that cross least come first."""
     hosts = dict.fromkeys(host for line in lines for host in line.points["hosts"])
     orders = sorted((order_of(text, switches) for text in hosts), key=lambda order: order.crossings or 0)
-    found = []
+    rows_by_order = []
     for order in orders:
-        own = [(line, line.points[line.points["hosts"] == order.hosts]) for line in lines]
-        found.append([Row(order, line.strategy, line.label, points) for line, points in own if len(points)])
-    return found
+        levels = [(line, line.points[line.points["hosts"] == order.hosts]) for line in lines]
+        rows_by_order.append([Row(order, line.strategy, line.label, points) for line, points in levels if len(points)])
+    return rows_by_order
 
 
 def _room(work: Work, layout: Layout) -> float:
@@ -119,10 +119,10 @@ def _pages(rows: Sequence[list[Row]], room_in: float, layout: Layout) -> list[li
     """As many orders in one figure as a page is high."""
     pages: list[list[list[Row]]] = [[]]
     with drawing(layout):
-        for own in rows:
-            if pages[-1] and _height_in(_places([*pages[-1], own], room_in)[0]) > TALLEST_IN - 0.1:
+        for order_rows in rows:
+            if pages[-1] and _height_in(_places([*pages[-1], order_rows], room_in)[0]) > TALLEST_IN - 0.1:
                 pages.append([])
-            pages[-1].append(own)
+            pages[-1].append(order_rows)
     return pages
 
 
@@ -136,7 +136,7 @@ def _draw(study: Study, work: Work, rows: Sequence[list[Row]], name: str, layout
         figure, panels = new_figure(layout, page=energy, ncols=2 if energy else 1, sharey=True, squeeze=False)
         places, ticks = _places(rows, _room(work, layout))
         figure.set_figheight(_height_in(places))
-        every = [row for own in rows for row in own]
+        every = [row for order_rows in rows for row in order_rows]
         for place, row in zip(places, every, strict=True):
             _states(panels[0, 0], place, row)
             _dots(panels[0, 0], place, row, "step_s")
@@ -162,38 +162,38 @@ def _draw(study: Study, work: Work, rows: Sequence[list[Row]], name: str, layout
 
 def _places(rows: Sequence[list[Row]], room_in: float) -> tuple[list[float], dict[float, str]]:
     """Where each row stands, downwards, and the names: the order above its lines."""
-    at, places, ticks = 0.0, [], {}
-    for own in rows:
-        text = wrapped(own[0].order.text, room_in)
+    place, places, ticks = 0.0, [], {}
+    for order_rows in rows:
+        text = wrapped(order_rows[0].order.text, room_in)
         lines = text.count("\n")
-        ticks[at + 0.4 * lines] = text
-        at += 1 + 0.8 * lines
-        for row in own:
-            places.append(at)
-            ticks[at] = row.label
-            at += 1
-        at += 0.5
+        ticks[place + 0.4 * lines] = text
+        place += 1 + 0.8 * lines
+        for row in order_rows:
+            places.append(place)
+            ticks[place] = row.label
+            place += 1
+        place += 0.5
     return places, ticks
 
 
 def _states(axes: Axes, place: float, row: Row) -> None:
     """Means over ranks and repeats: they are costs, so the parts add up to the whole."""
-    left = 0.0
+    start = 0.0
     for state in STATES:
         width = average(row.points[f"{state}_s"].tolist(), "cost")
-        axes.barh(place, width, left=left, height=0.62, color=STATE_COLOURS[state], hatch=STATE_HATCHES[state], **STATE)
-        left += width
+        axes.barh(place, width, left=start, height=0.62, color=STATE_COLOURS[state], hatch=STATE_HATCHES[state], **STATE)
+        start += width
 
 
 def _dots(axes: Axes, place: float, row: Row, column: str) -> None:
     values, style = row.points[column].tolist(), line_styles([row.strategy])[0]
     look = {"color": style["color"], "marker": style["marker"], "linestyle": "none"}
-    found = summarise(values)
+    summary = summarise(values)
     axes.plot(values, [place] * len(values), **look, markersize=2.5, markeredgewidth=0, zorder=3)
-    axes.plot([found.median], [place], **look, **OPEN, zorder=4)
-    if found.low is not None and found.high is not None:
-        ends = [[found.median - found.low], [found.high - found.median]]
-        axes.errorbar([found.median], [place], xerr=ends, color=look["color"], linewidth=0.8, capsize=2, zorder=4)
+    axes.plot([summary.median], [place], **look, **OPEN, zorder=4)
+    if summary.low is not None and summary.high is not None:
+        ends = [[summary.median - summary.low], [summary.high - summary.median]]
+        axes.errorbar([summary.median], [place], xerr=ends, color=look["color"], linewidth=0.8, capsize=2, zorder=4)
 
 
 def _table(rows: Sequence[Row], kind: str) -> pd.DataFrame:
@@ -201,14 +201,18 @@ def _table(rows: Sequence[Row], kind: str) -> pd.DataFrame:
     columns = ["step_s", *([] if kind == "none" else ["per_sample_J"])]
     parts = []
     for row in rows:
-        own = row.points[["strategy", "ranks", "repeat", *columns, *(f"{state}_s" for state in STATES)]].copy()
-        own.insert(0, "order", row.order.text)
-        own.insert(1, "crossings", row.order.crossings)
-        own.insert(2, "line", row.label)
+        repeats = row.points[["strategy", "ranks", "repeat", *columns, *(f"{state}_s" for state in STATES)]].copy()
+        repeats.insert(0, "order", row.order.text)
+        repeats.insert(1, "crossings", row.order.crossings)
+        repeats.insert(2, "line", row.label)
         for column in columns:
-            found = summarise(own[column].tolist())
-            own[f"median_{column}"], own[f"low_{column}"], own[f"high_{column}"] = found.median, found.low, found.high
-        parts.append(own.assign(n=len(own)))
+            summary = summarise(repeats[column].tolist())
+            repeats[f"median_{column}"], repeats[f"low_{column}"], repeats[f"high_{column}"] = (
+                summary.median,
+                summary.low,
+                summary.high,
+            )
+        parts.append(repeats.assign(n=len(repeats)))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -216,14 +220,14 @@ def _caption(work: Work, rows: Sequence[Row]) -> str:
     energy = "" if work.kind == "none" else f" and energy per sample ({work.kind})"
     crossings = [row.order.crossings for row in rows if row.order.crossings is not None]
     ranks = rows[0].points["ranks"].iloc[0]
-    said = [
+    sentences = [
         f"The same boards in several orders, {ranks} ranks, {work.name}: time per step{energy}",
         "Ranks go from left to right, and the last is beside the first in a ring",
         repeats_note([len(row.points) for row in rows]).rstrip("."),
         "Bars are what the ranks did in a step, mean over ranks and repeats; markers are steps (medians of each run)",
     ]
     if any(crossings):
-        said.append("A bar between two boards is the way from one switch to another")
+        sentences.append("A bar between two boards is the way from one switch to another")
     elif not crossings:
-        said.append("The switches of the boards are not known")
-    return ". ".join(said) + "."
+        sentences.append("The switches of the boards are not known")
+    return ". ".join(sentences) + "."

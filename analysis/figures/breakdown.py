@@ -62,6 +62,7 @@ def draw_time(study: Study, layout: Layout) -> list[Drawn]:
 
 @report_figure("energy_breakdown", section="Time and energy", order=130)
 def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
+    """Joules of a sample, averaged over repeats."""
     return [
         drawn
         for part in parts(study, named_kind=True)
@@ -84,7 +85,7 @@ def draw_recovery(study: Study, layout: Layout) -> list[Drawn]:
 
 def _time_by_state(part: Part) -> Split:
     caption = (
-        f"{part.of}Time of one optimizer step by what the ranks' main threads did, mean over ranks and repeats ({{n}}). "
+        f"{part.lead}Time of one optimizer step by what the ranks' main threads did, mean over ranks and repeats ({{n}}). "
         "Communication that runs beside computation counts as computing: only what is exposed is shown."
     )
     return Split(
@@ -95,7 +96,7 @@ def _time_by_state(part: Part) -> Split:
 
 def _time_by_phase(part: Part) -> Split:
     caption = (
-        f"{part.of}Time of one optimizer step by phase, mean over ranks and repeats ({{n}}). Other: loading of batches and "
+        f"{part.lead}Time of one optimizer step by phase, mean over ranks and repeats ({{n}}). Other: loading of batches and "
         "whatever the ranks do between the phases."
     )
     return Split(
@@ -106,7 +107,7 @@ def _time_by_phase(part: Part) -> Split:
 
 def _energy_by_state(part: Part) -> Split:
     caption = (
-        f"{part.of}Energy of one sample by what the ranks did while it was used, {part.kind}, mean over repeats ({{n}}). A "
+        f"{part.lead}Energy of one sample by what the ranks did while it was used, {part.kind}, mean over repeats ({{n}}). A "
         "host's power is shared equally between its ranks at any time; idle power is inside."
     )
     return Split(
@@ -117,8 +118,8 @@ def _energy_by_state(part: Part) -> Split:
 
 def _energy_by_phase(part: Part) -> Split:
     caption = (
-        f"{part.of}Energy of one sample by phase, {part.kind}, mean over repeats ({{n}}). Estimated from the readings and the "
-        "times of the phases; idle power is inside. A piece left of zero is within the error of that estimate."
+        f"{part.lead}Energy of one sample by phase, {part.kind}, mean over repeats ({{n}}). Estimated from the readings and "
+        "the times of the phases; idle power is inside. A piece left of zero is within the error of that estimate."
     )
     return Split(
         f"energy_phases_{part.kind}{part.ending}", "Energy by phase", _DRAWN_PHASES, "phase_{}_J", PHASE_COLOURS, PHASE_HATCHES,
@@ -134,7 +135,7 @@ _RECOVERY = (
 
 def _recovery_time(part: Part) -> Split:
     caption = (
-        f"{part.of}Time from the death of a rank to the first new step of the others, mean over repeats ({{n}}). {_RECOVERY}"
+        f"{part.lead}Time from the death of a rank to the first new step of the others, mean over repeats ({{n}}). {_RECOVERY}"
     )
     return Split(
         f"failure_time_{part.kind}{part.ending}", "Recovery from a failure: time", RECOVERY, "recovery_{}_s",
@@ -144,8 +145,8 @@ def _recovery_time(part: Part) -> Split:
 
 def _recovery_energy(part: Part) -> Split:
     caption = (
-        f"{part.of}Energy of the boards that are left from the death of a rank to their first new step, {part.kind}, mean over "
-        f"repeats ({{n}}). {_RECOVERY}"
+        f"{part.lead}Energy of the boards that are left from the death of a rank to their first new step, {part.kind}, mean "
+        f"over repeats ({{n}}). {_RECOVERY}"
     )
     return Split(
         f"failure_energy_{part.kind}{part.ending}", "Recovery from a failure: energy", RECOVERY, "recovery_{}_J",
@@ -197,12 +198,12 @@ def _page(split: Split, part: Part, data: pd.DataFrame, wholes: pd.Series, capti
 
 def _bars(axes: Any, split: Split, data: pd.DataFrame, middles: list[float]) -> list[Any]:
     """Pieces from left to right; those below zero (an estimate may be) to the left of it. A handle for each piece."""
-    right, left, handles = [0.0] * len(data), [0.0] * len(data), []
+    ends, starts_below, handles = [0.0] * len(data), [0.0] * len(data), []
     for piece, column in zip(split.pieces, split.columns(), strict=True):
         widths = data[column].tolist()
-        starts = [b if width >= 0 else a for a, b, width in zip(left, right, widths, strict=True)]
+        lefts = [b if width >= 0 else a for a, b, width in zip(starts_below, ends, widths, strict=True)]
         look = {"color": split.colours[piece], "hatch": split.hatches[piece], "edgecolor": EDGE, "linewidth": 0.4}
-        handles.append(axes.barh(middles, widths, left=starts, height=0.75 * BAR_IN, **look))
-        right = [b + max(width, 0.0) for b, width in zip(right, widths, strict=True)]
-        left = [a + min(width, 0.0) for a, width in zip(left, widths, strict=True)]
+        handles.append(axes.barh(middles, widths, left=lefts, height=0.75 * BAR_IN, **look))
+        ends = [b + max(width, 0.0) for b, width in zip(ends, widths, strict=True)]
+        starts_below = [a + min(width, 0.0) for a, width in zip(starts_below, widths, strict=True)]
     return handles

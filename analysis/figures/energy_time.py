@@ -85,7 +85,7 @@ def _draw(part: Part, layout: Layout) -> Drawn:
         _iso_lines(axes)
         untold = place_tags(axes, [_covered(spot) for spot in spots], tags.texts)
     caption = (
-        f"{part.of}Energy per sample against throughput, both axes logarithmic; energy is {part.kind}. "
+        f"{part.lead}Energy per sample against throughput, both axes logarithmic; energy is {part.kind}. "
         f"{_sentence(interval_note([spot.rate.n for spot in spots]))} {tags.note}"
         f"What lies above and left of the dashed line is beaten in both; nothing beats {_named(front, part)}. "
         "Faint lines have equal power (dotted, in W) or equal energy-delay product of a sample (dash-dotted, in J s)."
@@ -128,13 +128,13 @@ def _show(axes: Axes, spot: Spot, small: bool) -> None:
 
 def _covered(spot: Spot) -> list[tuple[float, float]]:
     """Its median, then everything else that is drawn of it."""
-    found = [(spot.rate.median, spot.cost.median)]
-    found += list(zip(spot.rows["samples_per_s"], spot.rows["per_sample_J"], strict=True))
+    places = [(spot.rate.median, spot.cost.median)]
+    places += list(zip(spot.rows["samples_per_s"], spot.rows["per_sample_J"], strict=True))
     if spot.rate.low is not None and spot.rate.high is not None and spot.cost.low is not None and spot.cost.high is not None:
         for share in (0.0, 0.25, 0.75, 1.0):
-            found.append((spot.rate.low + share * (spot.rate.high - spot.rate.low), spot.cost.median))
-            found.append((spot.rate.median, spot.cost.low + share * (spot.cost.high - spot.cost.low)))
-    return found
+            places.append((spot.rate.low + share * (spot.rate.high - spot.rate.low), spot.cost.median))
+            places.append((spot.rate.median, spot.cost.low + share * (spot.cost.high - spot.cost.low)))
+    return places
 
 
 def _open(small: bool) -> dict[str, Any]:
@@ -159,8 +159,10 @@ def _staircase(axes: Axes, front: list[tuple[float, float]]) -> None:
 
 
 def _iso_lines(axes: Axes) -> None:
-    """A few lines of equal power and of equal energy-delay product, each named where it leaves the axes; those whose names
-    would touch another's are left out."""
+    """A few lines of equal power and of equal energy-delay product, each named where it leaves the axes.
+
+    Those whose names would touch another's are left out.
+    """
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     made = []
     for watts in _round_values(left * top, right * top):
@@ -173,39 +175,39 @@ def _iso_lines(axes: Axes) -> None:
         made.append((line, _name_line(axes, _with_unit(joule_seconds, "J s"), end, through)))
     figure: Any = axes.figure
     figure.draw_without_rendering()
-    taken: list[Any] = []
+    boxes: list[Any] = []
     for line, name in made:
         box = name.get_window_extent().padded(4)
-        if any(box.overlaps(other) for other in taken) or box.x1 > figure.bbox.x1:
+        if any(box.overlaps(earlier) for earlier in boxes) or box.x1 > figure.bbox.x1:
             for artist in (*line, name):
                 artist.remove()
         else:
-            taken.append(box)
+            boxes.append(box)
 
 
 def _round_values(low: float, high: float) -> list[float]:
     """At most a few round numbers between, evenly chosen, not at the very ends."""
     low, high = low * (high / low) ** 0.06, high / (high / low) ** 0.06
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    found: list[float] = []
+    values: list[float] = []
     for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)):
         finer = [step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high]
-        if len(finer) > MOST_LINES and len(found) > 1:
+        if len(finer) > MOST_LINES and len(values) > 1:
             break
-        found = finer
-        if len(found) >= MOST_LINES:
+        values = finer
+        if len(values) >= MOST_LINES:
             break
-    if not found:  # a narrow range: evenly apart is as good
-        found = [float(value) for value in MaxNLocator(MOST_LINES).tick_values(low, high) if low <= value <= high]
-    return found[:: max(1, math.ceil(len(found) / MOST_LINES))]
+    if not values:  # a narrow range: evenly apart is as good
+        values = [float(value) for value in MaxNLocator(MOST_LINES).tick_values(low, high) if low <= value <= high]
+    return values[:: max(1, math.ceil(len(values) / MOST_LINES))]
 
 
 def _name_line(axes: Axes, text: str, end: tuple[float, float], right: bool) -> Any:
     """The name beyond the right edge, or above the upper one."""
-    about: dict[str, Any] = {"textcoords": "offset points", "color": "#666666", "annotation_clip": False}
+    look: dict[str, Any] = {"textcoords": "offset points", "color": "#666666", "annotation_clip": False}
     if right:
-        return axes.annotate(text, end, xycoords=axes.get_yaxis_transform(), xytext=(3, 0), ha="left", va="center", **about)
-    return axes.annotate(text, end, xycoords=axes.get_xaxis_transform(), xytext=(0, 2), ha="center", va="bottom", **about)
+        return axes.annotate(text, end, xycoords=axes.get_yaxis_transform(), xytext=(3, 0), ha="left", va="center", **look)
+    return axes.annotate(text, end, xycoords=axes.get_xaxis_transform(), xytext=(0, 2), ha="center", va="bottom", **look)
 
 
 def _with_unit(value: float, unit: str) -> str:

@@ -52,26 +52,29 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
             chosen.setdefault(label_of(record["point"]), record)
     labels, drawn = list(chosen), []
     for begin in range(0, len(labels), PANELS):
-        own = {label: chosen[label] for label in labels[begin : begin + PANELS]}
-        frames = {label: timeline(record) for label, record in own.items()}
+        page_records = {label: chosen[label] for label in labels[begin : begin + PANELS]}
+        frames = {label: timeline(record) for label, record in page_records.items()}
         data = pd.concat([frame.assign(label=label) for label, frame in frames.items()], ignore_index=True)
         data = data[["label", *(column for column in data if column != "label")]]
-        figure = _figure(part, own, frames, layout)
-        points = tuple(record["point"]["name"] for record in own.values())
+        figure = _figure(part, page_records, frames, layout)
+        points = tuple(record["point"]["name"] for record in page_records.values())
         name = f"failure_timeline_{part.kind}{part.ending}"
-        drawn.append(Drawn(name, "A failure and the way back", _caption(part, data, own), figure, data, points))
+        drawn.append(Drawn(name, "A failure and the way back", _caption(part, data, page_records), figure, data, points))
     return numbered(drawn)
 
 
 def timeline(record: Mapping[str, Any]) -> pd.DataFrame:
-    """What there was around the failure, in seconds from it: steps with their throughput and loss, copies, the parts of the
-    recovery, and mean watts in bins of BIN_S of the hosts that were there."""
+    """The events around the failure, in seconds from it.
+
+    Steps with their throughput and loss, copies, the parts of the recovery, and mean watts in bins of ``BIN_S`` of the hosts
+    that were there.
+    """
     fault, batch = record["fault"], record["point"]["batch"]
     at_s, rows = fault["at_s"], []
     for step in fault["steps"]:
         seconds = step["end_s"] - step["start_s"]
-        about = {"step": step["step"], "ranks": step["ranks"], "samples_per_s": batch / seconds, "loss": step["loss"]}
-        rows.append({"what": f"step ({step['part']})", "start_s": step["start_s"], "end_s": step["end_s"], **about})
+        step_columns = {"step": step["step"], "ranks": step["ranks"], "samples_per_s": batch / seconds, "loss": step["loss"]}
+        rows.append({"what": f"step ({step['part']})", "start_s": step["start_s"], "end_s": step["end_s"], **step_columns})
     rows += [{"what": "copy", "start_s": begin, "end_s": end} for begin, end in copies_of(fault)]
     rows += [{"what": part["name"], "start_s": part["start_s"], "end_s": part["end_s"]} for part in fault["phases"]]
     rows += _watts(record)
@@ -129,15 +132,15 @@ def _figure(part: Part, records: Mapping[str, Mapping[str, Any]], frames: Mappin
         for axes in panels[-1]:
             axes.set_xlabel("Time since the failure (s)")
         # One label for a column: between the two panels in its middle, where it has an even number.
-        middle, at = len(frames) // 2, 0.5 if len(frames) % 2 else 1.15
+        middle, label_height = len(frames) // 2, 0.5 if len(frames) % 2 else 1.15
         for axes, text in zip(panels[middle], ("Throughput (samples/s)", energy_label(part.kind, "Power (W)")), strict=False):
-            axes.set_ylabel(text, y=at)
+            axes.set_ylabel(text, y=label_height)
         handles: list[Any] = [
             Line2D([], [], **BEFORE, label="before, without copies"),
             Patch(**COPY, label="copy of the state"),
         ]
-        there = {what for frame in frames.values() for what in frame["what"]}
-        handles += [Patch(**_look(name), label=name) for name in RECOVERY if name in there]
+        drawn_events = {event for frame in frames.values() for event in frame["what"]}
+        handles += [Patch(**_look(name), label=name) for name in RECOVERY if name in drawn_events]
         legend_above(figure, handles, [str(handle.get_label()) for handle in handles])
     return figure
 
@@ -154,18 +157,18 @@ def _throughput(axes: Axes, frame: pd.DataFrame, line: str, before: float) -> No
 
 def _power(axes: Axes, frame: pd.DataFrame, line: str) -> None:
     power = frame[frame["what"] == "power"]
-    for _, own in power.groupby((power["start_s"] >= 0).astype(int)):
-        edges = np.append(own["start_s"], own["end_s"].iloc[-1:])
-        axes.step(edges, np.append(own["power_W"], own["power_W"].iloc[-1:]), where="post", color=line, linewidth=1.1)
+    for _, stretch in power.groupby((power["start_s"] >= 0).astype(int)):
+        edges = np.append(stretch["start_s"], stretch["end_s"].iloc[-1:])
+        axes.step(edges, np.append(stretch["power_W"], stretch["power_W"].iloc[-1:]), where="post", color=line, linewidth=1.1)
     if len(power):
         axes.set_ylim(0, 1.15 * power["power_W"].astype(float).max())
 
 
 def _marks(axes: Axes, frame: pd.DataFrame) -> None:
     """Boxes along the foot of the axes for copies and for the parts of the recovery; a line at the failure."""
-    for what, begin, end in zip(frame["what"], frame["start_s"], frame["end_s"], strict=True):
-        if what == "copy" or what in RECOVERY:
-            look = COPY if what == "copy" else _look(what)
+    for event, begin, end in zip(frame["what"], frame["start_s"], frame["end_s"], strict=True):
+        if event == "copy" or event in RECOVERY:
+            look = COPY if event == "copy" else _look(event)
             axes.axvspan(begin, end, ymin=0, ymax=0.12, zorder=4, **look)
     axes.axvline(0, color="#D55E00", linewidth=1.1, zorder=5)
     axes.grid(axis="x", visible=False)
@@ -177,17 +180,17 @@ def _look(part: str) -> dict[str, Any]:
 
 def _caption(part: Part, data: pd.DataFrame, records: Mapping[str, Mapping[str, Any]]) -> str:
     repeats = sorted({record["point"]["repeat"] for record in records.values()})
-    which = f"repeat {repeats[0]}" if len(repeats) == 1 else "first good repeat"
-    told = []
+    repeat_name = f"repeat {repeats[0]}" if len(repeats) == 1 else "first good repeat"
+    deaths = []
     for label, record in records.items():
         fault = record["fault"]
-        told.append(
+        deaths.append(
             f"{part.names[label]}: rank {fault['rank']} on {fault['host']}, {fault['lost_steps']} steps lost, "
             f"{fault['recovery']['seconds']:.2g} s"
         )
     powered = f" Power: means of {BIN_S} s, of all boards before and of those that are left after, {part.kind}."
     return (
-        f"{part.of}One rank is killed at 0 s ({which} of each configuration; {'; '.join(told)} until the others trained on). "
-        "Each step is a level from its start to its end. Boxes at the foot: copies of the state before, the parts of the "
-        f"recovery after.{powered if (data['what'] == 'power').any() else ''}"
+        f"{part.lead}One rank is killed at 0 s ({repeat_name} of each configuration; {'; '.join(deaths)} until the others "
+        "trained on). Each step is a level from its start to its end. Boxes at the foot: copies of the state before, the parts "
+        f"of the recovery after.{powered if (data['what'] == 'power').any() else ''}"
     )

@@ -35,17 +35,17 @@ MOST_IN_COLUMN, MOST_WITH_CLASS = 5, 10
 @report_figure("participants", section="Scaling", order=50)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """A figure for each work and each order in which boards join."""
-    found, table = [], marginal_costs(study)
+    figures, table = [], marginal_costs(study)
     for work in works(study.points):
         lines, swept = nested_lines(work.points)
         orders: dict[str, list[Line]] = {}
         for line in lines:
             orders.setdefault(str(joining_hosts(line)), []).append(line)
-        for number, own in enumerate(orders.values()):
+        for number, same_order in enumerate(orders.values()):
             name = f"participants_{slug(f'{work.kind} {work.name}')}{f'_{number + 1}' if number else ''}"
-            for part, chosen in portions(own, MOST_LINES):
-                found.append(_draw(study, work, chosen, swept, table, name + part, layout))
-    return found
+            for part, chosen in portions(same_order, MOST_LINES):
+                figures.append(_draw(study, work, chosen, swept, table, name + part, layout))
+    return figures
 
 
 def _draw(
@@ -55,18 +55,20 @@ def _draw(
     if work.kind == "none":
         panels.pop("per_sample_J")
     rows = [board_rows(line) for line in lines]
-    levels = [medians(own, "boards", COSTS) for own in rows]
+    levels = [medians(repeats, "boards", COSTS) for repeats in rows]
     names, classes = joining_hosts(lines[0]), board_classes(study)
     with drawing(layout):
         page = len(names) > MOST_IN_COLUMN
         figure, axes = new_figure(layout, page=page, nrows=len(panels), sharex=True, squeeze=False)
         for own_axes, (column, label) in zip(axes[:, 0], panels.items(), strict=True):
-            for own, level, style in zip(rows, levels, line_styles([line.strategy for line in lines]), strict=True):
-                draw_line(own_axes, own, level, "boards", column, style)
+            for repeats, level, style in zip(rows, levels, line_styles([line.strategy for line in lines]), strict=True):
+                draw_line(own_axes, repeats, level, "boards", column, style)
             own_axes.set_ylabel(label)
-            own_axes.set_ylim(0, 1.12 * max(own[column].max() for own in rows))
+            own_axes.set_ylim(0, 1.12 * max(repeats[column].max() for repeats in rows))
         room_in = (figure.get_figwidth() - 0.7) / len(names)
-        texts = [_tick(own, classes, first=not at, room_in=room_in, many=len(names)) for at, own in enumerate(names)]
+        texts = [
+            _tick(repeats, classes, first=not index, room_in=room_in, many=len(names)) for index, repeats in enumerate(names)
+        ]
         wide_in = max(text_in(part) for text in texts for part in text.split("\n"))
         upright = wide_in > room_in
         figure.set_figheight(1.2 + 1.75 * len(panels) + (wide_in if upright else 0.3))
@@ -95,24 +97,24 @@ def _tick(hosts: Sequence[str], classes: Mapping[str, str], first: bool, room_in
 
 def _data(lines: Sequence[Line], rows: Sequence[pd.DataFrame], table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     """One row for each repeat, beside the medians of its level and what its last board adds to them."""
-    found = pd.concat(
-        [own[["boards", "repeat", *columns]].assign(strategy=line.label) for line, own in zip(lines, rows, strict=True)]
+    repeats = pd.concat(
+        [points[["boards", "repeat", *columns]].assign(strategy=line.label) for line, points in zip(lines, rows, strict=True)]
     )
     levels = table.rename(columns={column: f"median_{column}" for column in COSTS})
-    data = found.merge(levels, on=["strategy", "boards"])
+    data = repeats.merge(levels, on=["strategy", "boards"])
     return data if "per_sample_J" in columns else data[[c for c in data if "_J" not in c]]
 
 
 def _caption(work: Work, lines: Sequence[Line], levels: Sequence[pd.DataFrame], swept: Sweep, table: pd.DataFrame) -> str:
     energy = "" if work.kind == "none" else f" and energy ({work.kind})"
-    said = [
+    sentences = [
         f"Time{energy} of a sample of {work.name} as boards join from left to right, differences of medians in the table",
-        repeats_note([int(n) for own in levels for n in own["n"]]).rstrip("."),
+        repeats_note([int(n) for repeats in levels for n in repeats["n"]]).rstrip("."),
         *base_sentences(lines, work.kind),
         *following_sentences(lines, swept),
     ]
     unclear = table[table["note"].str.contains("overlap")]
-    for strategy, own in unclear.groupby("strategy", sort=False):
-        which = some([name.split(" (")[0] for name in own["added"]])
-        said.append(f"Of {strategy}, ranges overlap with the board before, so a difference is not shown, at {which}")
-    return ". ".join(said) + "."
+    for strategy, repeats in unclear.groupby("strategy", sort=False):
+        boards = some([name.split(" (")[0] for name in repeats["added"]])
+        sentences.append(f"Of {strategy}, ranges overlap with the board before, so a difference is not shown, at {boards}")
+    return ". ".join(sentences) + "."

@@ -43,7 +43,7 @@ LEGEND_SHARE = 0.27
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is drawn against joules and seconds: a column of the data, its axis, the figure's name, title and caption."""
+    """A quantity against joules and seconds: a column of the data, its axis, the figure's name, title and caption."""
 
     column: str
     label: str
@@ -54,8 +54,15 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Plot:
-    """What is drawn of one part: ``axes`` has the label of each column that is an x axis, ``curves`` the repeats by column and
-    label. ``points_only``: there are too few points for lines."""
+    """One quantity of one part, ready to be drawn.
+
+    Attributes:
+        quantity: The column of the vertical axis, and the words of the figure.
+        part: The records that may be in one figure.
+        axes: The label of each column that is a horizontal axis.
+        curves: The repeats, by that column and by label.
+        points_only: Whether there are too few points for lines.
+    """
 
     quantity: Quantity
     part: Part
@@ -67,23 +74,23 @@ class Plot:
 @report_figure("loss", section="Learning", order=210)
 def draw_loss(study: Study, layout: Layout) -> list[Drawn]:
     """Every step's loss, smoothed."""
-    found = []
+    figures = []
     for part in parts(study, named_kind=True):
         data = loss_curves(part.records)
         smooth = data.groupby(["label", "repeat"], sort=False)["loss"].rolling(SMOOTHED, min_periods=1, center=True).mean()
         data["smooth_loss"] = smooth.droplevel(["label", "repeat"])
         caption = (
-            f"{part.of}Training loss, mean of {SMOOTHED} steps, against {_spent(part)}: warm-up included, evaluations not."
+            f"{part.lead}Training loss, mean of {SMOOTHED} steps, against {_spent(part)}: warm-up included, evaluations not."
         )
         quantity = Quantity("smooth_loss", "Training loss", f"loss_{_against(part)}", f"Loss against {_axes(part)}", caption)
-        found += _figures(quantity, data, part, layout)
-    return found
+        figures += _figures(quantity, data, part, layout)
+    return figures
 
 
 @report_figure("metric", section="Learning", order=220)
 def draw_metric(study: Study, layout: Layout) -> list[Drawn]:
     """The validation metric at every evaluation."""
-    found = []
+    figures = []
     for part in parts(study, named_kind=True):
         data, metric = _evaluations(part), part.records[0]["learning"]["metric_name"]
         if data.empty:
@@ -91,13 +98,13 @@ def draw_metric(study: Study, layout: Layout) -> list[Drawn]:
         sizes = sorted(set(data["n"]))
         samples = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
         caption = (
-            f"{part.of}Validation {metric} against {_spent(part)}; {samples} samples, evaluated outside of the timed windows. "
-            "Strategies run as many steps as fit in the window, unless train.steps is set: points to the right have seen more "
-            "samples."
+            f"{part.lead}Validation {metric} against {_spent(part)}; {samples} samples, evaluated outside of the timed "
+            "windows. Strategies run as many steps as fit in the window, unless train.steps is set: points to the right have "
+            "seen more samples."
         )
         name, title = f"{slug(metric)}_{_against(part)}", f"{metric.capitalize()} against {_axes(part)}"
-        found += _figures(Quantity("value", f"Validation {metric}", name, title, caption), data, part, layout)
-    return found
+        figures += _figures(Quantity("value", f"Validation {metric}", name, title, caption), data, part, layout)
+    return figures
 
 
 def _against(part: Part) -> str:
@@ -116,8 +123,8 @@ def _evaluations(part: Part) -> pd.DataFrame:
     rows = []
     for record in part.records:
         learning = record["learning"]
-        for found in ([learning["initial"]] if learning["initial"] else []) + learning["evaluations"]:
-            row = {key: found[key] for key in ("step", "time_s", "energy_J", "value", "n")}
+        for evaluation in ([learning["initial"]] if learning["initial"] else []) + learning["evaluations"]:
+            row = {key: evaluation[key] for key in ("step", "time_s", "energy_J", "value", "n")}
             rows.append({**record_columns(record), "metric": learning["metric_name"], **row})
     data = pd.DataFrame(rows).drop_duplicates(ignore_index=True) if rows else pd.DataFrame()
     return data if data.empty else data.assign(energy_J=data["energy_J"].astype(float))
@@ -136,15 +143,15 @@ def _figures(quantity: Quantity, data: pd.DataFrame, part: Part, layout: Layout)
         return [Drawn(quantity.name, quantity.title, caption, _one_panel(plot, layout), data, part.point_names())]
     compared = ", with the single process for comparison" if "single" in part.strategies.values() else ""
     caption += f" Panels by strategy{compared}."
-    found = []
+    figures = []
     heights = [_panel_in(panel, part, layout) for panel in panels]
     for page in pages(heights, [str(number) for number in range(len(panels))], room_in=TALLEST_IN - AROUND_IN):
-        own = [panels[index] for index in page]
-        figure = _grid(plot, own, [heights[index] for index in page], layout)
-        shown = {label for panel in own for label in panel}
+        page_panels = [panels[index] for index in page]
+        figure = _grid(plot, page_panels, [heights[index] for index in page], layout)
+        shown = {label for panel in page_panels for label in panel}
         rows = data[data["label"].isin(shown)]
-        found.append(Drawn(quantity.name, quantity.title, caption, figure, rows, part.point_names(shown)))
-    return numbered(found)
+        figures.append(Drawn(quantity.name, quantity.title, caption, figure, rows, part.point_names(shown)))
+    return numbered(figures)
 
 
 def _panels(part: Part) -> list[list[str]]:
@@ -153,11 +160,11 @@ def _panels(part: Part) -> list[list[str]]:
         return [list(part.strategies)]
     single = [label for label, strategy in part.strategies.items() if strategy == "single"][:1]
     room = ONE_PANEL - len(single)
-    found = []
+    panels = []
     for strategy in dict.fromkeys(part.strategies.values()):
-        own = [label for label, of in part.strategies.items() if of == strategy and label not in single]
-        found += [[*single, *own[first : first + room]] for first in range(0, len(own), room)]
-    return found
+        labels = [label for label, name in part.strategies.items() if name == strategy and label not in single]
+        panels += [[*single, *labels[first : first + room]] for first in range(0, len(labels), room)]
+    return panels
 
 
 def _one_panel(plot: Plot, layout: Layout) -> Any:

@@ -47,17 +47,27 @@ class Shown:
     logged: bool
 
     def text(self, value: float) -> str:
+        """A level with its unit: ``100 Mbit/s``."""
         number = value / self.size
         return f"{number:.0f} {self.unit}" if number >= 1000 else f"{number:.3g} {self.unit}"
 
 
 @dataclass(frozen=True)
 class Meeting:
-    """Two lines that cross in a panel, which is the better one on either side, and how sure that is. Crossings that are drawn
-    have a letter."""
+    """Two lines that cross in a panel.
+
+    Attributes:
+        panel: The panel.
+        crossing: Where they cross.
+        below: The label of the better line below the crossing.
+        above: The label of the better line above it.
+        sure: How sure it is, in words.
+        best: Whether no other line is better there than both.
+        letter: Its letter in the figure and in the caption; empty where it is in the table only.
+    """
 
     panel: Panel
-    at: Crossing
+    crossing: Crossing
     below: str
     above: str
     sure: str
@@ -68,18 +78,18 @@ class Meeting:
 @report_figure("links", section="Network", order=70)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """A figure for each work and for rate and delay, where they are varied."""
-    points, how = _with_delays(study), _how_known(study)
-    found = []
+    points, link_source = _with_delays(study), _how_known(study)
+    figures = []
     for work in works(points):
         several = varied(work.points)
         for x in (name for name in (RATE, DELAY) if name in several):
             if not led(work.points, x, FIRST):
                 swept = sweep(work.points, x)
-                found += [_figure(work, swept, series, setting, how, layout) for setting, series in parts(swept)]
-    return found
+                figures += [_figure(work, swept, series, setting, link_source, layout) for setting, series in parts(swept)]
+    return figures
 
 
-def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, how: str, layout: Layout) -> Drawn:
+def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, link_source: str, layout: Layout) -> Drawn:
     rows = pd.concat([line.points for line in series])
     levels = sorted(rows[swept.x].unique())
     shown, panels, names = _shown(swept.x, levels), _panels(rows, work.kind), _link_names(rows, swept.x)
@@ -90,9 +100,14 @@ def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, 
             draw_lines(own, series, swept.x, panel.column, 1 / shown.size)
             _value_axis(own, panel, rows[panel.column].dropna().tolist())
             for found in (m for m in met if m.panel == panel and m.letter):
-                own.plot([found.at.x / shown.size], [found.at.y], **CROSSING, zorder=4)
+                own.plot([found.crossing.x / shown.size], [found.crossing.y], **CROSSING, zorder=4)
                 own.vlines(
-                    found.at.x / shown.size, own.get_ylim()[0], found.at.y, color="#444444", linestyle=":", linewidth=0.8
+                    found.crossing.x / shown.size,
+                    own.get_ylim()[0],
+                    found.crossing.y,
+                    color="#444444",
+                    linestyle=":",
+                    linewidth=0.8,
                 )
         for own in lowest:
             _level_axis(own, shown, levels)
@@ -107,12 +122,12 @@ def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, 
         for own, panel in zip(axes, panels, strict=True):
             place = NamePlacer(own)
             for found in (m for m in met if m.panel == panel and m.letter):
-                place.beside(found.letter, (found.at.x / shown.size, found.at.y))
+                place.beside(found.letter, (found.crossing.x / shown.size, found.crossing.y))
     data = _table(series, swept, panels, met)
-    caption = " ".join(_caption(work, swept, series, setting, shown, panels, met, how))
-    what = "rate" if swept.x == RATE else "delay"
-    name = slug(f"links {what} {work.kind} {work.name} {setting}")
-    return Drawn(name, f"Time and energy over the {what} of the links", caption, figure, data, tuple(rows["point"]))
+    caption = " ".join(_caption(work, swept, series, setting, shown, panels, met, link_source))
+    quantity = "rate" if swept.x == RATE else "delay"
+    name = slug(f"links {quantity} {work.kind} {work.name} {setting}")
+    return Drawn(name, f"Time and energy over the {quantity} of the links", caption, figure, data, tuple(rows["point"]))
 
 
 def _panels(rows: pd.DataFrame, kind: str) -> list[Panel]:
@@ -139,8 +154,8 @@ def _with_delays(study: Study) -> pd.DataFrame:
 
 def _how_known(study: Study) -> str:
     kinds = {r["point"]["network"]["kind"] for r in study.good if r["point"].get("network")}
-    words = {"emulated": "links are emulated: shaped to it", "stated": "it is what the inventory states, not measured"}
-    return "; ".join(words[kind] for kind in sorted(kinds))
+    sources = {"emulated": "links are emulated: shaped to it", "stated": "it is what the inventory states, not measured"}
+    return "; ".join(sources[kind] for kind in sorted(kinds))
 
 
 def _meetings(series: Sequence[Series], swept: Sweep, panel: Panel, shown: Shown) -> Iterator[Meeting]:
@@ -151,35 +166,35 @@ def _meetings(series: Sequence[Series], swept: Sweep, panel: Panel, shown: Shown
         if not _comparable(series[i], series[j], swept):
             continue
         x = sorted(set(lines[i]) & set(lines[j]))
-        one, other = ([line[level] for level in x] for line in (lines[i], lines[j]))
-        for at in crossings(x, [s.median for s in one], [s.median for s in other], shown.logged):
-            first = at.one_below == (panel.column not in RATES)
+        first_summaries, second_summaries = ([line[level] for level in x] for line in (lines[i], lines[j]))
+        for crossing in crossings(x, [s.median for s in first_summaries], [s.median for s in second_summaries], shown.logged):
+            first = crossing.one_below == (panel.column not in RATES)
             below, above = (labels[i], labels[j]) if first else (labels[j], labels[i])
-            sure = how_sure(x, one, other, at, shown.text, shown.logged)
-            yield Meeting(panel, at, below, above, sure, _best(at, lines, panel))
+            sure = how_sure(x, first_summaries, second_summaries, crossing, shown.text, shown.logged)
+            yield Meeting(panel, crossing, below, above, sure, _best(crossing, lines, panel))
 
 
-def _comparable(one: Series, other: Series, swept: Sweep) -> bool:
-    own = [name for name in factors(one.points) if not name.startswith(("option.", "mesh.")) and name != "strategy"]
-    fixed = [name for name in own if name not in (swept.x, *swept.follow)]
-    a, b = one.points.iloc[0], other.points.iloc[0]
+def _comparable(first: Series, second: Series, swept: Sweep) -> bool:
+    circumstances = [name for name in factors(first.points) if not name.startswith(("option.", "mesh.")) and name != "strategy"]
+    fixed = [name for name in circumstances if name not in (swept.x, *swept.follow)]
+    a, b = first.points.iloc[0], second.points.iloc[0]
     return all(plain(a[name]) == plain(b[name]) for name in fixed)
 
 
-def _best(at: Crossing, lines: Sequence[Mapping[float, Summary]], panel: Panel) -> bool:
+def _best(cross: Crossing, lines: Sequence[Mapping[float, Summary]], panel: Panel) -> bool:
     """Whether no line is better at the levels around the crossing than both that cross there."""
     sign = -1 if panel.column in RATES else 1
-    around = [line for line in lines if at.low_x in line and at.high_x in line]
-    return all(max(sign * line[level].median for level in (at.low_x, at.high_x)) >= sign * at.y for line in around)
+    around = [line for line in lines if cross.low_x in line and cross.high_x in line]
+    return all(max(sign * line[level].median for level in (cross.low_x, cross.high_x)) >= sign * cross.y for line in around)
 
 
 def _where(met: Meeting) -> float:
-    return met.at.x
+    return met.crossing.x
 
 
 def _lettered(met: Sequence[Meeting]) -> list[Meeting]:
     """Letters for the crossings of each panel; where they are too many, for those at which the best line changes."""
-    crowded = {m.panel for m in met if sum(other.panel == m.panel for other in met) > MOST_MARKS}
+    crowded = {m.panel for m in met if sum(meeting.panel == m.panel for meeting in met) > MOST_MARKS}
     letters = iter(string.ascii_uppercase)
     return [replace(m, letter=next(letters)) if m.best or m.panel not in crowded else m for m in met]
 
@@ -215,17 +230,19 @@ def _name_links(axes: Axes, names: Mapping[float, str]) -> None:
         return
     box = axes.get_window_extent()
     levels = sorted(names)
-    wanted = [(axes.transData.transform((level, 1))[0] - box.x0) / box.width for level in levels]
+    level_places = [(axes.transData.transform((level, 1))[0] - box.x0) / box.width for level in levels]
     line_px = 1.4 * rcParams["xtick.labelsize"] * rcParams["figure.dpi"] / 72
-    for level, at, place in zip(levels, wanted, spread_out(wanted, line_px / box.width), strict=True):
-        axes.plot([at, place], [1, 1.05], transform=axes.transAxes, color="#888888", linewidth=0.5, clip_on=False, zorder=0.5)
+    for level, true_x, place in zip(levels, level_places, spread_out(level_places, line_px / box.width), strict=True):
+        axes.plot(
+            [true_x, place], [1, 1.05], transform=axes.transAxes, color="#888888", linewidth=0.5, clip_on=False, zorder=0.5
+        )
         axes.text(place, 1.07, names[level], rotation=90, ha="center", va="bottom", transform=axes.transAxes)
 
 
-def spread_out(wanted: Sequence[float], gap: float) -> list[float]:
+def spread_out(places: Sequence[float], gap: float) -> list[float]:
     """Rising places at least ``gap`` apart, each group of those that were too close around its middle."""
     groups: list[list[float]] = []
-    for place in wanted:
+    for place in places:
         groups.append([place])
         while len(groups) > 1 and _span(groups[-1], gap)[0] - _span(groups[-2], gap)[1] < gap:
             last = groups.pop()
@@ -243,13 +260,13 @@ def _table(series: Sequence[Series], swept: Sweep, panels: Sequence[Panel], met:
     crossed = [
         {
             "row": "crossing",
-            swept.x: m.at.x,
-            m.panel.column: m.at.y,
+            swept.x: m.crossing.x,
+            m.panel.column: m.crossing.y,
             "letter": m.letter,
             "better_below": m.below,
             "better_above": m.above,
-            f"between_{swept.x}": m.at.low_x,
-            f"and_{swept.x}": m.at.high_x,
+            f"between_{swept.x}": m.crossing.low_x,
+            f"and_{swept.x}": m.crossing.high_x,
             "how_sure": m.sure,
         }
         for m in met
@@ -261,20 +278,20 @@ def _table(series: Sequence[Series], swept: Sweep, panels: Sequence[Panel], met:
 
 def _caption(
     work: Work, swept: Sweep, series: Sequence[Series], setting: str, shown: Shown, panels: Sequence[Panel],
-    met: Sequence[Meeting], how: str,
+    met: Sequence[Meeting], link_source: str,
 ) -> list[str]:  # fmt: skip
-    what = TITLES[swept.x]
+    title = TITLES[swept.x]
     energy = "no energy was asked for" if work.kind == "none" else f"energy is {work.kind}"
     quantities = " and ".join(panel.label.split(" (")[0].lower() for panel in panels)
-    over = f"{what.lower()} ({how})" if how else what.lower()
+    over = f"{title.lower()} ({link_source})" if link_source else title.lower()
     lines = [f"{quantities.capitalize()} over the {over}: {work.name}{in_setting(setting)}; {energy}."]
     lines += [_sentence(m, shown) for m in met if m.letter]
     for panel in panels:
-        own = [m for m in met if m.panel == panel]
+        panel_meetings = [m for m in met if m.panel == panel]
         quantity = panel.label.split(" (")[0].lower()
-        if not own and len(series) > 1:
+        if not panel_meetings and len(series) > 1:
             lines.append(f"No two lines cross in {quantity} between the measured levels.")
-        if rest := sum(not m.letter for m in own):
+        if rest := sum(not m.letter for m in panel_meetings):
             lines.append(f"{rest} more crossings in {quantity}, of lines that others beat there, are in the table only.")
     if met:
         way = "log-log axes" if shown.logged else "logarithms of the values"
@@ -286,11 +303,11 @@ def _caption(
 def _sentence(m: Meeting, shown: Shown) -> str:
     quantity, unit = m.panel.label.split(" (")[0].lower(), m.panel.label.split("(")[1].split(")")[0]
     where = (
-        f"between {shown.text(m.at.low_x)} and {shown.text(m.at.high_x)}"
-        if m.at.low_x < m.at.high_x
+        f"between {shown.text(m.crossing.low_x)} and {shown.text(m.crossing.high_x)}"
+        if m.crossing.low_x < m.crossing.high_x
         else "where both are equal"
     )
     return (
-        f"{m.letter}, {quantity}: below {shown.text(m.at.x)} {m.below} is better, above {m.above} ({m.at.y:.3g} {unit} at the "
-        f"crossing, {where}; {m.sure})."
+        f"{m.letter}, {quantity}: below {shown.text(m.crossing.x)} {m.below} is better, above {m.above} "
+        f"({m.crossing.y:.3g} {unit} at the crossing, {where}; {m.sure})."
     )

@@ -37,17 +37,17 @@ def _steps(part: Part, layout: Layout) -> list[Drawn]:
     spreads = [_largest_difference(data[data["lesson"] == name], name) for name in names]
     compared = [text for text in spreads if text]
     caption = (
-        f"{part.of}Training loss by step, first repeat of every configuration; each line's markers are on other steps, so that "
-        f"lines which coincide stay visible.{_compared(compared)}"
+        f"{part.lead}Training loss by step, first repeat of every configuration; each line's markers are on other steps, so "
+        f"that lines which coincide stay visible.{_compared(compared)}"
     )
-    found = []
+    figures = []
     for first in range(0, len(names), PANELS):
-        own = names[first : first + PANELS]
-        figure = _step_panels(data, part, own, layout)
-        rows = data[data["lesson"].isin(own)]
+        page_lessons = names[first : first + PANELS]
+        figure = _step_panels(data, part, page_lessons, layout)
+        rows = data[data["lesson"].isin(page_lessons)]
         points = part.point_names(set(rows["label"]))
-        found.append(Drawn(f"loss_step{part.ending}", "Loss by step", caption, figure, rows, points))
-    return numbered(found)
+        figures.append(Drawn(f"loss_step{part.ending}", "Loss by step", caption, figure, rows, points))
+    return numbered(figures)
 
 
 def _compared(texts: Sequence[str]) -> str:
@@ -60,16 +60,16 @@ def _lessons(part: Part) -> dict[str, str]:
     """Of each label, what it learns, in the factors that differ."""
     points = {label_of(record["point"]): record["point"] for record in part.records}
     factors = {label: {name: plain(point.get(name)) for name in SAME_LESSON} for label, point in points.items()}
-    varied = [name for name in SAME_LESSON if len({own[name] for own in factors.values()}) > 1]
-    return {label: " ".join(f"{name}={own[name]}" for name in varied) for label, own in factors.items()}
+    varied = [name for name in SAME_LESSON if len({values[name] for values in factors.values()}) > 1]
+    return {label: " ".join(f"{name}={values[name]}" for name in varied) for label, values in factors.items()}
 
 
 def _first_repeats(part: Part) -> dict[str, int]:
-    found: dict[str, int] = {}
+    first: dict[str, int] = {}
     for record in part.records:
         label, repeat = label_of(record["point"]), record["point"]["repeat"]
-        found[label] = min(repeat, found.get(label, repeat))
-    return found
+        first[label] = min(repeat, first.get(label, repeat))
+    return first
 
 
 def _largest_difference(data: pd.DataFrame, lesson: str) -> str:
@@ -85,9 +85,9 @@ def _step_panels(data: pd.DataFrame, part: Part, lessons: Sequence[str], layout:
         height = 2.6 if len(lessons) == 1 else min(TALLEST_IN, AROUND_IN + PANEL_IN * len(lessons))
         figure, grid = new_figure(layout, height, nrows=len(lessons), sharex=True, squeeze=False)
         for panel, lesson in zip(grid[:, 0], lessons, strict=True):
-            own = data[data["lesson"] == lesson]
-            labels = list(dict.fromkeys(own["label"]))
-            for (label, rows), offset in zip(_each(own), range(len(labels)), strict=True):
+            lesson_rows = data[data["lesson"] == lesson]
+            labels = list(dict.fromkeys(lesson_rows["label"]))
+            for (label, rows), offset in zip(_each(lesson_rows), range(len(labels)), strict=True):
                 _step_line(panel, part.strategies[label], rows, offset, len(labels))
             panel.set_title(lesson, loc="left", pad=3)
             panel.set_ylabel("Training loss")

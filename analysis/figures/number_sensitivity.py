@@ -18,14 +18,14 @@ from analysis.study.sweeps import Series, Sweep, sweep, varied
 @report_figure("sensitivity", section="Sensitivity", order=90)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure for each work and each number that is varied."""
-    found = []
+    figures = []
     for work in works(study.points):
         several = varied(work.points)
         for x in (name for name in TRAINING_NUMBERS if name in several):
             if not led(work.points, x, (*CIRCUMSTANCES, *TRAINING_NUMBERS)):
                 swept = sweep(work.points, x)
-                found += [_figure(work, swept, series, setting, layout) for setting, series in parts(swept)]
-    return found
+                figures += [_figure(work, swept, series, setting, layout) for setting, series in parts(swept)]
+    return figures
 
 
 def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, layout: Layout) -> Drawn:
@@ -37,13 +37,13 @@ def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, 
     title = TRAINING_NUMBERS[swept.x].split(" (")[0]
     with drawing(layout):
         figure, axes, lowest = panel_figure(layout, len(panels), series)
-        for own, panel in zip(axes, panels, strict=True):
-            draw_lines(own, series, swept.x, panel.column)
-            from_zero(own, rows[panel.column])
-            own.set_ylabel(panel.label)
-        for own in lowest:
-            own.set_xlabel(TRAINING_NUMBERS[swept.x])
-            level_ticks(own, sorted(rows[swept.x].unique()))
+        for panel_axes, panel in zip(axes, panels, strict=True):
+            draw_lines(panel_axes, series, swept.x, panel.column)
+            from_zero(panel_axes, rows[panel.column])
+            panel_axes.set_ylabel(panel.label)
+        for panel_axes in lowest:
+            panel_axes.set_xlabel(TRAINING_NUMBERS[swept.x])
+            level_ticks(panel_axes, sorted(rows[swept.x].unique()))
         legend_above(figure, *legend_of(axes[0], series))
     energy = "no energy was asked for" if work.kind == "none" else f"energy is {work.kind}"
     caption = " ".join(

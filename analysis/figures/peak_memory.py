@@ -40,12 +40,14 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
     lost = [record["point"] for record in study.records if record["status"] == "oom"]
     known = parts(study)
     works = {(part.model, part.task) for part in known}
-    found = [drawn for part in known for drawn in _draw(part, [p for p in lost if _work(p) == (part.model, part.task)], layout)]
+    drawings = [
+        drawn for part in known for drawn in _draw(part, [p for p in lost if _work(p) == (part.model, part.task)], layout)
+    ]
     for work in dict.fromkeys(_work(point) for point in lost if _work(point) not in works):
         ending = "".join(f"_{slug(word)}" for word in work) if works else ""
         only = Part("none", *work, (), ending, f"{work[0]} on {work[1]}. ")
-        found += _draw(only, [point for point in lost if _work(point) == work], layout)
-    return found
+        drawings += _draw(only, [point for point in lost if _work(point) == work], layout)
+    return drawings
 
 
 def _work(point: dict[str, Any]) -> tuple[str, str]:
@@ -54,9 +56,9 @@ def _work(point: dict[str, Any]) -> tuple[str, str]:
 
 def _draw(part: Part, lost: list[dict[str, Any]], layout: Layout) -> list[Drawn]:
     held = _held(part, lost)
-    names = names_in([one.label for one in held])
-    counts = [len({row["repeat"] for row in one.rows}) for one in held if one.rows]
-    caption = part.of
+    names = names_in([item.label for item in held])
+    counts = [len({row["repeat"] for row in item.rows}) for item in held if item.rows]
+    caption = part.lead
     if counts:
         caption += (
             "Largest resident memory of each rank's process, one bar for each rank in their order "
@@ -64,51 +66,51 @@ def _draw(part: Part, lost: list[dict[str, Any]], layout: Layout) -> list[Drawn]
             "plan's parameters, gradients, optimizer states and an estimate of the activations. Temporary buffers of the "
             "libraries are not predicted."
         )
-    gone = [names[one.label] for one in held if not one.rows]
+    gone = [names[item.label] for item in held if not item.rows]
     caption += f"{' ' if counts else ''}Out of memory: {', '.join(gone)}." if gone else ""
     with drawing(layout):
-        heights = [_height(one, names[one.label], layout) for one in held]
-    found = []
-    for page in pages(heights, [one.strategy for one in held]):
-        own = [held[index] for index in page]
-        figure = _figure(own, [names[one.label] for one in own], [heights[index] for index in page], layout)
-        shown = {one.label for one in own}
-        data = pd.DataFrame([row for one in own for row in one.rows or [{**_about(one), "out_of_memory": True}]])
-        found.append(
+        heights = [_height(item, names[item.label], layout) for item in held]
+    figures = []
+    for page in pages(heights, [item.strategy for item in held]):
+        page_held = [held[index] for index in page]
+        figure = _figure(page_held, [names[item.label] for item in page_held], [heights[index] for index in page], layout)
+        shown = {item.label for item in page_held}
+        data = pd.DataFrame([row for item in page_held for row in item.rows or [{**_about(item), "out_of_memory": True}]])
+        figures.append(
             Drawn(f"peak_memory{part.ending}", "Peak memory of each rank", caption, figure, data, part.point_names(shown))
         )
-    return numbered(found)
+    return numbered(figures)
 
 
 def _held(part: Part, lost: Sequence[dict[str, Any]]) -> list[Held]:
     """Configurations in the order of figures; one that ran out of memory in some repeats only has its bars."""
-    found = {label: Held(label, strategy) for label, strategy in part.strategies.items()}
+    by_label = {label: Held(label, strategy) for label, strategy in part.strategies.items()}
     for record in part.records:
-        memory, one = record["memory"], found[label_of(record["point"])]
-        parts_ = zip(memory["peak_bytes"], memory["predicted_bytes"], memory["baseline_bytes"], strict=True)
-        for rank, sizes in enumerate(parts_):
-            about = {**_about(one), "repeat": record["point"]["repeat"], "rank": rank, "out_of_memory": False}
-            one.rows.append({**about, **{key: size / MIB for key, size in zip(KEYS, sizes, strict=True)}})
+        memory, item = record["memory"], by_label[label_of(record["point"])]
+        rank_sizes = zip(memory["peak_bytes"], memory["predicted_bytes"], memory["baseline_bytes"], strict=True)
+        for rank, sizes in enumerate(rank_sizes):
+            rank_columns = {**_about(item), "repeat": record["point"]["repeat"], "rank": rank, "out_of_memory": False}
+            item.rows.append({**rank_columns, **{key: size / MIB for key, size in zip(KEYS, sizes, strict=True)}})
     for point in lost:
-        found.setdefault(label_of(point), Held(label_of(point), point["strategy"]))
-    return sorted(found.values(), key=lambda one: (place(one.strategy), natural(one.label)))
+        by_label.setdefault(label_of(point), Held(label_of(point), point["strategy"]))
+    return sorted(by_label.values(), key=lambda item: (place(item.strategy), natural(item.label)))
 
 
-def _about(one: Held) -> dict[str, Any]:
-    return {"label": one.label, "strategy": one.strategy}
+def _about(held: Held) -> dict[str, Any]:
+    return {"label": held.label, "strategy": held.strategy}
 
 
-def _height(one: Held, name: str, layout: Layout) -> float:
-    ranks = len({row["rank"] for row in one.rows})
+def _height(held: Held, name: str, layout: Layout) -> float:
+    ranks = len({row["rank"] for row in held.rows})
     return max(RANK_IN * ranks + 0.04, LEAST_IN, LINE_IN * lines_of(name, layout))
 
 
 def _figure(held: list[Held], names: list[str], heights: list[float], layout: Layout) -> Any:
     with drawing(layout):
-        rows = row_figure(layout, names, [one.strategy for one in held], heights)
-        for one, middle in zip(held, rows.middles, strict=True):
-            if one.rows:
-                _ranks(rows.axes, one, middle)
+        rows = row_figure(layout, names, [item.strategy for item in held], heights)
+        for item, middle in zip(held, rows.middles, strict=True):
+            if item.rows:
+                _ranks(rows.axes, item, middle)
             else:
                 rows.axes.text(0.01, middle, "OOM", transform=rows.axes.get_yaxis_transform(), va="center", fontweight="bold")
         rows.axes.set_xlim(left=0)
@@ -118,25 +120,25 @@ def _figure(held: list[Held], names: list[str], heights: list[float], layout: La
             Patch(facecolor="#888888", hatch="//////", edgecolor="white", linewidth=0, label="before the model"),
             Line2D([], [], **PREDICTED, label="predicted"),
         ]
-        if any(one.rows for one in held):
+        if any(item.rows for item in held):
             legend_above(rows.figure, handles, [str(handle.get_label()) for handle in handles])
         else:
             rows.axes.set_xticks([])
     return rows.figure
 
 
-def _ranks(axes: Any, one: Held, middle: float) -> None:
+def _ranks(axes: Any, held: Held, middle: float) -> None:
     by_rank: dict[int, dict[str, list[float]]] = {}
-    for row in one.rows:
+    for row in held.rows:
         sizes = by_rank.setdefault(row["rank"], {key: [] for key in KEYS})
         for key in KEYS:
             sizes[key].append(row[key])
     ranks = sorted(by_rank)
     places = [middle + (index - (len(ranks) - 1) / 2) * RANK_IN for index in range(len(ranks))]
-    found = [[summarise(by_rank[rank][key]) for rank in ranks] for key in KEYS]
-    peaks, predicted, baselines = ([summary.median for summary in summaries] for summaries in found)
-    axes.barh(places, peaks, height=0.86 * RANK_IN, color=colour(one.strategy), alpha=0.8, linewidth=0)
+    summaries_by_key = [[summarise(by_rank[rank][key]) for rank in ranks] for key in KEYS]
+    peaks, predicted, baselines = ([summary.median for summary in summaries] for summaries in summaries_by_key)
+    axes.barh(places, peaks, height=0.86 * RANK_IN, color=colour(held.strategy), alpha=0.8, linewidth=0)
     axes.barh(places, baselines, height=0.86 * RANK_IN, color="none", hatch="//////", edgecolor="white", linewidth=0)
     axes.plot(predicted, places, **PREDICTED, zorder=3, clip_on=False)
-    for at, peak, rank in zip(places, found[0], ranks, strict=True):
-        show_repeats(axes, at, peak, by_rank[rank]["peak_MiB"])
+    for height, peak, rank in zip(places, summaries_by_key[0], ranks, strict=True):
+        show_repeats(axes, height, peak, by_rank[rank]["peak_MiB"])

@@ -45,19 +45,20 @@ class Mode:
 
     @property
     def place(self) -> tuple[float, float]:
+        """Samples per second and joules per sample: where it is in the figure."""
         return self.rate.median, self.cost.median
 
 
 @report_figure("power_mode", section="Trade-off", order=80)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure for each work whose power mode is varied."""
-    found = []
+    figures = []
     for work in works(study.points, with_energy=True):
         swept = sweep(work.points, X)
         most = max((line.points[X].nunique() for line in swept.series), default=1)
         for setting, series in parts(swept, max(1, MOST_NAMES // most)):
-            found.append(_figure(work, series, setting, layout))
-    return found
+            figures.append(_figure(work, series, setting, layout))
+    return figures
 
 
 def _figure(work: Work, series: tuple[Series, ...], setting: str, layout: Layout) -> Drawn:
@@ -88,11 +89,11 @@ def _figure(work: Work, series: tuple[Series, ...], setting: str, layout: Layout
 
 def _modes(line: Series, label: str) -> list[Mode]:
     """In the order of the power that they drew."""
-    found = []
+    modes = []
     for mode, rows in line.points.groupby(X, sort=False):
         rate, cost, power = (summarise(rows[column].tolist()) for column in ("samples_per_s", "per_sample_J", "power_W"))
-        found.append(Mode(label, mode_name(str(mode)), rate, cost, power, rows))
-    return sorted(found, key=lambda mode: mode.power_W.median)
+        modes.append(Mode(label, mode_name(str(mode)), rate, cost, power, rows))
+    return sorted(modes, key=lambda mode: mode.power_W.median)
 
 
 def mode_name(mode: str) -> str:
@@ -165,6 +166,6 @@ def _cost(mode: Mode) -> str:
 
 
 def _table(modes: Sequence[Mode], front: Sequence[Mode]) -> pd.DataFrame:
-    kept = ["point", "strategy", "repeat", X, "samples_per_s", "per_sample_J", "power_W", "kind"]
-    parts_ = [mode.rows[kept].assign(line=mode.line, on_pareto_front=mode in front) for mode in modes]
-    return pd.concat(parts_, ignore_index=True)
+    columns = ["point", "strategy", "repeat", X, "samples_per_s", "per_sample_J", "power_W", "kind"]
+    tables = [mode.rows[columns].assign(line=mode.line, on_pareto_front=mode in front) for mode in modes]
+    return pd.concat(tables, ignore_index=True)

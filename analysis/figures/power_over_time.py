@@ -43,10 +43,10 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
     frames, chosen = [], {}
     for record in part.records:
         label = label_of(record["point"])
-        found = None if label in chosen else power_of(record, BIN_S)
-        if found is not None:
-            about = {"label": label, "strategy": record["point"]["strategy"], "repeat": record["point"]["repeat"]}
-            frames.append(found.assign(**about)[[*about, *found.columns]])
+        power = None if label in chosen else power_of(record, BIN_S)
+        if power is not None:
+            record_names = {"label": label, "strategy": record["point"]["strategy"], "repeat": record["point"]["repeat"]}
+            frames.append(power.assign(**record_names)[[*record_names, *power.columns]])
             chosen[label] = record["point"]["name"]
     if not frames:
         return []
@@ -54,11 +54,11 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
     groups = _figures_of(labels, part)
     missing = [part.names[label] for label in part.strategies if label not in chosen]
     drawn = []
-    for own in groups:
-        rows = data[data["label"].isin(own)]
-        points = tuple(chosen[label] for label in own)
+    for group in groups:
+        rows = data[data["label"].isin(group)]
+        points = tuple(chosen[label] for label in group)
         caption = _caption(part, rows, len(groups), len(labels)) + (f" No trace: {', '.join(missing)}." if missing else "")
-        figure = _figure(part, own, rows, layout)
+        figure = _figure(part, group, rows, layout)
         drawn.append(Drawn(f"power_{part.kind}{part.ending}", "Power over time", caption, figure, rows, points))
     return numbered(drawn)
 
@@ -67,24 +67,24 @@ def _figures_of(labels: Sequence[str], part: Part) -> list[list[str]]:
     """All in one figure where a page has room; otherwise by strategy, a handful in each."""
     if len(labels) <= PANELS:
         return [list(labels)]
-    found: list[list[str]] = []
+    groups: list[list[str]] = []
     for label in labels:
-        full = bool(found) and len(found[-1]) >= PANELS
-        if not found or full or part.strategies[found[-1][-1]] != part.strategies[label]:
-            found.append([])
-        found[-1].append(label)
-    if len(found) > 1 and len(found[0]) == 1 and len(found[1]) < PANELS:  # the single process stands with the next strategy
-        found[:2] = [found[0] + found[1]]
-    return found
+        full = bool(groups) and len(groups[-1]) >= PANELS
+        if not groups or full or part.strategies[groups[-1][-1]] != part.strategies[label]:
+            groups.append([])
+        groups[-1].append(label)
+    if len(groups) > 1 and len(groups[0]) == 1 and len(groups[1]) < PANELS:  # the single process stands with the next strategy
+        groups[:2] = [groups[0] + groups[1]]
+    return groups
 
 
 def _caption(part: Part, rows: pd.DataFrame, figures: int, configurations: int) -> str:
     repeats = sorted(set(rows["repeat"]))
-    which = f"repeat {repeats[0]}" if len(repeats) == 1 else "first good repeat"
+    repeat_name = f"repeat {repeats[0]}" if len(repeats) == 1 else "first good repeat"
     hosts = _most_hosts(rows)
     stacked = "the hosts stacked upon each other, " if 1 < hosts <= MOST_HOSTS else ""
     text = (
-        f"{part.of}Power of all hosts over one point of each configuration ({which}), {part.kind}: {stacked}means of "
+        f"{part.lead}Power of all hosts over one point of each configuration ({repeat_name}), {part.kind}: {stacked}means of "
         f"{BIN_S} s, on the clock of the first host. The strip above says what the ranks did: idle before and after (measured "
         "as the idle power), warm-up, timed windows, evaluations; in between they start and settle."
     )
@@ -126,9 +126,9 @@ def _panel(axes: Any, rows: pd.DataFrame, looks: dict[str, dict[str, Any]], line
     seconds = np.append(total["time_s"].to_numpy(), total["time_s"].iloc[-1] + BIN_S)
     floor = np.zeros(len(seconds))
     for host, look in looks.items():
-        own = rows[rows["host"] == host]["power_W"].to_numpy()
-        if len(own):
-            top = floor + np.append(own, own[-1])
+        host_power = rows[rows["host"] == host]["power_W"].to_numpy()
+        if len(host_power):
+            top = floor + np.append(host_power, host_power[-1])
             axes.fill_between(seconds, floor, top, step="post", edgecolor="#555555", linewidth=0.3, **look)
             floor = top
     watts = total["power_W"].to_numpy()

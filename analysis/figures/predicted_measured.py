@@ -1,5 +1,8 @@
-"""Predicted against measured, for everything that a plan predicts: memory, activations, bytes, the schedule of a pipeline; and
-where a profile of the boards was given, seconds and joules of a step."""
+"""Predicted against measured, for everything that a plan predicts.
+
+Memory, activations, bytes and the schedule of a pipeline; where a profile of the boards was given, also seconds and joules of a
+step.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,16 @@ FACTORS = (1.1, 1.25, 1.5, 2.0, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class Quantity:
-    """``share``: a part of the whole from 0 to 1, for which differences say more than ratios. ``energy``: joules, which are
-    only as measured as the records' are."""
+    """One quantity that plans predict: a panel of the figure.
+
+    Attributes:
+        key: Its name in the data behind the figure.
+        title: The title of its panel.
+        unit: Its unit.
+        noun: Its name in the caption.
+        share: Whether it is a part of the whole from 0 to 1, for which differences say more than ratios.
+        energy: Whether it is in joules, which are only as measured as those of the records.
+    """
 
     key: str
     title: str
@@ -68,7 +79,7 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
     errors = "; ".join(_error(shown[shown["quantity"] == quantity.key], quantity) for quantity in quantities)
     modelled = part.kind == "modelled" and any(quantity.energy for quantity in quantities)
     caption = (
-        f"{part.of}Predicted against measured, every rank, operation and repeat; on the diagonal both are equal, the dashed "
+        f"{part.lead}Predicted against measured, every rank, operation and repeat; on the diagonal both are equal, the dashed "
         "lines are off by the factor that they name. Median absolute error (of the prediction, relative to the measured "
         f"value): {errors}."
     )
@@ -81,10 +92,10 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
 
 def _rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     point, memory, traffic = record["point"], record["memory"], record["traffic"]
-    about = {"label": label_of(point), "strategy": point["strategy"], "repeat": point["repeat"]}
+    record_names = {"label": label_of(point), "strategy": point["strategy"], "repeat": point["repeat"]}
 
-    def row(quantity: str, of: str, predicted: float, measured: float, scale: float = 1.0) -> dict[str, Any]:
-        return {**about, "quantity": quantity, "of": of, "predicted": predicted / scale, "measured": measured / scale}
+    def row(quantity: str, part: str, predicted: float, measured: float, scale: float = 1.0) -> dict[str, Any]:
+        return {**record_names, "quantity": quantity, "of": part, "predicted": predicted / scale, "measured": measured / scale}
 
     predicted = record["plan"].get("predicted")
     if predicted:
@@ -126,8 +137,8 @@ def _figure(data: pd.DataFrame, quantities: list[Quantity], kind: str, layout: L
             layout, AROUND_IN + PANEL_IN * rows, page=len(quantities) > 1, nrows=rows, ncols=columns, squeeze=False
         )
         for axes, quantity in zip(grid.flat, quantities, strict=False):
-            of = "Modelled from the run" if quantity.energy and kind == "modelled" else "Measured"
-            _panel(axes, data[data["quantity"] == quantity.key], quantity, of)
+            measured_title = "Modelled from the run" if quantity.energy and kind == "modelled" else "Measured"
+            _panel(axes, data[data["quantity"] == quantity.key], quantity, measured_title)
         for axes in grid.flat[len(quantities) :]:
             axes.set_visible(False)
         handles = [
@@ -138,11 +149,13 @@ def _figure(data: pd.DataFrame, quantities: list[Quantity], kind: str, layout: L
     return figure
 
 
-def _panel(axes: Any, rows: pd.DataFrame, quantity: Quantity, of: str) -> None:
-    for strategy, own in rows.groupby("strategy", sort=False):
+def _panel(axes: Any, rows: pd.DataFrame, quantity: Quantity, measured_title: str) -> None:
+    for strategy, points in rows.groupby("strategy", sort=False):
         look = {"color": colour(str(strategy)), "marker": marker(str(strategy)), "markerfacecolor": "none"}
-        axes.plot(own["measured"], own["predicted"], **look, linestyle="none", markersize=4.5, markeredgewidth=0.8, zorder=3)
-    axes.set(xlabel=f"{of} ({quantity.unit})", ylabel=f"Predicted ({quantity.unit})")
+        axes.plot(
+            points["measured"], points["predicted"], **look, linestyle="none", markersize=4.5, markeredgewidth=0.8, zorder=3
+        )
+    axes.set(xlabel=f"{measured_title} ({quantity.unit})", ylabel=f"Predicted ({quantity.unit})")
     axes.set_title(quantity.title, loc="left", pad=15)
     axes.set_box_aspect(1)
     everything = pd.concat([rows["measured"], rows["predicted"]])
@@ -165,8 +178,8 @@ def _panel(axes: Any, rows: pd.DataFrame, quantity: Quantity, of: str) -> None:
 
 def _name_factor(axes: Any, factor: float, high: float) -> None:
     """Where the dashed lines leave the panel: above its top and right of its edge."""
-    about: dict[str, Any] = {"textcoords": "offset points", "color": "#555555", "annotation_clip": False}
+    look: dict[str, Any] = {"textcoords": "offset points", "color": "#555555", "annotation_clip": False}
     top, side = axes.get_xaxis_transform(), axes.get_yaxis_transform()
     number, end = plain_number(factor), high / factor
-    axes.annotate(f"×{number}", (end, 1), xycoords=top, xytext=(0, 2), ha="right", va="bottom", **about)
-    axes.annotate(f"÷{number}", (1, end), xycoords=side, xytext=(3, 0), ha="left", va="center", **about)
+    axes.annotate(f"×{number}", (end, 1), xycoords=top, xytext=(0, 2), ha="right", va="bottom", **look)
+    axes.annotate(f"÷{number}", (1, end), xycoords=side, xytext=(3, 0), ha="left", va="center", **look)

@@ -1,6 +1,4 @@
-"""Throughput and energy over the number of ranks, with what bounds them (``analysis/statistics/scaling_bounds.py``): lines,
-columns of the table
-and words of the caption."""
+"""Throughput and energy over the number of ranks, with what bounds them (``analysis/statistics/scaling_bounds.py``)."""
 
 from __future__ import annotations
 
@@ -43,15 +41,17 @@ BOUND: dict[str, Any] = {"linestyle": "-.", "linewidth": 0.9, "zorder": 1}
 @report_figure("scaling", section="Scaling", order=40)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """A figure for each work in which the number of ranks varies while the class of boards does not (``participants``)."""
-    found = []
+    figures = []
     floors_s = {record["point"]["name"]: communication_s(record) for record in study.good}
     for work in works(study.points):
         lines, swept = lines_of(work.points)
         same = [line for line in lines if line.all["boards"].nunique() == 1]
-        for part, own in portions(same, MOST_LINES):
-            levels = [levels_of(line, floors_s) for line in own]
-            found.append(_draw(study, work, own, levels, swept, f"scaling_{slug(f'{work.kind} {work.name}')}{part}", layout))
-    return found
+        for part, chosen in portions(same, MOST_LINES):
+            levels = [levels_of(line, floors_s) for line in chosen]
+            figures.append(
+                _draw(study, work, chosen, levels, swept, f"scaling_{slug(f'{work.kind} {work.name}')}{part}", layout)
+            )
+    return figures
 
 
 def _draw(
@@ -64,12 +64,14 @@ def _draw(
         _throughput(panels[0, 0], lines, levels)
         if energy:
             _energy(panels[1, 0], lines, levels, work.kind)
-        _ranks_axis(panels[-1, 0], sorted({int(n) for own in levels for n in own["ranks"]}))
+        _ranks_axis(panels[-1, 0], sorted({int(n) for level in levels for n in level["ranks"]}))
         panels[-1, 0].set_xlabel(ranks_label(study))
         figure.align_ylabels()
         legend_above(figure, *_legend(lines, levels, energy))
     columns = ["strategy", "ranks", "batch", "repeat", *COLUMNS[: 2 if energy else 1]]
-    tables = [line.all[columns].merge(own, on="ranks").assign(line=line.label) for line, own in zip(lines, levels, strict=True)]
+    tables = [
+        line.all[columns].merge(level, on="ranks").assign(line=line.label) for line, level in zip(lines, levels, strict=True)
+    ]
     data = pd.concat(tables, ignore_index=True)
     data = data if energy else data[[column for column in data if not column.endswith("_J")]]
     caption = _caption(work, lines, levels, swept, panels[0, 0].get_ylim()[1]) + left_out(study)
@@ -78,23 +80,23 @@ def _draw(
 
 
 def _throughput(axes: Axes, lines: Sequence[Line], levels: Sequence[pd.DataFrame]) -> None:
-    for line, own, style in zip(lines, levels, line_styles([line.strategy for line in lines]), strict=True):
-        draw_line(axes, line.all, own, "ranks", "samples_per_s", style)
-        axes.plot(own["ranks"], own["ideal_samples_per_s"], **IDEAL)
+    for line, level, style in zip(lines, levels, line_styles([line.strategy for line in lines]), strict=True):
+        draw_line(axes, line.all, level, "ranks", "samples_per_s", style)
+        axes.plot(level["ranks"], level["ideal_samples_per_s"], **IDEAL)
         share = line.serial_share
         if lawful(share):
-            ranks = np.geomspace(1, own["ranks"].max(), 40)
+            ranks = np.geomspace(1, level["ranks"].max(), 40)
             axes.plot(ranks, line.ideal_rate / (share + (1 - share) / ranks), **LAW)
-        axes.plot(own["ranks"], own["communication_samples_per_s"], **BOUND, color=style["color"], marker="_", markersize=7)
-    rates = pd.concat([*(line.all["samples_per_s"] for line in lines), *(own["ideal_samples_per_s"] for own in levels)])
+        axes.plot(level["ranks"], level["communication_samples_per_s"], **BOUND, color=style["color"], marker="_", markersize=7)
+    rates = pd.concat([*(line.all["samples_per_s"] for line in lines), *(level["ideal_samples_per_s"] for level in levels)])
     log_axis(axes, "y", rates.min() / 1.2, rates.max() * 1.2)
     axes.set_ylabel("Throughput (samples/s)")
 
 
 def _energy(axes: Axes, lines: Sequence[Line], levels: Sequence[pd.DataFrame], kind: str) -> None:
-    for line, own, style in zip(lines, levels, line_styles([line.strategy for line in lines]), strict=True):
-        draw_line(axes, line.all, own, "ranks", "per_sample_J", style)
-        many = own[own["ranks"] > 1]
+    for line, level, style in zip(lines, levels, line_styles([line.strategy for line in lines]), strict=True):
+        draw_line(axes, line.all, level, "ranks", "per_sample_J", style)
+        many = level[level["ranks"] > 1]
         axes.plot(many["ranks"], many["bound_per_sample_J"], **BOUND, color=style["color"], marker="_", markersize=7)
     axes.set_ylim(0, 1.12 * max(line.all["per_sample_J"].max() for line in lines))
     axes.set_ylabel(energy_label(kind))
@@ -111,60 +113,68 @@ def _ranks_axis(axes: Axes, ranks: list[int]) -> None:
 
 
 def _legend(lines: Sequence[Line], levels: Sequence[pd.DataFrame], energy: bool) -> tuple[list[Line2D], list[str]]:
-    found = line_handles(lines, levels)
+    handles = line_handles(lines, levels)
     shown = pd.concat(levels)
     if shown["ideal_samples_per_s"].notna().any():
-        found["ideal"] = Line2D([], [], **IDEAL)
+        handles["ideal"] = Line2D([], [], **IDEAL)
     if shown["amdahl_samples_per_s"].notna().any():
-        found["Amdahl's law"] = Line2D([], [], **LAW)
+        handles["Amdahl's law"] = Line2D([], [], **LAW)
     bounds = {"communication": "communication_samples_per_s", **({"energy": "bound_per_sample_J"} if energy else {})}
     names = [name for name, column in bounds.items() if shown[column].notna().any()]
     if names:
-        found[f"bound of {' and '.join(names)}"] = Line2D([], [], **BOUND, color=IDEAL["color"])
-    return list(found.values()), list(found)
+        handles[f"bound of {' and '.join(names)}"] = Line2D([], [], **BOUND, color=IDEAL["color"])
+    return list(handles.values()), list(handles)
 
 
 def _caption(work: Work, lines: Sequence[Line], levels: Sequence[pd.DataFrame], swept: Sweep, top: float) -> str:
     weak = {line.weak for line in lines}
     mode = "Weak scaling (the batch follows the ranks)" if weak == {True} else "Strong scaling (the batch stays)"
-    said = [
+    sentences = [
         f"{mode if len(weak) == 1 else 'Strong and weak scaling'} of {work.name}: throughput"
         f"{'' if work.kind == 'none' else f' and energy per sample ({work.kind})'} over the number of ranks",
-        repeats_note([int(n) for own in levels for n in own["n"]]).rstrip("."),
+        repeats_note([int(n) for level in levels for n in level["n"]]).rstrip("."),
         *following_sentences(lines, swept),
         *base_sentences(lines, work.kind),
         *_ideal_sentences(lines),
         *_communication_sentences(lines, levels, top),
     ]
-    if any(own["bound_per_sample_J"].notna().any() for own in levels):
-        said.append("Bound of energy: idle power of the boards over the time of a sample, plus the dynamic energy of the base")
-    return ". ".join(said) + "."
+    if any(level["bound_per_sample_J"].notna().any() for level in levels):
+        sentences.append(
+            "Bound of energy: idle power of the boards over the time of a sample, plus the dynamic energy of the base"
+        )
+    return ". ".join(sentences) + "."
 
 
 def _ideal_sentences(lines: Sequence[Line]) -> list[str]:
     if all(np.isnan(line.ideal_rate) for line in lines):
         return [] if all(line.base.empty for line in lines) else ["Boards are of several classes, so nothing is ideal for all"]
-    found = ["Ideal: n times the base"]
+    sentences = ["Ideal: n times the base"]
     shares = {line.label: share for line in lines if (share := line.serial_share) is not None}
     fits = [f"{share:.3g} for {label}" for label, share in shares.items() if lawful(share)]
     if fits:
         law = "T(n) = T(1) (s + (1 - s)/n) with T(1) of the base, unweighted least squares on the medians"
-        found.append(f"Amdahl's law, {law}: s = {', '.join(fits)}")
+        sentences.append(f"Amdahl's law, {law}: s = {', '.join(fits)}")
     for label, share in shares.items():
         if not lawful(share):
             why = "slower than the base" if share > 1 else "faster than linear"
-            found.append(f"The law does not describe {label}, which is {why} (s would be {share:.3g})")
-    return found
+            sentences.append(f"The law does not describe {label}, which is {why} (s would be {share:.3g})")
+    return sentences
 
 
 def _communication_sentences(lines: Sequence[Line], levels: Sequence[pd.DataFrame], top: float) -> list[str]:
-    columns = [own["communication_samples_per_s"].dropna() for own in levels]
+    columns = [rate_bounds["communication_samples_per_s"].dropna() for rate_bounds in levels]
     bounds = {line.label: column for line, column in zip(lines, columns, strict=True)}
     if all(column.empty for column in columns):
         return ["The network is not known or ranks share boards, so there is no bound of communication"]
-    found = ["Bound of communication: the bytes that all ranks send in a step over the rates of their links together, alone"]
-    above = {label: plain_number(float(f"{own.min():.3g}")) for label, own in bounds.items() if len(own) and own.min() > top}
+    sentences = [
+        "Bound of communication: the bytes that all ranks send in a step over the rates of their links together, alone"
+    ]
+    above = {
+        label: plain_number(float(f"{rate_bounds.min():.3g}"))
+        for label, rate_bounds in bounds.items()
+        if len(rate_bounds) and rate_bounds.min() > top
+    }
     if above:
-        found.append(f"Above the axis: {', '.join(f'{label} (from {rate} samples/s)' for label, rate in above.items())}")
-    without = [label for label, own in bounds.items() if own.empty]
-    return [*found, f"Not known for {', '.join(without)}"] if without else found
+        sentences.append(f"Above the axis: {', '.join(f'{label} (from {rate} samples/s)' for label, rate in above.items())}")
+    without = [label for label, rate_bounds in bounds.items() if rate_bounds.empty]
+    return [*sentences, f"Not known for {', '.join(without)}"] if without else sentences

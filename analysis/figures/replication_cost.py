@@ -59,28 +59,30 @@ class Panel:
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """A figure for each work whose weights were sent (``train.replicate=true``)."""
     rates = rank_0_rates(study)
-    found = []
+    figures = []
     for work in works(study.points):
         rows = _with_bounds(work.points[work.points["replication_s"].notna()], rates)
         labels = list(dict.fromkeys(rows["label"]))
         for begin in range(0, len(labels), MOST_BARS):
             part = f"part {begin // MOST_BARS + 1}" if len(labels) > MOST_BARS else ""
-            found.append(_figure(work, rows[rows["label"].isin(labels[begin : begin + MOST_BARS])], part, layout))
-    return found
+            figures.append(_figure(work, rows[rows["label"].isin(labels[begin : begin + MOST_BARS])], part, layout))
+    return figures
 
 
 def rank_0_rates(study: Study) -> dict[str, float]:
-    """Bit/s of the link of rank 0's host by point, where links are known and every rank has a host of its own: between
-    ranks of one host bytes travel over no link."""
-    found = {}
+    """The rate of the link of rank 0's host, bit/s, by the name of the point.
+
+    Only of points whose links are known and whose ranks have a host each: between ranks of one host bytes travel over no link.
+    """
+    rates_by_point = {}
     for record in study.good:
         point = record["point"]
         network, hosts = point["network"], point.get("hosts") or []
         if network is not None and len(hosts) == point["ranks"] > 1:
             rates = {link["host"]: link["rate_bit_s"] for link in network["links"]}
             if hosts[0] in rates:
-                found[point["name"]] = rates[hosts[0]]
-    return found
+                rates_by_point[point["name"]] = rates[hosts[0]]
+    return rates_by_point
 
 
 def _with_bounds(rows: pd.DataFrame, rates: Mapping[str, float]) -> pd.DataFrame:
@@ -136,10 +138,10 @@ def _panels(layout: Layout, panels: int, labels: Sequence[str]) -> tuple[Figure,
     else:
         height = 0.5 + 1.3 * panels + room_in
         figure, axes = new_figure(layout, height, crowded(bars, layout), nrows=panels, sharex=True, squeeze=False)
-    for own in axes.flat:
-        own.set_xticks(range(bars), labels, rotation=turn)
-        own.set_xlim(-0.6, bars - 0.4)
-        own.grid(axis="x", visible=False)
+    for panel_axes in axes.flat:
+        panel_axes.set_xticks(range(bars), labels, rotation=turn)
+        panel_axes.set_xlim(-0.6, bars - 0.4)
+        panel_axes.grid(axis="x", visible=False)
     return figure, list(axes.flat)
 
 
@@ -150,13 +152,13 @@ def _bar(axes: Axes, place: int, rows: pd.DataFrame, panel: Panel) -> None:
         across = axes.get_xaxis_transform()
         axes.text(place, 0.04, "not known", rotation=90, ha="center", va="bottom", transform=across)
         return
-    strategy, found = str(rows["strategy"].iloc[0]), summarise(values)
-    axes.bar(place, found.median, 0.62, color=colour(strategy), hatch=hatch(strategy), edgecolor="white", linewidth=0.4)
+    strategy, summary = str(rows["strategy"].iloc[0]), summarise(values)
+    axes.bar(place, summary.median, 0.62, color=colour(strategy), hatch=hatch(strategy), edgecolor="white", linewidth=0.4)
     look: dict[str, Any] = {"color": "#000000", "marker": marker(strategy), "linestyle": "none"}
     axes.plot([place] * len(values), values, **look, markersize=2.5, markeredgewidth=0, zorder=3)
-    axes.plot([place], [found.median], **look, markerfacecolor="none", markersize=6.5, markeredgewidth=1, zorder=3)
-    if reach := around(found):
-        axes.errorbar([place], [found.median], yerr=reach, color="#000000", linewidth=0.8, capsize=2)
+    axes.plot([place], [summary.median], **look, markerfacecolor="none", markersize=6.5, markeredgewidth=1, zorder=3)
+    if reach := around(summary):
+        axes.errorbar([place], [summary.median], yerr=reach, color="#000000", linewidth=0.8, capsize=2)
     if panel.column == "replication_s":
         for column, style in (("least_s", LEAST), ("alone_s", ALONE)):
             for bound in rows[column].dropna().unique():
@@ -164,10 +166,10 @@ def _bar(axes: Axes, place: int, rows: pd.DataFrame, panel: Panel) -> None:
 
 
 def _caption(work: Work, rows: pd.DataFrame) -> list[str]:
-    what = "energy is " + work.kind if work.kind != "none" else "no energy was asked for"
+    energy = "energy is " + work.kind if work.kind != "none" else "no energy was asked for"
     lines = [
         f"Sending the weights from rank 0 to all other ranks before training, with the bytes that arrived there: {work.name}; "
-        f"{what}."
+        f"{energy}."
     ]
     if rows["least_s"].notna().any():
         lines.append(
@@ -176,19 +178,19 @@ def _caption(work: Work, rows: pd.DataFrame) -> list[str]:
         )
     if unknown := list(dict.fromkeys(rows[rows["least_s"].isna()]["label"])):
         lines.append(f"No bound where links are not known or ranks share a host: {', '.join(unknown)}.")
-    told = list(_as_much(rows))
-    lines += told if len(told) <= MOST_SENTENCES else ["The table has how many samples and steps cost as much."]
+    comparisons = list(_as_much(rows))
+    lines += comparisons if len(comparisons) <= MOST_SENTENCES else ["The table has how many samples and steps cost as much."]
     if work.kind != "none" and (missing := list(dict.fromkeys(rows[rows["replication_J"].isna()]["label"]))):
         lines.append(f"No reading covers it, so its energy is not known: {', '.join(missing)}.")
-    return [*lines, repeats_note([len(own) for _, own in rows.groupby("label")])]
+    return [*lines, repeats_note([len(repeats) for _, repeats in rows.groupby("label")])]
 
 
 def _as_much(rows: pd.DataFrame) -> Iterator[str]:
     """How much training costs as much, by medians."""
-    for label, own in rows.groupby("label", sort=False):
-        seconds, step, batch = own["replication_s"].median(), own["step_s"].median(), own["batch"].iloc[0]
+    for label, repeats in rows.groupby("label", sort=False):
+        seconds, step, batch = repeats["replication_s"].median(), repeats["step_s"].median(), repeats["batch"].iloc[0]
         text = f"{label}: {seconds:.3g} s, as long as {seconds / step:.3g} steps"
-        joules = own[["replication_J", "per_sample_J"]].dropna().astype(float)
+        joules = repeats[["replication_J", "per_sample_J"]].dropna().astype(float)
         if not joules.empty:
             total, sample = joules["replication_J"].median(), joules["per_sample_J"].median()
             text += (

@@ -68,7 +68,7 @@ class Side:
 
 
 def _side(data: pd.DataFrame, panel: str, record: dict[str, Any]) -> Side:
-    found = record["time"]["schedule"][panel]
+    side = record["time"]["schedule"][panel]
     bars = data[data["panel"] == panel]
     rows = range(int(bars["rank_or_stage"].max()) + 1)
     stages = int(data[data["panel"] == "predicted"]["rank_or_stage"].max()) + 1
@@ -77,15 +77,15 @@ def _side(data: pd.DataFrame, panel: str, record: dict[str, Any]) -> Side:
     elif len(rows) == stages:
         names = {rank: f"rank {rank}" for rank in rows}
     else:  # several ranks share a stage
-        names = {at["rank"]: f"rank {at['rank']}, stage {at['stage'][0]}" for at in record["plan"]["placement"]}
-    title = f"{panel.capitalize()}: bubble {100 * found['bubble']:.1f} % of {found['duration_s']:.3g} s"
+        names = {entry["rank"]: f"rank {entry['rank']}, stage {entry['stage'][0]}" for entry in record["plan"]["placement"]}
+    title = f"{panel.capitalize()}: bubble {100 * side['bubble']:.1f} % of {side['duration_s']:.3g} s"
     return Side(title, bars, names)
 
 
 def _first_of_each_stage(side: Side, record: dict[str, Any]) -> Side:
     first: dict[int, int] = {}
-    for at in record["plan"]["placement"]:
-        first.setdefault(at["stage"][0], at["rank"])
+    for entry in record["plan"]["placement"]:
+        first.setdefault(entry["stage"][0], entry["rank"])
     return replace(side, names={rank: side.names[rank] for rank in first.values()})
 
 

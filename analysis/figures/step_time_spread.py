@@ -23,6 +23,7 @@ MANY_DOTS = 3000
 
 @report_figure("step_times", section="Quality", order=240)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
+    """Figures of each work: a row for each configuration."""
     return [drawn for part in parts(study) for drawn in _draw(part, layout)]
 
 
@@ -36,21 +37,21 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
     repeats = data.groupby("label", sort=False)["repeat"].nunique().tolist()
     steps = data.groupby("label", sort=False).size().tolist()
     caption = (
-        f"{part.of}Every timed step of every repeat ({repeat_counts(repeats)} repeats; {_range(steps)} steps of a "
+        f"{part.lead}Every timed step of every repeat ({repeat_counts(repeats)} repeats; {_range(steps)} steps of a "
         "configuration). Boxes are quartiles with the median inside, whiskers reach over all steps: nothing is dropped."
     )
     labels = list(part.strategies)
     with drawing(layout):
         heights = [max(ROW_IN, LINE_IN * lines_of(part.names[label], layout)) for label in labels]
-        found = []
+        figures = []
         for page in pages(heights, list(part.strategies.values())):
-            own = [labels[index] for index in page]
-            shown = data[data["label"].isin(own)]
-            figure = _figure(part, own, shown, [heights[index] for index in page], layout)
-            found.append(
-                Drawn(f"step_times{part.ending}", "Spread of step times", caption, figure, shown, part.point_names(own))
+            page_labels = [labels[index] for index in page]
+            shown = data[data["label"].isin(page_labels)]
+            figure = _figure(part, page_labels, shown, [heights[index] for index in page], layout)
+            figures.append(
+                Drawn(f"step_times{part.ending}", "Spread of step times", caption, figure, shown, part.point_names(page_labels))
             )
-    return numbered(found)
+    return numbered(figures)
 
 
 def _range(counts: list[int]) -> str:

@@ -1,12 +1,14 @@
-"""Energy and throughput as bars: a group for each number of ranks (and board class, cluster or device where they vary), in it
-a bar for each parallelism, a row of panels for each work. What ran out of memory is marked in the place of its bar."""
+"""Energy and throughput as bars: a group for each number of ranks, in it a bar for each parallelism.
+
+Board class, cluster or device make groups of their own where they vary; each work has a row of panels. A configuration that ran
+out of memory is marked in the place of its bar.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -14,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
+from analysis.plotting.bar_groups import Bar, bars_of
 from analysis.plotting.captions import left_out, ranks_label, some
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
@@ -30,17 +33,10 @@ from analysis.plotting.figure_style import (
 )
 from analysis.plotting.page_layouts import Layout
 from analysis.statistics.repeat_summary import summarise
-from analysis.study.configuration_labels import natural, plain
 from analysis.study.count_phrases import repeat_counts
-from analysis.study.point_table import factor_row
 from analysis.study.study import Study, place
-from analysis.study.sweeps import Series, short_labels, sweep
 from bench.common.median_interval import SMALLEST_N
 
-GROUP = ("cluster", "boards", "device")
-"""What makes a group of its own beside the number of ranks, in this order."""
-OWN = ("model", "task", "mesh.", "option.")
-"""What a work and a strategy are anyway: no caption says that it goes with them."""
 SLOT_IN, LINE_IN, GAP, MARGIN_IN = 0.15, 0.13, 0.8, 0.8
 """The narrowest bar that can be told apart, a line of text, the gap between groups in bars, what an axis takes of the width."""
 ROW_IN, LEAST_IN, FRAME_IN, LONGEST_IN = 1.5, 2.1, 0.9, 1.9
@@ -49,72 +45,24 @@ PALE = 0.2
 """Hatching must be seen on the darkest colour."""
 
 
-@dataclass(frozen=True)
-class Bar:
-    """One configuration. ``group`` is its place on the axis, ``about`` what tells it from others of its strategy there;
-    ``rows`` are its repeats, none where it ran out of memory."""
-
-    work: str
-    group: str
-    strategy: str
-    about: str
-    rows: pd.DataFrame
-    points: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return f"{self.strategy} {self.about}".strip()
-
-
 @report_figure("energy_bars", section="Bars", order=20)
 def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
     """Measured and modelled energy are figures of their own."""
-    found = []
+    figures = []
     for kind in dict.fromkeys(study.points["kind"]):
         if kind != "none":
-            found += _draw(study, str(kind), "per_sample_J", f"energy_bars_{kind}", energy_label(str(kind)), layout)
-    return found
+            figures += _draw(study, str(kind), "per_sample_J", f"energy_bars_{kind}", energy_label(str(kind)), layout)
+    return figures
 
 
 @report_figure("throughput_bars", section="Bars", order=30)
 def draw_throughput(study: Study, layout: Layout) -> list[Drawn]:
     """Runs with measured and with modelled energy are different runs, and figures of their own here too."""
-    kinds, found = list(dict.fromkeys(study.points["kind"])), []
+    kinds, figures = list(dict.fromkeys(study.points["kind"])), []
     for kind in kinds:
         name = "throughput_bars" if len(kinds) == 1 else f"throughput_bars_{kind}"
-        found += _draw(study, str(kind), "samples_per_s", name, "Throughput (samples/s)", layout)
-    return found
-
-
-def bars_of(study: Study, kind: str) -> tuple[list[Bar], list[str], list[str]]:
-    """All bars of one kind of energy: works in their order, groups by ranks, strategies in the order of every figure; the names
-    of the factors that make a group; and those that go with group and strategy.
-
-    A configuration of which some repeats ran out of memory has the bar of the others."""
-    good = study.points[study.points["kind"] == kind]
-    without = [r for r in study.records if r["status"] == "oom" and r["point"]["hash"] not in set(good["hash"])]
-    frame = pd.concat([good, pd.DataFrame([factor_row(record) for record in without])], ignore_index=True)
-    names = ["ranks"]
-    for name in GROUP:
-        if name in frame and frame.groupby(names)[name].nunique().max() > 1:
-            names.append(name)
-    frame = frame.sort_values("ranks", kind="stable")
-    works, groups = frame["model"] + ", " + frame["task"], frame[names].map(plain).agg("\n".join, axis=1)
-    # Work and group are one factor: what goes with it tells no bars of a group apart.
-    together = sweep(frame.assign(place=works + groups), "place", least=1)
-    alike = [Series(own.strategy, own.label, frame.loc[own.points.index]) for own in together.series]
-    found = []
-    for series, label in zip(alike, short_labels(alike), strict=True):
-        about = label.removeprefix(series.strategy).strip()
-        for (work, group), rows in series.points.groupby([works, groups], sort=False):
-            own = rows[rows["samples_per_s"].notna()]
-            found.append(Bar(str(work), str(group), series.strategy, about, own, tuple(rows["point"])))
-    work_order, group_order = list(works.sort_index().unique()), list(groups.unique())
-    found.sort(
-        key=lambda bar: (work_order.index(bar.work), group_order.index(bar.group), place(bar.strategy), natural(bar.about))
-    )
-    follow = [name for name in together.follow if not name.startswith(OWN) and name not in names]
-    return found, names, follow
+        figures += _draw(study, str(kind), "samples_per_s", name, "Throughput (samples/s)", layout)
+    return figures
 
 
 def _draw(study: Study, kind: str, column: str, name: str, ylabel: str, layout: Layout) -> list[Drawn]:
@@ -130,12 +78,12 @@ def _draw(study: Study, kind: str, column: str, name: str, ylabel: str, layout: 
         rows = _rows(bars, rooms[page])
         below_in = max((text_in(part) for text in texts.values() for part in text.split("\n")), default=0.1)
         most = int((TALLEST_IN - FRAME_IN) / (ROW_IN + below_in))
-        found = []
+        figures = []
         for number, start in enumerate(range(0, len(rows), most)):
             part = rows[start : start + most]
-            about = (column, ylabel, kind, f"{name}{f'_{number + 1}' if number else ''}")
-            found.append(_figure(study, part, texts, below_in, about, (names, follow), page, layout))
-    return found
+            about_figure = (column, ylabel, kind, f"{name}{f'_{number + 1}' if number else ''}")
+            figures.append(_figure(study, part, texts, below_in, about_figure, (names, follow), page, layout))
+    return figures
 
 
 def _names(bars: Sequence[Bar]) -> dict[tuple[str, str], str]:
@@ -145,7 +93,7 @@ def _names(bars: Sequence[Bar]) -> dict[tuple[str, str], str]:
     several, factor = len({bar.group for bar in bars}) > 1, _only_factor(bars)
     names = {}
     for bar in bars:
-        text = (bar.about if factor is None else bar.about.removeprefix(f"{factor}=")) or bar.strategy
+        text = (bar.factors if factor is None else bar.factors.removeprefix(f"{factor}=")) or bar.strategy
         text = f"{bar.group}: {text}".replace("\n", ", ") if several else text
         names[bar.group, bar.name] = wrapped(text, LONGEST_IN)
     return names
@@ -153,7 +101,7 @@ def _names(bars: Sequence[Bar]) -> dict[tuple[str, str], str]:
 
 def _only_factor(bars: Sequence[Bar]) -> str | None:
     """The one factor that tells bars of a strategy apart; None where there are several. It is named once, below the axis."""
-    factors = {word.split("=")[0] for bar in bars for word in bar.about.split()}
+    factors = {word.split("=")[0] for bar in bars for word in bar.factors.split()}
     return factors.pop() if len(factors) == 1 else None
 
 
@@ -202,8 +150,8 @@ def _figure(
 
 def _panel(axes: Axes, row: Sequence[list[Bar]], column: str, span: float) -> None:
     for group, places in zip(row, _places(row), strict=True):
-        for bar, at in zip(group, places, strict=True):
-            _bar(axes, at, bar.rows[column].tolist(), bar.strategy)
+        for bar, x in zip(group, places, strict=True):
+            _bar(axes, x, bar.rows[column].tolist(), bar.strategy)
     axes.set_xlim(-0.7, span - 0.3)
     if not any(len(bar.rows) for group in row for bar in group):
         axes.set_yticks([])
@@ -211,11 +159,11 @@ def _panel(axes: Axes, row: Sequence[list[Bar]], column: str, span: float) -> No
 
 
 def _places(row: Sequence[Sequence[Bar]]) -> list[list[float]]:
-    found, at = [], 0.0
+    places, x = [], 0.0
     for group in row:
-        found.append([at + number for number in range(len(group))])
-        at += len(group) + GAP
-    return found
+        places.append([x + number for number in range(len(group))])
+        x += len(group) + GAP
+    return places
 
 
 def _group_ticks(axes: Axes, row: Sequence[Sequence[Bar]], slot_in: float) -> None:
@@ -227,18 +175,18 @@ def _group_ticks(axes: Axes, row: Sequence[Sequence[Bar]], slot_in: float) -> No
     axes.set_xticks(middles, [name.replace("\n", ", ") for name in names] if turned else names, rotation=90 if turned else 0)
 
 
-def _bar(axes: Axes, at: float, values: list[float], strategy: str) -> None:
+def _bar(axes: Axes, x: float, values: list[float], strategy: str) -> None:
     if not values:
-        axes.text(at, 0.03, "OOM", rotation=90, ha="center", va="bottom", transform=axes.get_xaxis_transform(), weight="bold")
+        axes.text(x, 0.03, "OOM", rotation=90, ha="center", va="bottom", transform=axes.get_xaxis_transform(), weight="bold")
         return
-    found = summarise(values)
-    axes.bar(at, found.median, width=0.86, **_look(strategy))
-    if found.low is not None and found.high is not None:
-        ends = [[found.median - found.low], [found.high - found.median]]
-        axes.errorbar([at], [found.median], yerr=ends, color="#000000", linewidth=0.8, capsize=2, zorder=4)
-    places = [at + 0.5 * ((number + 0.5) / len(values) - 0.5) for number in range(len(values))]
+    summary = summarise(values)
+    axes.bar(x, summary.median, width=0.86, **_look(strategy))
+    if summary.low is not None and summary.high is not None:
+        ends = [[summary.median - summary.low], [summary.high - summary.median]]
+        axes.errorbar([x], [summary.median], yerr=ends, color="#000000", linewidth=0.8, capsize=2, zorder=4)
+    dot_places = [x + 0.5 * ((number + 0.5) / len(values) - 0.5) for number in range(len(values))]
     dots: dict[str, Any] = {"markersize": 2.4, "markerfacecolor": "#ffffff", "markeredgewidth": 0.5, "zorder": 5}
-    axes.plot(places, values, "o", color="#000000", **dots)
+    axes.plot(dot_places, values, "o", color="#000000", **dots)
 
 
 def _look(strategy: str) -> dict[str, Any]:
@@ -247,17 +195,19 @@ def _look(strategy: str) -> dict[str, Any]:
 
 
 def _rows(bars: Sequence[Bar], room: float) -> list[list[list[Bar]]]:
-    """Rows of groups of bars: a work begins a new row, and so does a group for which there is no more room. A group that is
-    wider than a row goes over several."""
+    """Rows of groups of bars: a work begins a new row, and so does a group for which there is no more room.
+
+    A group that is wider than a row goes over several.
+    """
     rows: list[list[list[Bar]]] = []
-    for work, own in itertools.groupby(bars, key=lambda bar: bar.work):
-        for _, group in itertools.groupby(own, key=lambda bar: bar.group):
+    for work, work_bars in itertools.groupby(bars, key=lambda bar: bar.work):
+        for _, group in itertools.groupby(work_bars, key=lambda bar: bar.group):
             whole = list(group)
             for start in range(0, len(whole), int(room)):
-                found = whole[start : start + int(room)]
-                if not rows or rows[-1][0][0].work != work or _slots([*rows[-1], found]) > room:
+                piece = whole[start : start + int(room)]
+                if not rows or rows[-1][0][0].work != work or _slots([*rows[-1], piece]) > room:
                     rows.append([])
-                rows[-1].append(found)
+                rows[-1].append(piece)
     return rows
 
 
@@ -276,33 +226,38 @@ def _caption(
     names, follow = factors
     counts = [len(bar.rows) for bar in bars if len(bar.rows)] or [0]
     lost = [f"{bar.name} ({bar.group})".replace("\n", ", ") for bar in bars if not len(bar.rows)]
-    what = f"Energy per sample ({kind})" if column == "per_sample_J" else "Throughput"
-    said = [
-        f"{what} by {', '.join([*names, 'strategy'])}: {'; '.join(dict.fromkeys(bar.work for bar in bars))}",
+    quantity = f"Energy per sample ({kind})" if column == "per_sample_J" else "Throughput"
+    sentences = [
+        f"{quantity} by {', '.join([*names, 'strategy'])}: {'; '.join(dict.fromkeys(bar.work for bar in bars))}",
         f"Bars are medians, points the repeats ({repeat_counts(counts)})",
     ]
     if max(counts) >= SMALLEST_N:
-        said.append("Intervals are 95 % by rank (exact binomial)")
+        sentences.append("Intervals are 95 % by rank (exact binomial)")
     if min(counts) < SMALLEST_N:
-        said.append("Below six repeats the median has no 95 % interval")
+        sentences.append("Below six repeats the median has no 95 % interval")
     if follow:
-        said.append(f"From {', '.join([*names, 'strategy'])} follows: {', '.join(follow)}")
+        sentences.append(f"From {', '.join([*names, 'strategy'])} follows: {', '.join(follow)}")
     if lost:
-        said.append(f"OOM: out of memory, by {', '.join(names)}: {some(lost)}")
-    return ". ".join(said) + "." + left_out(study, points)
+        sentences.append(f"OOM: out of memory, by {', '.join(names)}: {some(lost)}")
+    return ". ".join(sentences) + "." + left_out(study, points)
 
 
 def _table(bars: Sequence[Bar], column: str) -> pd.DataFrame:
-    """One row for each repeat, with the median and interval of its bar; one without numbers for what ran out of memory."""
-    found = []
+    """One row for each repeat, with the median and interval of its bar; one without numbers for a bar without repeats."""
+    rows = []
     for bar in bars:
-        about = {"work": bar.work, "group": bar.group.replace("\n", ", "), "strategy": bar.strategy, "bar": bar.name}
+        bar_columns = {"work": bar.work, "group": bar.group.replace("\n", ", "), "strategy": bar.strategy, "bar": bar.name}
         values = bar.rows[column].tolist()
         if not values:
-            found.append({**about, "status": "oom", "n": 0})
+            rows.append({**bar_columns, "status": "oom", "n": 0})
             continue
-        own = summarise(values)
-        numbers = {f"median_{column}": own.median, f"low_{column}": own.low, f"high_{column}": own.high, "n": own.n}
+        bar_median = summarise(values)
+        numbers = {
+            f"median_{column}": bar_median.median,
+            f"low_{column}": bar_median.low,
+            f"high_{column}": bar_median.high,
+            "n": bar_median.n,
+        }
         for repeat, value in zip(bar.rows["repeat"], values, strict=True):
-            found.append({**about, "status": "ok", "repeat": repeat, column: value, **numbers})
-    return pd.DataFrame(found)
+            rows.append({**bar_columns, "status": "ok", "repeat": repeat, column: value, **numbers})
+    return pd.DataFrame(rows)

@@ -50,11 +50,11 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
     with drawing(layout):
         names = names_in(list(dict.fromkeys(timed["label"])))
         widest_in = max(text_in(name) for name in names.values())
-        own = len(names) <= MOST_ROWS and widest_in <= PAGE_SHARE * layout.page_in
-        row_of = timed["label"].map(names) if own else timed["strategy"]
+        row_each = len(names) <= MOST_ROWS and widest_in <= PAGE_SHARE * layout.page_in
+        row_of = timed["label"].map(names) if row_each else timed["strategy"]
         rows, drift = list(dict.fromkeys(row_of)), timed[timed["of_median_percent"].notna()]
         heights = [ROW_IN * len(rows) + 0.2, *([DRIFT_IN] if len(drift) else [])]
-        page = own and widest_in > COLUMN_SHARE * layout.column_in
+        page = row_each and widest_in > COLUMN_SHARE * layout.column_in
         shape: dict[str, Any] = {"nrows": len(heights), "height_ratios": heights, "sharex": True, "squeeze": False}
         figure, panels = new_figure(layout, FRAME_IN + sum(heights), page, **shape)
         handles = _segments(panels[0, 0], timed, row_of.map(rows.index), rows)
@@ -63,17 +63,21 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
         _time_axis(panels[-1, 0], timed, most=int(1.5 * figure.get_figwidth()))
         legend_above(figure, handles, [handle.get_label() for handle in handles])
     shown = timed.assign(**{name: timed[name].map(lambda time: time.isoformat()) for name in ("started", "finished")})
-    caption = _caption(data, timed, drift, own)
+    caption = _caption(data, timed, drift, row_each)
     return [Drawn("timeline", "What ran when", caption, figure, shown[COLUMNS], tuple(timed["point"]))]
 
 
 def points_in_time(study: Study) -> pd.DataFrame:
-    """One row for each record in the order of every figure: when it ran (UTC), how it ended, and the throughput of a good
-    repeat in per cent of its configuration's median. Nulls where a record does not say when it ran, and where a configuration
-    has one good repeat."""
+    """When each record ran, how it ended, and its throughput, in the order of every figure.
+
+    Returns:
+        One row for each record: ``COLUMNS``, ``point`` and ``hash``. Times are UTC, null where a record does not say when it
+        ran. ``of_median_percent`` is the throughput of a good repeat in per cent of its configuration's median, null where a
+        configuration has one good repeat.
+    """
     rows = []
     for record in study.records:
-        about, good = record["environment"], record["status"] == "ok"
+        environment, good = record["environment"], record["status"] == "ok"
         rows.append(
             {
                 "point": record["point"]["name"],
@@ -81,7 +85,7 @@ def points_in_time(study: Study) -> pd.DataFrame:
                 "hash": record["point"]["hash"],
                 **{name: record["point"][name] for name in ("strategy", "repeat")},
                 **{name: record[name] for name in ("status", "reason")},
-                **{name: about.get(name) or "not told" for name in ("started", "finished")},
+                **{name: environment.get(name) or "not told" for name in ("started", "finished")},
                 "samples_per_s": record["time"]["samples_per_s"] if good else None,
             }
         )
@@ -92,7 +96,7 @@ def points_in_time(study: Study) -> pd.DataFrame:
     rates = data["samples_per_s"].astype(float)
     repeats = rates.groupby(data["hash"])
     data["of_median_percent"] = (100 * rates / repeats.transform("median")).where(repeats.transform("count") > 1)
-    return data.iloc[sorted(range(len(data)), key=lambda at: (place(data["strategy"][at]), data["label"][at]))]
+    return data.iloc[sorted(range(len(data)), key=lambda index: (place(data["strategy"][index]), data["label"][index]))]
 
 
 def _segments(axes: Axes, timed: pd.DataFrame, heights: pd.Series, rows: list[str]) -> list[Any]:
@@ -107,9 +111,9 @@ def _segments(axes: Axes, timed: pd.DataFrame, heights: pd.Series, rows: list[st
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
-    there = set(timed["status"])
-    handles: list[Any] = [Patch(facecolor=GOOD, edgecolor="#555555", linewidth=0.4, label="ok")] if "ok" in there else []
-    return handles + [Line2D([], [], **_sign(status), label=status) for status in STATUSES if status in there]
+    statuses = set(timed["status"])
+    handles: list[Any] = [Patch(facecolor=GOOD, edgecolor="#555555", linewidth=0.4, label="ok")] if "ok" in statuses else []
+    return handles + [Line2D([], [], **_sign(status), label=status) for status in STATUSES if status in statuses]
 
 
 def _sign(status: str) -> dict[str, Any]:
@@ -149,19 +153,19 @@ def time_ticks(begin: pd.Timestamp, end: pd.Timestamp, most: int) -> list[float]
     return [tick * step / DAY_S for tick in range(math.ceil(first / step), math.floor(last / step) + 1)]
 
 
-def _caption(data: pd.DataFrame, timed: pd.DataFrame, drift: pd.DataFrame, own: bool) -> str:
+def _caption(data: pd.DataFrame, timed: pd.DataFrame, drift: pd.DataFrame, row_each: bool) -> str:
     counts = Counter(timed["status"])
     ended = ", ".join(f"{counts[status]} {status}" for status in ("ok", *STATUSES) if counts[status])
-    said = [f"{len(timed)} points over civil time, from the start of their processes to their record: {ended}"]
+    sentences = [f"{len(timed)} points over civil time, from the start of their processes to their record: {ended}"]
     if set(counts) - {"ok"}:
-        said.append("The table has the reasons of those that are not ok")
-    if not own:
-        said.append(f"The {timed['label'].nunique()} configurations of each strategy share a row")
+        sentences.append("The table has the reasons of those that are not ok")
+    if not row_each:
+        sentences.append(f"The {timed['label'].nunique()} configurations of each strategy share a row")
     if len(drift):
-        said.append("Below: throughput of every good repeat against the median of its configuration, where it has several")
+        sentences.append("Below: throughput of every good repeat against the median of its configuration, where it has several")
     else:
-        said.append("No configuration has several good repeats, so a drift cannot be seen")
+        sentences.append("No configuration has several good repeats, so a drift cannot be seen")
     untimed = len(data) - len(timed)
     if untimed:
-        said.append(f"Left out: {untimed} points whose records do not say when they ran")
-    return ". ".join(said) + "."
+        sentences.append(f"Left out: {untimed} points whose records do not say when they ran")
+    return ". ".join(sentences) + "."

@@ -23,6 +23,7 @@ WIDE_RANGE = 30
 
 @report_figure("traffic", section="Memory and traffic", order=200)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
+    """Figures of each work: a row for each operation, or for each configuration where they are too many."""
     return [drawn for part in parts(study) for drawn in _draw(part, layout)]
 
 
@@ -33,7 +34,7 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
     summed = len(data) > MOST_ROWS
     shown = _sums(data) if summed else data
     shown = shown.assign(name=[_name(*row, part) for row in zip(shown["label"], shown["operation"], strict=True)])
-    caption = f"{part.of}Bytes handed to MPI in one optimizer step against the volume formulas: {_verdict(data, part)}."
+    caption = f"{part.lead}Bytes handed to MPI in one optimizer step against the volume formulas: {_verdict(data, part)}."
     if summed:
         caption += (
             " Rows are sums over the operations of a configuration; operations that differ have a row of their own. The table "
@@ -42,13 +43,13 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
     with drawing(layout):
         heights = [max(ROW_IN, LINE_IN * lines_of(name, layout)) for name in shown["name"]]
         title, name = "Theory against measured bytes", f"traffic{part.ending}"
-        found = []
+        figures = []
         for page in pages(heights, shown["strategy"].tolist()):
-            own = shown.iloc[page]
-            figure = _figure(own, [heights[index] for index in page], layout)
-            labels = set(own["label"])
-            found.append(Drawn(name, title, caption, figure, data[data["label"].isin(labels)], part.point_names(labels)))
-    return numbered(found)
+            page_rows = shown.iloc[page]
+            figure = _figure(page_rows, [heights[index] for index in page], layout)
+            labels = set(page_rows["label"])
+            figures.append(Drawn(name, title, caption, figure, data[data["label"].isin(labels)], part.point_names(labels)))
+    return numbered(figures)
 
 
 def _name(label: str, operation: str, part: Part) -> str:
@@ -56,8 +57,10 @@ def _name(label: str, operation: str, part: Part) -> str:
 
 
 def _operations(part: Part) -> pd.DataFrame:
-    """A row for each operation of each configuration; repeats that moved the same are one row. Operations that only theory or
-    only the measurement knows have zero bytes on the other side."""
+    """A row for each operation of each configuration; repeats that moved the same are one row.
+
+    Operations that only theory or only the measurement knows have zero bytes on the other side.
+    """
     rows = []
     for record in part.records:
         traffic, label = record["traffic"], label_of(record["point"])
@@ -72,11 +75,11 @@ def _operations(part: Part) -> pd.DataFrame:
 def _sums(data: pd.DataFrame) -> pd.DataFrame:
     """A row for each configuration, over operations whose repeats agree, and one for each operation that differs."""
     rows: list[dict[str, Any]] = []
-    for (label, strategy), own in data.groupby(["label", "strategy"], sort=False):
-        once = own.drop_duplicates("operation")
+    for (label, strategy), operations in data.groupby(["label", "strategy"], sort=False):
+        once = operations.drop_duplicates("operation")
         sums = {key: int(once[key].sum()) for key in ("theory_bytes", "measured_bytes")}
         rows.append({"label": label, "strategy": strategy, "operation": ALL, **sums})
-        rows += own[~own["equal"]].to_dict("records")
+        rows += operations[~operations["equal"]].to_dict("records")
     return pd.DataFrame(rows)
 
 

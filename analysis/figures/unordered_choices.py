@@ -36,7 +36,7 @@ MOST_SENTENCES = 8
 @report_figure("choice", section="Sensitivity", order=100)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """A figure for each work and each choice, where it is varied."""
-    found = []
+    figures = []
     for work in works(study.points):
         points = with_split(work.points)
         several = varied(points)
@@ -46,24 +46,26 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
             if led(points, x, order):
                 continue
             swept = sweep(_with_levels(points, x), x)
-            found += [_figure(work, swept, series, setting, layout) for setting, series in parts(swept, MOST_ROWS)]
-    return found
+            figures += [_figure(work, swept, series, setting, layout) for setting, series in parts(swept, MOST_ROWS)]
+    return figures
 
 
 def with_split(points: pd.DataFrame) -> pd.DataFrame:
-    """The options of ``SPLITS`` as one factor: ``even``, or ``planned``. Where one line has several planned ones they are
-    numbered, so that what differs is never pooled."""
-    given = [name for name in SPLITS if name in points]
-    texts = points[given].apply(lambda row: " ".join(plain(value) for value in row.dropna()), axis=1)
-    if not given or not texts.astype(bool).any():
+    """The options of ``SPLITS`` as one factor, ``split``: ``even``, or ``planned``.
+
+    Where one line has several planned ones they are numbered, so that what differs is never pooled.
+    """
+    split_options = [name for name in SPLITS if name in points]
+    texts = points[split_options].apply(lambda row: " ".join(plain(value) for value in row.dropna()), axis=1)
+    if not split_options or not texts.astype(bool).any():
         return points
-    rest = points.drop(columns=given)
+    rest = points.drop(columns=split_options)
     lines = rest[["strategy", *(n for n in varied(rest) if n != "strategy")]].apply(lambda row: " ".join(map(str, row)), axis=1)
     levels = pd.Series("even", index=points.index)
-    for _, own in texts[texts != ""].groupby(lines):
-        kinds = list(dict.fromkeys(own))
+    for _, same_line in texts[texts != ""].groupby(lines):
+        kinds = list(dict.fromkeys(same_line))
         for number, kind in enumerate(kinds, 1):
-            levels[own.index[own == kind]] = "planned" if len(kinds) == 1 else f"planned {number}"
+            levels[same_line.index[same_line == kind]] = "planned" if len(kinds) == 1 else f"planned {number}"
     return rest.assign(**{SPLIT: levels})
 
 
@@ -129,30 +131,30 @@ def _panels(layout: Layout, panels: int, labels: Sequence[str]) -> tuple[Figure,
     shape: dict[str, Any] = {"ncols": panels, "sharey": True} if page else {"nrows": panels}
     height = rows_in + 1.1 if page else panels * (rows_in + 0.55) + 0.5
     figure, axes = new_figure(layout, height, page, squeeze=False, **shape)
-    for own in axes.flat:
-        own.set_ylim(len(names) - 0.5, -0.5)
-        own.set_yticks(range(len(names)), names)
+    for panel_axes in axes.flat:
+        panel_axes.set_ylim(len(names) - 0.5, -0.5)
+        panel_axes.set_yticks(range(len(names)), names)
     return figure, list(axes.flat)
 
 
 def _row(axes: Axes, place: int, line: Series, x: str, levels: Sequence[str], column: str) -> None:
     """A bar from the smallest median to the largest, and on it each level: repeats, median, interval."""
-    found = _summaries(line, x, column)
-    medians = [summary.median for summary in found.values()]
+    summaries = _summaries(line, x, column)
+    medians = [summary.median for summary in summaries.values()]
     axes.plot([min(medians), max(medians)], [place, place], color="#cccccc", linewidth=2.5, solid_capstyle="butt", zorder=1)
-    for index, level in enumerate(level for level in levels if level in found):
-        at = place + 0.16 * (index - (len(found) - 1) / 2) * min(1, 4 / len(found))
+    for index, level in enumerate(level for level in levels if level in summaries):
+        y = place + 0.16 * (index - (len(summaries) - 1) / 2) * min(1, 4 / len(summaries))
         style: dict[str, Any] = {"color": colour(line.strategy), "marker": _marker(levels.index(level)), "linestyle": "none"}
         values = line.points[line.points[x] == level][column]
-        axes.plot(values, [at] * len(values), **style, markersize=2.5, markeredgewidth=0, zorder=3)
-        axes.plot([found[level].median], [at], **style, markerfacecolor="none", markersize=6.5, markeredgewidth=1, zorder=2)
-        if reach := around(found[level]):
-            axes.errorbar([found[level].median], [at], xerr=reach, color=style["color"], linewidth=0.8, capsize=2)
+        axes.plot(values, [y] * len(values), **style, markersize=2.5, markeredgewidth=0, zorder=3)
+        axes.plot([summaries[level].median], [y], **style, markerfacecolor="none", markersize=6.5, markeredgewidth=1, zorder=2)
+        if reach := around(summaries[level]):
+            axes.errorbar([summaries[level].median], [y], xerr=reach, color=style["color"], linewidth=0.8, capsize=2)
 
 
 def _summaries(line: Series, x: str, column: str) -> dict[str, Summary]:
     rows = line.points[line.points[column].notna()]
-    return {str(level): summarise(own[column].tolist()) for level, own in rows.groupby(x)}
+    return {str(level): summarise(repeats[column].tolist()) for level, repeats in rows.groupby(x)}
 
 
 def _caption(
@@ -165,40 +167,40 @@ def _caption(
         f"{quantities} by {_word(swept.x)} ({', '.join(levels)}): {work.name}{in_setting(setting)}; {energy}. Bars join the "
         "medians of one strategy."
     ]
-    told = [text for line, label in zip(series, labels, strict=True) for text in _comparisons(line, label, swept.x, panels)]
-    lines += told if len(told) <= MOST_SENTENCES else [f"{len(told)} comparisons are in the table."]
+    ratios = [text for line, label in zip(series, labels, strict=True) for text in _comparisons(line, label, swept.x, panels)]
+    lines += ratios if len(ratios) <= MOST_SENTENCES else [f"{len(ratios)} comparisons are in the table."]
     if swept.x == SPLIT:
         lines += list(dict.fromkeys(_numbers(work, series)))
     along = [n for n in swept.follow if any(line.points[n].nunique(dropna=False) > 1 for line in series)]
     if along:
         lines.append(f"What changes with it, by the table: {', '.join(n.removeprefix('option.') for n in along)}.")
-    if left := sum(work.points[swept.x].isna()) if swept.x in work.points and not swept.x.startswith("option.") else 0:
-        lines.append(f"Left out: {left} points whose records do not name it.")
-    counts = [len(own) for line in series for _, own in line.points.groupby(swept.x)]
+    if unnamed := sum(work.points[swept.x].isna()) if swept.x in work.points and not swept.x.startswith("option.") else 0:
+        lines.append(f"Left out: {unnamed} points whose records do not name it.")
+    counts = [len(repeats) for line in series for _, repeats in line.points.groupby(swept.x)]
     return [*lines, repeats_note(counts)]
 
 
 def _comparisons(line: Series, label: str, x: str, panels: Sequence[Panel]) -> Iterator[str]:
     """Each level against the first: ratios of medians with what they are ratios of, and whether the repeats overlap."""
-    found = {panel: _summaries(line, x, panel.column) for panel in panels}
-    base, *others = sorted(found[panels[0]], key=_rank)
+    by_panel = {panel: _summaries(line, x, panel.column) for panel in panels}
+    base, *others = sorted(by_panel[panels[0]], key=_rank)
     for level in others:
-        words = []
-        for panel, of in found.items():
-            one, other = of[level], of[base]
+        ratios = []
+        for panel, summaries in by_panel.items():
+            level_summary, base_summary = summaries[level], summaries[base]
             unit = panel.label.split("(")[1].split(")")[0]
-            words.append(
-                f"{one.median / other.median:.2f} x the {panel.label.split(' (')[0].lower()} ({one.median:.3g} against "
-                f"{other.median:.3g} {unit}{_caution(one, other)})"
+            ratios.append(
+                f"{level_summary.median / base_summary.median:.2f} x the {panel.label.split(' (')[0].lower()} "
+                f"({level_summary.median:.3g} against {base_summary.median:.3g} {unit}{_caution(level_summary, base_summary)})"
             )
-        yield f"{label}: {level} has {' and '.join(words)} of {base}."
+        yield f"{label}: {level} has {' and '.join(ratios)} of {base}."
 
 
-def _caution(one: Summary, other: Summary) -> str:
-    if min(one.n, other.n) == 1:
+def _caution(first: Summary, second: Summary) -> str:
+    if min(first.n, second.n) == 1:
         return ""
-    known = None not in (one.low, one.high, other.low, other.high)
-    (a, b), (c, d) = ((s.low, s.high) if known else (s.smallest, s.largest) for s in (one, other))
+    known = None not in (first.low, first.high, second.low, second.high)
+    (a, b), (c, d) = ((s.low, s.high) if known else (s.smallest, s.largest) for s in (first, second))
     assert a is not None
     assert b is not None
     assert c is not None
@@ -209,17 +211,17 @@ def _caution(one: Summary, other: Summary) -> str:
 def _numbers(work: Work, series: Sequence[Series]) -> Iterator[str]:
     """The numbers of planned splits."""
     for line in series:
-        for level, own in line.points.groupby(SPLIT):
+        for level, repeats in line.points.groupby(SPLIT):
             if level != "even":
-                first = work.points.loc[own.index[0], [name for name in SPLITS if name in work.points]].dropna()
+                first = work.points.loc[repeats.index[0], [name for name in SPLITS if name in work.points]].dropna()
                 numbers = ", ".join(f"{name.removeprefix('option.')}={plain(value)}" for name, value in first.items())
                 yield f"{line.strategy}, {level}: {numbers}."
 
 
 def _table(work: Work, swept: Sweep, series: Sequence[Series], labels: Sequence[str], panels: Sequence[Panel]) -> pd.DataFrame:
     along = [n for n in swept.follow if any(line.points[n].nunique(dropna=False) > 1 for line in series)]
-    kept = ["strategy", "repeat", swept.x, *along, *(panel.column for panel in panels), "kind"]
-    rows = pd.concat([line.points[kept].assign(line=label) for line, label in zip(series, labels, strict=True)])
+    columns = ["strategy", "repeat", swept.x, *along, *(panel.column for panel in panels), "kind"]
+    rows = pd.concat([line.points[columns].assign(line=label) for line, label in zip(series, labels, strict=True)])
     if swept.x == SPLIT:
         rows = rows.join(work.points[[name for name in SPLITS if name in work.points]].dropna(axis=1, how="all"))
     return rows.reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""What captions have in common: what goes with the varied number, how many repeats there are, what is not drawn."""
+"""Sentences that captions have in common: what goes with the varied number, how many repeats there are, what is not drawn."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ NAMED = 6
 
 
 def following(series: Sequence[Series], swept: Sweep) -> list[str]:
-    """What else changes along the lines, in words: ``batch shrinks as seq grows (16, 8, 4): the same tokens in a step``."""
-    found: dict[str, list[str]] = {}
+    """The factors that change along the lines too: ``batch shrinks as seq grows (16, 8, 4): the same tokens in a step``."""
+    by_change: dict[str, list[str]] = {}
     for line in series:
         levels = line.points.drop_duplicates(swept.x)
         for name in swept.follow:
             if levels[name].nunique(dropna=False) > 1:
-                words = f"{name.removeprefix('option.')} {_change(levels, name, swept.x)}"
-                found.setdefault(words, []).append(line.strategy)
+                change = f"{name.removeprefix('option.')} {_change(levels, name, swept.x)}"
+                by_change.setdefault(change, []).append(line.strategy)
     everyone = {line.strategy for line in series}
-    return [words if set(who) == everyone else f"of {', '.join(dict.fromkeys(who))}, {words}" for words, who in found.items()]
+    return [
+        change if set(names) == everyone else f"of {', '.join(dict.fromkeys(names))}, {change}"
+        for change, names in by_change.items()
+    ]
 
 
 def _change(levels: pd.DataFrame, name: str, x: str) -> str:
@@ -53,23 +56,25 @@ def repeats_note(counts: Sequence[int]) -> str:
 
 
 def sentences(lines: Sequence[str]) -> list[str]:
+    """Each line with a capital letter and a full stop."""
     return [line[0].upper() + line[1:] + "." for line in lines]
 
 
 def in_setting(setting: str) -> str:
+    """The factors that all lines of a figure share, after the name of its work."""
     return f", {setting}" if setting else ""
 
 
 def left_out(study: Study, drawn: Collection[str] = ()) -> str:
     """A sentence about the points without valid numbers, but those in ``drawn``; empty where there are none."""
-    found = Counter(
+    counts = Counter(
         (label_of(record["point"]), record["status"])
         for record in study.records
         if record["status"] != "ok" and record["point"]["name"] not in drawn
     )
-    if not found:
+    if not counts:
         return ""
-    named = [f"{label} ({status}{f', {n} points' if n > 1 else ''})" for (label, status), n in found.items()]
+    named = [f"{label} ({status}{f', {n} points' if n > 1 else ''})" for (label, status), n in counts.items()]
     return f" Not drawn, for want of valid numbers: {some(named)}."
 
 

@@ -1,4 +1,6 @@
-"""The figures of a report. Each registers itself with its name, its section on the page and its place among the figures:
+"""The figures of a report. Each registers itself with its name, its section on the page and its place among the figures.
+
+In the file of a figure:
 
     @report_figure("energy_time", section="Trade-off", order=10)
     def draw(study: Study, layout: Layout) -> list[Drawn]: ...
@@ -87,5 +89,5 @@ def report_figures() -> tuple[ReportFigure, ...]:
 
 def in_order(sections: Iterable[str]) -> list[str]:
     """Titles of sections, each once, in the order of the page; those that ``SECTIONS`` does not have as they come, last."""
-    there = list(dict.fromkeys(sections))
-    return [*(title for title in SECTIONS if title in there), *(title for title in there if title not in SECTIONS)]
+    titles = list(dict.fromkeys(sections))
+    return [*(title for title in SECTIONS if title in titles), *(title for title in titles if title not in SECTIONS)]

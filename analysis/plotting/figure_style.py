@@ -79,10 +79,16 @@ MORE_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
 @dataclass(frozen=True)
 class Drawn:
-    """A finished figure: its file name, title, caption, and the table behind it, with units at the end of its columns' names.
+    """A finished figure.
 
-    The caption says what is shown, n, the interval and its method, and whether energy is measured or modelled. ``points`` are
-    the names of the records that it was drawn from; empty: all good ones of the study."""
+    Attributes:
+        name: The name of its files.
+        title: Its title.
+        caption: What is shown, n, the interval and its method, and whether energy is measured or modelled.
+        figure: The figure itself.
+        data: The table behind it, with units at the end of its columns' names.
+        points: The names of the records that it was drawn from; empty: all good ones of the study.
+    """
 
     name: str
     title: str
@@ -93,34 +99,40 @@ class Drawn:
 
 
 def colour(strategy: str) -> str:
+    """The colour of a strategy."""
     return COLOURS.get(strategy, OTHER_COLOUR)
 
 
 def marker(strategy: str) -> str:
+    """The marker of a strategy."""
     return MARKERS.get(strategy, OTHER_MARKER)
 
 
 def hatch(strategy: str) -> str:
+    """The hatching of a strategy."""
     return HATCHES.get(strategy, OTHER_HATCH)
 
 
 def line_styles(strategies: Sequence[str]) -> list[dict[str, Any]]:
-    """Arguments of ``plot`` for lines, one for each: colour and marker of its strategy, and where one strategy has several
-    lines, another dash for each and a marker that no other line has, or at least none with this dash."""
+    """Arguments of ``plot`` for lines, one for each: colour and marker of its strategy.
+
+    Where one strategy has several lines, each has another dash, and a marker that no other line has, or at least none with this
+    dash.
+    """
     seen: dict[str, int] = {}
-    taken = {marker(strategy) for strategy in strategies}
-    pairs = {(shape, 0) for shape in taken}
-    found = []
+    shapes = {marker(strategy) for strategy in strategies}
+    pairs = {(shape, 0) for shape in shapes}
+    styles = []
     for strategy in strategies:
         number = seen.get(strategy, 0)
         seen[strategy] = number + 1
         dash = number % len(LINES)
-        free = [one for one in MORE_MARKERS if one not in taken] + [one for one in MORE_MARKERS if (one, dash) not in pairs]
+        free = [m for m in MORE_MARKERS if m not in shapes] + [m for m in MORE_MARKERS if (m, dash) not in pairs]
         shape = marker(strategy) if number == 0 else [*free, MORE_MARKERS[number % len(MORE_MARKERS)]][0]
-        taken.add(shape)
+        shapes.add(shape)
         pairs.add((shape, dash))
-        found.append({"color": colour(strategy), "marker": shape, "linestyle": LINES[dash]})
-    return found
+        styles.append({"color": colour(strategy), "marker": shape, "linestyle": LINES[dash]})
+    return styles
 
 
 @contextlib.contextmanager
@@ -136,6 +148,7 @@ CROWDED = 8
 
 
 def crowded(configurations: int, layout: Layout) -> bool:
+    """Whether so many configurations need the width of a page."""
     return configurations > CROWDED * layout.column_in / IEEE.column_in
 
 
@@ -177,12 +190,12 @@ def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
     series = [(decades, steps) for steps in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))]
     series += [(decades[::apart], (1,)) for apart in range(2, len(decades) + 1)]
     for chosen, steps in series:
-        found = [step * 10.0**decade for decade in chosen for step in steps if low <= step * 10.0**decade <= high]
-        if len(found) <= most:
+        ticks = [step * 10.0**decade for decade in chosen for step in steps if low <= step * 10.0**decade <= high]
+        if len(ticks) <= most:
             break
-    if len(found) < 3:  # a narrow range: evenly apart is as good
-        found = [float(value) for value in MaxNLocator(most - 1).tick_values(low, high) if low <= value <= high]
-    return found
+    if len(ticks) < 3:  # a narrow range: evenly apart is as good
+        ticks = [float(value) for value in MaxNLocator(most - 1).tick_values(low, high) if low <= value <= high]
+    return ticks
 
 
 def plain_number(value: float) -> str:
@@ -197,8 +210,10 @@ def new_figure(layout: Layout, height_in: float = 2.6, page: bool = False, **arg
 
 
 def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], title: str | None = None) -> Legend:
-    """A legend above the axes with as many columns as the figure's width has room for, read row by row; names too wide for
-    it are wrapped."""
+    """A legend above the axes with as many columns as the figure's width has room for, read row by row.
+
+    Names that are too wide for it are wrapped.
+    """
     wide_px = figure.bbox.width
     entries = [(handle, wrapped(label, figure.get_figwidth() - 0.7)) for handle, label in zip(handles, labels, strict=True)]
     for columns in range(_most_columns([label for _, label in entries], 0.96 * figure.get_figwidth()), 0, -1):
@@ -259,4 +274,5 @@ def picture_of(drawn: Drawn, kind: str, layout: Layout, dpi: float | None = None
 
 
 def close(drawn: Drawn) -> None:
+    """Let go of the figure, which pyplot holds until then."""
     plt.close(drawn.figure)

@@ -38,14 +38,20 @@ class Tags:
 
 
 def tags_of(configurations: Sequence[tuple[str, str]]) -> Tags:
-    """For names and strategies of configurations. None where each strategy has one; the number of ranks where only that tells
-    those of a strategy apart; otherwise the number in a key, and none where the key would be too long."""
+    """The signs of configurations.
+
+    None where each strategy has one configuration; the number of ranks where only that tells those of a strategy apart;
+    otherwise the number in a key, and none where the key would be too long.
+
+    Args:
+        configurations: Name and strategy of each.
+    """
     strategies = [strategy for _, strategy in configurations]
     if len(set(strategies)) == len(strategies):
         return Tags((), (), "")
-    words = [name.split()[1:] for name, _ in configurations]
-    shared = set.intersection(*(set(own) for own in words if own))
-    rests = [" ".join(word for word in own if word not in shared) for own in words]
+    factors = [name.split()[1:] for name, _ in configurations]
+    shared = set.intersection(*(set(factor_list) for factor_list in factors if factor_list))
+    rests = [" ".join(factor for factor in factor_list if factor not in shared) for factor_list in factors]
     if all(rest == "" or (rest.startswith("n=") and " " not in rest) for rest in rests):
         return Tags(tuple(rest.removeprefix("n=") for rest in rests), (), "Numbers beside the markers are ranks. ")
     known = list(dict.fromkeys(rest for rest in rests if rest))
@@ -58,8 +64,16 @@ def tags_of(configurations: Sequence[tuple[str, str]]) -> Tags:
 def place_tags(axes: Axes, covered: Sequence[Sequence[tuple[float, float]]], texts: Sequence[str]) -> list[int]:
     """Write each text beside its marker, on no marker and on no other text, farther off with a line to it where it is crowded.
 
-    ``covered`` has the places of each configuration, its marker's first. After everything that the layout depends on. Returns
-    the indices of those that found no room."""
+    After everything that the layout depends on.
+
+    Args:
+        axes: The axes of the scatter.
+        covered: The places of each configuration in data coordinates, its marker's first.
+        texts: The text of each configuration; empty ones are not written.
+
+    Returns:
+        The indices of those that found no room.
+    """
     if not any(texts):
         return []
     figure: Any = axes.figure
@@ -67,27 +81,27 @@ def place_tags(axes: Axes, covered: Sequence[Sequence[tuple[float, float]]], tex
     px = figure.dpi / 72
     centres = [axes.transData.transform(places[0]) for places in covered]
     dots = np.concatenate([axes.transData.transform(places)[1:] for places in covered])
-    taken = [*_around(np.array(centres), MARKER_PT * px), *_around(dots, DOT_PT * px)]
+    occupied = [*_around(np.array(centres), MARKER_PT * px), *_around(dots, DOT_PT * px)]
     inside, untold = axes.get_window_extent().padded(-2), []
     for index, text in enumerate(texts):
         if not text:
             continue
-        found = axes.annotate(
+        annotation = axes.annotate(
             text, covered[index][0], xytext=(0, 0), textcoords="offset points", ha="center", va="center", zorder=5
         )
-        box = found.get_window_extent()
-        room = _room(centres, index, (box.width, box.height), px, inside, np.array(taken))
+        box = annotation.get_window_extent()
+        room = _room(centres, index, (box.width, box.height), px, inside, np.array(occupied))
         if room is None:
-            found.remove()
+            annotation.remove()
             untold.append(index)
         else:
-            taken.append(room[0].padded(APART_PT * px).extents)  # 2 beside 4 is not 24
-            _settle(found, *room[1:])
+            occupied.append(room[0].padded(APART_PT * px).extents)  # 2 beside 4 is not 24
+            _settle(annotation, *room[1:])
     return untold
 
 
 def _room(
-    centres: Sequence[Any], index: int, size: tuple[float, float], px: float, inside: Bbox, taken: Array
+    centres: Sequence[Any], index: int, size: tuple[float, float], px: float, inside: Bbox, occupied: Array
 ) -> tuple[Bbox, float, float, bool] | None:
     """The first free place, as a box and in points from the marker; among those as near, one that no other marker is near."""
     width, height = size
@@ -95,10 +109,10 @@ def _room(
         for dx, dy, far in _offsets(width / px, height / px):
             x, y = centres[index][0] + dx * px, centres[index][1] + dy * px
             box = Bbox.from_bounds(x - width / 2, y - height / 2, width, height)
-            own = math.hypot(dx, dy) * px
-            others = (math.hypot(x - cx, y - cy) for at, (cx, cy) in enumerate(centres) if at != index)
-            lonely = far or all(other >= clear * own for other in others)
-            if lonely and _contains(inside, box) and not _overlaps(box, taken):
+            distance = math.hypot(dx, dy) * px
+            others = (math.hypot(x - cx, y - cy) for number, (cx, cy) in enumerate(centres) if number != index)
+            lonely = far or all(neighbour >= clear * distance for neighbour in others)
+            if lonely and _contains(inside, box) and not _overlaps(box, occupied):
                 return box, dx, dy, far
     return None
 
@@ -117,8 +131,8 @@ def _around(centres: Array, radius: float) -> Array:
 
 
 def _overlaps(box: Bbox, boxes: Array) -> bool:
-    left, bottom, right, top = boxes.T
-    return bool(np.any((left <= box.x1) & (box.x0 <= right) & (bottom <= box.y1) & (box.y0 <= top)))
+    lefts, bottoms, rights, tops = boxes.T
+    return bool(np.any((lefts <= box.x1) & (box.x0 <= rights) & (bottoms <= box.y1) & (box.y0 <= tops)))
 
 
 def _offsets(width: float, height: float) -> Iterator[tuple[float, float, bool]]:

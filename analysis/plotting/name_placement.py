@@ -37,23 +37,23 @@ class NamePlacer:
         joined += [_dense(axes.transData.transform(segment)) for segments in bars for segment in segments if len(segment)]
         self.lines = np.concatenate([np.empty((0, 2)), *joined])
 
-    def beside(self, name: str, at: tuple[float, float]) -> bool:
+    def beside(self, name: str, point: tuple[float, float]) -> bool:
         """Near the data point ``at``, with a thin line to it where it is not beside it. False: there is no room."""
-        anchor = self.axes.transData.transform(at)
+        anchor = self.axes.transData.transform(point)
         width, height = self._size(name)
-        point = rcParams["figure.dpi"] / 72
+        dot_px = rcParams["figure.dpi"] / 72
         spots = []
         for reach in (6, 10, 15, 21, 28, 36):
             for turn in range(16):
                 x, y = math.cos(turn * math.pi / 8), math.sin(turn * math.pi / 8)
-                spots.append(anchor + np.array([x * (reach * point + width / 2), y * (reach * point + height / 2)]))
+                spots.append(anchor + np.array([x * (reach * dot_px + width / 2), y * (reach * dot_px + height / 2)]))
         best = self._best(spots, width, height, [0.6 * (index // 16) ** 2 + 0.02 * (index % 16) for index in range(len(spots))])
         if best is None:
             return False
         self._write(name, best)
         half = np.array([width, height]) / 2
         end = np.clip(anchor, best - half, best + half)
-        if float(np.hypot(*(end - anchor))) > 10 * point:
+        if float(np.hypot(*(end - anchor))) > 10 * dot_px:
             ends = self.axes.transData.inverted().transform([anchor, end])
             self.axes.plot(ends[:, 0], ends[:, 1], color="#888888", linewidth=0.5, zorder=0.9)
         return True
@@ -78,7 +78,7 @@ class NamePlacer:
         for spot, cost in zip(spots, costs, strict=True):
             box = Bbox.from_extents(spot[0] - width / 2, spot[1] - height / 2, spot[0] + width / 2, spot[1] + height / 2)
             wide = box.padded(0.12 * height)
-            if not _holds(self.inside, wide) or any(wide.overlaps(other) for other in self.taken):
+            if not _holds(self.inside, wide) or any(wide.overlaps(name_box) for name_box in self.taken):
                 continue
             total = cost + 8 * _within(box.padded(0.5 * height), self.markers) + 0.5 * _within(wide, self.lines)
             if total < least:

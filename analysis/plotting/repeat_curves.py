@@ -31,11 +31,11 @@ def curves_of(data: pd.DataFrame, x: str, y: str) -> dict[str, list[Curve]]:
     """Of each label in ``data`` the curve of each ``repeat``, both in their order there, without points that have no ``x``."""
     data = data[data[x].notna()]
     values = data[[x, y]].to_numpy(dtype=float)
-    found: dict[str, list[Curve]] = {}
+    by_label: dict[str, list[Curve]] = {}
     repeats = data.groupby(["label", "repeat"], sort=False).ngroup().to_numpy()
     for rows in np.split(np.argsort(repeats, kind="stable"), np.cumsum(np.bincount(repeats))[:-1]):
-        found.setdefault(data["label"].iloc[rows[0]], []).append(values[rows].T)
-    return found
+        by_label.setdefault(data["label"].iloc[rows[0]], []).append(values[rows].T)
+    return by_label
 
 
 def loss_curves(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
@@ -89,23 +89,30 @@ def _middle(curves: Sequence[Curve]) -> int:
 
 
 def envelope(curves: Sequence[Curve], corners: int = CORNERS) -> tuple[Curve, Curve, Curve]:
-    """x, and the lowest and the highest y there of the curves that have begun and not ended: straight from point to point,
-    at the points of all of them. Where these are more than ``corners`` the border turns there only, and nothing is outside."""
-    at = np.unique(np.concatenate([curve[0] for curve in curves]))
-    values = np.array([np.interp(at, x, y, left=np.nan, right=np.nan) for x, y in curves])
+    """The range of the curves that have begun and not ended, straight from point to point, at the points of all of them.
+
+    Args:
+        curves: The curves.
+        corners: Where the points are more than these, the border turns at so many only, and no curve is outside of it.
+
+    Returns:
+        x, and the lowest and the highest y there.
+    """
+    places = np.unique(np.concatenate([curve[0] for curve in curves]))
+    values = np.array([np.interp(places, x, y, left=np.nan, right=np.nan) for x, y in curves])
     low, high = np.fmin.reduce(values), np.fmax.reduce(values)
-    if len(at) <= corners:
-        return at, low, high
-    turns = np.linspace(0, len(at) - 1, corners).round().astype(int)
+    if len(places) <= corners:
+        return places, low, high
+    turns = np.linspace(0, len(places) - 1, corners).round().astype(int)
     spans = [slice(turns[max(0, i - 1)], turns[min(corners - 1, i + 1)] + 1) for i in range(corners)]
     lows, highs = (
         np.array([join.reduce(border[span]) for span in spans]) for join, border in ((np.fmin, low), (np.fmax, high))
     )
-    return at[turns], lows, highs
+    return places[turns], lows, highs
 
 
 def repeats_note(counts: Sequence[int], points_only: bool) -> str:
-    """What a caption says about how configurations of so many repeats are drawn."""
+    """The sentence of a caption about how configurations of so many repeats are drawn."""
     least, most = min(counts), max(counts)
     if most == 1:
         return " One repeat, whose spread is unknown."

@@ -32,18 +32,25 @@ GAP_IN = 0.07
 class Part:
     """Good records that may be in one figure: one kind of energy, one model on one task.
 
-    ``ending`` is what names of its figures end with, empty where the study has no other part. ``of`` begins a caption with
-    the model and the task where the study has several."""
+    Attributes:
+        kind: The kind of energy.
+        model: The model.
+        task: The task.
+        records: The records, in the order of figures.
+        ending: The end of the names of its figures, empty where the study has no other part.
+        lead: The beginning of its captions: the model and the task where the study has several.
+    """
 
     kind: str
     model: str
     task: str
     records: tuple[dict[str, Any], ...]
     ending: str
-    of: str
+    lead: str
 
     @cached_property
     def points(self) -> pd.DataFrame:
+        """One row for each record (``analysis/study/point_table.py``)."""
         return points_frame(self.records)
 
     @cached_property
@@ -58,37 +65,38 @@ class Part:
 
     @cached_property
     def names(self) -> dict[str, str]:
+        """A name for each label, without the factors that all of them share."""
         return names_in(list(self.strategies))
 
 
 def parts(study: Study, named_kind: bool = False) -> list[Part]:
     """The parts of a study in their order. ``named_kind``: the figure's name has the kind of energy in it already."""
-    found = records_by_work(study.ordered)
-    kinds, works = {kind for kind, *_ in found}, {tuple(work) for _, *work in found}
-    made = []
-    for (kind, model, task), records in found.items():
-        words = [*([kind] if len(kinds) > 1 and not named_kind else []), *((model, task) if len(works) > 1 else ())]
-        ending = "".join(f"_{slug(word)}" for word in words)
-        of = f"{model} on {task}. " if len(works) > 1 else ""
-        made.append(Part(kind, model, task, tuple(records), ending, of))
-    return made
+    records_of = records_by_work(study.ordered)
+    kinds, works = {kind for kind, *_ in records_of}, {tuple(work) for _, *work in records_of}
+    parts_found = []
+    for (kind, model, task), records in records_of.items():
+        ending_parts = [*([kind] if len(kinds) > 1 and not named_kind else []), *((model, task) if len(works) > 1 else ())]
+        ending = "".join(f"_{slug(word)}" for word in ending_parts)
+        caption_start = f"{model} on {task}. " if len(works) > 1 else ""
+        parts_found.append(Part(kind, model, task, tuple(records), ending, caption_start))
+    return parts_found
 
 
 def pages(heights_in: Sequence[float], groups: Sequence[str], room_in: float = TALLEST_IN - AROUND_IN) -> list[list[int]]:
     """Indices of rows, a list for each figure: groups stay together where they fit, and every row is somewhere."""
-    found: list[list[int]] = [[]]
-    left = room_in
+    pages_of_rows: list[list[int]] = [[]]
+    room_left = room_in
     for start, stop in _runs(groups):
-        if sum(heights_in[start:stop]) > left and found[-1]:
-            found.append([])
-            left = room_in
+        if sum(heights_in[start:stop]) > room_left and pages_of_rows[-1]:
+            pages_of_rows.append([])
+            room_left = room_in
         for index in range(start, stop):
-            if heights_in[index] > left and found[-1]:
-                found.append([])
-                left = room_in
-            found[-1].append(index)
-            left -= heights_in[index]
-    return found
+            if heights_in[index] > room_left and pages_of_rows[-1]:
+                pages_of_rows.append([])
+                room_left = room_in
+            pages_of_rows[-1].append(index)
+            room_left -= heights_in[index]
+    return pages_of_rows
 
 
 def _runs(groups: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -113,14 +121,14 @@ def row_figure(layout: Layout, names: Sequence[str], groups: Sequence[str], heig
     page = max(map(text_in, names)) > 0.4 * layout.column_in
     width_in = layout.page_in if page else layout.column_in
     shown = [wrapped(name, 0.45 * width_in) for name in names]
-    middles, at = [], GAP_IN
+    middles, offset = [], GAP_IN
     for index, height in enumerate(heights_in):
-        at += GAP_IN if index and groups[index] != groups[index - 1] else 0.0
-        middles.append(at + height / 2)
-        at += height
-    figure, axes = new_figure(layout, min(TALLEST_IN, max(1.9, AROUND_IN + at + GAP_IN)), page=page)
+        offset += GAP_IN if index and groups[index] != groups[index - 1] else 0.0
+        middles.append(offset + height / 2)
+        offset += height
+    figure, axes = new_figure(layout, min(TALLEST_IN, max(1.9, AROUND_IN + offset + GAP_IN)), page=page)
     axes.set_yticks(middles, shown)
-    axes.set_ylim(at + GAP_IN, 0)
+    axes.set_ylim(offset + GAP_IN, 0)
     axes.tick_params(axis="y", length=0, left=False)
     axes.grid(axis="y", visible=False)
     return Rows(figure, axes, middles)
@@ -132,17 +140,19 @@ def lines_of(name: str, layout: Layout) -> int:
     return 1 + wrapped(name, 0.45 * (layout.page_in if page else layout.column_in)).count("\n")
 
 
-def show_repeats(axes: Any, middle: float, found: Summary, values: Sequence[float]) -> None:
+def show_repeats(axes: Any, middle: float, spread: Summary, values: Sequence[float]) -> None:
     """The interval of a row's median, or below six repeats a dot for each; nothing for one, which is the bar itself."""
-    if found.low is not None and found.high is not None:
-        axes.plot([found.low, found.high], [middle, middle], color="#000000", linewidth=1.0, marker="|", markersize=5, zorder=4)
-    elif found.n > 1:
+    if spread.low is not None and spread.high is not None:
+        axes.plot(
+            [spread.low, spread.high], [middle, middle], color="#000000", linewidth=1.0, marker="|", markersize=5, zorder=4
+        )
+    elif spread.n > 1:
         dot = {"markersize": 3, "markerfacecolor": "#000000", "markeredgecolor": "#ffffff", "markeredgewidth": 0.4}
         axes.plot(values, [middle] * len(values), "o", **dot, zorder=4)
 
 
 def bar_note(counts: Sequence[int]) -> str:
-    """What the caption of bars of medians says about repeats."""
+    """The repeats of bars of medians, for a caption."""
     least, most = min(counts), max(counts)
     n = repeat_counts(counts)
     if most == 1:
@@ -152,18 +162,18 @@ def bar_note(counts: Sequence[int]) -> str:
     return f"medians of {n} repeats with 95 % intervals by rank (exact binomial)"
 
 
-def numbered(found: list[Drawn]) -> list[Drawn]:
+def numbered(figures: list[Drawn]) -> list[Drawn]:
     """Figures of one thing that did not fit on one page: named and titled in their order."""
-    if len(found) < 2:
-        return found
+    if len(figures) < 2:
+        return figures
     return [
         Drawn(
             f"{drawn.name}_{number}",
-            f"{drawn.title} ({number} of {len(found)})",
-            f"{drawn.caption} Part {number} of {len(found)}.",
+            f"{drawn.title} ({number} of {len(figures)})",
+            f"{drawn.caption} Part {number} of {len(figures)}.",
             drawn.figure,
             drawn.data,
             drawn.points,
         )
-        for number, drawn in enumerate(found, 1)
+        for number, drawn in enumerate(figures, 1)
     ]

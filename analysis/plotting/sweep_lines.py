@@ -24,8 +24,16 @@ WIDE_RANGE = 30
 
 
 def led(points: pd.DataFrame, x: str, order: Sequence[str]) -> str | None:
-    """The factor before ``x`` in ``order`` that ``x`` goes with, as a batch goes with the ranks in weak scaling: it and the
-    strategy say what ``x`` is."""
+    """The factor that ``x`` follows, as a batch follows the ranks in weak scaling: it and the strategy say what ``x`` is.
+
+    Args:
+        points: The points of one work.
+        x: A factor.
+        order: Factors, of which those before ``x`` may lead it.
+
+    Returns:
+        The first that does, None where none does.
+    """
     for lead in order[: order.index(x)]:
         if lead in points:
             text = points[["strategy", lead, x]].astype(str)
@@ -80,8 +88,17 @@ def _fit(levels: int, needed: float) -> tuple[bool, int]:
 def panel_figure(
     layout: Layout, panels: int, series: Sequence[Series], above_in: float = 0
 ) -> tuple[Figure, list[Axes], list[Axes]]:
-    """Panels above each other in a column, beside each other on a page; on a page too where names are long. Behind them
-    those that have an x axis of their own. ``above_in``: room for what is written above the first panels, inches."""
+    """Panels above each other in a column, beside each other on a page; on a page too where names are long.
+
+    Args:
+        layout: The place on paper.
+        panels: Their number.
+        series: The lines, whose names are in the legend.
+        above_in: Room for texts above the first panels, inches.
+
+    Returns:
+        The figure, its panels, and those of them that have an x axis of their own.
+    """
     long = max(len(label) for label in short_labels(series)) > 14 * layout.column_in
     page = long or layout.column_in > IEEE.column_in
     more = 0.16 * len(series) if long else 0.08 * len(series)
@@ -94,20 +111,20 @@ def panel_figure(
 def at_levels(line: Series, x: str, column: str) -> dict[float, Summary]:
     """Summaries of a line's repeats at each level of ``x``; levels without a value are not there."""
     rows = line.points[line.points[column].notna()]
-    return {float(level): summarise(own[column].tolist()) for level, own in rows.groupby(x)}
+    return {float(level): summarise(repeats[column].tolist()) for level, repeats in rows.groupby(x)}
 
 
 def draw_lines(axes: Axes, series: Sequence[Series], x: str, column: str, scale: float = 1.0) -> None:
     """Every repeat, medians as open markers with their intervals, joined where there are enough levels."""
     for line, style in zip(series, line_styles([line.strategy for line in series]), strict=True):
-        found = at_levels(line, x, column)
-        shown = {**style, "linestyle": style["linestyle"] if len(found) >= LEAST_FOR_LINE else "none"}
+        summaries = at_levels(line, x, column)
+        shown = {**style, "linestyle": style["linestyle"] if len(summaries) >= LEAST_FOR_LINE else "none"}
         repeats = {"color": style["color"], "marker": style["marker"], "linestyle": "none"}
         axes.plot(line.points[x] * scale, line.points[column], **repeats, markersize=2.5, markeredgewidth=0, zorder=3)
-        levels = [level * scale for level in found]
-        medians = [summary.median for summary in found.values()]
+        levels = [level * scale for level in summaries]
+        medians = [summary.median for summary in summaries.values()]
         axes.plot(levels, medians, **shown, markerfacecolor="none", markersize=6.5, markeredgewidth=1, zorder=2)
-        for level, summary in zip(levels, found.values(), strict=True):
+        for level, summary in zip(levels, summaries.values(), strict=True):
             if reach := around(summary):
                 axes.errorbar([level], [summary.median], yerr=reach, color=style["color"], linewidth=0.8, capsize=2)
 

@@ -32,8 +32,8 @@ class Panel:
 def sweep_table(series: Sequence[Series], swept: Sweep, columns: Sequence[str]) -> pd.DataFrame:
     """The rows behind the lines: factors that vary along them, and ``columns``."""
     along = [n for n in swept.follow if any(line.points[n].nunique(dropna=False) > 1 for line in series)]
-    kept = ["strategy", "repeat", swept.x, *along, *columns, "kind"]
+    kept_columns = ["strategy", "repeat", swept.x, *along, *columns, "kind"]
     return pd.concat(
-        [line.points[kept].assign(line=label) for line, label in zip(series, short_labels(series), strict=True)],
+        [line.points[kept_columns].assign(line=label) for line, label in zip(series, short_labels(series), strict=True)],
         ignore_index=True,
     )

@@ -17,14 +17,19 @@ MODELS = "Source and licence of data and checkpoints are beside them, in the fol
 
 
 class Figure(Protocol):
-    """What is told of a figure; without ``points`` it is from all good records."""
+    """The facts of a figure that the table has."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of its files."""
+
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """Its title."""
+
     @property
-    def points(self) -> tuple[str, ...]: ...
+    def points(self) -> tuple[str, ...]:
+        """The names of the records that it is from; empty: all good ones."""
 
 
 def artefacts(study: Study, figures: Sequence[Figure], tables: Sequence[Table], command: str) -> Table:
@@ -71,7 +76,7 @@ def execution_s(record: Mapping[str, Any]) -> float | None:
 
 
 def reproduction(study: Study, devices: Table, software: Table, command: str) -> Table:
-    """What whoever runs the study again needs: commands, times, hardware, software, data, licence."""
+    """Commands, times, hardware, software, data and licence: all that running the study again takes."""
     rows = [
         ("Execution", "sh reproduce.sh"),
         ("Analysis", command),
@@ -97,6 +102,7 @@ def _expected(study: Study) -> str:
 
 
 def duration(seconds: float) -> str:
+    """A time in the unit that suits it: ``90 s``, ``12 min``, ``3.5 h``."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
@@ -112,5 +118,5 @@ def _work(record: Mapping[str, Any]) -> str:
     return f"model {point['model']} ({weights}) on task {point['task']}"
 
 
-def _once(words: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(words))
+def _once(texts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(texts))

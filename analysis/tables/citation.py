@@ -20,32 +20,32 @@ KEY = "edgejoule"
 def about() -> dict[str, Any]:
     """What CITATION.cff says; of a package that was installed without it, what its metadata say."""
     try:
-        found = yaml.safe_load(CITATION.read_text(encoding="utf-8"))
+        contents = yaml.safe_load(CITATION.read_text(encoding="utf-8"))
     except OSError:
-        found = _installed()
-    return dict(found)
+        contents = _installed()
+    return dict(contents)
 
 
 def _installed() -> dict[str, Any]:
     try:
-        own = metadata.metadata("edgejoule")
+        about_package = metadata.metadata("edgejoule")
     except metadata.PackageNotFoundError:
         return {"title": "EdgeJoule", "authors": [{"name": "EdgeJoule contributors"}]}
-    authors = [{"name": own["Author"]}] if "Author" in own else []
-    return {"title": f"EdgeJoule: {own['Summary']}", "version": own["Version"], "authors": authors}
+    authors = [{"name": about_package["Author"]}] if "Author" in about_package else []
+    return {"title": f"EdgeJoule: {about_package['Summary']}", "version": about_package["Version"], "authors": authors}
 
 
 def bibtex(study: Study) -> str:
     """``@misc``, which every bibliography style knows. Braces keep names of organisations and capitals as they are."""
-    found = about()
+    about_suite = about()
     commits = list(dict.fromkeys(commit(record["environment"]) for record in study.records))
     fields = {
-        "title": f"{{{escape(found['title'])}}}",
-        "author": " and ".join(_author(author) for author in found.get("authors", ())),
-        "year": str(found.get("date-released", ""))[:4],
-        "howpublished": escape(f"Software, version {found['version']}") if "version" in found else "Software",
+        "title": f"{{{escape(about_suite['title'])}}}",
+        "author": " and ".join(_author(author) for author in about_suite.get("authors", ())),
+        "year": str(about_suite.get("date-released", ""))[:4],
+        "howpublished": escape(f"Software, version {about_suite['version']}") if "version" in about_suite else "Software",
         "note": escape(f"{'Commit' if len(commits) == 1 else 'Commits'} {', '.join(commits)}"),
-        "url": str(found.get("repository-code", found.get("url", ""))),
+        "url": str(about_suite.get("repository-code", about_suite.get("url", ""))),
     }
     lines = [f"  {name} = {{{text}}}" for name, text in fields.items() if text]
     return f"@misc{{{KEY},\n" + ",\n".join(lines) + "\n}\n"

@@ -1,4 +1,4 @@
-"""The device table: what the points ran on, hosts that are alike in one row; and the software."""
+"""The device table, with hosts that are alike in one row; and the software."""
 
 from __future__ import annotations
 
@@ -34,16 +34,18 @@ EMULATED = (
 
 @study_table("devices", order=60)
 def devices(study: Study, options: TableOptions) -> Table:
-    """One row for each group of hosts that say the same of themselves in all points, in each of their power modes, on which
-    idle power depends; other facts that changed stand side by side."""
+    """One row for each group of hosts that say the same of themselves in all points.
+
+    Power modes have rows of their own, since idle power depends on them; other facts that changed stand side by side.
+    """
     facts: dict[tuple[str, str], dict[str, list[str]]] = {}
     idle_W: dict[tuple[str, str], list[float]] = {}
-    for host, found, idle in _told(study):
-        place = (host, found["power_mode"])
-        own = facts.setdefault(place, {key: [] for key in FACTS})
-        for key, value in found.items():
-            if value and value not in own[key]:
-                own[key].append(value)
+    for host, host_facts, idle in _told(study):
+        place = (host, host_facts["power_mode"])
+        known_values = facts.setdefault(place, {key: [] for key in FACTS})
+        for key, value in host_facts.items():
+            if value and value not in known_values[key]:
+                known_values[key].append(value)
         if idle is not None:
             idle_W.setdefault(place, []).append(idle)
     alike: dict[tuple[str, ...], list[tuple[str, str]]] = {}
@@ -75,7 +77,7 @@ def _told(study: Study) -> Iterator[tuple[str, dict[str, str], float | None]]:
         meters = {host: meter for meter in record["energy"]["by_host"] for host in meter["hosts"]}
         for host in record["environment"].get("hosts", ()):
             meter = meters.get(host["host"])
-            found = {
+            host_facts = {
                 "board": host["board"] or "",
                 "cpu": host.get("cpu") or "",
                 "cores": _text(host.get("cores")),
@@ -89,19 +91,19 @@ def _told(study: Study) -> Iterator[tuple[str, dict[str, str], float | None]]:
                 "energy": "none" if meter is None else _meter(meter),
             }
             alone = meter is not None and meter["hosts"] == [host["host"]]
-            yield host["host"], found, meter["idle_W"] if meter is not None and alone else None
+            yield host["host"], host_facts, meter["idle_W"] if meter is not None and alone else None
 
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _mode(host: Mapping[str, Any], wanted: Any) -> str:
-    """What was set, else what the point asked for; a board's own default where nobody asked."""
+def _mode(host: Mapping[str, Any], asked: Any) -> str:
+    """The mode that was set, else the one that the point asked for; a board's own default where nobody asked."""
     mode = (host.get("mode") or {}).get("power_mode")
-    if mode is None and isinstance(wanted, dict):
-        mode = wanted.get(host["board"])
-    return str(mode or (wanted if isinstance(wanted, str) else "as it was"))
+    if mode is None and isinstance(asked, dict):
+        mode = asked.get(host["board"])
+    return str(mode or (asked if isinstance(asked, str) else "as it was"))
 
 
 def _links(network: Mapping[str, Any] | None) -> dict[str, str]:
@@ -118,21 +120,22 @@ def _meter(meter: Mapping[str, Any]) -> str:
 @study_table("software", order=80)
 def software(study: Study, options: TableOptions) -> Table:
     """Versions of everything; those that differ between points stand side by side."""
-    found: dict[str, list[str]] = {}
+    versions_by_name: dict[str, list[str]] = {}
     for record in study.records:
         environment = record["environment"]
-        own = {"EdgeJoule, commit": commit(environment), "Python": environment.get("python")}
-        own |= environment.get("packages", {})
-        own["MPI"] = environment.get("mpi", {}).get("library")
-        for name, version in own.items():
-            if version and version not in found.setdefault(name, []):
-                found[name].append(version)
-    rows = [{"software": name, "version": " | ".join(versions)} for name, versions in found.items() if versions]
+        versions = {"EdgeJoule, commit": commit(environment), "Python": environment.get("python")}
+        versions |= environment.get("packages", {})
+        versions["MPI"] = environment.get("mpi", {}).get("library")
+        for name, version in versions.items():
+            if version and version not in versions_by_name.setdefault(name, []):
+                versions_by_name[name].append(version)
+    rows = [{"software": name, "version": " | ".join(seen)} for name, seen in versions_by_name.items() if seen]
     columns = (Column("software", "Software"), Column("version", "Version"))
     caption = f"As the {len(study.records)} points recorded it."
     return Table("software", "Software", caption, columns, pd.DataFrame(rows, columns=["software", "version"]))
 
 
 def commit(environment: Mapping[str, Any]) -> str:
+    """The commit of the code that a point ran with."""
     git = environment.get("git", {})
     return f"{git.get('commit') or 'unknown'}{' with uncommitted changes' if git.get('dirty') else ''}"

@@ -29,8 +29,8 @@ def factor_table(study: Study, options: TableOptions) -> Table:
     rows = []
     for name in names:
         levels = _ordered(points[name])
-        own = sorted(set(text["strategy"][text[name] != ""]))
-        only = len(own) < text["strategy"].nunique() and name != "strategy"
+        strategies_with = sorted(set(text["strategy"][text[name] != ""]))
+        only = len(strategies_with) < text["strategy"].nunique() and name != "strategy"
         role = "varied" if name in varied else "fixed" if len(levels) == 1 else "follows"
         rows.append(
             {
@@ -38,7 +38,7 @@ def factor_table(study: Study, options: TableOptions) -> Table:
                 "role": role,
                 "levels": len(levels),
                 "values": _values(levels),
-                "strategies": ", ".join(own) if only else "all",
+                "strategies": ", ".join(strategies_with) if only else "all",
             }
         )
     rows.sort(key=lambda row: ("varied", "follows", "fixed").index(row["role"]))
@@ -72,9 +72,9 @@ def varied_factors(text: pd.DataFrame) -> list[str]:
     chosen: list[str] = []
     parts = 1
     for name in order:
-        found = len(text[[*chosen, name]].drop_duplicates())
-        if found > parts:
-            chosen, parts = [*chosen, name], found
+        combinations = len(text[[*chosen, name]].drop_duplicates())
+        if combinations > parts:
+            chosen, parts = [*chosen, name], combinations
     return chosen
 
 
@@ -89,10 +89,10 @@ def level(value: Any) -> str:
 
 def _ordered(values: pd.Series) -> list[str]:
     """Levels: numbers by size, others as they came."""
-    found = [value for value in dict.fromkeys(values) if not is_missing(value)]
-    if all(isinstance(value, (int, float)) for value in found):
-        found.sort()
-    return list(dict.fromkeys(level(value) for value in found))
+    known = [value for value in dict.fromkeys(values) if not is_missing(value)]
+    if all(isinstance(value, (int, float)) for value in known):
+        known.sort()
+    return list(dict.fromkeys(level(value) for value in known))
 
 
 def _values(levels: Sequence[str]) -> str:

@@ -40,15 +40,15 @@ def failures(study: Study, options: TableOptions) -> Table | None:
     """Every configuration in which a rank was killed; None where none was."""
     rows = []
     for work in works(study.points):
-        own = work.points[work.points["recovery_s"].notna()]
-        names = names_in(list(dict.fromkeys(own["label"])))
-        for label, group in own.groupby("label", sort=False):
+        failed = work.points[work.points["recovery_s"].notna()]
+        names = names_in(list(dict.fromkeys(failed["label"])))
+        for label, group in failed.groupby("label", sort=False):
             row: dict[str, Any] = {"work": work.name, "kind": work.kind, "configuration": names[str(label)], "n": len(group)}
             for column in ("recovery_s", "recovery_J"):
                 values = group[column].dropna().tolist()
-                found = summarise(values) if values else None
-                row |= {column: found and found.median, f"{column}_low": found and found.low}
-                row[f"{column}_high"] = found and found.high
+                summary = summarise(values) if values else None
+                row |= {column: summary and summary.median, f"{column}_low": summary and summary.low}
+                row[f"{column}_high"] = summary and summary.high
             row["copy_MB"] = group["copy_bytes"].median() / MB
             row |= {key: _median(group[column]) for key, column in MEDIANS.items()}
             rows.append(row)

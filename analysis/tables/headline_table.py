@@ -44,7 +44,7 @@ def headline(study: Study) -> pd.DataFrame:
 
 
 def _rows(work: Work) -> list[dict[str, Any]]:
-    found = []
+    rows = []
     for name, group in work.points.groupby("label", sort=False):
         first = group.iloc[0]
         row = {
@@ -55,23 +55,23 @@ def _rows(work: Work) -> list[dict[str, Any]]:
         }
         for column in COLUMNS:
             values = group[column].dropna().tolist()
-            own = summarise(values) if values else None
+            summary = summarise(values) if values else None
             row |= {
-                column: None if own is None else own.median,
-                f"{column}_low": None if own is None else own.low,
-                f"{column}_high": None if own is None else own.high,
-                f"{column}_smallest": None if own is None else own.smallest,
-                f"{column}_largest": None if own is None else own.largest,
+                column: None if summary is None else summary.median,
+                f"{column}_low": None if summary is None else summary.low,
+                f"{column}_high": None if summary is None else summary.high,
+                f"{column}_smallest": None if summary is None else summary.smallest,
+                f"{column}_largest": None if summary is None else summary.largest,
             }
-        found.append(row)
-    return found
+        rows.append(row)
+    return rows
 
 
 @study_table("headline", order=10)
 def headline_tables(study: Study, options: TableOptions) -> list[Table]:
     """A table for each work: models are not compared with each other, nor what was measured with what was modelled."""
-    found = list(works(study.points))
-    return [_table(work, "headline" if len(found) == 1 else f"headline_{number}") for number, work in enumerate(found, 1)]
+    parts = list(works(study.points))
+    return [_table(work, "headline" if len(parts) == 1 else f"headline_{number}") for number, work in enumerate(parts, 1)]
 
 
 def _table(work: Work, name: str) -> Table:

@@ -27,7 +27,7 @@ def participants(study: Study, options: TableOptions) -> Table | None:
     data = marginal_costs(study)
     if data.empty:
         return None
-    about = [Column(key, key.capitalize()) for key in ("kind", "model", "task") if data[key].nunique() > 1]
+    work_columns = [Column(key, key.capitalize()) for key in ("kind", "model", "task") if data[key].nunique() > 1]
     kinds = sorted(set(data["kind"]) - {"none"})
     energy = f"energy is {join(kinds)}, of all boards that take part" if kinds else "no energy was asked for"
     counts = repeat_counts(data["n"])
@@ -41,4 +41,4 @@ def participants(study: Study, options: TableOptions) -> Table | None:
         f"Medians of {counts} repeats; added is the difference from the row above, where fewer boards take part; {energy}. "
         f"{'A difference that is not shown has a note.' if (notes != '').any() else ''}"
     ).strip()
-    return Table("participants", "What each board that joins adds", caption, (*about, *shown), data)
+    return Table("participants", "What each board that joins adds", caption, (*work_columns, *shown), data)

@@ -38,8 +38,10 @@ Row = Sequence[Cell]
 
 
 def escape(text: str) -> str:
-    """Text as LaTeX prints it. Letters beyond those that its input encoding knows are written by their number;
-    two hyphens stay two hyphens."""
+    """Text as LaTeX prints it.
+
+    Letters beyond those that its input encoding knows are written by their number; two hyphens stay two hyphens.
+    """
     return re.sub(
         "-(?=-)", "-{}", "".join(SPECIAL.get(letter, letter if _is_known(letter) else _code_point(letter)) for letter in text)
     )
@@ -61,10 +63,12 @@ def code(text: str) -> str:
 
 
 def number(text: str) -> str:
+    """A number in a text, by siunitx."""
     return rf"\num{{{text}}}"
 
 
 def label(name: str) -> str:
+    """The label of the table of this name."""
     return "tab:" + re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
 
 
@@ -128,7 +132,7 @@ def _float(
 
 def _splits(column: Column, bounds: Sequence[tuple[str, str] | None]) -> bool:
     """Whether a column becomes two: its value and its interval."""
-    return column.print_interval and any(found is not None for found in bounds)
+    return column.print_interval and any(interval is not None for interval in bounds)
 
 
 def _header(columns: Sequence[Column], split: Sequence[bool]) -> list[str]:
@@ -165,18 +169,20 @@ def _specification(
     columns: Sequence[Column], rows: Sequence[Row], split: Sequence[bool], widths: Sequence[float | None]
 ) -> str:
     """Numbers aligned at their point, texts on one line, or wrapped."""
-    found = []
+    formats = []
     for place, (column, two, width) in enumerate(zip(columns, split, widths, strict=True)):
         if column.kind == NUMBER:
-            found.append(number_format([row[place].text for row in rows]) + (" l" if two else ""))
+            formats.append(number_format([row[place].text for row in rows]) + (" l" if two else ""))
         else:
-            found.append("l" if width is None else rf">{{\raggedright\arraybackslash}}p{{{width:.2f}cm}}")
-    return " ".join(found)
+            formats.append("l" if width is None else rf">{{\raggedright\arraybackslash}}p{{{width:.2f}cm}}")
+    return " ".join(formats)
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Row], split: Sequence[bool]) -> list[float | None]:
-    """For each column the width at which it is wrapped, None for those that are not: only where the page is too narrow, and
-    then the longest."""
+    """For each column the width at which it is wrapped, None for those that are not.
+
+    Only where the page is too narrow, and then the longest.
+    """
     natural = []
     for place, (column, two) in enumerate(zip(columns, split, strict=True)):
         unit = f"({column.unit})" if column.unit else ""
@@ -203,13 +209,13 @@ def _widest(widths: Sequence[float], room: float) -> float:
 def number_format(cells: Sequence[str]) -> str:
     """The ``S`` column of these numbers: their places before and after the point, and those of their exponents."""
     parts = [re.fullmatch(r"(-?)(\d+)(?:\.(\d+))?(?:e([+-]?)0*(\d+))?", cell) for cell in cells]
-    found = [part for part in parts if part is not None]
-    if not found:
+    numbers = [part for part in parts if part is not None]
+    if not numbers:
         return "S[table-format=1.0]"
-    sign = "-" if any(part[1] for part in found) else ""
-    whole, after = max(len(part[2]) for part in found), max(len(part[3] or "") for part in found)
-    power = max(len(part[5] or "") for part in found)
-    exponent = f"e{'-' if any(part[4] == '-' for part in found) else ''}{power}" if power else ""
+    sign = "-" if any(part[1] for part in numbers) else ""
+    whole, after = max(len(part[2]) for part in numbers), max(len(part[3] or "") for part in numbers)
+    power = max(len(part[5] or "") for part in numbers)
+    exponent = f"e{'-' if any(part[4] == '-' for part in numbers) else ''}{power}" if power else ""
     return f"S[table-format={sign}{whole}.{after}{exponent}]"
 
 

@@ -26,8 +26,10 @@ MOST_COMPARED = 12
 
 @study_table("repeats", order=40)
 def repeats(study: Study, options: TableOptions) -> Table | None:
-    """Median, mean where it may have an interval, normality and outliers of every configuration that was repeated; with
-    the option ``olympic`` the mean without the fastest and the slowest. None where nothing was repeated."""
+    """Median, mean where it may have an interval, normality and outliers of every configuration that was repeated.
+
+    With the option ``olympic`` also the mean without the fastest and the slowest. None where nothing was repeated.
+    """
     rows = [row for work in works(study.points) for row in _rows(study, work, options.olympic)]
     if not rows:
         return None
@@ -54,23 +56,23 @@ def _rows(study: Study, work: Work, olympic: bool) -> Iterator[dict[str, Any]]:
             values = group[column].dropna().tolist()
             if len(values) < 2:
                 continue
-            own, average = summarise(values), mean_interval(values)
+            summary, average = summarise(values), mean_interval(values)
             shown = average if isinstance(average, Mean) else None
             row = {
                 "work": work.name, "kind": work.kind, "configuration": names[str(label)], "quantity": f"{title} ({unit})",
-                "n": own.n, "median": own.median, "median_low": own.low, "median_high": own.high,
+                "n": summary.n, "median": summary.median, "median_low": summary.low, "median_high": summary.high,
                 "mean": shown and shown.mean, "mean_low": shown and shown.low, "mean_high": shown and shown.high,
                 "why_no_mean": None if shown else average,
                 "normal_p": normality(values), "outliers": len(outliers(values).indices),
             }  # fmt: skip
             if olympic:
-                found = olympic_mean(values, "cost")
-                row["olympic"] = found.mean if isinstance(found, Olympic) else None
+                trimmed = olympic_mean(values, "cost")
+                row["olympic"] = trimmed.mean if isinstance(trimmed, Olympic) else None
             yield row
 
 
 def _caption(study: Study, data: pd.DataFrame, olympic: bool) -> str:
-    said = [
+    sentences = [
         "Medians with 95 % intervals by rank from six repeats on; means with Student's interval where Shapiro and Wilk's test "
         "was made (from eight repeats on) and did not reject, else none, with the reason in the CSV. Outliers lie outside of "
         "Tukey's fences: they are counted, nothing is dropped.",
@@ -78,7 +80,7 @@ def _caption(study: Study, data: pd.DataFrame, olympic: bool) -> str:
         *(line for work in works(study.points) for line in _tests(work)),
     ]
     kinds = sorted(set(data["kind"]) - {"none"})
-    return " ".join([*said, *([f"Energy is {join(kinds)}."] if kinds else [])])
+    return " ".join([*sentences, *([f"Energy is {join(kinds)}."] if kinds else [])])
 
 
 def _tests(work: Work) -> Iterator[str]:
@@ -93,9 +95,9 @@ def _tests(work: Work) -> Iterator[str]:
         groups = {str(label): rows[column].dropna().tolist() for label, rows in work.points.groupby("label", sort=False)}
         groups = {label: values for label, values in groups.items() if values}
         if len(groups) > 1:
-            found = many(groups)
-            p = f"p = {significant(found.p, 2)}" if found.p is not None else found.why
-            yield f"{work.name}, {title.lower()}: {found.verdict} (Kruskal and Wallis over {len(groups)} configurations, {p})."
+            test = many(groups)
+            p = f"p = {significant(test.p, 2)}" if test.p is not None else test.why
+            yield f"{work.name}, {title.lower()}: {test.verdict} (Kruskal and Wallis over {len(groups)} configurations, {p})."
 
 
 @study_table("uncertainty", order=50)

@@ -15,8 +15,17 @@ MISSING = "-"
 
 @dataclass(frozen=True)
 class Column:
-    """``key`` names the data. A number is shown with ``digits`` significant ones, and, with ``interval``, the bounds that are
-    in ``key_low`` and ``key_high`` beside it; ``print_interval`` says whether on paper too, which is narrow."""
+    """A column that is shown.
+
+    Attributes:
+        key: The column of the data.
+        title: Its heading.
+        unit: Its unit; empty where it has none.
+        kind: ``NUMBER``, ``TEXT`` or ``CODE``.
+        digits: Significant digits of a number.
+        interval: Whether the bounds that are in ``key_low`` and ``key_high`` stand beside it.
+        print_interval: Whether on paper too, which is narrow.
+    """
 
     key: str
     title: str
@@ -29,19 +38,28 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What is shown: a value, and its bounds where it has them."""
+    """A value as it is shown, and its bounds where it has them."""
 
     text: str
     bounds: tuple[str, str] | None = None
 
     @property
     def interval(self) -> str:
+        """The bounds in brackets; empty where there are none."""
         return "" if self.bounds is None else f"[{self.bounds[0]}, {self.bounds[1]}]"
 
 
 @dataclass(frozen=True)
 class Table:
-    """``name`` is its file; the caption says n, interval, measured or modelled. ``data`` holds more than is shown."""
+    """A table of a study.
+
+    Attributes:
+        name: The name of its files.
+        title: Its title.
+        caption: n, interval, measured or modelled.
+        columns: The columns that are shown.
+        data: Its rows, with more than is shown.
+    """
 
     name: str
     title: str
@@ -50,8 +68,9 @@ class Table:
     data: pd.DataFrame
 
     def rows(self, limit: int | None = None) -> list[list[Cell]]:
-        found = self.data if limit is None else self.data.head(limit)
-        return [[_cell(row, column) for column in self.columns] for row in found.to_dict("records")]
+        """The cells of the first ``limit`` rows, of all without it."""
+        data = self.data if limit is None else self.data.head(limit)
+        return [[_cell(row, column) for column in self.columns] for row in data.to_dict("records")]
 
 
 def plain_table(name: str, title: str, data: pd.DataFrame) -> Table:
@@ -83,12 +102,13 @@ def short(value: float) -> str:
 
 
 def is_missing(value: Any) -> bool:
+    """Whether a value of a data frame is null."""
     return value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA
 
 
-def join(words: Sequence[str], last: str = "and") -> str:
-    """``a, b and c``"""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+def join(names: Sequence[str], last: str = "and") -> str:
+    """Names as a list in a sentence: ``a, b and c``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
 def _cell(row: Mapping[Any, Any], column: Column) -> Cell:

@@ -1,4 +1,6 @@
-"""The tables of a report. Each registers itself with its name and its place among the tables:
+"""The tables of a report. Each registers itself with its name and its place among the tables.
+
+In the file of a table:
 
     @study_table("failures", order=30)
     def failures(study: Study, options: TableOptions) -> Table | None: ...

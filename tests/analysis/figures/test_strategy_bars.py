@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from matplotlib.axes import Axes
 
-from analysis.figures.strategy_bars import bars_of, draw_energy, draw_throughput
+from analysis.figures.strategy_bars import draw_energy, draw_throughput
+from analysis.plotting.bar_groups import bars_of
 from analysis.plotting.figure_style import Drawn, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from analysis.study.study import Study, study_of
