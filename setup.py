@@ -22,6 +22,7 @@ class BuildWithResources(build_py):
     """An editable install finds them where they are: nothing is copied for it."""
 
     def run(self) -> None:
+        """Copy the modules, then the resources."""
         if not self.editable_mode:
             shutil.rmtree(self.build_lib, ignore_errors=True)  # modules that are gone from the source tree
         super().run()
@@ -32,10 +33,12 @@ class BuildWithResources(build_py):
                 self.copy_file(str(path), str(target))
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        """All files that ``run`` writes."""
         ours = [] if self.editable_mode else [str(Path(self.build_lib) / TARGET / path) for path in resources()]
         return [*super().get_outputs(include_bytecode), *ours]
 
     def get_source_files(self) -> list[str]:
+        """All files that ``run`` reads, which an sdist has too."""
         return [*super().get_source_files(), *map(str, resources())]
 
 

@@ -1,5 +1,7 @@
-"""``edgejoule VERB ...``: each verb is the code that ``python -m bench``, ``python -m bench.doctor``, ``python -m analysis``
-and so on run, and its module is imported when it is called.
+"""The command line ``edgejoule VERB ...``.
+
+Each verb is the code that ``python -m bench``, ``python -m bench.doctor``, ``python -m analysis`` and so on run, and its module
+is imported when it is called.
 """
 
 from __future__ import annotations

@@ -115,9 +115,12 @@ function __edgejoule_keys
     set -l words (commandline -opc)
     set -l first 3
     contains -- $words[2] {" ".join(name for name in _keyed() if command_line.VERBS[name].words)}; and set first 4
+    test (count $words) -lt (math $first - 1); and return
     set -lx COMP_LINE "edgejoule $words[$first..-1] "(commandline -ct)
     edgejoule run -sc query=fish 2>/dev/null
 end
+complete -c edgejoule -n __fish_use_subcommand -l completion -xa '{" ".join(SCRIPTS)}'
+complete -c edgejoule -n __fish_use_subcommand -l version
 {verbs}
 {followed}
 complete -c edgejoule -n '__fish_seen_subcommand_from {" ".join(_keyed())}' -f -a '(__edgejoule_keys)'

@@ -12,6 +12,7 @@ LABELS = {"passed": "PASSED", "failed": "FAILED", "warned": "WARNED", "skipped":
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The words of the verb."""
     parser.add_argument("study", help=STUDY_HELP)
 
 

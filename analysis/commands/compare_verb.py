@@ -9,6 +9,7 @@ from analysis.compare import study_comparison
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The words of the verb."""
     parser.add_argument("one", help=STUDY_HELP)
     parser.add_argument("other", help="the study that is compared with it")
 

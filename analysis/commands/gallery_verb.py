@@ -10,6 +10,7 @@ from analysis.plotting.page_layouts import LAYOUTS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The words of the verb."""
     parser.add_argument("folder", type=Path, nargs="?", default=gallery.HERE, help="folder with gallery.yaml and records/")
 
 

@@ -8,6 +8,7 @@ from analysis import imports
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The words of the verb."""
     imports.add_arguments(parser)
 
 

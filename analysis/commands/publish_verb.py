@@ -11,6 +11,7 @@ from analysis.exports import published_study
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The words of the verb."""
     parser.add_argument("study", help=STUDY_HELP)
     parser.add_argument("--into", type=Path, required=True, help="folder of the copy; must not exist")
     parser.add_argument(

@@ -20,6 +20,7 @@ from bench.common.user_error import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The words of the verb."""
     parser.add_argument("study", help=STUDY_HELP)
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder of the report (default: report)")
     parser.add_argument(
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_headline(study: Study) -> None:
+    """The medians of every configuration, as a table on the terminal."""
     shown = headline_table.shown(study)
     table = Table(title=f"{study.name}: medians of the repeats", title_justify="left")
     for column in shown.columns:

@@ -52,8 +52,11 @@ def resource(path: str) -> Path:
 
 
 def weights_root() -> Path:
-    """The folder for packages of weights: ``EDGEJOULE_WEIGHTS``, else ``weights`` of the source tree, else of an installed
-    tool ``edgejoule/weights`` in the user's cache folder (``XDG_CACHE_HOME``)."""
+    """The folder for packages of weights.
+
+    ``EDGEJOULE_WEIGHTS``, else ``weights`` of the source tree, else, of an installed tool, ``edgejoule/weights`` in the user's
+    cache folder (``XDG_CACHE_HOME``, by default ``~/.cache``).
+    """
     named = os.environ.get("EDGEJOULE_WEIGHTS")
     if named:
         return Path(named)

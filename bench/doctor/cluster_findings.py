@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bench.common.paths import INSTALLED
 from bench.common.terminal_table import si
 from bench.conditions.host_agreement import MOST_BUSY
 from bench.doctor.doctor_verb import Finding
@@ -54,7 +55,7 @@ def _machines(hosts: Sequence[Report], emulated: bool) -> Iterator[Finding]:
 
 def _same(hosts: Sequence[Report], cluster: str) -> Iterator[Finding]:
     """What must be the same everywhere, and what had better be."""
-    push = f"run: python -m bench.doctor push cluster={cluster}"
+    push = "install the same version on all with pip" if INSTALLED else f"run: python -m bench.doctor push cluster={cluster}"
     upgrade = "install the same on all, such as by ./run_all.sh setup under constraints.txt"
     rows: list[tuple[str, dict[str, Any], str, str]] = [
         ("code", {h["label"]: h["code_hash"] for h in hosts}, "FAIL", push),
@@ -89,7 +90,8 @@ def _same(hosts: Sequence[Report], cluster: str) -> Iterator[Finding]:
 def _host(host: Report, cluster: str) -> Iterator[Finding]:
     name = host["label"]
     if host["missing"]:
-        yield Finding("FAIL", f"{name}: lacks {', '.join(host['missing'])}; run: python -m bench.doctor push cluster={cluster}")
+        cure = "python -m bench.fetch, there" if INSTALLED else f"python -m bench.doctor push cluster={cluster}"
+        yield Finding("FAIL", f"{name}: lacks {', '.join(host['missing'])}; run: {cure}")
     free = host["disk_free_bytes"]
     if free < LITTLE_DISK_BYTES:
         status = "FAIL" if free < LEAST_DISK_BYTES else "WARN"

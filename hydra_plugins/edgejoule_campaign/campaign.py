@@ -24,9 +24,11 @@ class CampaignLauncher(Launcher):
     """Composes and checks every point before the first one runs."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what ``launch`` composes with."""
         self.hydra_context, self.config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Compose, check and run the points of all combinations."""
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
         from bench.campaign import zipped_keys

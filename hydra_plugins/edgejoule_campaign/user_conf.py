@@ -23,6 +23,7 @@ class UserConf(SearchPathPlugin):
     """Puts the user's folder in front of ``main`` where that is the suite's."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Called by Hydra for every composition."""
         folder = user_conf()
         suite = {str(CONF), f"{SCHEME}{CONF}"}
         if folder is not None and any(entry.path in suite for entry in search_path.get_path()):
