@@ -23,68 +23,12 @@ from torch import Tensor
 from bench.common.user_error import UserError
 from bench.point.plan_errors import in_command_line_words
 from strategies.common.plan_error import PlanError
-from strategies.models.pretrained_weights import ADAPTERS, Stored
+from strategies.models import model_family
+from strategies.models.model_family import Stored
 from strategies.plan.checkpoint_manifest import MODEL, Checkpoint
 from strategies.plan.model_spec import ModelSpec, Parameter, parameters
 
-PREFIXES = {"bert": "", "gpt2": "transformer.", "llama": "model."}
 LM_HEAD = "lm_head."
-CLASSES = {
-    "classifier": {"bert": "BertModel", "gpt2": "GPT2Model", "llama": "LlamaModel"},
-    "lm": {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM"},
-}
-# Keys of config.json: those that a ModelSpec has under another name, and those that are the same in a whole family. The
-# tokenizer is not part of a checkpoint, so nothing is known of special tokens.
-BERT = {
-    "vocab_size": "vocab",
-    "hidden_size": "hidden",
-    "num_hidden_layers": "layers",
-    "num_attention_heads": "heads",
-    "intermediate_size": "ffn",
-    "max_position_embeddings": "max_positions",
-}
-KEYS: Mapping[str, Mapping[str, str]] = {
-    "bert": {**BERT, "type_vocab_size": "token_types", "layer_norm_eps": "norm_eps"},
-    "gpt2": {
-        "vocab_size": "vocab",
-        "n_embd": "hidden",
-        "n_layer": "layers",
-        "n_head": "heads",
-        "n_inner": "ffn",
-        "n_positions": "max_positions",
-        "layer_norm_epsilon": "norm_eps",
-        "tie_word_embeddings": "tied",
-    },
-    "llama": {
-        **BERT,
-        "num_key_value_heads": "kv_heads",
-        "rms_norm_eps": "norm_eps",
-        "rope_theta": "rope_theta",
-        "attention_bias": "qkv_bias",
-        "mlp_bias": "mlp_bias",
-        "tie_word_embeddings": "tied",
-    },
-}
-UNKNOWN_TOKENS = {"bos_token_id": None, "eos_token_id": None}
-SAME: Mapping[str, Mapping[str, Any]] = {
-    "bert": {"hidden_act": "gelu"},
-    "gpt2": {"activation_function": "gelu_new", **UNKNOWN_TOKENS},
-    "llama": {"hidden_act": "silu", **UNKNOWN_TOKENS},
-}
-# Switches of a ModelSpec that the classes of transformers do not have.
-PLAIN = {"norm": "layer", "positions": "learned", "qkv_bias": True, "out_bias": True, "mlp_bias": True}
-FIXED: Mapping[str, Mapping[str, Any]] = {
-    "bert": {**PLAIN, "causal": False, "norm_place": "post", "mlp": "gelu"},
-    "gpt2": {**PLAIN, "causal": True, "norm_place": "pre", "mlp": "gelu_tanh", "token_types": 0},
-    "llama": {
-        "norm": "rms",
-        "positions": "rotary",
-        "causal": True,
-        "norm_place": "pre",
-        "mlp": "silu_gated",
-        "token_types": 0,
-    },
-}
 
 
 def export(folder: Path, out: Path) -> None:
@@ -113,23 +57,17 @@ def export(folder: Path, out: Path) -> None:
 
 def hugging_face_config(spec: ModelSpec) -> dict[str, Any]:
     """The config.json of a model. Raises UserError for a switch that its class in transformers does not have."""
-    family, name = spec.family, CLASSES[spec.head][spec.family]
-    fixed = dict(FIXED[family])
-    if family == "llama":
-        fixed["out_bias"] = spec.qkv_bias  # one switch for both
-    else:
-        fixed["kv_heads"] = spec.heads
-    if family == "bert":
-        fixed["token_types"] = max(1, spec.token_types)
-    for key, value in fixed.items():
+    family = model_family.get(spec.family)
+    name = family.classes[spec.head]
+    for key, value in family.fixed_switches(spec).items():
         found = getattr(spec, key)
         if found != value:
             raise UserError(
                 f"model {spec.name} has {key}={found}, which {name} of transformers does not have (it needs {value}); use the "
                 f"checkpoint's own {MODEL}, whose names are those of strategies/plan/model_spec.py"
             )
-    sizes = {key: getattr(spec, own) for key, own in KEYS[family].items()}
-    return {"model_type": family, "architectures": [name], **sizes, **SAME[family]}
+    sizes = {key: getattr(spec, field) for key, field in family.config_keys.items()}
+    return {"model_type": family.name, "architectures": [name], **sizes, **family.config_constants}
 
 
 def hugging_face_tensors(spec: ModelSpec, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -145,11 +83,11 @@ def hugging_face_tensors(spec: ModelSpec, weights: Mapping[str, Tensor]) -> dict
 def _stored(spec: ModelSpec, parameter: Parameter) -> Stored:
     if spec.head == "classifier" and parameter.name.startswith("head."):
         return Stored(parameter.name)
-    adapter, _ = ADAPTERS[spec.family]
-    stored = adapter(parameter.name)
+    family = model_family.get(spec.family)
+    stored = family.stored(parameter.name)
     if stored is None:
         raise RuntimeError(f"{parameter.name} has no name in the {spec.family} family")
-    prefix = "" if stored.name.startswith(LM_HEAD) else PREFIXES[spec.family]
+    prefix = "" if stored.name.startswith(LM_HEAD) else family.written_prefix
     return Stored(prefix + stored.name, stored.transposed, stored.part)
 
 

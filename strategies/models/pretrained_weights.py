@@ -1,15 +1,14 @@
 """Weights: Hugging Face checkpoints read by slices, or random ones that do not depend on the distribution.
 
-An adapter maps each canonical parameter to a tensor of the file, and says how it is stored there: GPT-2 keeps its
-matrices transposed (Conv1D) and q, k, v side by side in one. Each rank reads only the rows or columns it holds.
+A model family (``model_family.py``) maps each canonical parameter to a tensor of the file, and says how it is stored there.
+Each rank reads only the rows or columns it holds.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,83 +18,12 @@ from torch import Tensor
 
 from strategies.base import WeightSource
 from strategies.common.plan_error import PlanError
+from strategies.models import model_family
+from strategies.models.model_family import Stored
 from strategies.plan.model_spec import ModelSpec, Parameter
 from strategies.plan.partition import Span
 
 INIT_STD = 0.02
-
-
-@dataclass(frozen=True)
-class Stored:
-    """Where a parameter is in a checkpoint: a tensor, transposed or not, and its place in a fused matrix."""
-
-    name: str
-    transposed: bool = False
-    part: tuple[int, int] = (0, 1)
-
-
-def _bert(name: str) -> Stored | None:
-    top = {
-        "embed.tokens": "embeddings.word_embeddings",
-        "embed.positions": "embeddings.position_embeddings",
-        "embed.types": "embeddings.token_type_embeddings",
-        "embed.norm": "embeddings.LayerNorm",
-    }
-    inside = {
-        "attn.q": "attention.self.query",
-        "attn.k": "attention.self.key",
-        "attn.v": "attention.self.value",
-        "attn.o": "attention.output.dense",
-        "attn_norm": "attention.output.LayerNorm",
-        "mlp.up": "intermediate.dense",
-        "mlp.down": "output.dense",
-        "mlp_norm": "output.LayerNorm",
-    }
-    return _renamed(name, top, inside, "encoder.layer")
-
-
-def _llama(name: str) -> Stored | None:
-    top = {"embed.tokens": "embed_tokens", "norm": "norm", "head": "lm_head"}
-    inside = {
-        "attn.q": "self_attn.q_proj",
-        "attn.k": "self_attn.k_proj",
-        "attn.v": "self_attn.v_proj",
-        "attn.o": "self_attn.o_proj",
-        "attn_norm": "input_layernorm",
-        "mlp.gate": "mlp.gate_proj",
-        "mlp.up": "mlp.up_proj",
-        "mlp.down": "mlp.down_proj",
-        "mlp_norm": "post_attention_layernorm",
-    }
-    return _renamed(name, top, inside, "layers")
-
-
-def _gpt2(name: str) -> Stored | None:
-    top = {"embed.tokens": "wte", "embed.positions": "wpe", "norm": "ln_f", "head": "lm_head"}
-    inside = {"attn_norm": "ln_1", "attn.o": "attn.c_proj", "mlp_norm": "ln_2", "mlp.up": "mlp.c_fc", "mlp.down": "mlp.c_proj"}
-    fused = {"attn.q": 0, "attn.k": 1, "attn.v": 2}
-    for key, part in fused.items():
-        if f".{key}." in name:
-            layer, kind = name.split(".")[1], name.rsplit(".", 1)[1]
-            return Stored(f"h.{layer}.attn.c_attn.{kind}", kind == "weight", (part, 3))
-    found = _renamed(name, top, inside, "h")
-    matrix = any(f".{key}.weight" in name for key in ("attn.o", "mlp.up", "mlp.down"))
-    return Stored(found.name, transposed=True) if found and matrix else found
-
-
-def _renamed(name: str, top: dict[str, str], inside: dict[str, str], layers: str) -> Stored | None:
-    stem, kind = name.rsplit(".", 1)
-    if stem.startswith("blocks."):
-        _, layer, rest = stem.split(".", 2)
-        return Stored(f"{layers}.{layer}.{inside[rest]}.{kind}")
-    return Stored(f"{top[stem]}.{kind}") if stem in top else None
-
-
-ADAPTERS: dict[str, tuple[Callable[[str], Stored | None], tuple[str, ...]]] = {
-    "bert": (_bert, ("", "bert.")),
-    "gpt2": (_gpt2, ("", "transformer.")),
-    "llama": (_llama, ("model.", "")),
-}
 
 
 class WeightLoader:
@@ -139,14 +67,14 @@ class WeightLoader:
         A slice of columns comes as a view with the strides of the whole, and fused optimizers that walk through weights
         and gradients side by side would mix up their elements. A slice of rows would keep the whole in memory.
         """
-        found = self._find(parameter, span, dtype).contiguous()
-        return found if found.untyped_storage().nbytes() == found.nbytes else found.clone()
+        values = self._find(parameter, span, dtype).contiguous()
+        return values if values.untyped_storage().nbytes() == values.nbytes else values.clone()
 
     def _find(self, parameter: Parameter, span: Span | None, dtype: torch.dtype) -> Tensor:
-        adapter, prefixes = ADAPTERS[self.spec.family]
-        stored = adapter(parameter.name)
+        family = model_family.get(self.spec.family)
+        stored = family.stored(parameter.name)
         if self.checkpoint is not None and stored is not None:
-            for prefix in prefixes:
+            for prefix in family.prefixes:
                 if prefix + stored.name in self._where:
                     return self._slice(prefix + stored.name, stored, parameter, span).to(dtype)
             if parameter.place != "head":
@@ -172,8 +100,8 @@ class WeightLoader:
             index[len(shape) - 1 - parameter.split if stored.transposed else parameter.split] = slice(*span)
         start = part * shape[fused]
         index[fused] = slice(start + index[fused].start, start + index[fused].stop)
-        found: Tensor = source[tuple(index)]
-        return found.t() if stored.transposed else found
+        values: Tensor = source[tuple(index)]
+        return values.t() if stored.transposed else values
 
 
 def draw(parameter: Parameter, seed: int) -> Tensor:

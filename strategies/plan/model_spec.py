@@ -1,8 +1,8 @@
 """A Transformer as plain numbers: its switches and the list of its parameters.
 
 Nothing here needs torch: plans, memory estimates and slices of checkpoints follow from the shapes alone.
-Parameters have canonical names (``blocks.3.attn.q.weight``); the adapters in ``checkpoint.py`` map them to
-Hugging Face names.
+Parameters have canonical names (``blocks.3.attn.q.weight``); model families (``models/families``) map them
+to Hugging Face names.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Unit = Literal["heads", "kv_heads", "ffn", "vocab"]
 class ModelSpec:
     """Sizes and switches of one Transformer.
 
-    ``family`` names the checkpoint layout (bert, gpt2, llama); every other field is a switch of the model itself,
+    ``family`` names the checkpoint layout (one of ``models/families``); every other field is a switch of the model itself,
     so that a new family is a new set of values. ``head`` is what the last stage computes: class logits from the
     mean of the token vectors (as all-MiniLM pools them), or next-token logits.
     """
 
     name: str
-    family: Literal["bert", "gpt2", "llama"]
+    family: str
     vocab: int
     hidden: int
     layers: int

@@ -19,7 +19,8 @@ from strategies.base import registered
 from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
-from strategies.models.pretrained_weights import ADAPTERS, WeightLoader, draw
+from strategies.models.families.bert import Bert
+from strategies.models.pretrained_weights import WeightLoader, draw
 from strategies.plan.model_spec import parameters
 from strategies.plan.shapes import MeshShape, StepShape
 
@@ -29,10 +30,9 @@ STEPS = 8
 
 def save_checkpoint(folder: Path) -> None:
     """The BERT test model as a Hugging Face checkpoint."""
-    adapter, _ = ADAPTERS["bert"]
     tensors = {}
     for parameter in parameters(BERT):
-        stored = adapter(parameter.name)
+        stored = Bert.stored(parameter.name)
         if stored is not None:
             tensors[stored.name] = draw(parameter, 1).float()
     save_file(tensors, folder / "model.safetensors")

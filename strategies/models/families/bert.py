@@ -1,0 +1,55 @@
+"""BERT and its descendants, such as all-MiniLM: an encoder with norms after the residuals (Devlin et al., arXiv 1810.04805)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from strategies.models.model_family import PLAIN, ModelFamily, Stored, register, renamed
+from strategies.plan.model_spec import ModelSpec
+
+TOP = {
+    "embed.tokens": "embeddings.word_embeddings",
+    "embed.positions": "embeddings.position_embeddings",
+    "embed.types": "embeddings.token_type_embeddings",
+    "embed.norm": "embeddings.LayerNorm",
+}
+INSIDE = {
+    "attn.q": "attention.self.query",
+    "attn.k": "attention.self.key",
+    "attn.v": "attention.self.value",
+    "attn.o": "attention.output.dense",
+    "attn_norm": "attention.output.LayerNorm",
+    "mlp.up": "intermediate.dense",
+    "mlp.down": "output.dense",
+    "mlp_norm": "output.LayerNorm",
+}
+
+
+@register
+class Bert(ModelFamily):
+    """Bidirectional, layer norms after the residuals, learned positions."""
+
+    name: ClassVar[str] = "bert"
+    prefixes: ClassVar[tuple[str, ...]] = ("", "bert.")
+    classes: ClassVar[Mapping[str, str]] = {"classifier": "BertModel"}
+    config_keys: ClassVar[Mapping[str, str]] = {
+        "vocab_size": "vocab",
+        "hidden_size": "hidden",
+        "num_hidden_layers": "layers",
+        "num_attention_heads": "heads",
+        "intermediate_size": "ffn",
+        "max_position_embeddings": "max_positions",
+        "type_vocab_size": "token_types",
+        "layer_norm_eps": "norm_eps",
+    }
+    config_constants: ClassVar[Mapping[str, Any]] = {"hidden_act": "gelu"}
+
+    @classmethod
+    def stored(cls, name: str) -> Stored | None:
+        return renamed(name, TOP, INSIDE, "encoder.layer")
+
+    @classmethod
+    def fixed_switches(cls, spec: ModelSpec) -> Mapping[str, Any]:
+        fixed = {**PLAIN, "causal": False, "norm_place": "post", "mlp": "gelu"}
+        return {**fixed, "kv_heads": spec.heads, "token_types": max(1, spec.token_types)}

@@ -1,0 +1,87 @@
+"""What a model family says about itself: names and layouts of its Hugging Face checkpoints. Neither torch nor files.
+
+A family is one file with a registered class, in ``families/``, in a folder of plug-ins, or in another distribution (entry
+points of the group ``edgejoule.model_families``). The model itself is ``transformer.py`` with the switches of a ModelSpec.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from strategies.common.plan_error import PlanError
+from strategies.common.registry import Registry
+from strategies.plan.model_spec import ModelSpec
+
+UNKNOWN_TOKENS: Mapping[str, Any] = {"bos_token_id": None, "eos_token_id": None}
+"""The tokenizer is not part of a checkpoint of ours, so nothing is known of special tokens."""
+PLAIN: Mapping[str, Any] = {"norm": "layer", "positions": "learned", "qkv_bias": True, "out_bias": True, "mlp_bias": True}
+"""Switches that the oldest families share."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where a parameter is in a checkpoint.
+
+    Attributes:
+        name: The tensor's name, without a prefix of the family.
+        transposed: Whether it is stored as [columns, rows].
+        part: (index, number) of its place in a fused matrix.
+    """
+
+    name: str
+    transposed: bool = False
+    part: tuple[int, int] = (0, 1)
+
+
+class ModelFamily(ABC):
+    """One family of checkpoints. Only class attributes and class methods."""
+
+    name: ClassVar[str]
+    """``model_type`` in config.json, and ``family`` of a ModelSpec."""
+    prefixes: ClassVar[tuple[str, ...]]
+    """What may stand before the names of its tensors, in the order in which it is looked for."""
+    written_prefix: ClassVar[str] = ""
+    """What stands before them where a checkpoint is written (not before ``lm_head``)."""
+    classes: ClassVar[Mapping[str, str]]
+    """Its classes in ``transformers`` by head (``classifier``: without one; ``lm``)."""
+    config_keys: ClassVar[Mapping[str, str]]
+    """Keys of config.json, and the field of ModelSpec that each has."""
+    config_constants: ClassVar[Mapping[str, Any]] = {}
+    """Keys of config.json that are the same for the whole family."""
+
+    @classmethod
+    @abstractmethod
+    def stored(cls, name: str) -> Stored | None:
+        """Where the parameter with the canonical ``name`` is, or None for one that its checkpoints do not have."""
+
+    @classmethod
+    @abstractmethod
+    def fixed_switches(cls, spec: ModelSpec) -> Mapping[str, Any]:
+        """Fields of ModelSpec that its classes in ``transformers`` have no switch for, with the only value that they know."""
+
+
+_FAMILIES: Registry[type[ModelFamily]] = Registry(
+    "model family", "strategies.models.families", "edgejoule.model_families", error=PlanError
+)
+register = _FAMILIES.register
+registered = _FAMILIES.all
+get = _FAMILIES.get
+
+
+def renamed(name: str, top: Mapping[str, str], inside: Mapping[str, str], layers: str) -> Stored | None:
+    """Where a parameter is in a checkpoint that only has other names.
+
+    Args:
+        name: The canonical name, such as ``blocks.3.attn.q.weight``.
+        top: The family's names of what lies outside of the blocks; what is missing, its checkpoints do not have.
+        inside: Its names of the parts of a block.
+        layers: Its name of the list of blocks.
+    """
+    stem, kind = name.rsplit(".", 1)
+    if stem.startswith("blocks."):
+        _, layer, rest = stem.split(".", 2)
+        return Stored(f"{layers}.{layer}.{inside[rest]}.{kind}")
+    return Stored(f"{top[stem]}.{kind}") if stem in top else None
