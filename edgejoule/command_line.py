@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.common.paths import PROJECT
-from bench.common.program_names import PROGRAM, as_called
+from bench.common.program_names import PROGRAM, as_called, version
 
 BAD_INPUT = 2
 HELP_WORDS = ("-h", "--help", "--hydra-help")
@@ -86,10 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage(), end="")
         return 0 if words else BAD_INPUT
-    if words[0] == "--version":
-        from importlib import metadata
-
-        print(f"{PROGRAM} {metadata.version(PROGRAM)}")
+    if words[0] == "--version" or words[1:] == ["--version"]:
+        print(version())
         return 0
     if words[0] == "--completion":
         from edgejoule import shell_completion

@@ -14,6 +14,16 @@ _NAMES = (
 )
 
 
+def version() -> str:
+    """The name and version of this package, as pyproject.toml says them and the installation keeps them."""
+    from importlib import metadata  # half of the time that a help text takes
+
+    try:
+        return f"{PROGRAM} {metadata.version(PROGRAM)}"
+    except metadata.PackageNotFoundError:
+        return f"{PROGRAM} (not installed; run ./run_all.sh setup, or pip install .)"
+
+
 def as_called(text: str) -> str:
     """``text`` with its command lines in the words by which the user called this process."""
     if Path(sys.argv[0]).name != PROGRAM:

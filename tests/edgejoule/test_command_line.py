@@ -61,7 +61,9 @@ def test_completed_words_are_those_that_the_doctor_knows() -> None:
 
 
 def test_version_is_that_of_the_package() -> None:
-    assert edgejoule("--version").stdout == f"edgejoule {metadata.version('edgejoule')}\n"
+    told = f"edgejoule {metadata.version('edgejoule')}\n"
+    assert edgejoule("--version").stdout == told
+    assert edgejoule("run", "--version").stdout == python("-m", "bench", "--version").stdout == told  # Hydra tells its own
 
 
 @pytest.mark.parametrize(
