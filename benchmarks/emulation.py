@@ -28,12 +28,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cluster.inventory import Host
 from bench.common.median_interval import median_interval
 from bench.common.paths import PROJECT
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
+from bench.config.testbed_config import Testbed
 from bench.emulation import lifecycle
-from bench.emulation.emulated_boards import Testbed
 from bench.emulation.kernel_network import check_machine
 from bench.emulation.state_files import STATE, Lock, agent_command, read_state
 from bench.launch.mpirun import Job, find_mpirun, launcher_for, own_environment

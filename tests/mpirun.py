@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cluster.inventory import Host
+from bench.config.host_config import Host
 from bench.launch.mpirun import Job, find_mpirun, launcher_for
 from bench.launch.supervised_process import session_folder
 from tests.command_line import environment

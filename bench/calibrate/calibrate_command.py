@@ -16,6 +16,7 @@ import yaml
 
 from bench.cluster.board_classes import load_board
 from bench.common import terminal_table
+from bench.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
 from bench.common.paths import CONF, conf_folders
 from bench.common.user_error import UserError
 from bench.energy.calibration import side_by_side, waiting_power
@@ -25,7 +26,6 @@ from bench.energy.sampling.inventory_meters import read_meters
 from bench.energy.sampling.meter_entry import MeterEntry
 from bench.energy.sensor_base.source_choice import check_name
 
-INVALID, BAD_INPUT, INTERRUPTED = 1, 2, 130
 EXAMPLES = """examples:
   python -m bench.calibrate sensor --source jetson --meter 'source: shelly, address: http://192.168.1.50, accuracy: 0.01' \\
       --host board1
@@ -176,7 +176,7 @@ def wait(given: argparse.Namespace) -> int:
     print(given.out)
     if found["status"] != "ok":
         print(f"invalid: {found['reason']}")
-        return INVALID
+        return FAILED
     return 0
 
 

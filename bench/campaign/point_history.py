@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from bench.common.user_error import UserError
+from bench.config.point_config import PointConfig
 from bench.point import resolved_point as configs
 from bench.record.record import MeasuredRecord, Record
 from bench.record.record_file import load_record
@@ -62,16 +62,16 @@ def duration_of(record: Record) -> float | None:
     return ran.total_seconds() + START_S
 
 
-def read_history(points: Iterable[Mapping[str, Any]], most: int, results: Path) -> History:
+def read_history(points: Iterable[PointConfig], most: int, results: Path) -> History:
     """The results of the first ``most`` repeats of all points that have a whole record."""
     found = {}
     for point in points:
         for repeat in range(most):
             try:
-                record = load_record(Path(configs.named(point, results, repeat)["paths"]["point"]) / "result.json")
+                record = load_record(configs.named(point, results, repeat).folder / "result.json")
             except UserError:
                 continue
-            found[point["hash"], repeat] = result_of(record)
+            found[point.hash, repeat] = result_of(record)
     return found
 
 

@@ -8,16 +8,18 @@ import shutil
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bench.cluster.inventory import Host
 from bench.common.atomic_files import write_json, write_text
 from bench.common.paths import JOB_FOLDER, import_variables
 from bench.conditions import environment
+from bench.config.host_config import Host
+from bench.config.point_config import PointConfig
 from bench.emulation import lifecycle
 from bench.emulation.emulated_boards import testbed_of
 from bench.emulation.state_files import agent_command
@@ -57,31 +59,31 @@ def job_of(config: Mapping[str, Any]) -> tuple[Launcher, Job]:
     return launcher, job
 
 
-def launch(config: Mapping[str, Any]) -> Record:
+def launch(config: PointConfig) -> Record:
     """Run one point to its end and return its record, which then stands in its folder. Never raises for a failed job."""
-    folder = Path(config["paths"]["point"])
+    folder = config.folder
     if folder.exists():
         shutil.rmtree(folder)  # what an unfinished try left
     folder.mkdir(parents=True)
-    point = {**config, "run_id": uuid.uuid4().hex}
+    point = replace(config, run_id=uuid.uuid4().hex)
     launcher, job = job_of(point)
     command = launcher.command(job)
-    point["command"] = shlex.join(command)
+    point = replace(point, command=shlex.join(command))
     write_text(job.hostfile, launcher.hostfile(job.hosts))
     write_files(point)
     started = datetime.now(timezone.utc)
     killed = oom_kills(point)
-    outcome = run(command, folder / "mpirun.log", point["timeout_s"], point["run_id"], JOB_FOLDER, _environment(point))
+    outcome = run(command, folder / "mpirun.log", point.timeout_s, str(point.run_id), JOB_FOLDER, _environment(point))
     return judge(point, outcome, started, [board for board, count in oom_kills(point).items() if count > killed.get(board, 0)])
 
 
-def write_files(config: Mapping[str, Any]) -> None:
+def write_files(config: PointConfig) -> None:
     """config.json for the worker, config.yaml to read, command.sh to run the point's mpirun again."""
-    folder = Path(config["paths"]["point"])
-    write_json(folder / "config.json", config)
-    write_text(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
-    if "command" in config:
-        script = f"#!/bin/sh\ncd {shlex.quote(str(JOB_FOLDER))} && {RUN_ID}={config['run_id']} {config['command']}\n"
+    plain, folder = config.to_json(), config.folder
+    write_json(folder / "config.json", plain)
+    write_text(folder / "config.yaml", yaml.safe_dump(plain, sort_keys=False))
+    if config.command is not None:
+        script = f"#!/bin/sh\ncd {shlex.quote(str(JOB_FOLDER))} && {RUN_ID}={config.run_id} {config.command}\n"
         write_text(folder / "command.sh", script)
 
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from bench.config.point_config import PointConfig
 from bench.point import resolved_point as configs
 
-Config = dict[str, Any]
+Config = PointConfig
 
 
 def unique(points: Sequence[Config], repeats: Sequence[int]) -> dict[str, tuple[Config, int]]:
     """Each configuration once, by its hash, with its number of repeats."""
-    return {point["hash"]: (point, count) for point, count in zip(points, repeats, strict=True)}
+    return {point.hash: (point, count) for point, count in zip(points, repeats, strict=True)}
 
 
 def expand(points: Sequence[Config], repeats: Sequence[int], results: Path, seed: int) -> list[Config]:
@@ -30,7 +31,7 @@ def expand(points: Sequence[Config], repeats: Sequence[int], results: Path, seed
     for repeat in range(max(repeats, default=0)):
         block = [configs.named(point, results, repeat) for point, count in unique(points, repeats).values() if repeat < count]
         order += shuffled(block, f"{seed}/{repeat}")
-    return [{**point, "order": number} for number, point in enumerate(order)]
+    return [replace(point, order=number) for number, point in enumerate(order)]
 
 
 def further(
@@ -38,7 +39,7 @@ def further(
 ) -> list[Config]:
     """Block ``block`` after those of ``expand``: repeat ``repeats[hash]`` of each point named there; ``first`` counts on."""
     named = [configs.named(points[code], results, repeat) for code, repeat in repeats.items()]
-    return [{**point, "order": first + number} for number, point in enumerate(shuffled(named, f"{seed}/further/{block}"))]
+    return [replace(point, order=first + number) for number, point in enumerate(shuffled(named, f"{seed}/further/{block}"))]
 
 
 def shuffled(block: Sequence[Config], seed: str) -> list[Config]:

@@ -20,6 +20,7 @@ from bench.campaign.point_history import History, headline, of_point, read_histo
 from bench.campaign.point_launch import launch
 from bench.campaign.point_order import Config, expand, further, unique
 from bench.campaign.progress_lines import Progress, duration, names, show_log, summary
+from bench.common.exit_codes import FAILED, INTERRUPTED, OK
 from bench.common.median_interval import SMALLEST_N
 from bench.common.user_error import UserError
 from bench.emulation.lease import Lease
@@ -30,7 +31,6 @@ GOOD = ("ok", "oom")
 FAILURES = ("failed", "timeout")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 FULL_IN_LOG = ("[Errno 28]", "No space left on device", "Disk quota exceeded", "[Errno 27]")
-INTERRUPTED = 130
 
 
 def run(points: Sequence[Config], repeats: Sequence[int], results: Path, seed: int, settings: Settings | None = None) -> int:
@@ -99,7 +99,7 @@ class Campaign:
         except KeyboardInterrupt:  # between two points, or a second one
             return self._end(INTERRUPTED)
         good = all(status in GOOD for status in self.statuses) and not self.not_run and not self.stopped
-        return self._end(0 if good else 1)
+        return self._end(OK if good else FAILED)
 
     def _all(self) -> Iterator[Config]:
         """The repeats that were asked for, then blocks of those whose target is not reached."""

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.cluster import host_fields, slurm_allocation
-from bench.cluster.inventory import Host, Inventory, read_inventory
+from bench.cluster.inventory import Inventory, read_inventory
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
 from strategies.common.registry import did_you_mean
 
 LAUNCHERS = ("mpirun", "srun")

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bench.cluster.inventory import Host
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
 
 GROUP = re.compile(r"\[([^\[\]]*)\]")
 RANGE = re.compile(r"^(\d+)(?:-(\d+))?$")

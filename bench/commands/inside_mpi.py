@@ -6,8 +6,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
@@ -15,7 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench.campaign.point_launch import write_files
 from bench.common import paths
+from bench.common.exit_codes import BAD_INPUT
 from bench.common.user_error import UserError
+from bench.config.point_config import PointConfig
 from bench.faults.recovery import check_survives
 from bench.point import hydra_compose, resolved_point
 from bench.record.study_folder import check_study, open_study
@@ -41,7 +42,7 @@ def run_inside_mpi(arguments: Sequence[str]) -> int:
         if error is not None:
             if comm.Get_rank() == 0:
                 print(f"error: {error}", file=sys.stderr, flush=True)
-            return hydra_compose.BAD_INPUT
+            return BAD_INPUT
         if point is None:  # a dry run, shown by rank 0
             return 0
         code = worker.run(point, comm)
@@ -54,12 +55,11 @@ def run_inside_mpi(arguments: Sequence[str]) -> int:
     return leave(point, code)
 
 
-def _compose(arguments: Sequence[str], size: int) -> dict[str, Any] | None:
+def _compose(arguments: Sequence[str], size: int) -> PointConfig | None:
     flags = [word for word in arguments if word.startswith("-")]
     if flags:
         raise UserError(f"{flags[0]} needs its own mpirun; start python -m bench {shlex.join(arguments)} without mpirun")
-    hydra_compose.register_strategies()
-    hydra_compose.register_energy()
+    hydra_compose.register()
     with initialize_config_dir(str(paths.CONF), version_base="1.3"):
         cfg = compose("config", overrides=list(arguments), return_hydra_config=True)
     plain = hydra_compose.to_plain(cfg)
@@ -72,25 +72,20 @@ def _compose(arguments: Sequence[str], size: int) -> dict[str, Any] | None:
 
         show([point], started_by_hand=True)
         return None
-    if "fault" in point:
+    if point.fault is not None:
         check_survives()
-    study = paths.RESULTS / point["study"]
+    study = paths.RESULTS / point.study
     check_study(study, experiment)
-    open_study(study, point["study"], experiment, [point["point"]])
-    point = {
-        **point,
-        "run_id": "by-hand",
-        "overrides": list(arguments),
-        "command": f"mpirun -n {size} python -m bench {shlex.join(arguments)}",
-    }
-    (Path(point["paths"]["point"]) / "result.json").unlink(missing_ok=True)
-    write_files({key: value for key, value in point.items() if key != "command"})
-    return point
+    open_study(study, point.study, experiment, [point.point])
+    point = replace(point, run_id="by-hand", overrides=tuple(arguments))
+    (point.folder / "result.json").unlink(missing_ok=True)
+    write_files(point)
+    return replace(point, command=f"mpirun -n {size} python -m bench {shlex.join(arguments)}")
 
 
-def _report(point: dict[str, Any]) -> None:
+def _report(point: PointConfig) -> None:
     from bench.campaign import headline
     from bench.record.record_file import load_record
 
-    path = Path(point["paths"]["point"]) / "result.json"
-    print(f"{point['point']}  {headline(load_record(path))}\n{path}", flush=True)
+    path = point.folder / "result.json"
+    print(f"{point.point}  {headline(load_record(path))}\n{path}", flush=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -20,11 +21,12 @@ from bench import campaign
 from bench.campaign.campaign_settings import settings_of
 from bench.campaign.sweep_matrix import matrix
 from bench.common import paths
+from bench.common.exit_codes import BAD_INPUT
 from bench.common.program_names import as_called
 from bench.common.user_error import UserError
 from bench.launch.launchers import find_launcher, forwarded
 from bench.point import resolved_point
-from bench.point.hydra_compose import BAD_INPUT, one_line, register_energy, register_strategies, to_plain
+from bench.point.hydra_compose import one_line, register, to_plain
 from bench.point.plan_errors import in_command_line_words
 from strategies.common.plan_error import PlanError
 
@@ -43,8 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return run_inside_mpi(arguments)
     try:
-        register_strategies()
-        register_energy()
+        register()
         _hydra_main()
     except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
         if traceback_wanted:
@@ -92,7 +93,7 @@ def run_points(
         if "hydra" in composed[number]:
             experiment = composed[number].hydra.runtime.choices.get("experiment")
         point = resolved_point.resolve(plain[number], experiment, paths.RESULTS)
-        points.append({**point, "overrides": list(overrides[number])})
+        points.append(replace(point, overrides=tuple(overrides[number])))
         find_launcher(points[-1]["cluster"])
         forwarded(points[-1])
         repeats.append(1 if plain[number]["smoke"] else plain[number]["repeats"])

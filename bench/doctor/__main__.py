@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
+from bench.common.exit_codes import BAD_INPUT
 from bench.common.user_error import UserError
 from bench.doctor.doctor_verb import Verb, verbs
 from bench.point import hydra_compose
@@ -19,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     known = verbs()
     if not words or words[0] in HELP_WORDS:
         print(usage(known), end="")
-        return 0 if words else hydra_compose.BAD_INPUT
+        return 0 if words else BAD_INPUT
     return hydra_compose.answered(lambda: _run(known, *words))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.common import terminal_table
+from bench.common.exit_codes import FAILED
 from bench.common.paths import DATA, PROJECT
 from bench.common.terminal_table import si
 from bench.common.user_error import UserError
@@ -58,7 +59,7 @@ def main(words: Sequence[str]) -> int:
     limit_s = own["timeout_s"] + links_s(len(cluster["hosts"]), own["megabytes"], expected)
     if any(finding.status == "FAIL" for finding in found):  # mpirun would say the same, in more words
         doctor_verb.show([*found, doctor_verb.Finding("WARN", "MPI was not started: mend what failed first")])
-        return doctor_verb.NOT_READY
+        return FAILED
     came = over_mpirun(cluster, order, MODULE, limit_s, slots=ranks_each(cluster))
     if came.report is None:
         found.append(doctor_verb.Finding("FAIL", str(came.trouble)))

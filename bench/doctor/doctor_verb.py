@@ -11,13 +11,13 @@ from typing import Any, Literal, TextIO
 
 from rich.console import Console
 
+from bench.common.exit_codes import FAILED, OK
 from bench.common.program_names import as_called
 from bench.common.user_error import UserError
 from bench.point import hydra_compose
 from strategies.common.registry import did_you_mean
 
 Status = Literal["PASS", "WARN", "FAIL"]
-READY, NOT_READY = 0, 1
 COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
 OWN = "doctor."
 SWITCH = {"true": True, "false": False}
@@ -57,7 +57,7 @@ def verbs() -> dict[str, Verb]:
 
 def exit_code(findings: Sequence[Finding]) -> int:
     """0 where a run can be trusted as far as its warnings go, 1 where one would fail or be invalid."""
-    return NOT_READY if any(finding.status == "FAIL" for finding in findings) else READY
+    return FAILED if any(finding.status == "FAIL" for finding in findings) else OK
 
 
 def show(findings: Sequence[Finding], out: TextIO | None = None) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cluster.inventory import Host
+from bench.common.exit_codes import OK
 from bench.common.paths import INSTALLED, PROJECT, weights_root
 from bench.common.user_error import UserError
 from bench.common.weight_files import checkpoint_dir
+from bench.config.host_config import Host
 from bench.doctor import doctor_verb
 from bench.doctor.mpirun_jobs import is_here
 from bench.doctor.ssh_probe import SSH, remote
@@ -99,14 +100,14 @@ def main(words: Sequence[str]) -> int:
     away = [host for host in (Host(**host) for host in cluster["hosts"]) if not is_here(host.address)]
     if not away:
         print(f"all hosts of cluster {cluster['name']} are this machine: nothing to push")
-        return doctor_verb.READY
+        return OK
     outside = elsewhere(plain["model"]["checkpoint"])
     present = [name for name in CODE if (PROJECT / name).is_dir()]
     if own["dry_run"]:
         for host in away:
             for step in steps(host, PROJECT, outside, present):
                 print(shlex.join(step.command))
-        return doctor_verb.READY
+        return OK
     if shutil.which("rsync") is None:
         raise UserError(INSTALL)
     found = [bring(host, steps(host, PROJECT, outside, present)) for host in away]

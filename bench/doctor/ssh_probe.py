@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from bench.cluster.inventory import Host
 from bench.common.paths import INSTALLED
+from bench.config.host_config import Host
 from bench.doctor.doctor_verb import Finding
 from bench.doctor.mpirun_jobs import is_here
 

@@ -2,85 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from bench.cluster.inventory import Emulation, Host, Inventory
+from bench.cluster.inventory import Emulation, Inventory
 from bench.cluster.network_links import load_link
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
+from bench.config.testbed_config import Board, Link, Testbed
 
 NAME = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
 OVERRIDES = ("link", "link_rate_bit_s", "link_delay_s")
 LEAST_QUOTA = 0.01  # cores: 1 ms of 100 ms, the least that the kernel gives in its usual period
 Description = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Link:
-    """A full-duplex link: its rate in each direction, and what only netem can do: one-way delay and share of lost packets."""
-
-    name: str
-    rate_bit_s: float
-    delay_s: float | None = None
-    loss: float | None = None
-
-
-@dataclass(frozen=True)
-class Board:
-    """An emulated board. ``quota_cores`` of this machine's processor (null: all of it); ``memory_bytes`` (null: no limit)."""
-
-    name: str
-    address: str
-    board: str
-    link: Link
-    switch: str | None = None
-    quota_cores: float | None = None
-    memory_bytes: int | None = None
-
-
-@dataclass(frozen=True)
-class Testbed:
-    """All boards of a cluster, the network that they share, and what turned their speeds into quotas.
-
-    ``scale_cores`` are the cores of a board of speed 1.0 (null: no quotas); ``cores`` those of this machine.
-    """
-
-    name: str
-    network: str
-    boards: tuple[Board, ...]
-    uplink: Link | None
-    cores: int
-    scale_cores: float | None
-
-    @property
-    def switches(self) -> list[str | None]:
-        """In the order of the boards; the first is the middle of the star that the uplinks make."""
-        return list(dict.fromkeys(board.switch for board in self.boards))
-
-    @property
-    def launch_address(self) -> str:
-        """The address of this machine among the boards: the last of the network."""
-        return str(ipaddress.IPv4Network(self.network)[-2])
-
-    @property
-    def wiring(self) -> dict[str, Any]:
-        """What cannot be changed while the testbed is up."""
-        boards = [(board.name, board.address, board.switch) for board in self.boards]
-        return {"name": self.name, "network": self.network, "boards": boards, "uplink": self.uplink is not None}
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Testbed:
-        boards = tuple(Board(**{**board, "link": Link(**board["link"])}) for board in values["boards"])
-        uplink = None if values["uplink"] is None else Link(**values["uplink"])
-        return cls(**{**values, "boards": boards, "uplink": uplink})
 
 
 def testbed_of(point: Mapping[str, Any]) -> Testbed | None:
@@ -111,7 +49,8 @@ def resolve_cluster(
             )
         named = sorted({host.link for host in inventory.hosts if host.link})
         stated = {name: asdict(link_of(load_link(name, links), {})) for name in named}
-        return {**cluster, "hosts": [host.to_dict() for host in inventory.hosts], **({"links": stated} if stated else {})}
+        plain = {key: value for key, value in cluster.items() if key not in OVERRIDES}
+        return {**plain, "hosts": [host.to_dict() for host in inventory.hosts], **({"links": stated} if stated else {})}
     if cluster["interface"] is not None:
         raise UserError(f"cluster.interface={cluster['interface']} is that of the inventory for emulated boards; leave it out")
     testbed = emulate(cluster, inventory.hosts, inventory.emulated, boards, lambda name: load_link(name, links), cores)

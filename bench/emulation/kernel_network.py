@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.common.user_error import UserError
+from bench.config.testbed_config import Testbed
 from bench.emulation import PREFIX, network_commands
-from bench.emulation.emulated_boards import Testbed
 from bench.emulation.state_files import NAMESPACES
 
 TOOLS = ("ip", "tc")

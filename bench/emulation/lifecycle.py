@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.common.user_error import UserError
+from bench.config.testbed_config import Testbed
 from bench.emulation import PREFIX, kernel_network, network_commands
 from bench.emulation.cgroups import ROOT, Cgroups, find_cgroups
-from bench.emulation.emulated_boards import Testbed
 from bench.emulation.state_files import STATE, all_up, check_network, read_state, remove_state, write_state
 from bench.launch.supervised_process import RUN_ID, sweep
 

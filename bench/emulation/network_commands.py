@@ -22,8 +22,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.config.testbed_config import Board, Link, Testbed
 from bench.emulation import PREFIX
-from bench.emulation.emulated_boards import Board, Link, Testbed
 
 Command = list[str]
 # What may pass at once after a pause, as time at the link's rate: it arrives sooner than its bits could. The kernel hands

@@ -21,8 +21,8 @@ from typing import IO
 
 from bench.common.atomic_files import write_json, write_text
 from bench.common.user_error import UserError
+from bench.config.testbed_config import Testbed
 from bench.emulation.cgroups import Cgroups
-from bench.emulation.emulated_boards import Testbed
 from bench.emulation.network_commands import namespace
 
 STATE = Path("/run/edgejoule/testbed")

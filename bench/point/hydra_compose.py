@@ -14,23 +14,32 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.common import paths
+from bench.common.exit_codes import BAD_INPUT, INTERRUPTED
 from bench.common.program_names import as_called
 from bench.common.user_error import UserError
+from bench.config.config_check import read_run_config
+from bench.config.config_json import to_json
+from bench.config.config_schema import register_schema
 from bench.energy.sensor_base.source import on_board
 from bench.point.plan_errors import in_command_line_words
 from strategies.base import registered
 from strategies.common.plan_error import PlanError
 from strategies.common.registry import did_you_mean
 
-BAD_INPUT, INTERRUPTED = 2, 130
-
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
-    """The configuration under the overrides, as plain values. Raises Hydra's errors."""
+    """The checked configuration under the overrides, as plain values. Raises Hydra's errors and UserError."""
+    register()
+    with initialize_config_dir(str(paths.CONF), version_base="1.3"):
+        plain: dict[str, Any] = to_json(read_run_config(to_plain(compose("config", overrides=list(overrides)))))
+        return plain
+
+
+def register() -> None:
+    """Make known to Hydra what is in no file: the schema, the strategies and the ways to measure."""
+    register_schema()
     register_strategies()
     register_energy()
-    with initialize_config_dir(str(paths.CONF), version_base="1.3"):
-        return to_plain(compose("config", overrides=list(overrides)))
 
 
 def check_words(overrides: Sequence[str], program: str) -> None:

@@ -6,15 +6,20 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench.cluster import participants as launch_cluster
 from bench.cluster.board_classes import in_mode, load_board
-from bench.cluster.inventory import Host, check_slots
+from bench.cluster.inventory import check_slots
 from bench.common import paths
 from bench.common.user_error import UserError
 from bench.common.weight_files import WEIGHTS_FILE, check_sha256, checkpoint_dir
+from bench.config.config_check import read_run_config
+from bench.config.config_json import to_json
+from bench.config.host_config import Host
+from bench.config.point_config import SCHEMA, PointConfig, PointPaths
 from bench.emulation.emulated_boards import resolve_cluster
 from bench.energy.sampling.energy_settings import energy_settings
 from bench.faults.fault_settings import fault_settings
@@ -23,11 +28,8 @@ from bench.power_modes.mode_choice import resolve as power_mode
 from bench.prediction import planned_shares as planner
 from bench.record.study_folder import finished
 from strategies.base import check_options, get
-from strategies.comm.comm_options import ALL_REDUCES
-from strategies.common.registry import did_you_mean
 from strategies.plan.checkpoint_manifest import Checkpoint, check_target
 from strategies.plan.model_spec import ModelSpec
-from strategies.plan.partition import either
 from strategies.plan.shapes import MeshShape, Plan, StepShape
 
 NO_HOSTFILE = Path(os.devnull)  # has no meters
@@ -36,24 +38,27 @@ MEANINGFUL = (
     *("eval_samples", "seed", "smoke", "cluster", "energy", "board", "boards"),
 )
 SMOKE = {"window_s": 2.0, "idle_s": 0.5, "eval_samples": 64}
-POSITIVE = ("window_s", "timeout_s")
-CHOICES = {"wait": ("spin", "poll"), "progress": ("thread", "inline"), "all_reduce": ALL_REDUCES, "cuda": ("staged", "aware")}
-DEVICES = ("cpu", "cuda")
 
 
-def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks: int | None = None) -> dict[str, Any]:
+def resolve(plain: Mapping[str, Any], experiment: str | None, results: Path, ranks: int | None = None) -> PointConfig:
     """The configuration of one point, as the worker reads it (repeat 0). Pure but for reading files; nothing is written.
 
-    ``ranks`` is the size of an mpirun that is running already. Raises UserError or PlanError, one line each, for
-    everything that could not run.
+    Args:
+        plain: The composed configuration as plain values.
+        experiment: The name of its file in conf/experiment, null for none.
+        results: The folder of all studies.
+        ranks: The size of an mpirun that is running already.
+
+    Raises:
+        UserError, PlanError: One line each, for everything that could not run.
     """
+    cfg = to_json(read_run_config(plain))
     options = dict(cfg["strategy"])
     strategy = get(options.pop("name"))
     options = check_options(strategy, options)
     wanted = _ranks(cfg, strategy.name, ranks)
     mesh = strategy.mesh_for(wanted, cfg["mesh"])
     comm = {**cfg["comm"], "progress": cfg["comm"]["progress"] or strategy.default_progress}
-    _check_values({**cfg, "comm": comm})
     cluster, boards = cluster_of(cfg)
     hosts = [Host(**host) for host in cluster["hosts"]]
     check_slots(wanted, hosts, cfg["cluster"]["name"], cfg["cluster"]["oversubscribe"])
@@ -63,7 +68,7 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
         **{key: _absolute(cfg["train"][key]) for key in ("save", "resume")},
     }
     config: dict[str, Any] = {
-        "schema": "edgejoule.config/1",
+        "schema": SCHEMA,
         "study": str(cfg["study"]),
         "experiment": experiment,
         "repeat": 0,
@@ -93,7 +98,7 @@ def resolve(cfg: Mapping[str, Any], experiment: str | None, results: Path, ranks
     if fault is not None:  # without one a point is what it was before there were any
         config["fault"] = fault
     config["hash"] = _hash(config, _resumed(config))
-    point = named(config, results, 0)
+    point = named(PointConfig.from_json({**config, "point": "", "paths": {"point": ""}}, "the point"), results, 0)
     _check_save(point, by_hand=ranks is not None)
     return point
 
@@ -118,14 +123,10 @@ def hostfile_of(cfg: Mapping[str, Any]) -> Path | None:
     return None if given is None else paths.resource(str(given))
 
 
-def named(config: Mapping[str, Any], results: Path, repeat: int) -> dict[str, Any]:
+def named(point: PointConfig, results: Path, repeat: int) -> PointConfig:
     """The same point as repeat ``repeat``; its name and folder come from the configuration, never from the clock."""
-    name = (
-        f"{config['strategy']['name']}-n{config['ranks']}-{config['model']['name']}-{config['task']['name']}"
-        f"-r{repeat}-{config['hash']}"
-    )
-    folder = (results / config["study"] / name).absolute()
-    return {**config, "repeat": repeat, "point": name, "paths": {"point": str(folder)}}
+    name = f"{point.strategy.name}-n{point.ranks}-{point.model.name}-{point.task.name}-r{repeat}-{point.hash}"
+    return replace(point, repeat=repeat, point=name, paths=PointPaths(str((results / point.study / name).absolute())))
 
 
 def plan_of(config: Mapping[str, Any]) -> Plan:
@@ -141,39 +142,10 @@ def _ranks(cfg: Mapping[str, Any], strategy: str, running: int | None) -> int:
         if running is not None and running != 1:
             raise UserError(f"strategy=single runs one rank, but mpirun started {running}; use mpirun -n 1")
         return 1
-    given = cfg["ranks"]
-    if not isinstance(given, int) or given < 1:
-        raise UserError(f"ranks={given} must be a whole number of at least 1")
+    given: int = cfg["ranks"]
     if running is not None and running != given:
         raise UserError(f"ranks={given}, but mpirun started {running}; leave ranks= out or make them equal")
     return given
-
-
-def _check_values(cfg: Mapping[str, Any]) -> None:
-    for key in POSITIVE:
-        if not isinstance(cfg[key], (int, float)) or cfg[key] <= 0:
-            raise UserError(f"{key}={cfg[key]} must be a positive number of seconds")
-    for key, known in CHOICES.items():
-        if cfg["comm"][key] not in known:
-            raise UserError(
-                f"comm.{key}={cfg['comm'][key]} is unknown; use {either(known)}{did_you_mean(str(cfg['comm'][key]), known)}"
-            )
-    if cfg["device"] not in DEVICES:
-        raise UserError(f"device={cfg['device']} is unknown; use {' or '.join(DEVICES)}")
-    if not isinstance(cfg["repeats"], int) or cfg["repeats"] < 1:
-        raise UserError(f"repeats={cfg['repeats']} must be a whole number of at least 1")
-    if cfg["threads"] is not None and (not isinstance(cfg["threads"], int) or cfg["threads"] < 1):
-        raise UserError(f"threads={cfg['threads']} must be null or a whole number of at least 1")
-    if not str(cfg["study"]) or "/" in str(cfg["study"]) or str(cfg["study"]).startswith("."):
-        raise UserError(f"study={cfg['study']} must be a plain folder name")
-    samples = cfg["eval_samples"]
-    if samples is not None and (not isinstance(samples, int) or samples < 1):
-        raise UserError(f"eval_samples={samples} must be null or a whole number of at least 1")
-    if not isinstance(cfg["idle_s"], (int, float)) or cfg["idle_s"] < 0:
-        raise UserError(f"idle_s={cfg['idle_s']} must be a number of seconds")
-    steps = cfg["train"]["steps"]
-    if steps is not None and (not isinstance(steps, int) or steps < 2):
-        raise UserError(f"train.steps={steps} must be null or at least 2 (one to warm up, one to time)")
 
 
 def model_spec(model: Mapping[str, Any], head: str, labels: int) -> ModelSpec:
@@ -217,13 +189,13 @@ def _resumed(config: Mapping[str, Any]) -> Checkpoint | None:
     return found
 
 
-def _check_save(point: Mapping[str, Any], by_hand: bool) -> None:
+def _check_save(point: PointConfig, by_hand: bool) -> None:
     """Raise PlanError where no checkpoint can be saved, and UserError where none would be: a campaign skips finished points."""
-    folder, save = point["paths"]["point"], point["train"]["save"]
+    folder, save = point.folder, point.train.save
     if save is None:
         return
     check_target(Path(save))
-    if not by_hand and not Path(save).exists() and finished(Path(folder)):
+    if not by_hand and not Path(save).exists() and finished(folder):
         raise UserError(
             f"{folder} is finished and would not run again, so {save} would not be saved; choose another study= or move that "
             "folder away"

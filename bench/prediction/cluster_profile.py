@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.cluster.inventory import Host
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
 from strategies.plan.shapes import wire_bytes
 
 SCHEMA = "edgejoule.profile/1"

@@ -19,7 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.common.exit_codes import BAD_INPUT, FAILED
+from bench.common.exit_codes import OUT_OF_MEMORY as OOM
 from bench.common.user_error import UserError
+from bench.config.point_config import PointConfig
 from bench.point.plan_errors import in_command_line_words
 from bench.timeline.rank_report import RankReport, RunFacts
 from strategies.common.plan_error import PlanError
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from bench.training.trainer import Trainer
 
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "cannot allocate memory")
-BAD_INPUT, FAILED, OOM = 2, 1, 3
 
 
 def main(argv: list[str]) -> int:
@@ -46,8 +48,8 @@ def main(argv: list[str]) -> int:
     config, error = None, None
     if comm.Get_rank() == 0:
         try:
-            config = json.loads(Path(argv[0]).read_text())
-        except (OSError, ValueError, IndexError) as problem:
+            config = PointConfig.from_json(json.loads(Path(argv[0]).read_text()), argv[0])
+        except (OSError, ValueError, IndexError, UserError) as problem:
             error = f"cannot read the point's configuration: {problem}"
     config, error = comm.bcast((config, error))
     if error is not None:

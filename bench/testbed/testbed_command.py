@@ -12,11 +12,12 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
 
-from bench.cluster.inventory import Host
+from bench.common.exit_codes import BAD_INPUT
 from bench.common.program_names import as_called
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
+from bench.config.testbed_config import Testbed
 from bench.emulation import lifecycle
-from bench.emulation.emulated_boards import Testbed
 from bench.emulation.kernel_network import check_machine, check_root
 from bench.emulation.state_files import STATE, Lock, agent_command, all_up, read_state
 from bench.launch.mpirun import between_hosts, emulated
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP, end="")
-        return 0 if arguments else hydra_compose.BAD_INPUT
+        return 0 if arguments else BAD_INPUT
     verb, *overrides = arguments
     verbs = {"up": up, "down": down, "status": status}
     try:
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         verbs[verb](overrides)
     except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
         print(f"error: {as_called(hydra_compose.one_line(error))}", file=sys.stderr)
-        return hydra_compose.BAD_INPUT
+        return BAD_INPUT
     return 0
 
 

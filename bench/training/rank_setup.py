@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench.cluster.inventory import Host
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
 from bench.energy.sampling.energy_session import root_of
 from strategies.comm.cuda_buffers import why_not_aware
 

@@ -14,11 +14,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from bench.cluster.inventory import Host
 from bench.common.atomic_files import write_json, write_text
 from bench.common.paths import JOB_FOLDER, import_variables
 from bench.common.student_t import NORMAL, mean_interval
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
 from bench.energy.calibration.waiting_ranks import SETTLE_S, TAIL_S, order_of
 from bench.launch.mpirun import Job, find_mpirun, launcher_for, own_environment
 from bench.launch.supervised_process import RUN_ID, run, telling_line

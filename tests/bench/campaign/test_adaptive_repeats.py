@@ -13,23 +13,15 @@ from bench.campaign.campaign_settings import Settings
 from bench.campaign.point_history import History, Result, duration_of, read_history, result_of
 from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
+from bench.config.point_config import PointConfig
 from bench.record.record import Record
+from tests.points import make_point
 from tests.records import make_record
 
 
-def point(code: str, **values: Any) -> dict[str, Any]:
-    """A resolved point, as far as campaigns look at it."""
-    names = {key: {"name": key[0]} for key in ("strategy", "model", "task")}
-    return {
-        "hash": code,
-        "ranks": 1,
-        "study": "x",
-        "window_s": 20.0,
-        "idle_s": 5.0,
-        "train": {"steps": None},
-        **names,
-        **values,
-    }
+def point(code: str, **values: Any) -> PointConfig:
+    """A resolved point of its own hash."""
+    return make_point(hash=code, **values)
 
 
 def results(*rates: float, joules: float | None = None) -> dict[tuple[str, int], Result]:

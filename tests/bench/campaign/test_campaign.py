@@ -19,6 +19,7 @@ from bench.launch.supervised_process import survivors
 from bench.point.resolved_point import resolve
 from tests.bench.campaign.stand_in_worker import CRASH, HANG, MEMORY
 from tests.command_line import environment
+from tests.points import make_point
 
 pytestmark = pytest.mark.machine
 
@@ -155,10 +156,7 @@ def test_real_points_have_complete_records(strategy: str, tmp_path: Path) -> Non
 
 
 def test_points_are_blocked_by_repeat_and_shuffled_by_seed() -> None:
-    points = [
-        {"hash": str(i), "strategy": {"name": "s"}, "ranks": 1, "model": {"name": "m"}, "task": {"name": "t"}, "study": "x"}
-        for i in range(6)
-    ]
+    points = [make_point(hash=str(i)) for i in range(6)]
     order = campaign.expand(points, [3] * 6, Path("results"), seed=1)
     assert [point["repeat"] for point in order] == [0] * 6 + [1] * 6 + [2] * 6
     assert [point["order"] for point in order] == list(range(18))
@@ -179,7 +177,7 @@ def test_the_name_of_a_point_is_its_configuration(tmp_path: Path, monkeypatch: p
             plain = hydra_compose.to_plain(compose("config", overrides=["model=gpt2-tiny", *overrides]))
         return str(resolve(plain, None, tmp_path)["point"])
 
-    hydra_compose.register_strategies()
+    hydra_compose.register()
     base = named()
     assert base == named("timeout_s=5", "repeats=4")
     assert len({base, named("train.lr=0.1"), named("threads=1"), named("seed=1"), named("comm.wait=poll")}) == 5

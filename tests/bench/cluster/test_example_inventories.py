@@ -9,8 +9,9 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
-from bench.cluster.inventory import Host, read_inventory
+from bench.cluster.inventory import read_inventory
 from bench.common import paths
+from bench.config.host_config import Host
 from bench.energy.sampling.energy_settings import energy_settings
 from bench.energy.sampling.inventory_meters import read_meters, read_others
 from bench.launch.mpirun import OpenMPI5
@@ -22,8 +23,7 @@ CLUSTERS = sorted(path.stem for path in (paths.CONF / "cluster").glob("*.yaml") 
 
 
 def composed(name: str) -> dict[str, Any]:
-    hydra_compose.register_strategies()
-    hydra_compose.register_energy()
+    hydra_compose.register()
     with initialize_config_dir(str(paths.CONF), version_base="1.3"):
         return hydra_compose.to_plain(compose("config", overrides=[f"cluster={name}"]))
 

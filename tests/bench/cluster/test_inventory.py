@@ -16,9 +16,10 @@ from hydra import compose, initialize_config_dir
 
 from analysis.study.configuration_labels import labels_of
 from bench.cluster import participants
-from bench.cluster.inventory import Host, read_inventory
+from bench.cluster.inventory import read_inventory
 from bench.common import paths
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
 from bench.launch import launchers
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5, check_emulates, find_mpirun, launcher_for, own_environment
 from bench.point import hydra_compose, resolved_point
@@ -209,8 +210,7 @@ def test_passwords_of_meters_are_forwarded_by_name() -> None:
 
 
 def resolved(tmp_path: Path, *words: str) -> dict[str, Any]:
-    hydra_compose.register_strategies()
-    hydra_compose.register_energy()
+    hydra_compose.register()
     path = tmp_path / "hosts.yaml"
     path.write_text("hosts:\n" + "".join(f"  - {{address: 10.0.0.{n}, name: b{n}}}\n" for n in (1, 2, 3)))
     fixed = ["strategy=data", "model=gpt2-tiny", "task=lm", "energy=none", f"cluster.hostfile={path}"]
@@ -241,8 +241,7 @@ def test_the_order_is_a_part_of_the_meaning_and_of_the_record(tmp_path: Path) ->
 
 
 def test_emulated_boards_keep_their_speed_whoever_takes_part(tmp_path: Path) -> None:
-    hydra_compose.register_strategies()
-    hydra_compose.register_energy()
+    hydra_compose.register()
     with initialize_config_dir(str(paths.CONF), version_base="1.3"):
         words = ["cluster=emulated4", "cluster.hosts=[pi-4,pi-2]", "cluster.order=reverse"]
         plain = hydra_compose.to_plain(compose("config", overrides=words))

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bench.cluster.inventory import Host
+from bench.config.host_config import Host
 from bench.doctor import doctor_verb
 from bench.doctor.__main__ import main
 from bench.doctor.cluster_findings import findings

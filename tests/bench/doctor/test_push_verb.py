@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.cluster.inventory import Host
 from bench.common.paths import PROJECT
 from bench.common.weight_files import PACKAGE
+from bench.config.host_config import Host
 from bench.doctor.__main__ import main
 from bench.doctor.push_verb import CODE, bring, elsewhere, steps
 from tests.bench.cluster.test_inventory import in_path, may_name_hosts

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from bench.common.user_error import UserError
+from bench.config.testbed_config import Testbed as Spec  # pytest takes a class Test... for tests
 from bench.emulation import kernel_network, lifecycle, network_commands
 from bench.emulation.cgroups import find_cgroups
-from bench.emulation.emulated_boards import Testbed as Spec  # pytest takes a class Test... for tests
 from bench.emulation.lease import Lease
 from bench.emulation.state_files import STATE, Lock, agent_command, read_state
 from bench.testbed import testbed_command

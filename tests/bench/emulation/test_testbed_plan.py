@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from bench.cluster.board_classes import load_board
-from bench.cluster.inventory import Emulation, Host, Inventory, read_inventory
+from bench.cluster.inventory import Emulation, Inventory, read_inventory
 from bench.common.paths import CONF, PROJECT
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
 from bench.emulation import emulated_boards, network_commands, state_files
 from bench.emulation.cgroups import Version1, Version2, find_cgroups
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.cluster.inventory import Host
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
 from bench.faults.fault_settings import plan_after
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5
 from bench.launch.srun import Srun

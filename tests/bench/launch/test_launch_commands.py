@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.cluster.inventory import Emulation, Host, check_slots, read_inventory
+from bench.cluster.inventory import Emulation, check_slots, read_inventory
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5, dialect, find_mpirun, launcher_for, own_environment
 from bench.launch.supervised_process import RUN_ID, run, survivors, telling_line
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from bench.cluster import participants
-from bench.cluster.inventory import Host
 from bench.cluster.slurm_allocation import counts, expand, hosts_of
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
 from bench.launch.mpirun import Job, find_mpirun
 from bench.launch.srun import Srun
 from tests.bench.cluster.test_inventory import in_path

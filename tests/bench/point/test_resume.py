@@ -18,7 +18,7 @@ from tests.records import make_record
 
 
 def resolve(tmp_path: Path, *overrides: str) -> dict[str, Any]:
-    hydra_compose.register_strategies()
+    hydra_compose.register()
     with initialize_config_dir(str(paths.CONF), version_base="1.3"):
         plain = hydra_compose.to_plain(compose("config", overrides=["model=gpt2-tiny", "task=lm", *overrides]))
     return resolved_point.resolve(plain, None, tmp_path / "results")

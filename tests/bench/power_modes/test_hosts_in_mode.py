@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from bench.cluster.inventory import Host
 from bench.common import paths
+from bench.config.host_config import Host
 from bench.launch.mpirun import Job, find_mpirun, launcher_for
 from bench.launch.supervised_process import RUN_ID, run, survivors
 from bench.point import hydra_compose, resolved_point
@@ -47,8 +47,7 @@ def pi(tmp_path: Path) -> Path:
 
 def point(root: Path, folder: Path, *overrides: str, power_mode: str | None = "slow") -> Path:
     """The configuration of a small point on two ranks whose machine lies under ``root``, as the worker reads it."""
-    hydra_compose.register_strategies()
-    hydra_compose.register_energy()
+    hydra_compose.register()
     words = ["model=gpt2-tiny", "task=synthetic", "energy=none", "smoke=true", "strategy=data", *overrides]
     with initialize_config_dir(str(paths.CONF), version_base="1.3"):
         plain = hydra_compose.to_plain(compose("config", overrides=[*words, "train.batch=8", "train.seq=16"]))

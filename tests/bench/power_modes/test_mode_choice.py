@@ -66,8 +66,7 @@ def resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[n
     hosts = tmp_path / "hosts"
     hosts.write_text("pi1 slots=1\npi2 slots=1\n")
     monkeypatch.setattr(resolved_point, "load_board", lambda name, folder: BOARDS[name])
-    hydra_compose.register_strategies()
-    hydra_compose.register_energy()
+    hydra_compose.register()
 
     def run(*overrides: str) -> dict[str, Any]:
         words = ["model=gpt2-tiny", "task=synthetic", f"cluster.hostfile={hosts}", "cluster.board=raspberry-pi-4", *overrides]

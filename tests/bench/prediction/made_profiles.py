@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.cluster.inventory import Host
+from bench.config.host_config import Host
 from bench.point import hydra_compose, resolved_point
 from bench.prediction.cluster_profile import Curve, HostProfile, LinkProfile, Profile, subject
 

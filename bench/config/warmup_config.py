@@ -1,0 +1,16 @@
+"""The ``warmup`` block: steps before the timed window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.config.config_field import setting
+
+
+@dataclass(frozen=True)
+class WarmupConfig:
+    """Warm-up ends when two steps agree, or after ``max_steps``."""
+
+    min_steps: int = setting(3, "steps before the window at least", unit="steps", least=1)
+    max_steps: int = setting(10, "steps before the window at most", unit="steps", least=1)
+    tolerance: float = setting(0.1, "it ends when a step's time differs from the last by at most this share of it", above=0)
