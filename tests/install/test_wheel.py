@@ -19,6 +19,8 @@ from bench.launch.mpirun import find_mpirun
 from tests import mpirun
 from tests.project import ROOT
 
+pytestmark = pytest.mark.machine  # one of them starts ranks, and one worker builds the wheel for all
+
 FOLDERS = ("edgejoule", "bench", "strategies", "analysis", "hydra_plugins", "benchmarks", "conf", "hostfiles", "data")
 FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "CITATION.cff", "tests/__init__.py")
 RESOURCES = ("conf", "hostfiles", "data")
