@@ -43,8 +43,13 @@ STATE: dict[str, Any] = {"edgecolor": "#444444", "linewidth": 0.4, "alpha": 0.6}
 
 @dataclass(frozen=True)
 class Order:
-    """An order of hosts as it is written, ``pi-1 > pi-2 | pi-3`` (a bar where neighbours are on different switches), and how
-    often it crosses from one switch to another; null where switches are not known."""
+    """An order of hosts.
+
+    Attributes:
+        hosts: The hosts, separated by commas.
+        text: As it is written in the figure: ``pi-1 > pi-2 | pi-3``, with a bar where neighbours are on different switches.
+        crossings: How often it crosses from one switch to another; None where switches are not known.
+    """
 
     hosts: str
     text: str
@@ -53,6 +58,8 @@ class Order:
 
 @dataclass(frozen=True)
 class Row:
+    """The repeats of one line in one order."""
+
     order: Order
     strategy: str
     label: str
@@ -60,6 +67,7 @@ class Row:
 
 
 def order_of(hosts: str, switches: Mapping[str, str | None]) -> Order:
+    """The order that ``hosts`` (separated by commas) are in, where each is on the switch that ``switches`` says."""
     names = hosts.split(",")
     known = all(switches.get(name) is not None for name in names)
     crosses = [known and switches[a] != switches[b] for a, b in itertools.pairwise(names)]

@@ -34,7 +34,7 @@ EDGE = "#444444"
 
 @dataclass(frozen=True)
 class Split:
-    """What a bar is made of: the columns of its pieces, and what the figure says about them."""
+    """The pieces of a bar: their columns, and the words of the figure about them."""
 
     name: str
     title: str
@@ -46,6 +46,7 @@ class Split:
     caption: str
 
     def columns(self) -> list[str]:
+        """The columns of the pieces in their order."""
         return [self.column.format(piece) for piece in self.pieces]
 
 

@@ -17,7 +17,8 @@ from analysis.plotting.row_figures import Part, bar_note, lines_of, numbered, pa
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.configuration_labels import names_in, natural
 from analysis.study.point_table import MIB
-from analysis.study.study import Study, label_of, place
+from analysis.study.strategy_appearance import place
+from analysis.study.study import Study, label_of
 
 RANK_IN, LEAST_IN, LINE_IN = 0.085, 0.17, 0.165
 PREDICTED: dict[str, Any] = {"linestyle": "none", "marker": "D", "markersize": 3.6, "markerfacecolor": "#ffffff",

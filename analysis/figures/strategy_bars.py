@@ -34,7 +34,8 @@ from analysis.plotting.figure_style import (
 from analysis.plotting.page_layouts import Layout
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.count_phrases import repeat_counts
-from analysis.study.study import Study, place
+from analysis.study.strategy_appearance import place
+from analysis.study.study import Study
 from bench.common.median_interval import SMALLEST_N
 
 SLOT_IN, LINE_IN, GAP, MARGIN_IN = 0.15, 0.13, 0.8, 0.8

@@ -18,7 +18,8 @@ from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import Drawn, colour, drawing, legend_above, marker, new_figure, text_in
 from analysis.plotting.page_layouts import Layout
 from analysis.study.configuration_labels import names_in
-from analysis.study.study import Study, label_of, place
+from analysis.study.strategy_appearance import place
+from analysis.study.study import Study, label_of
 
 STATUSES: dict[str, dict[str, Any]] = {
     "invalid": {"marker": "<", "color": "#E69F00"},

@@ -15,7 +15,8 @@ import pandas as pd
 
 from analysis.plotting.figure_style import colour
 from analysis.study.comparability import Work, works
-from analysis.study.study import Study, place
+from analysis.study.strategy_appearance import place
+from analysis.study.study import Study
 from analysis.study.sweeps import NOT_FACTORS
 from analysis.tables.factor_table import level
 from bench.common.user_error import UserError

@@ -8,7 +8,8 @@ import pandas as pd
 
 from analysis.study.configuration_labels import natural, plain
 from analysis.study.point_table import factor_row
-from analysis.study.study import Study, place
+from analysis.study.strategy_appearance import place
+from analysis.study.study import Study
 from analysis.study.sweeps import Series, short_labels, sweep
 
 GROUP = ("cluster", "boards", "device")

@@ -27,29 +27,11 @@ from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from analysis.plotting.page_layouts import IEEE, Layout
+from analysis.study.strategy_appearance import appearance_of
 
 HERE = Path(__file__).parent
 
-# Okabe and Ito's colours, told apart by people with any colour vision.
-COLOURS = {
-    "single": "#000000",
-    "data": "#0072B2",
-    "sequence": "#56B4E9",
-    "tensor": "#D55E00",
-    "pipeline": "#009E73",
-    "hybrid": "#CC79A7",
-    "server": "#E69F00",
-}
-MARKERS = {"single": "s", "data": "o", "sequence": "v", "tensor": "^", "pipeline": "D", "hybrid": "P", "server": "*"}
-HATCHES = {
-    "single": "",
-    "data": "////",
-    "sequence": "....",
-    "tensor": "\\\\\\\\",
-    "pipeline": "xxxx",
-    "hybrid": "++++",
-    "server": "oo",
-}
+# Colours of Okabe and Ito, told apart by people with any colour vision.
 STATE_COLOURS = {"compute": "#0072B2", "communicate": "#E69F00", "wait": "#BBBBBB"}
 STATE_HATCHES = {"compute": "", "communicate": "////", "wait": "...."}
 PHASE_COLOURS = {
@@ -70,7 +52,6 @@ PHASE_HATCHES = {
 }
 RECOVERY_COLOURS = {"notice": "#D55E00", "shrink": "#000000", "rebuild": "#56B4E9", "redo": "#F0E442"}
 RECOVERY_HATCHES = {"notice": "xxxx", "shrink": "", "rebuild": "////", "redo": "...."}
-OTHER_COLOUR, OTHER_MARKER, OTHER_HATCH = "#888888", "X", "--"
 TALLEST_IN = 9.0
 """The height of a column of a page."""
 LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
@@ -100,17 +81,17 @@ class Drawn:
 
 def colour(strategy: str) -> str:
     """The colour of a strategy."""
-    return COLOURS.get(strategy, OTHER_COLOUR)
+    return appearance_of(strategy).colour
 
 
 def marker(strategy: str) -> str:
     """The marker of a strategy."""
-    return MARKERS.get(strategy, OTHER_MARKER)
+    return appearance_of(strategy).marker
 
 
 def hatch(strategy: str) -> str:
     """The hatching of a strategy."""
-    return HATCHES.get(strategy, OTHER_HATCH)
+    return appearance_of(strategy).hatch
 
 
 def line_styles(strategies: Sequence[str]) -> list[dict[str, Any]]:

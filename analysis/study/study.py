@@ -13,11 +13,10 @@ import pandas as pd
 
 from analysis.study.configuration_labels import labels_of, natural, short_label
 from analysis.study.point_table import points_frame
+from analysis.study.strategy_appearance import place
 from bench.common.user_error import UserError
 from bench.record.record_file import load_record
 from bench.record.study_folder import STUDY
-
-ORDER = ("single", "data", "server", "sequence", "tensor", "pipeline", "hybrid")
 
 
 @dataclass(frozen=True)
@@ -97,11 +96,6 @@ def study_of(name: str, folder: Path, records: list[dict[str, Any]], problems: l
     labels = labels_of(records)
     named = [{**r, "point": {**r["point"], "label": labels[r["point"]["hash"]]}} for r in records]
     return Study(name, folder, tuple(named), tuple(problems), tuple(planned))
-
-
-def place(strategy: str) -> int:
-    """Where a strategy stands in figures and tables."""
-    return ORDER.index(strategy) if strategy in ORDER else len(ORDER)
 
 
 def label_of(point: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,9 @@ from analysis.figures import (
 from analysis.plotting import figure_style
 from analysis.plotting.figure_style import Drawn, close, drawing
 from analysis.plotting.page_layouts import IEEE
+from analysis.study.strategy_appearance import appearance_of
 from analysis.study.study import Study, load_study
+from strategies.common.appearance import Appearance
 from tests.analysis.made_studies import failing_record, paper_study, rich_record, with_traces
 from tests.project import ROOT
 
@@ -101,7 +104,12 @@ def test_figures_look_as_they_did(name: str, tmp_path: Path) -> None:
 
 def test_a_small_difference_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The smallest that matters: another marker for one strategy, in a figure with few of them."""
-    monkeypatch.setitem(figure_style.MARKERS, "tensor", "o")
+
+    def mistaken(strategy: str) -> Appearance:
+        look = appearance_of(strategy)
+        return replace(look, marker="o") if strategy == "tensor" else look
+
+    monkeypatch.setattr(figure_style, "appearance_of", mistaken)
     with figure("prediction", tmp_path / "study") as drawn:
         _save(drawn, tmp_path / "other.png")
     assert compare_images(str(IMAGES / "prediction.png"), str(tmp_path / "other.png"), tol=TOLERANCE) is not None

@@ -12,8 +12,9 @@ import pytest
 from matplotlib.dates import date2num
 
 from analysis.figures.study_timeline import STATUSES, draw, time_ticks
-from analysis.plotting.figure_style import MARKERS, Drawn, close
+from analysis.plotting.figure_style import Drawn, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
+from strategies.base import appearances
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study
 from tests.records import make_record
@@ -70,7 +71,8 @@ def test_failures_have_a_mark_and_a_reason() -> None:
 def test_every_status_has_a_marker_that_no_strategy_has() -> None:
     assert set(STATUSES) == {"invalid", "oom", "timeout", "failed", "interrupted"}
     markers = [sign["marker"] for sign in STATUSES.values()]
-    assert len({*markers, *MARKERS.values()}) == len(markers) + len(MARKERS)
+    strategies = [look.marker for look in appearances().values()]
+    assert len({*markers, *strategies}) == len(markers) + len(strategies)
     runs = [at(make_record("data", n, status, "why"), 2 * n) for n, status in enumerate(STATUSES)]
     (found,) = drawn(runs)
     assert [line.get_marker() for line in found.figure.axes[0].lines] == markers
