@@ -61,7 +61,7 @@ def keep_local_norms(patch: pytest.MonkeyPatch) -> dict[str, float]:
     def finish(self: GradientSync, *given: Any) -> None:
         norms.update({name: float(p.grad.norm()) for name, p in self.module.named_parameters() if p.grad is not None})
         if self.rows is not None:
-            norms[TABLE] = sum(float(found.norm(dim=-1).sum()) for found in self.rows.found)
+            norms[TABLE] = sum(float(found.norm(dim=-1).sum()) for found in self.rows.row_gradients)
         real(self, *given)
 
     patch.setattr(GradientSync, "finish", finish)
