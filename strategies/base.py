@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from strategies.common.appearance import Appearance, with_defaults
-from strategies.common.option_fields import defaults, option_fields
+from strategies.common.option_fields import OptionField, defaults, option_fields
 from strategies.common.plan_error import PlanError
 from strategies.common.registry import Registry
 from strategies.plan.model_spec import ModelSpec, Parameter
@@ -53,9 +53,11 @@ class Batch:
         return self.ids.shape[0]
 
     def span(self, begin: int, end: int) -> Batch:
+        """Samples ``begin`` to ``end``."""
         return Batch(self.ids[begin:end], self.mask[begin:end], self.targets[begin:end])
 
     def to(self, device: torch.device) -> Batch:
+        """The batch on another device."""
         return self if device.type == "cpu" else Batch(*(x.to(device) for x in (self.ids, self.mask, self.targets)))
 
     def valid(self) -> int:
@@ -81,11 +83,13 @@ class Strategy(ABC):
     """
 
     name: ClassVar[str]
+    """Its name in plans, records and on the command line."""
     axes: ClassVar[tuple[str, ...]]
     """Mesh axes that may be larger than 1. A strategy with exactly one axis fills it with all ranks."""
     default_micro_batches: ClassVar[int | Literal["stages"]] = 1
+    """Micro-batches where none are requested; ``stages``: two for each stage of the pipeline."""
     default_progress: ClassVar[str] = "inline"
-    """``comm.progress`` where it is not given: ``thread`` pays where communication can hide behind computation."""
+    """``CommOptions.progress`` where it is not chosen: ``thread`` pays where communication can hide behind computation."""
     option_class: ClassVar[type] = NoOptions
     """A frozen dataclass of its options (``common/option_fields.py``)."""
     options: ClassVar[Mapping[str, Any]] = {}
@@ -108,12 +112,17 @@ class Strategy(ABC):
         self.placement: RankPlacement = plan.placements[mesh.rank]
 
     @classmethod
-    def mesh_for(cls, ranks: int, given: Mapping[str, int | None]) -> MeshShape:
-        """The mesh of ``ranks`` ranks. Pure strategies fill their axis; others take what is given.
+    def mesh_for(cls, ranks: int, axis_sizes: Mapping[str, int | None]) -> MeshShape:
+        """The mesh of ``ranks`` ranks. A strategy with one axis fills it; one with several takes the sizes as they are.
 
-        Raises PlanError where an axis is given that the strategy does not have, or the product is not ``ranks``.
+        Args:
+            ranks: How many there are.
+            axis_sizes: Ranks of each axis where that is chosen; missing or None: not chosen.
+
+        Raises:
+            PlanError: A size is chosen for an axis that the strategy does not split, or the product is not ``ranks``.
         """
-        axes = {axis: size for axis, size in given.items() if size is not None}
+        axes = {axis: size for axis, size in axis_sizes.items() if size is not None}
         for axis, size in axes.items():
             if size != 1 and axis not in cls.axes:
                 raise PlanError(
@@ -123,31 +132,56 @@ class Strategy(ABC):
             axes[cls.axes[0]] = ranks
         shape = MeshShape(**axes)
         if shape.size != ranks:
-            raise PlanError(f"the mesh {shape.words} has {shape.size} ranks, but ranks={ranks}; their product must be equal")
+            raise PlanError(
+                f"the mesh {shape.description} has {shape.size} ranks, but ranks={ranks}; their product must be equal"
+            )
         return shape
 
     @classmethod
-    def micro_batches(cls, given: int | None, mesh: MeshShape) -> int:
-        """Micro-batches per replica: as given, or what the strategy prefers (pipelines: two for each stage)."""
-        if given is not None:
-            return given
+    def micro_batches(cls, requested: int | None, mesh: MeshShape) -> int:
+        """Micro-batches per replica: as requested, or what the strategy prefers (pipelines: two for each stage)."""
+        if requested is not None:
+            return requested
         return 2 * mesh.pipeline if cls.default_micro_batches == "stages" else cls.default_micro_batches
+
+    @classmethod
+    def option_fields(cls) -> tuple[OptionField, ...]:
+        """Its options with type, default and meaning, for command lines and documentation."""
+        return option_fields(cls.option_class)
 
     @classmethod
     @abstractmethod
     def plan(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> Plan:
-        """Placement, memory and traffic. Pure; raises PlanError for what cannot run."""
+        """Placement, memory and traffic of one step. Pure: neither torch nor MPI.
+
+        Args:
+            model: Sizes and switches of the Transformer.
+            shape: Batch, tokens, micro-batches and dtype of a step.
+            mesh: Ranks of each axis.
+            options: Of this strategy; what is missing has its default.
+
+        Raises:
+            PlanError: It cannot run; the message says what would.
+        """
 
     @abstractmethod
     def build(self, weights: WeightSource, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
-        """This rank's shard of the model, its weights read by slices; kept as ``self.module``. Collective."""
+        """Build this rank's shard of the model, and keep it as ``self.module``. Collective.
+
+        Args:
+            weights: Where its slices are read.
+            dtype: That of weights, gradients and activations.
+            device: Where the shard lives.
+        """
 
     @abstractmethod
     def step(self, batch: Batch) -> Tensor:
-        """Forward, backward and gradient synchronisation of the global ``batch``; no optimizer.
+        """Forward, backward and gradient synchronisation of the global ``batch``; no optimizer. Collective.
 
-        Returns this rank's contribution to the loss of the step, a float64 scalar on the CPU: the loss is the sum over
-        ranks. Afterwards the ``.grad`` of everything ``trainable`` is the gradient of that loss.
+        Afterwards the ``.grad`` of everything ``trainable`` is the gradient of the loss of the step.
+
+        Returns:
+            This rank's contribution to that loss, a float64 scalar on the CPU: the loss is the sum over ranks.
         """
 
     def trainable(self) -> list[tuple[nn.Parameter, bool]]:
@@ -163,23 +197,26 @@ class Strategy(ABC):
         return {parameter: values[name] for name, parameter in self.module.named_parameters()}
 
     def local(self, values: Mapping[nn.Parameter, Tensor]) -> dict[str, Tensor]:
-        """Tensors of the shapes of what is ``trainable`` as tensors of the shapes of this rank's parameters, by name.
-        Collective."""
+        """The inverse of ``sharded``: tensors of the shapes of this rank's parameters, by name. Collective."""
         return {name: values[parameter] for name, parameter in self.module.named_parameters()}
 
     def updated(self) -> None:  # noqa: B027 - most strategies have nothing to do
-        """To be called after each step of the optimizer: makes the weights whole where it updated only a part."""
+        """To be called after each step of the optimizer: makes the weights whole where it updated only a part. Collective."""
 
     @abstractmethod
     def evaluate(self, batch: Batch) -> Scores:
-        """Forward only. Sums over ranks count every sample once."""
+        """Forward only, of the global ``batch``. Collective.
+
+        Returns:
+            This rank's sums; over all ranks they count every sample once.
+        """
 
     @abstractmethod
     def export(self, what: Literal["weights", "gradients"] | Mapping[nn.Parameter, Tensor]) -> Iterator[tuple[str, Tensor]]:
-        """Full tensors by canonical name, on rank 0 only (other ranks take part and get nothing).
+        """Full tensors by canonical name, on rank 0 only (other ranks take part and get nothing). Collective.
 
-        Instead of weights or gradients, any tensors of the shapes of ``trainable`` can be given, such as the states of an
-        optimizer.
+        Args:
+            what: Weights, gradients, or any tensors of the shapes of ``trainable``, such as the states of an optimizer.
         """
 
     @abstractmethod

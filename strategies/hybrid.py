@@ -32,13 +32,15 @@ class HybridParallel(ComposedStrategy):
     option_class: ClassVar[type] = StepOptions
 
     @classmethod
-    def mesh_for(cls, ranks: int, given: Mapping[str, int | None]) -> MeshShape:
-        if all(size is None for size in given.values()):
+    def mesh_for(cls, ranks: int, axis_sizes: Mapping[str, int | None]) -> MeshShape:
+        """The mesh as given; there is no default. Raises PlanError where nothing is given."""
+        if all(size is None for size in axis_sizes.values()):
             raise PlanError(
                 f"<strategy hybrid> needs a mesh, such as <mesh pipeline>=2 <mesh data>=2, whose product is ranks={ranks}"
             )
-        return super().mesh_for(ranks, given)
+        return super().mesh_for(ranks, axis_sizes)
 
     @classmethod
-    def micro_batches(cls, given: int | None, mesh: MeshShape) -> int:
-        return super().micro_batches(given, mesh) if given or mesh.pipeline > 1 else 1
+    def micro_batches(cls, requested: int | None, mesh: MeshShape) -> int:
+        """As given; else two for each stage of a pipeline, or one where there is none."""
+        return super().micro_batches(requested, mesh) if requested or mesh.pipeline > 1 else 1

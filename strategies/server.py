@@ -1,8 +1,8 @@
-"""A parameter server: data parallelism over a star. Workers send their gradients to rank 0, which adds and returns them.
+r"""A parameter server: data parallelism over a star. Workers send their gradients to rank 0, which adds and returns them.
 
-    rank 1: samples 8..15  -> gradients --\\            /--> sum
+    rank 1: samples 8..15  -> gradients --\            /--> sum
     rank 2: samples 16..23 -> gradients ---> rank 0 ---> sum    rank 0 computes too: samples 0..7
-    rank 3: samples 24..31 -> gradients --/            \\--> sum
+    rank 3: samples 24..31 -> gradients --/            \--> sum
 
 Payload: (n-1) P e bytes to rank 0 and the same back, all of it through one link (Li et al., OSDI 2014). A ring sends as much
 in all, but spreads it over the links: this is the baseline that shows why. The example of ``docs/reference/strategies.md``.
@@ -42,11 +42,13 @@ class ParameterServer(ComposedStrategy):
     def volumes(
         cls, spec: ModelSpec, shape: StepShape, placements: tuple[RankPlacement, ...], options: StepOptions
     ) -> Iterator[Volume]:
+        """Each worker sends its gradients, and gets the sum."""
         workers = len(placements) - 1
         sent = 2 * workers * parameter_count(spec) * shape.element_bytes
         yield Volume("data", "send", "backward", 2 * workers, sent, float(sent))
 
     def make_gradients(self) -> GradientSync:
+        """All gradients at once, through the first rank."""
         from strategies.step.gradient_sync import WholeGradientSync
 
         return WholeGradientSync(self.module, partial(sum_on_first_rank, group=self.mesh.groups["data"]))

@@ -42,7 +42,7 @@ def show(points: Sequence[Mapping[str, Any]], started_by_hand: bool = False, lin
     for point in reversed(configurations.values()):
         plan = plan_of(point)
         console.print(
-            f"\n[bold]{point['strategy']['name']}[/bold] on {point['ranks']} ranks: {plan.mesh.words}", highlight=False
+            f"\n[bold]{point['strategy']['name']}[/bold] on {point['ranks']} ranks: {plan.mesh.description}", highlight=False
         )
         console.print(_ranks(plan))
         console.print(_traffic(plan))
@@ -64,7 +64,7 @@ def _failure(console: Console, point: Mapping[str, Any], plan: Plan) -> None:
     copies, after = copy_bytes(plan, hosts_of(point)), plan_after(point)
     most, sent = max(kept for kept, _ in copies), sum(sent for _, sent in copies)
     console.print(f"Two copies of the state: at most {2 * most / MIB:.1f} MiB on a rank; {sent:,} bytes are sent for each")
-    console.print(f"After rank {point['fault']['rank']} is killed: {after.mesh.words}")
+    console.print(f"After rank {point['fault']['rank']} is killed: {after.mesh.description}")
     console.print(_ranks(after))
 
 

@@ -115,7 +115,7 @@ def prediction(found: Prediction, plan: Plan, path: Path | None) -> None:
         for at, rank in zip(plan.placements, found.ranks, strict=True)
     ]
     columns = (">rank", "host", ">layers", ">samples", ">tensor part", ">compute", ">exchange", ">wait")
-    terminal_table.show(f"{plan.strategy} on {plan.mesh.words}: modelled from {path}", columns, rows)
+    terminal_table.show(f"{plan.strategy} on {plan.mesh.description}: modelled from {path}", columns, rows)
     print(f"{si(found.step_s, 's')} a step, {found.samples_per_s:.3g} samples/s")
     if found.joules is None:
         print("energy: a host's class has no idle_W and busy_W, so none is predicted")

@@ -223,6 +223,7 @@ class Message:
         self.group, self.request, self.host, self.tensor, self.op, self.match = group, request, host, tensor, op, match
 
     def finish(self) -> Tensor:
+        """Wait until the message is complete; the tensor that was sent, or that was received into."""
         t0 = time.monotonic_ns()
         finish(self.request, self.group.wait)
         op = "receive" if self.op == "receive" else "send_wait"

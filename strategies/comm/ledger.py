@@ -80,6 +80,7 @@ class Ledger:
         return self._sum(first_step, wire=False)
 
     def wire_bytes(self, first_step: int = 0) -> Counter[str]:
+        """Bytes on the wire by ``axis.op.phase`` over the steps from ``first_step`` on."""
         return self._sum(first_step, wire=True)
 
     def _sum(self, first_step: int, wire: bool) -> Counter[str]:

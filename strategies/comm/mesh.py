@@ -67,7 +67,9 @@ class Mesh:
         return self._group(self._opened[-1], name, ranks)
 
     def revoke(self) -> None:
-        """End every operation under way on the communicators of this mesh, on all ranks (ULFM): whoever waits in one gets an
-        error. To be called by a rank that found another one dead, for its partners would wait for it."""
+        """End every operation under way on the communicators of this mesh, on all ranks (ULFM), with an error.
+
+        To be called by a rank that found another one dead, for its partners would wait for it.
+        """
         for comm in self._opened:
             comm.Revoke()

@@ -61,6 +61,7 @@ def parts_as_mpi(tensor: Tensor, spans: list[Span], moved: bool = False, aware: 
 
 
 def nbytes(tensor: Tensor) -> int:
+    """Bytes of the elements of a tensor."""
     return tensor.numel() * tensor.element_size()
 
 

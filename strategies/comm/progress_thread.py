@@ -29,11 +29,13 @@ class CommThread:
         self._thread.start()
 
     def submit(self, call: Callable[[], None]) -> Future[None]:
+        """Put a call at the end of the queue; its future is done when it is."""
         future: Future[None] = Future()
         self._work.put((call, future))
         return future
 
     def close(self) -> None:
+        """End the thread after the calls that were submitted."""
         self._work.put(None)
         self._thread.join()
 
@@ -65,6 +67,7 @@ class Pump:
         self._active.clear()
 
     def close(self) -> None:
+        """End the thread."""
         self._closed = True
         self._active.set()
         self._thread.join()

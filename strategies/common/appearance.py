@@ -32,17 +32,17 @@ class Appearance:
     label: str
 
 
-def with_defaults(given: Mapping[str, Appearance | None]) -> dict[str, Appearance]:
-    """The appearance of every strategy, in order: as given, or the first spare look that no other strategy has.
+def with_defaults(declared: Mapping[str, Appearance | None]) -> dict[str, Appearance]:
+    """The appearance of every strategy, in order: as declared, or the first spare look that no other strategy has.
 
     Args:
-        given: By name; None for a strategy that says nothing.
+        declared: By name; None for a strategy that says nothing.
 
     Returns:
         The same for the same names, whatever their order.
     """
-    looks = {name: appearance for name, appearance in given.items() if appearance is not None}
-    for name in sorted(set(given) - set(looks)):
+    looks = {name: appearance for name, appearance in declared.items() if appearance is not None}
+    for name in sorted(set(declared) - set(looks)):
         seen = list(looks.values())
         colour = _first_unused(SPARE_COLOURS, {look.colour for look in seen}, name)
         marker = _first_unused(SPARE_MARKERS, {look.marker for look in seen}, name)

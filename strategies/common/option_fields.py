@@ -19,9 +19,9 @@ WholeNumbers = Sequence[int]
 
 @dataclass(frozen=True)
 class Kind:
-    """What values an option takes: a test, and the words for it in an error."""
+    """Which values an option takes: a test, and its description in an error."""
 
-    words: str
+    description: str
     accepts: Callable[[Any], bool]
 
 
@@ -46,7 +46,7 @@ class OptionField:
     def check(self, value: Any) -> None:
         """Raise PlanError for a value of another kind."""
         if not self.kind.accepts(value):
-            raise PlanError(f"<option {self.name}>={value} must be {self.kind.words}")
+            raise PlanError(f"<option {self.name}>={value} must be {self.kind.description}")
 
 
 def _is_whole(value: Any) -> bool:

@@ -43,7 +43,7 @@ class SequenceAttention(Protocol):
     """Attention over tokens that sequence parallelism splits (``step/ring_attention.py``, ``step/ulysses_attention.py``)."""
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
-        """q [B, N, S, D], k and v [B, K, S, D] of the local tokens to [B, N, S, D]: attention over all tokens."""
+        """Attention over all tokens: q [B, N, S, D], k and v [B, K, S, D] of the local ones to [B, N, S, D]."""
 
     def pool(self, x: Tensor) -> Tensor:
         """Sums [B, H] over the local tokens to those over all."""
@@ -76,27 +76,35 @@ class UnsplitModel:
     """Neither layers nor tokens are split: both protocols without any communication."""
 
     def copy_in(self, x: Tensor) -> Tensor:
+        """The stream as it is."""
         return x
 
     def reduce_out(self, y: Tensor) -> Tensor:
+        """The result as it is."""
         return y
 
     def embed(self, ids: Tensor, weight: Tensor) -> Tensor:
+        """Rows of the whole table."""
         return F.embedding(ids, weight)
 
     def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Over the whole vocabulary."""
         return F.cross_entropy(logits, targets, reduction="sum")  # -100 is torch's own "ignore"
 
     def stream_part(self, x: Tensor) -> Tensor:
+        """All tokens."""
         return x
 
     def pool(self, x: Tensor) -> Tensor:
+        """The sums as they are."""
         return x
 
     def count_once(self, weight: Tensor) -> Tensor:
+        """The weight as it is."""
         return weight
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
+        """Attention over the local tokens, which are all."""
         if context.kv is not None:
             k, v = k[:, context.kv], v[:, context.kv]
         mask = None if context.keys is None else context.keys[:, None, None, :]
@@ -114,6 +122,7 @@ class Norm(nn.Module):
             self.bias = nn.Parameter(torch.empty(spec.hidden))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``x`` [..., H]."""
         if self.rms:
             return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
@@ -129,9 +138,11 @@ class PostponedGradients:
         self._work: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def add(self, weight: Tensor, x: Tensor, gradient: Tensor) -> None:
+        """Put off the gradient of ``weight`` from the layer's input ``x`` and the gradient of its output."""
         self._work.append((weight, x, gradient))
 
     def take(self) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """What was put off since the last call."""
         work, self._work = self._work, []
         return work
 
@@ -170,6 +181,7 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.empty(rows)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """The product of ``x`` [..., columns] with the bias: [..., rows]."""
         return self._product(x, self.bias)
 
     def row_parallel(self, x: Tensor, tensor_layers: TensorParallelLayers) -> Tensor:
@@ -221,7 +233,7 @@ class Attention(nn.Module):
         self.o = Linear(spec.hidden, rows, spec.out_bias)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        """x [B, T, H] to the same shape."""
+        """``x`` [B, T, H] to the same shape."""
         x = self.tensor_layers.copy_in(x)
         q, k, v = (self._heads(linear(x)) for linear in (self.q, self.k, self.v))
         if context.turns is not None:
@@ -245,6 +257,7 @@ class MLP(nn.Module):
         self.down = Linear(spec.hidden, columns, spec.mlp_bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``x`` [B, T, H] to the same shape."""
         x = self.tensor_layers.copy_in(x)
         if self.kind == "silu_gated":
             return self.down.row_parallel(F.silu(self.gate(x)) * self.up(x), self.tensor_layers)
@@ -269,6 +282,7 @@ class Block(nn.Module):
         self.mlp_norm, self.mlp = Norm(spec), MLP(spec, columns, tensor_layers)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
+        """``x`` [B, T, H] to the same shape."""
         if self.pre:
             x = x + self.attn(self.attn_norm(x), context)
             return x + self.mlp(self.mlp_norm(x))  # type: ignore[no-any-return]

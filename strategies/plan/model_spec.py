@@ -74,10 +74,12 @@ class ModelSpec:
             raise PlanError(f"model {values.get('name', '?')}: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
+        """The values by name; ``from_dict`` reads them."""
         return asdict(self)
 
     @property
     def head_dim(self) -> int:
+        """Elements of one head."""
         return self.hidden // self.heads
 
     def units(self, unit: Unit) -> int:
@@ -101,6 +103,7 @@ class Parameter:
 
     @property
     def size(self) -> int:
+        """Elements of the whole tensor."""
         return math.prod(self.shape)
 
     def part(self, span: tuple[int, int] | None) -> tuple[int, ...]:
@@ -136,6 +139,7 @@ def _parameters(spec: ModelSpec) -> Iterator[Parameter]:
 
 
 def parameter_count(spec: ModelSpec) -> int:
+    """Elements of all parameters of the model."""
     return sum(parameter.size for parameter in parameters(spec))
 
 

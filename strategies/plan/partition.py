@@ -63,5 +63,5 @@ def divisors(number: int) -> list[int]:
 
 def either(values: Sequence[object]) -> str:
     """``1, 2, 3 or 6``: values for a message that says what would work."""
-    words = [str(value) for value in values]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    texts = [str(value) for value in values]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} or {texts[-1]}"

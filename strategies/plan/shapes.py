@@ -39,18 +39,21 @@ class MeshShape:
 
     @property
     def size(self) -> int:
+        """Ranks of the mesh."""
         return math.prod(self.dims)
 
     @property
     def dims(self) -> tuple[int, ...]:
+        """Ranks of each axis, in the order of ``AXES``."""
         return tuple(getattr(self, axis) for axis in AXES)
 
     @property
-    def words(self) -> str:
-        """``pipeline 2 x data 1 x sequence 1 x tensor 1``"""
+    def description(self) -> str:
+        """The mesh for a reader: ``pipeline 2 x data 1 x sequence 1 x tensor 1``."""
         return " x ".join(f"{axis} {size}" for axis, size in zip(AXES, self.dims, strict=True))
 
     def coordinates(self, rank: int) -> dict[str, int]:
+        """Coordinate of ``rank`` on each axis."""
         coordinates = {}
         for axis in reversed(AXES):
             rank, coordinates[axis] = divmod(rank, getattr(self, axis))
@@ -96,6 +99,7 @@ class StepShape:
 
     @property
     def element_bytes(self) -> int:
+        """Bytes of one element of the training's dtype."""
         return ELEMENT_BYTES[self.dtype]
 
 
@@ -116,6 +120,7 @@ class Volume:
 
     @property
     def key(self) -> str:
+        """``axis.op.phase``, as the ledger sums by."""
         return f"{self.axis}.{self.op}.{self.phase}"
 
 
@@ -131,6 +136,7 @@ class Memory:
 
     @property
     def total_bytes(self) -> int:
+        """All four together."""
         return self.parameters_bytes + self.gradients_bytes + self.optimizer_bytes + self.activations_bytes
 
 

@@ -21,5 +21,6 @@ class GPipe(Schedule):
 
     @staticmethod
     def compute_order(stage: int, stages: int, micros: int, virtual: int = 1) -> Iterator[Action]:
+        """``F0 F1 ... B0 B1 ...``."""
         yield from map(Forward, range(micros))
         yield from map(Backward, range(micros))

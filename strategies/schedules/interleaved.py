@@ -24,6 +24,7 @@ class Interleaved(Schedule):
 
     @staticmethod
     def compute_order(stage: int, stages: int, micros: int, virtual: int = 1) -> Iterator[Action]:
+        """1F1B over numbers of (micro-batch, virtual stage), in groups of as many micro-batches as stages."""
         total = micros * virtual
 
         def place(number: int, backward: bool) -> tuple[int, int]:
@@ -40,6 +41,7 @@ class Interleaved(Schedule):
 
     @classmethod
     def check(cls, stages: int, micros: int, virtual: int) -> None:
+        """Needs at least two virtual stages, and micro-batches in multiples of the stages."""
         if virtual < 2:
             raise PlanError(f"<option virtual_stages>={virtual} must be at least 2 with <option schedule>=interleaved")
         if micros % stages:

@@ -21,6 +21,7 @@ class OneForwardOneBackward(Schedule):
 
     @staticmethod
     def compute_order(stage: int, stages: int, micros: int, virtual: int = 1) -> Iterator[Action]:
+        """Forwards ahead as many as stages follow, then in turns."""
         ahead = min(stages - stage - 1, micros)
         yield from map(Forward, range(ahead))
         for micro in range(micros):

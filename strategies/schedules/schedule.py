@@ -1,7 +1,7 @@
 """Pipeline schedules by name, and what follows from the order in which a stage computes: messages, and what it keeps.
 
 m micro-batches, p stages, s this stage from 0, v virtual stages on each rank; F, B, I, W the times of one micro-batch's
-forward, backward, and backward's input and weight parts. Each schedule is a file of its own: ``gpipe.py``, ``one_f_one_b.py``,
+forward, backward, and backward's input and weight parts. Each schedule is a file: ``gpipe.py``, ``one_f_one_b.py``,
 ``interleaved.py``, ``zero_bubble.py``.
 """
 

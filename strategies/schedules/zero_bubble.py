@@ -24,6 +24,7 @@ class ZeroBubble(Schedule):
 
     @staticmethod
     def compute_order(stage: int, stages: int, micros: int, virtual: int = 1) -> Iterator[Action]:
+        """As 1F1B, with the input gradient in the place of the backward, and weight gradients later."""
         ahead, weights = min(stages - stage - 1, micros), 0
         yield from map(Forward, range(ahead))
         for micro in range(micros):

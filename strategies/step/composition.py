@@ -47,6 +47,7 @@ class ComposedStrategy(Strategy):
 
     @classmethod
     def plan(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> Plan:
+        """The prediction from the parts of every axis."""
         step_options = StepOptions.of(options)
         _check(step_options, mesh, shape)
         placements = place(model, shape, mesh, step_options)
@@ -98,6 +99,7 @@ class ComposedStrategy(Strategy):
         return StageRunner(self.module, self.mesh.stages, self.placement, placements, schedule)
 
     def build(self, weights: WeightSource, dtype: torch.dtype, device: str = "cpu") -> nn.Module:
+        """Build this rank's layers, fill them from ``weights``, and make the parts that the mesh brings. Collective."""
         import torch
 
         from strategies.comm.progress_thread import Pump
@@ -119,6 +121,7 @@ class ComposedStrategy(Strategy):
         return self.module
 
     def step(self, batch: Batch) -> Tensor:
+        """Run all micro-batches through the stages, then finish the sum of the gradients."""
         count = batch.valid()
         micros = [self._micro_batch(batch, *span) for span in self.placement.micros]
         self.gradients.begin(len(micros))
@@ -129,18 +132,23 @@ class ComposedStrategy(Strategy):
         return loss if self._reports() else loss.new_zeros(())
 
     def trainable(self) -> list[tuple[nn.Parameter, bool]]:
+        """This rank's parameters; under ZeRO its shards of them."""
         return self.gradients.trainable()
 
     def sharded(self, values: Mapping[str, Tensor]) -> dict[nn.Parameter, Tensor]:
+        """As ``trainable`` has them."""
         return self.gradients.sharded(values)
 
     def local(self, values: Mapping[nn.Parameter, Tensor]) -> dict[str, Tensor]:
+        """As this rank's parameters have them."""
         return self.gradients.whole(values)
 
     def updated(self) -> None:
+        """Under ZeRO, gather the weights that other ranks have updated. Collective."""
         self.gradients.updated()
 
     def evaluate(self, batch: Batch) -> Scores:
+        """Forward through all stages."""
         begin, end = even(len(batch), self.placement.replica[1])[self.placement.replica[0]]
         if begin == end:
             return Scores(0.0, 0, 0)
@@ -149,6 +157,7 @@ class ComposedStrategy(Strategy):
         return scores if self._reports() else Scores(0.0, 0, 0)
 
     def export(self, what: Literal["weights", "gradients"] | Mapping[nn.Parameter, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Gather one tensor after the other on rank 0. Collective."""
         from strategies.step.whole_tensors import gathered_on_first_rank
 
         if what == "weights":
@@ -159,6 +168,7 @@ class ComposedStrategy(Strategy):
         yield from gathered_on_first_rank(local, like, self.spec, self.step_plan.placements, self.mesh.world)
 
     def close(self) -> None:
+        """End the communication thread and the progress pump."""
         self.gradients.close()
         if self.pump is not None:
             self.pump.close()

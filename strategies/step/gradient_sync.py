@@ -49,6 +49,7 @@ class Bucket:
 
     @classmethod
     def of(cls, members: list[nn.Parameter], group: Group, zero: bool) -> Bucket:
+        """A bucket of ``members`` that ``group`` sums; with ``zero`` their weights become views of one buffer."""
         flat = torch.zeros(sum(p.numel() for p in members), dtype=members[0].dtype, device=members[0].device)
         bucket = cls(members, group, flat, even(flat.numel(), group.size))
         if zero:
@@ -56,6 +57,7 @@ class Bucket:
         return bucket
 
     def places(self) -> Iterator[tuple[nn.Parameter, Span]]:
+        """Each member and its span of the flat buffer."""
         yield from zip(self.members, spans([p.numel() for p in self.members]), strict=True)
 
     def _share_weights(self) -> None:
@@ -248,6 +250,7 @@ class GradientSync:
         return tensors
 
     def close(self) -> None:
+        """End the communication thread."""
         if self.thread is not None:
             self.thread.close()
 
@@ -284,6 +287,7 @@ class WholeGradientSync(GradientSync):
         self.add_up = add_up
 
     def finish(self, batch: Batch) -> None:
+        """Sum all gradients as one flat tensor."""
         gradients = [p.grad for p in self.module.parameters() if p.grad is not None]
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
         self.add_up(flat)

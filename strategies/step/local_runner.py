@@ -20,6 +20,7 @@ class LocalRunner(Runner):
         self.module, self.ledger = module, ledger
 
     def train(self, micros: Sequence[MicroBatch], count: int) -> Tensor:
+        """Forward and backward of each, one after the other."""
         total = torch.zeros((), dtype=torch.float64, device=next(self.module.parameters()).device)
         for number, micro in enumerate(micros):
             with self.ledger.during("forward", number):
@@ -31,4 +32,5 @@ class LocalRunner(Runner):
 
     @torch.no_grad()
     def evaluate(self, micros: Sequence[MicroBatch], samples: int) -> Scores:
+        """Forward of each."""
         return total_scores([self.module.scores(self.module(None, micro), micro) for micro in micros], micros)

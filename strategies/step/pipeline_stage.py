@@ -65,6 +65,7 @@ class StageRunner(Runner):
                 layer.postponed = self.postponed
 
     def train(self, micros: Sequence[MicroBatch], count: int) -> Tensor:
+        """Play the schedule's actions."""
         step = _Step(self, micros, count, lambda other: other.micros)
         todo = list(actions(self.schedule, *self.placement.stage, len(micros), self.virtual))
         step.expect(todo)
@@ -75,6 +76,7 @@ class StageRunner(Runner):
 
     @torch.no_grad()
     def evaluate(self, micros: Sequence[MicroBatch], samples: int) -> Scores:
+        """Send every micro-batch through all stages once; the last one has the scores."""
         step = _Step(self, micros, 1, lambda other: other.spans(samples, len(micros)))
         todo, scores = list(forward_actions(*self.placement.stage, len(micros), self.virtual)), []
         step.expect(todo)

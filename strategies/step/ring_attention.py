@@ -46,12 +46,15 @@ class RingAttention:
         self._tag = 0
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
+        """Exact attention of the local queries to the keys of all ranks."""
         return _RingFunction.apply(q, k, v, self, context)  # type: ignore[no-any-return, no-untyped-call]
 
     def pool(self, x: Tensor) -> Tensor:
+        """All-reduce over the group."""
         return reduce_out(x, self.group)
 
     def count_once(self, weight: Tensor) -> Tensor:
+        """Each rank has its part of the gradient."""
         return share(weight, self.group.size)
 
     def owner(self, step: int) -> int:
@@ -59,6 +62,7 @@ class RingAttention:
         return (self.group.rank - step) % self.group.size
 
     def piece(self, owner: int, causal: bool) -> Piece:
+        """What of my queries meets what of the keys of ``owner``."""
         rank, everything = self.group.rank, slice(None)
         if not causal or owner == rank:
             return Piece(everything, everything, causal)

@@ -29,24 +29,30 @@ class SplitLayers:
         self.group, self.begin = group, begin
 
     def copy_in(self, x: Tensor) -> Tensor:
+        """The replicated stream; backward sums its gradients over the group."""
         return copy_in(x, self.group)
 
     def reduce_out(self, y: Tensor) -> Tensor:
+        """All-reduce over the group."""
         return reduce_out(y, self.group)
 
     def embed(self, ids: Tensor, weight: Tensor) -> Tensor:
+        """Local rows, zeros for tokens of other ranks, all-reduced."""
         local = ids - self.begin
         here = (local >= 0) & (local < weight.shape[0])
         rows = F.embedding(torch.where(here, local, 0), weight) * here.unsqueeze(-1).to(weight.dtype)
         return self.reduce_out(rows)
 
     def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Over the vocabulary of all ranks, by two numbers for each token."""
         return split_cross_entropy(logits, targets, self.begin, self.group)
 
     def stream_part(self, x: Tensor) -> Tensor:
+        """All tokens."""
         return x
 
     def pool(self, x: Tensor) -> Tensor:
+        """The sums as they are."""
         return x
 
 
@@ -62,15 +68,19 @@ class SplitLayersAndStream(SplitLayers):
         self.parts = parts
 
     def copy_in(self, x: Tensor) -> Tensor:
+        """All-gather of the tokens."""
         return gather_tokens(x, self.parts, self.group)
 
     def reduce_out(self, y: Tensor) -> Tensor:
+        """Reduce-scatter to this rank's tokens."""
         return scatter_tokens(y, self.parts, self.group)
 
     def stream_part(self, x: Tensor) -> Tensor:
+        """This rank's tokens."""
         return x[..., slice(*self.parts[self.group.rank])]
 
     def pool(self, x: Tensor) -> Tensor:
+        """All-reduce over the group."""
         return reduce_out(x, self.group)
 
 

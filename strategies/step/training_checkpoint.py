@@ -49,9 +49,17 @@ STORED = {"float32": "F32", "float64": "F64"}
 
 
 def save(strategy: Strategy, optimizer: torch.optim.Optimizer, steps: int, folder: Path, comm: MPI.Intracomm) -> None:
-    """Write ``folder`` after ``steps`` optimizer steps: whole or not at all, in the place of an older checkpoint.
+    """Write ``folder``: whole or not at all, in the place of an older checkpoint. Collective; rank 0 writes.
 
-    Collective over ``comm``, the ranks of the strategy; rank 0 writes. Raises PlanError, on every rank, where it cannot.
+    Args:
+        strategy: The strategy, built.
+        optimizer: Over its ``trainable``.
+        steps: Optimizer steps done.
+        folder: The checkpoint.
+        comm: The ranks of the strategy.
+
+    Raises:
+        PlanError: On every rank, where it cannot be written.
     """
     kind, error = _kind(optimizer), None
     if comm.Get_rank() == 0:
@@ -71,17 +79,25 @@ def save(strategy: Strategy, optimizer: torch.optim.Optimizer, steps: int, folde
 
 
 def resume(strategy: Strategy, optimizer: torch.optim.Optimizer, folder: Path) -> int:
-    """Put the weights and the optimizer's states of ``folder`` into this rank's shard; the number of steps done.
+    """Put the weights and the optimizer's states of ``folder`` into this rank's shard.
 
-    The strategy is built and the optimizer is over its ``trainable``. Raises PlanError for a folder that is no whole
-    checkpoint, or one of another model, dtype or optimizer.
+    Args:
+        strategy: The strategy, built.
+        optimizer: Over its ``trainable``.
+        folder: The checkpoint.
+
+    Returns:
+        The number of optimizer steps done.
+
+    Raises:
+        PlanError: ``folder`` is no whole checkpoint, or one of another model, dtype or optimizer.
     """
     checkpoint = Checkpoint.read(folder)
     checkpoint.check(strategy.spec, strategy.shape.dtype, _kind(optimizer))
-    own = dict(strategy.module.named_parameters())
+    parameters_by_name = dict(strategy.module.named_parameters())
     with torch.no_grad(), open_tensors(folder / MODEL, "pt") as opened:
         for name, value in _Slices(strategy, opened).items():
-            own[name].copy_(value)  # in place: weights may be views of a flat buffer
+            parameters_by_name[name].copy_(value)  # in place: weights may be views of a flat buffer
     with open_tensors(folder / OPTIMIZER, "pt") as opened:
         states = {state: _Slices(strategy, opened, f"{state}/") for state in STATES[checkpoint.optimizer]}
         load_states(strategy, optimizer, states, checkpoint.steps)
@@ -91,20 +107,29 @@ def resume(strategy: Strategy, optimizer: torch.optim.Optimizer, folder: Path) -
 def load_states(
     strategy: Strategy, optimizer: torch.optim.Optimizer, states: Mapping[str, Mapping[str, Tensor]], steps: int
 ) -> None:
-    """Put what an optimizer keeps after ``steps`` steps into it: for each of its STATES the tensors of this rank's
-    parameters, by name."""
-    found: dict[nn.Parameter, dict[str, Tensor]] = {}
+    """Put into an optimizer what it keeps after ``steps`` steps.
+
+    Args:
+        strategy: The strategy, built.
+        optimizer: Over its ``trainable``.
+        states: For each of its ``STATES`` the tensors of this rank's parameters, by name.
+        steps: Optimizer steps done.
+    """
+    kept: dict[nn.Parameter, dict[str, Tensor]] = {}
     for state, values in states.items():
         for parameter, value in strategy.sharded(values).items():
-            found.setdefault(parameter, {"step": torch.tensor(float(steps))})[state] = value
+            kept.setdefault(parameter, {"step": torch.tensor(float(steps))})[state] = value
     order = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    numbered = {number: found[parameter] for number, parameter in enumerate(order) if parameter in found}
+    numbered = {number: kept[parameter] for number, parameter in enumerate(order) if parameter in kept}
     optimizer.load_state_dict({**optimizer.state_dict(), "state": numbered})
 
 
 def states_of(strategy: Strategy, optimizer: torch.optim.Optimizer) -> dict[str, dict[nn.Parameter, Tensor]]:
-    """What the optimizer keeps of everything ``trainable`` here, by state; before its first step what it would begin with:
-    zero. Raises PlanError for an optimizer that keeps more than a checkpoint holds."""
+    """The tensors that the optimizer keeps of everything ``trainable`` here, by state; zeros before its first step.
+
+    Raises:
+        PlanError: The optimizer keeps more than a checkpoint holds.
+    """
     kept = optimizer.state
     return {
         state: {p: kept[p][state] if kept.get(p) else torch.zeros_like(p) for p, _ in strategy.trainable()}
@@ -125,8 +150,8 @@ class _Slices(Mapping[str, Tensor]):
         index = [slice(None)] * len(parameter.shape)
         if span is not None and parameter.split is not None:
             index[parameter.split] = slice(*span)
-        found: Tensor = self._opened.get_slice(self._prefix + name)[tuple(index)]
-        return found.clone(memory_format=torch.contiguous_format)  # not a view that would keep the whole in memory
+        values: Tensor = self._opened.get_slice(self._prefix + name)[tuple(index)]
+        return values.clone(memory_format=torch.contiguous_format)  # not a view that would keep the whole in memory
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._held)
@@ -140,8 +165,8 @@ def _kind(optimizer: torch.optim.Optimizer) -> str:
     kind = type(optimizer).__name__.lower()
     more = [key for group in optimizer.param_groups for key in ("momentum", "amsgrad") if group.get(key)]
     if kind not in STATES or more:
-        found = kind + "".join(f" with {key}" for key in more[:1])
-        raise PlanError(f"checkpoints hold the states of plain {' and '.join(STATES)}, found {found}; use one of these")
+        described = kind + "".join(f" with {key}" for key in more[:1])
+        raise PlanError(f"checkpoints hold the states of plain {' and '.join(STATES)}, found {described}; use one of these")
     return kind
 
 
@@ -154,8 +179,8 @@ def _agree(error: str | None, comm: MPI.Intracomm) -> None:
 
 def _states(strategy: Strategy, states: Mapping[str, Mapping[nn.Parameter, Tensor]]) -> Iterator[tuple[str, Tensor]]:
     """The optimizer's states, whole, on rank 0."""
-    for state, own in states.items():
-        for name, whole in strategy.export(own):
+    for state, tensors in states.items():
+        for name, whole in strategy.export(tensors):
             yield f"{state}/{name}", whole
 
 

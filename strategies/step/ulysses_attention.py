@@ -27,6 +27,7 @@ class UlyssesAttention:
         self.group, self.tokens = group, list(tokens)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
+        """Exact attention: all tokens of this rank's share of the heads, between two all-to-alls."""
         batch, heads, local_tokens, width = q.shape
         kv = list(range(heads)) if context.kv is None else list(context.kv)
         parts = ulysses_heads(heads, kv, self.group.size)
@@ -43,7 +44,9 @@ class UlyssesAttention:
         return torch.cat(exchange(y.split(self.tokens, dim=2), shapes, self.group), dim=1)
 
     def pool(self, x: Tensor) -> Tensor:
+        """All-reduce over the group."""
         return reduce_out(x, self.group)
 
     def count_once(self, weight: Tensor) -> Tensor:
+        """Each rank has its part of the gradient."""
         return share(weight, self.group.size)

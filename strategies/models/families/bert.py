@@ -47,9 +47,11 @@ class Bert(ModelFamily):
 
     @classmethod
     def stored(cls, name: str) -> Stored | None:
+        """Other names only."""
         return renamed(name, TOP, INSIDE, "encoder.layer")
 
     @classmethod
     def fixed_switches(cls, spec: ModelSpec) -> Mapping[str, Any]:
+        """BERT has no switch for any of these; it always has token types."""
         fixed = {**PLAIN, "causal": False, "norm_place": "post", "mlp": "gelu"}
         return {**fixed, "kv_heads": spec.heads, "token_types": max(1, spec.token_types)}

@@ -38,6 +38,7 @@ class GPT2(ModelFamily):
 
     @classmethod
     def stored(cls, name: str) -> Stored | None:
+        """Other names, transposed matrices, and q, k, v as thirds of one."""
         for key, part in FUSED.items():
             if f".{key}." in name:
                 layer, kind = name.split(".")[1], name.rsplit(".", 1)[1]
@@ -48,5 +49,6 @@ class GPT2(ModelFamily):
 
     @classmethod
     def fixed_switches(cls, spec: ModelSpec) -> Mapping[str, Any]:
+        """GPT-2 has no switch for any of these."""
         fixed = {**PLAIN, "causal": True, "norm_place": "pre", "mlp": "gelu_tanh", "token_types": 0}
         return {**fixed, "kv_heads": spec.heads}

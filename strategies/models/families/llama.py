@@ -1,5 +1,6 @@
-"""Llama, and what has its names and layout, such as Qwen2: a decoder with RMS norms, rotary positions, a gated MLP and grouped
-key/value heads (Touvron et al., arXiv 2302.13971).
+"""Llama, and what has its names and layout, such as Qwen2 (Touvron et al., arXiv 2302.13971).
+
+A decoder with RMS norms, rotary positions, a gated MLP and grouped key/value heads.
 """
 
 from __future__ import annotations
@@ -50,10 +51,12 @@ class Llama(ModelFamily):
 
     @classmethod
     def stored(cls, name: str) -> Stored | None:
+        """Other names only."""
         return renamed(name, TOP, INSIDE, "layers")
 
     @classmethod
     def fixed_switches(cls, spec: ModelSpec) -> Mapping[str, Any]:
+        """Llama has no switch for any of these, and one for all biases of attention."""
         return {
             "norm": "rms",
             "positions": "rotary",
