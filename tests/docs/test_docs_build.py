@@ -10,6 +10,8 @@ import pytest
 
 from tests.project import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def build(config: Path, site: Path) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", str(config), "--site-dir", str(site)]

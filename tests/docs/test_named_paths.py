@@ -15,7 +15,8 @@ PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - {ROOT / "C
 NAMED = re.compile(rf"(?<![\w./-])(?:{'|'.join(TOP)})/[\w./-]*\w/?")
 DOCS = re.compile(r"(?<![\w./-])docs/[\w/-]+\.md\b")
 NOT_OURS = {"setup.py", "fnirsi_logger.py"}
-MADE_BY_USERS = {"conf/board/CLASS.yaml", "hostfiles/NAME.yaml"}
+PLACEHOLDERS = re.compile(r"/(?:NAME|CLASS|mine)|/[A-Z_]+$")
+"""Files that a reader makes: ``conf/model/mine.yaml``, ``analysis/figures/NAME.py``."""
 
 
 def files() -> list[str]:
@@ -26,7 +27,7 @@ def files() -> list[str]:
 
 def missing(text: str) -> list[str]:
     """The paths that a text names and the project does not have; ``*`` and words in capitals stand for something."""
-    named = {path.rstrip("/.") for path in NAMED.findall(text)} - MADE_BY_USERS
+    named = {path.rstrip("/.") for path in NAMED.findall(text) if not PLACEHOLDERS.search(path)}
     return sorted(path for path in named if not (ROOT / path).exists() and not (ROOT / f"{path}.py").exists())
 
 

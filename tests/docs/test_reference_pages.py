@@ -11,6 +11,8 @@ import pytest
 from tests.docs.reference_pages import PAGES
 from tests.project import ROOT
 
+pytestmark = pytest.mark.slow
+
 MADE_WITH = (3, 11)
 """argparse writes its help otherwise in other versions of Python."""
 

@@ -55,6 +55,7 @@ def test_who_uses_the_machine_is_marked(path: Path) -> None:
     assert not reasons or marked(path), f"{path.name} uses {', '.join(reasons)}: add pytestmark = pytest.mark.machine"
 
 
+@pytest.mark.slow
 def test_marked_tests_run_on_one_worker(tmp_path: Path) -> None:
     """Six marked tests of three modules under two workers: all on one of them, and something else runs on the other one."""
     (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())

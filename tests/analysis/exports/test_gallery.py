@@ -40,6 +40,7 @@ def test_every_module_of_figures_is_shown() -> None:
             assert (HERE / line.partition("](")[2].rstrip(")")).exists(), line
 
 
+@pytest.mark.slow
 def test_a_small_gallery(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Pictures, captions and the study's command; a figure that is not there is named with those that are."""
     write_study(tmp_path / "records" / "four", full())

@@ -15,6 +15,8 @@ from bench.common.paths import PROJECT
 from strategies.common.registry import PLUGIN_FOLDERS
 from tests.analysis.studies import full, write_study
 
+pytestmark = pytest.mark.slow
+
 FIGURE = '''
 """The number of records as a bar."""
 

@@ -44,6 +44,8 @@ from strategies.common.appearance import Appearance
 from tests.analysis.made_studies import failing_record, paper_study, rich_record, with_traces
 from tests.project import ROOT
 
+pytestmark = pytest.mark.slow
+
 IMAGES = Path(__file__).with_name("images")
 DPI = 100
 TOLERANCE = 1.0

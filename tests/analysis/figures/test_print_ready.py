@@ -19,6 +19,8 @@ from analysis.study.study import load_study
 from tests.analysis.made_studies import paper_study, rich_record, with_traces
 from tests.analysis.print_ready import assert_grey_safe, assert_print_ready, overlaps
 
+pytestmark = pytest.mark.slow
+
 UNITLESS = ("Training loss", "Optimizer step", "Validation accuracy", "Validation perplexity")
 
 FOUR = ("single", "data", "tensor", "pipeline")

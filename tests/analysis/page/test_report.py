@@ -33,6 +33,8 @@ from analysis.tables.report_tables import artefact_tables, study_tables
 from tests.analysis.studies import drawn, full, write_study
 from tests.records import make_record
 
+pytestmark = pytest.mark.slow
+
 NASTY = 'R&D <script>alert("1")</script> _50 %_ | x'
 NO_VALUE = {"meta", "img", "link", "br"}
 

@@ -20,6 +20,8 @@ from tests.analysis.made_studies import paper_study, with_traces
 from tests.analysis.studies import full, study
 from tests.records import make_record
 
+pytestmark = pytest.mark.slow
+
 
 def made() -> Drawn:
     (drawn,) = energy_time.draw(study(full()), IEEE)

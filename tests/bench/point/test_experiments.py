@@ -12,6 +12,8 @@ from tests.bench.prediction import made_profiles as made_up
 from tests.command_line import environment
 from tests.project import ROOT
 
+pytestmark = pytest.mark.slow
+
 STUDIES = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
 OWN_CLUSTER = {"topology", "participants", "planned_split", "power_modes"}
 POINTS = {

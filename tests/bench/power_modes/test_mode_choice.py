@@ -90,6 +90,7 @@ def bench(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, cwd=folder, env=environment(), capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_on_the_command_line(tmp_path: Path) -> None:
     """A sweep over modes is a sweep over points; a mode by class; what is unknown is one line and nothing is written."""
     pi = "cluster.board=raspberry-pi-5"
