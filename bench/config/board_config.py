@@ -18,7 +18,7 @@ def _mode_or_modes(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class BoardConfig:
-    """The power mode of the hosts (``docs/power-modes.md``)."""
+    """The power mode of the hosts (``docs/how-to/power-modes.md``)."""
 
     power_mode: Any = setting(
         None,

@@ -20,7 +20,7 @@ def _lists_of_keys(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class CampaignConfig:
-    """Limits, repeats and combinations of a campaign (``docs/campaigns.md``)."""
+    """Limits, repeats and combinations of a campaign (``docs/how-to/campaigns.md``)."""
 
     fail_fast: bool = setting(False, "begin nothing more after the first point that failed or timed out (not: oom, invalid)")
     time_limit_s: float | None = setting(

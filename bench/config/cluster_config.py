@@ -20,7 +20,7 @@ def _reverse_or_list(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class ClusterConfig:
-    """One cluster as its file in ``conf/cluster`` and the command line give it (``docs/clusters.md``)."""
+    """One cluster as its file in ``conf/cluster`` and the command line give it (``docs/how-to/clusters.md``)."""
 
     name: str = setting("local", "name of the cluster in records")
     hostfile: str | None = setting("hostfiles/local", "inventory of the hosts; null: those of the allocation")

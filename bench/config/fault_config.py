@@ -12,7 +12,7 @@ from bench.config.mesh_config import MeshConfig
 
 @dataclass(frozen=True)
 class FaultConfig:
-    """Which rank is killed when (``docs/faults.md``)."""
+    """Which rank is killed when (``docs/how-to/faults.md``)."""
 
     rank: int | None = setting(
         None,

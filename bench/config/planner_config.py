@@ -12,7 +12,7 @@ OBJECTIVES = ("time", "energy", "edp")
 
 @dataclass(frozen=True)
 class PlannerConfig:
-    """Which profile predicts, and what ``python -m bench.planner`` looks for (``docs/planner.md``)."""
+    """Which profile predicts, and what ``python -m bench.planner`` looks for (``docs/how-to/planner.md``)."""
 
     profile: str | None = setting(
         None, "file of python -m bench.planner profile, or auto: its own name; records get what it predicts"

@@ -39,8 +39,8 @@ class RunConfig:
     mesh: MeshConfig = block(MeshConfig, "how many ranks each axis has")
     train: TrainConfig = block(TrainConfig, "the training")
     comm: CommConfig = block(CommConfig, "how ranks communicate")
-    fault: FaultConfig = block(FaultConfig, "what happens when a device fails (docs/faults.md)")
-    planner: PlannerConfig = block(PlannerConfig, "predictions (docs/planner.md)")
+    fault: FaultConfig = block(FaultConfig, "what happens when a device fails (docs/how-to/faults.md)")
+    planner: PlannerConfig = block(PlannerConfig, "predictions (docs/how-to/planner.md)")
     board: BoardConfig = block(BoardConfig, "how boards are set")
     device: str = setting(
         "cpu",
@@ -58,4 +58,4 @@ class RunConfig:
     smoke: bool = setting(False, "a quick look: short window, one repeat, marked in the record")
     timeout_s: float = setting(900, "of one point; what takes longer is ended", unit="seconds", above=0)
     dry_run: bool = setting(False, "print the matrix, the plans and the mpirun lines, run nothing")
-    campaign: CampaignConfig = block(CampaignConfig, "all points together (docs/campaigns.md)")
+    campaign: CampaignConfig = block(CampaignConfig, "all points together (docs/how-to/campaigns.md)")
