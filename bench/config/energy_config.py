@@ -24,7 +24,7 @@ class CarbonConfig:
 
 @dataclass(frozen=True)
 class EnergyConfig:
-    """Sources, meters and corrections (``docs/energy.md``)."""
+    """Sources, meters and corrections (``docs/reference/energy-sources.md``)."""
 
     source: Any = setting(
         "auto",

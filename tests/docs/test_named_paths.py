@@ -15,7 +15,7 @@ PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - {ROOT / "C
 NAMED = re.compile(rf"(?<![\w./-])(?:{'|'.join(TOP)})/[\w./-]*\w/?")
 DOCS = re.compile(r"(?<![\w./-])docs/[\w/-]+\.md\b")
 NOT_OURS = {"setup.py", "fnirsi_logger.py"}
-PLACEHOLDERS = re.compile(r"/(?:NAME|CLASS|mine)|/[A-Z_]+$")
+PLACEHOLDERS = re.compile(r"/(?:NAME|CLASS|mine)(?!\w)|/[A-Z_]+$")
 """Files that a reader makes: ``conf/model/mine.yaml``, ``analysis/figures/NAME.py``."""
 
 
