@@ -59,14 +59,23 @@ class Fit:
 
 
 def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day: date, level: Level = "wall") -> Fit:
-    """Weighted least squares over the points; ``accuracy`` is the meter's relative standard uncertainty (0: not known).
+    """Weighted least squares over the points.
 
     The sensor's uncertainty counts with the slope. The scatter around the line is used where it is larger than what the
     uncertainties say, with Student's t for the few points. The meter's accuracy is one error of all points: it stretches
     the whole line, and averaging does not help. The standard uncertainties are the 95 % half-widths over 1.96, so
     that twice an uncertainty means the same whatever the number of points.
 
-    Raises UserError below three loads, or where they do not differ.
+    Args:
+        points: Mean powers of both, in watts.
+        accuracy: The meter's relative standard uncertainty (0: not known).
+        against: The meter, in words.
+        scope: What the meter has, in words.
+        day: The day of the calibration.
+        level: Where the meter sits.
+
+    Raises:
+        UserError: There are fewer than three loads, or they do not differ.
     """
     loads = sorted({point.load for point in points})
     if len(loads) < LEAST_LOADS:
@@ -83,12 +92,12 @@ def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day:
             "nothing else behind it?"
         )
     degrees = len(points) - 2
-    wide = t_quantile(degrees) / NORMAL
-    covariance = covariance * max(1.0, chi2 / degrees) * wide**2
+    widened = t_quantile(degrees) / NORMAL
+    covariance = covariance * max(1.0, chi2 / degrees) * widened**2
     stretch = accuracy**2 * np.outer([gain, offset_W], [gain, offset_W])
     covariance = covariance + stretch
     gain_u, offset_u_W = (math.sqrt(value) for value in np.diag(covariance))
-    found = Calibration(
+    calibration = Calibration(
         gain=gain,
         offset_W=offset_W,
         gain_u=gain_u,
@@ -100,7 +109,7 @@ def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day:
         level=level,
     )
     return Fit(
-        calibration=found,
+        calibration=calibration,
         points=tuple(points),
         degrees=degrees,
         gain_interval=(gain - NORMAL * gain_u, gain + NORMAL * gain_u),
@@ -112,8 +121,10 @@ def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day:
 
 
 def _line(x: Any, y: Any, points: Sequence[Point]) -> tuple[float, float, Any, float]:
-    """Gain, offset, their covariance by the points' uncertainties, and chi squared. A point's variance needs the gain, so
-    again and again until it stays."""
+    """Gain, offset, their covariance by the points' uncertainties, and chi squared.
+
+    A point's variance needs the gain, so again and again until it stays.
+    """
     design = np.stack([x, np.ones_like(x)], axis=1)
     gain, offset_W = (float(value) for value in np.linalg.lstsq(design, y, rcond=None)[0])
     # Where no uncertainty is known the scatter says everything: all weights are equal, and chi squared is large.
@@ -132,12 +143,12 @@ def _line(x: Any, y: Any, points: Sequence[Point]) -> tuple[float, float, Any, f
 
 def _apart(points: Sequence[Point], gain: float, offset_W: float) -> float:
     """The largest relative distance between the Olympic means of the two over all loads."""
-    found = []
+    distances = []
     for load in {point.load for point in points}:
-        own = [point for point in points if point.load == load]
-        sensor, meter = (olympic([getattr(p, name) for p in own]) for name in ("sensor_W", "meter_W"))
-        found.append(abs(gain * sensor + offset_W - meter) / abs(meter) if meter else math.inf)
-    return max(found)
+        of_load = [point for point in points if point.load == load]
+        sensor, meter = (olympic([getattr(p, name) for p in of_load]) for name in ("sensor_W", "meter_W"))
+        distances.append(abs(gain * sensor + offset_W - meter) / abs(meter) if meter else math.inf)
+    return max(distances)
 
 
 def olympic(values: Sequence[float]) -> float:
@@ -153,22 +164,24 @@ def is_full_test(points: Sequence[Point], seconds: float) -> bool:
     return idle and len(counts) >= LEAST_LOADS and min(counts) >= MLPERF_ROUNDS and seconds >= MLPERF_SECONDS
 
 
-def write_calibration(path: Path, host: str, source: str, found: Fit, about: Mapping[str, Any]) -> None:
+def write_calibration(path: Path, host: str, source: str, fitted: Fit, about: Mapping[str, Any]) -> None:
     """One file for a host and a source, with the powers that it was fitted to; ``about`` says how they were measured.
 
     Raises UserError where it cannot be written.
     """
-    rows = [{**asdict(point), "residual_W": residual} for point, residual in zip(found.points, found.residuals_W, strict=True)]
+    rows = [
+        {**asdict(point), "residual_W": residual} for point, residual in zip(fitted.points, fitted.residuals_W, strict=True)
+    ]
     text = {
         "schema": SCHEMA,
         "host": host,
         "source": source,
-        **asdict(found.calibration),
-        "degrees_of_freedom": found.degrees,
-        "gain_interval": list(found.gain_interval),
-        "offset_interval_W": list(found.offset_interval_W),
-        "as_read": found.as_read,
-        "corrected": found.corrected,
+        **asdict(fitted.calibration),
+        "degrees_of_freedom": fitted.degrees,
+        "gain_interval": list(fitted.gain_interval),
+        "offset_interval_W": list(fitted.offset_interval_W),
+        "as_read": fitted.as_read,
+        "corrected": fitted.corrected,
         **about,
         "loads": rows,
     }

@@ -30,8 +30,11 @@ METER = "reference"
 
 @dataclass(frozen=True)
 class Protocol:
-    """``loads`` are fractions of the cores, 0 is idle; each stands for ``settle_s`` and is then measured for ``seconds``,
-    ``rounds`` times."""
+    """Which loads are measured, and for how long.
+
+    ``loads`` are fractions of the cores, 0 is idle; each stands for ``settle_s`` and is then measured for ``seconds``,
+    ``rounds`` times.
+    """
 
     loads: tuple[float, ...]
     rounds: int
@@ -39,7 +42,7 @@ class Protocol:
     settle_s: float
 
     def check(self) -> None:
-        """Raises UserError for what cannot be done, or tells nothing."""
+        """Raise UserError for what cannot be done, or tells nothing."""
         if not self.loads or any(not 0 <= load <= 1 for load in self.loads):
             raise UserError(f"--loads {_list(self.loads)} must be fractions of the cores between 0 (idle) and 1")
         if len(set(self.loads)) < 3 or 0 not in self.loads:
@@ -57,7 +60,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Compared:
-    """The points, what was read, and what a reader should know."""
+    """The points, the traces of both, and warnings for the reader."""
 
     points: tuple[Point, ...]
     sensor: Trace
@@ -71,6 +74,7 @@ class Compared:
 
     @property
     def against(self) -> str:
+        """The meter and its scope, in words."""
         channel = self.meter.channels[cover(self.meter.channels)[0]]
         return f"{self.meter.source}: {channel.scope}"
 
@@ -81,6 +85,7 @@ class Compared:
 
     @property
     def level(self) -> Level:
+        """Where the meter sits."""
         return self.meter.channels[cover(self.meter.channels)[0]].level
 
 
@@ -118,7 +123,7 @@ def _slowest_s(sampler: Sampler) -> float:
 
 def _segments(protocol: Protocol, tail_s: float, say: Say) -> list[tuple[int, float, float, float]]:
     """(round, load, begin, end) in seconds of this host's monotonic clock."""
-    found, order = [], protocol.order()
+    segments, order = [], protocol.order()
     for number, (round_number, load) in enumerate(order, 1):
         left_s = (len(order) - number + 1) * (protocol.settle_s + protocol.seconds + tail_s)
         say(f"[{number:2d}/{len(order)}] round {round_number + 1}, {describe(load)}; {left_s:.0f} s left")
@@ -128,8 +133,8 @@ def _segments(protocol: Protocol, tail_s: float, say: Say) -> list[tuple[int, fl
             time.sleep(protocol.seconds)
             end = time.monotonic()
             time.sleep(tail_s)
-        found.append((round_number, load, begin, end))
-    return found
+        segments.append((round_number, load, begin, end))
+    return segments
 
 
 def points_of(
@@ -158,30 +163,32 @@ def points_of(
 
 
 def name(trace: Trace) -> str:
+    """The source, or the meter with its kind."""
     return trace.source if trace.meter is None else f"meter ({trace.source})"
 
 
 def describe(load: float) -> str:
+    """A load in words."""
     return "idle" if load == 0 else f"load {load:g}"
 
 
-def _power(found: Curve, begin: float, end: float) -> tuple[float, float]:
+def _power(of_curve: Curve, begin: float, end: float) -> tuple[float, float]:
     """Mean watts and their standard uncertainty, without the accuracy class: that is the same in all points."""
-    read, seconds = energy(found, begin, end), end - begin
+    read, seconds = energy(of_curve, begin, end), end - begin
     return read.joules / seconds, read.random_J / seconds
 
 
 def _windows(sensor: Trace, meter: Trace, points: Sequence[Point], seconds: float) -> list[str]:
     """A warning for each of the two that needs longer segments to know the smallest power to 1 %."""
-    found = []
+    warnings = []
     for trace, watts in ((sensor, min(p.sensor_W for p in points)), (meter, min(p.meter_W for p in points))):
         needed_s = needed(trace.channels, trace.period_s, watts)
         if needed_s > seconds:
-            found.append(
+            warnings.append(
                 f"{name(trace)} needs {needed_s:.0f} s for 1 % and 60 readings at {watts:.2f} W, but segments have "
                 f"{seconds:g} s; use --seconds {needed_s:.0f}"
             )
-    return found
+    return warnings
 
 
 def needed(channels: Sequence[Channel], period_s: float, watts: float | None = None) -> float:
@@ -191,19 +198,19 @@ def needed(channels: Sequence[Channel], period_s: float, watts: float | None = N
     return window_needed_s(channels, period_s, powers)
 
 
-def table(found: Fit) -> list[list[str]]:
+def table(fitted: Fit) -> list[list[str]]:
     """The points with the corrected watts, as text."""
-    made = found.calibration
+    calibration = fitted.calibration
     return [
         [
             describe(p.load),
             str(p.round + 1),
             f"{p.sensor_W:.3f} ± {p.sensor_u_W:.3f}",
             f"{p.meter_W:.3f} ± {p.meter_u_W:.3f}",
-            f"{made.gain * p.sensor_W + made.offset_W:.3f}",
+            f"{calibration.gain * p.sensor_W + calibration.offset_W:.3f}",
             f"{residual:+.3f}",
         ]
-        for p, residual in zip(found.points, found.residuals_W, strict=True)
+        for p, residual in zip(fitted.points, fitted.residuals_W, strict=True)
     ]
 
 

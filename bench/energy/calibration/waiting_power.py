@@ -1,4 +1,4 @@
-"""The joules of waiting: starts ``waiting_cost`` on the ranks of this machine and says what one waiting rank draws."""
+"""The joules of waiting: starts ``waiting_ranks`` on the ranks of this machine and says what one waiting rank draws."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ BUSY = 0.05
 
 @dataclass(frozen=True)
 class Order:
-    """``ranks`` on this machine, ``seconds`` in each state, ``rounds`` times. ``energy`` are the resolved settings for one
-    host of this name, ``board`` is its description."""
+    """How waiting is measured: ``ranks`` on this machine, ``seconds`` in each state, ``rounds`` times.
+
+    ``energy`` are the resolved settings for one host of this name, ``board`` is its description.
+    """
 
     ranks: int
     seconds: float
@@ -44,7 +46,7 @@ class Order:
     host: str
 
     def check(self) -> None:
-        """Raises UserError for what cannot be measured."""
+        """Raise UserError for what cannot be measured."""
         cores = len(os.sched_getaffinity(0))
         if not 2 <= self.ranks <= cores + 1:
             raise UserError(
@@ -58,6 +60,7 @@ class Order:
 
     @property
     def about_s(self) -> float:
+        """About how long it takes, in seconds."""
         return len(order_of(self.ranks, self.rounds)) * (self.seconds + SETTLE_S + TAIL_S)
 
 
@@ -66,8 +69,8 @@ def measure(order: Order, mpirun: str | None = None) -> dict[str, Any]:
     launcher = launcher_for(find_mpirun(mpirun))
     with tempfile.TemporaryDirectory(prefix="edgejoule-waiting-") as name:
         folder, run_id = Path(name), uuid.uuid4().hex
-        given = {key: getattr(order, key) for key in ("seconds", "rounds", "energy", "board", "host")}
-        write_json(folder / "order.json", {**given, "found": str(folder / "found.json")})
+        order_values = {key: getattr(order, key) for key in ("seconds", "rounds", "energy", "board", "host")}
+        write_json(folder / "order.json", {**order_values, "found": str(folder / "found.json")})
         job = Job(
             ranks=order.ranks,
             hosts=[Host("localhost", order.ranks)],
@@ -89,19 +92,19 @@ def measure(order: Order, mpirun: str | None = None) -> dict[str, Any]:
         if outcome.exit_code or not (folder / "found.json").exists():
             told = telling_line(outcome.log_tail)
             raise UserError(told.removeprefix("error: ") if told.startswith("error: ") else f"mpirun failed: {told}")
-        found = json.loads((folder / "found.json").read_text())
-    return result(order, found, date.today())
+        readings = json.loads((folder / "found.json").read_text())
+    return result(order, readings, date.today())
 
 
-def result(order: Order, found: Mapping[str, Any], day: date) -> dict[str, Any]:
-    """What is written: the powers of one waiting rank above idle, by state and way of waiting, and all segments."""
-    good = [segment for segment in found["segments"] if segment["quality"] == "good"]
+def result(order: Order, readings: Mapping[str, Any], day: date) -> dict[str, Any]:
+    """The values of the file: the powers of one waiting rank above idle, by state and way of waiting, and all segments."""
+    good = [segment for segment in readings["segments"] if segment["quality"] == "good"]
     idle = {segment["round"]: segment for segment in good if segment["state"] == "idle"}
     if len(idle) < LEAST_ROUNDS:
-        why = next((s["quality"] for s in found["segments"] if s["quality"] != "good"), "no readings")
+        why = next((s["quality"] for s in readings["segments"] if s["quality"] != "good"), "no readings")
         raise UserError(f"fewer than {LEAST_ROUNDS} rounds have good readings ({why}); use more --seconds, or another --source")
-    pairs = list(dict.fromkeys((s["state"], s["wait"]) for s in found["segments"] if s["wait"] is not None))
-    rows = [_row(state, how, good, idle) for state, how in pairs]
+    pairs = list(dict.fromkeys((s["state"], s["wait"]) for s in readings["segments"] if s["wait"] is not None))
+    rows = [_row(state, wait, good, idle) for state, wait in pairs]
     mean, low, high = mean_interval([segment["watts"] for segment in idle.values()], _mean_u(list(idle.values())))
     return {
         "schema": SCHEMA,
@@ -111,37 +114,37 @@ def result(order: Order, found: Mapping[str, Any], day: date) -> dict[str, Any]:
         "ranks": order.ranks,
         "seconds": order.seconds,
         "rounds": order.rounds,
-        **{key: found[key] for key in ("kind", "source", "levels", "not_measured")},
+        **{key: readings[key] for key in ("kind", "source", "levels", "not_measured")},
         "idle": {"watts": mean, "interval_W": [low, high]},
         "waiting": [row for row in rows if row is not None],
-        "warnings": warnings(found["segments"]),
-        **_status(found["segments"]),
-        "segments": list(found["segments"]),
+        "warnings": warnings(readings["segments"]),
+        **_status(readings["segments"]),
+        "segments": list(readings["segments"]),
     }
 
 
 def _row(
-    state: str, how: str, good: Sequence[Mapping[str, Any]], idle: Mapping[int, Mapping[str, Any]]
+    state: str, wait: str, good: Sequence[Mapping[str, Any]], idle: Mapping[int, Mapping[str, Any]]
 ) -> dict[str, Any] | None:
     """Watts of one waiting rank above the idle power of the same round."""
-    own = [s for s in good if (s["state"], s["wait"]) == (state, how) and s["round"] in idle]
-    if len(own) < LEAST_ROUNDS:
+    segments = [s for s in good if (s["state"], s["wait"]) == (state, wait) and s["round"] in idle]
+    if len(segments) < LEAST_ROUNDS:
         return None
-    ranks = own[0]["ranks"]
-    above = [(s["watts"] - idle[s["round"]]["watts"]) / ranks for s in own]
-    known_u = math.hypot(_mean_u(own), _mean_u([idle[s["round"]] for s in own])) / ranks
+    ranks = segments[0]["ranks"]
+    above = [(s["watts"] - idle[s["round"]]["watts"]) / ranks for s in segments]
+    known_u = math.hypot(_mean_u(segments), _mean_u([idle[s["round"]] for s in segments])) / ranks
     mean, _, high = mean_interval(above, known_u)
     # The sensor's gain is in the difference as it is in the powers.
-    half = math.hypot(high - mean, NORMAL * max(s["systematic"] for s in own) * mean)
+    half = math.hypot(high - mean, NORMAL * max(s["systematic"] for s in segments) * mean)
     return {
         "state": state,
-        "wait": how,
+        "wait": wait,
         "ranks": ranks,
         "watts_per_rank": mean,
         "interval_W": [mean - half, mean + half],
-        "rounds": len(own),
-        "cores": sum(s["cores"] for s in own) / len(own),
-        "cores_wanted": sum(s["cores_wanted"] for s in own) / len(own),
+        "rounds": len(segments),
+        "cores": sum(s["cores"] for s in segments) / len(segments),
+        "cores_wanted": sum(s["cores_wanted"] for s in segments) / len(segments),
     }
 
 
@@ -151,7 +154,7 @@ def _mean_u(segments: Sequence[Mapping[str, Any]]) -> float:
 
 
 def warnings(segments: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a reader should know of the segments."""
+    """A line for each segment that is left out."""
     return [
         f"round {s['round'] + 1}, {text(s['state'], s['wait'])} is left out: {s['quality']}"
         for s in segments
@@ -171,11 +174,12 @@ def _status(segments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def text(state: str, how: str | None) -> str:
-    return "idle" if how is None else f"{state} rank waits ({how})" if state == "one" else f"{state} wait ({how})"
+def text(state: str, wait: str | None) -> str:
+    """A state in words."""
+    return "idle" if wait is None else f"{state} rank waits ({wait})" if state == "one" else f"{state} wait ({wait})"
 
 
-def table(found: Mapping[str, Any]) -> list[list[str]]:
+def table(outcome: Mapping[str, Any]) -> list[list[str]]:
     """A row for each state and way of waiting."""
     return [
         [
@@ -186,5 +190,5 @@ def table(found: Mapping[str, Any]) -> list[list[str]]:
             f"{row['interval_W'][0]:.3f} to {row['interval_W'][1]:.3f}",
             f"{row['cores']:.3f}",
         ]
-        for row in found["waiting"]
+        for row in outcome["waiting"]
     ]

@@ -31,15 +31,15 @@ TAG = 11
 SETTLE_S = 1.0
 TAIL_S = 0.1
 SCHEDULER = Path("/proc/self/schedstat")
-HOW: tuple[Wait, ...] = ("spin", "poll")
+WAYS: tuple[Wait, ...] = ("spin", "poll")
 
 
 @dataclass(frozen=True)
 class State:
-    """``waiting`` ranks wait as ``how`` says, the others sleep; none waits in idle."""
+    """``waiting`` ranks wait as ``wait`` says, the others sleep; none waits in idle."""
 
     name: str
-    how: Wait | None
+    wait: Wait | None
     waiting: tuple[int, ...]
 
 
@@ -57,13 +57,13 @@ def states(ranks: int) -> list[State]:
     groups = {"one": (0,), "all but one": tuple(range(ranks - 1))}
     if ranks == 2:
         del groups["all but one"]
-    return [State("idle", None, ()), *(State(name, how, group) for name, group in groups.items() for how in HOW)]
+    return [State("idle", None, ()), *(State(name, wait, group) for name, group in groups.items() for wait in WAYS)]
 
 
 def order_of(ranks: int, rounds: int) -> list[tuple[int, State]]:
     """(round, state); every second round goes the other way, so that a drift does not fall on one state."""
-    found = states(ranks)
-    return [(number, state) for number in range(rounds) for state in (found[::-1] if number % 2 else found)]
+    in_order = states(ranks)
+    return [(number, state) for number in range(rounds) for state in (in_order[::-1] if number % 2 else in_order)]
 
 
 def settle_s(seconds: float) -> float:
@@ -77,8 +77,8 @@ def stand(comm: MPI.Intracomm, state: State, seconds: float) -> tuple[int, Spent
     comm.Barrier()
     begin_ns, cpu_s, queue_s = time.monotonic_ns(), time.process_time(), _queued_s()
     if rank in state.waiting:
-        assert state.how is not None
-        finish(comm.Irecv(bytearray(1), source=last, tag=TAG), state.how)
+        assert state.wait is not None
+        finish(comm.Irecv(bytearray(1), source=last, tag=TAG), state.wait)
     else:
         time.sleep(settle_s(seconds) + seconds + TAIL_S)
     spent = Spent((time.monotonic_ns() - begin_ns) / 1e9, time.process_time() - cpu_s, _queued_s() - queue_s)
@@ -119,26 +119,26 @@ def run(order: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any] | None:
 
 
 def _powers(rows: Sequence[tuple[int, State, tuple[float, float], Any]], traces: Sequence[Trace], host: str) -> dict[str, Any]:
-    found = find_cover(traces, [host], lambda rank, ns: ns / 1e9)
-    if not found.parts:
+    cover = find_cover(traces, [host], lambda rank, ns: ns / 1e9)
+    if not cover.parts:
         raise UserError(f"{host} has no readings: the power sampler ended before its time; run it again")
-    part, segments = found.parts[0], []
+    part, segments = cover.parts[0], []
     for number, state, window, spent in rows:
-        read, seconds = part.energies([window], 0.0), window[1] - window[0]
-        own = [spent[rank] for rank in state.waiting] or spent
+        energy, seconds = part.energies([window], 0.0), window[1] - window[0]
+        of_ranks = [spent[rank] for rank in state.waiting] or spent
         segments.append(
             {
                 "state": state.name,
-                "wait": state.how,
+                "wait": state.wait,
                 "ranks": len(state.waiting),
                 "round": number,
-                "watts": read.joules / seconds,
-                "random_u_W": read.random_J / seconds,
-                "systematic": read.systematic_J / read.joules if read.joules else 0.0,
-                "quality": read.quality,
+                "watts": energy.joules / seconds,
+                "random_u_W": energy.random_J / seconds,
+                "systematic": energy.systematic_J / energy.joules if energy.joules else 0.0,
+                "quality": energy.quality,
                 # Of one waiting rank (idle: of any): cores used, and cores that it would have used on a free machine.
-                "cores": fmean(one.cpu_s / one.wall_s for one in own),
-                "cores_wanted": fmean((one.cpu_s + one.queue_s) / one.wall_s for one in own),
+                "cores": fmean(one.cpu_s / one.wall_s for one in of_ranks),
+                "cores_wanted": fmean((one.cpu_s + one.queue_s) / one.wall_s for one in of_ranks),
             }
         )
     return {
@@ -157,15 +157,15 @@ def main(argv: list[str]) -> int:
     comm = MPI.COMM_WORLD
     order = comm.bcast(json.loads(Path(argv[0]).read_text()) if comm.Get_rank() == 0 else None)
     try:
-        found = run(order, comm)
+        readings = run(order, comm)
     except UserError as error:
         if comm.Get_rank() == 0:
             print(f"error: {error}", file=sys.stderr, flush=True)
         return 2
-    if found is not None:
+    if readings is not None:
         from bench.common.atomic_files import write_json
 
-        write_json(Path(order["found"]), found)
+        write_json(Path(order["found"]), readings)
     return 0
 
 

@@ -43,8 +43,10 @@ MEMBERS = ("source", "hosts", "includes", "reader")
 
 @dataclass(frozen=True)
 class OtherPart:
-    """A part that is no host, such as a switch: estimated (``power_W`` in watts and where it is from), measured inside of a
-    ``meter``, or neither."""
+    """A part that is no host, such as a switch.
+
+    It is estimated (``power_W`` in watts, and its ``source``), measured inside of a ``meter``, or neither.
+    """
 
     power_W: float | None
     source: str | None

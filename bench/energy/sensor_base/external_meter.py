@@ -1,4 +1,4 @@
-"""What external meters have in common: settings, exact integers from replies, and which of two channels counts.
+"""Shared by external meters: settings, exact integers from replies, and which of two channels counts.
 
 A meter reads power, a counter of energy, or both, in front of the hosts that it covers. Raw values are whole
 microwatts and microwatt-hours, so that no digit of a reply is lost whatever the meter's unit is.
@@ -43,8 +43,9 @@ class Meter(Source):
             self.not_measured = ("power supply losses before the meter",)  # it depends on the entry
 
     def read(self) -> list[int]:
-        found = self.values()
-        return [found[channel.id] for channel in self.channels]
+        """The values in the order of the channels."""
+        values = self.values()
+        return [values[channel.id] for channel in self.channels]
 
     @abstractmethod
     def values(self) -> dict[str, int]:
@@ -53,16 +54,25 @@ class Meter(Source):
 
 def channels(power: Channel | None, energy: Channel | None) -> tuple[Channel, ...]:
     """The channel that counts comes first and contains all others of the hosts: the counter, unless it is coarse."""
-    found = [channel for channel in (energy, power) if channel is not None]
+    ordered = [channel for channel in (energy, power) if channel is not None]
     if energy is not None and energy.scale * energy.lsb > COARSE_J:
-        found.reverse()
-    return (replace(found[0], contains=(EVERYTHING,)), *found[1:])
+        ordered.reverse()
+    return (replace(ordered[0], contains=(EVERYTHING,)), *ordered[1:])
 
 
 def channel(
     kind: Literal["counter", "power"], scope: str, settings: Mapping[str, Any], lsb: float, update_s: float, scale: float = 0.0
 ) -> Channel:
-    """``lsb`` in raw units; ``update_s`` how often the meter renews it."""
+    """The channel of a meter.
+
+    Args:
+        kind: A counter of energy, or power.
+        scope: In words, the part of the cluster that the meter is in front of.
+        settings: The meter's entry, for its level and accuracy.
+        lsb: The smallest step, in raw units.
+        update_s: How often the meter renews it, in seconds.
+        scale: Joules or watts of a raw unit; 0: microwatt-hours and microwatts.
+    """
     level: Level = settings.get("level", "wall")
     return Channel(
         id="energy" if kind == "counter" else "power",
@@ -77,21 +87,21 @@ def channel(
 
 
 def pick(reply: Any, *keys: str | int) -> Any:
-    """What a reply has under ``keys``. ValueError, with the reply, where it has something else."""
-    found = reply
+    """The value under ``keys`` of a reply. Raises ValueError, with the reply, where it has something else."""
+    value = reply
     for key in keys:
-        wrong = not isinstance(found, dict) if isinstance(key, str) else not isinstance(found, list)
+        wrong = not isinstance(value, dict) if isinstance(key, str) else not isinstance(value, list)
         try:
-            found = None if wrong else found[key]
+            value = None if wrong else value[key]
         except LookupError:
-            found = None
-        if found is None:
+            value = None
+        if value is None:
             raise ValueError(f"no {'.'.join(map(str, keys))} in the reply {str(reply)[:80]}")
-    return found
+    return value
 
 
 def exact(value: Any) -> Decimal:
-    """A number as it was written. ValueError for text that is none, true and false, infinity and nan."""
+    """A number as it was written. Raises ValueError for text that is none, true and false, infinity and nan."""
     try:
         number = Decimal(repr(value) if isinstance(value, float) else value)
     except (InvalidOperation, TypeError, ValueError):
@@ -113,6 +123,7 @@ def step(value: Decimal, digits: int = 6) -> int:
 
 
 def whole(settings: Mapping[str, Any], key: str, default: int) -> int:
+    """A setting that is a whole number. Raises SourceUnavailable for one that is none."""
     try:
         return int(str(settings.get(key, default)))
     except ValueError:

@@ -29,6 +29,8 @@ SUMS: dict[str, dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Rail:
+    """A rail to read: where it sits, its scope in words, and the labels of the rails inside it."""
+
     label: str
     level: Level
     scope: str
@@ -40,11 +42,11 @@ def arrange(labels: Sequence[str]) -> list[Rail]:
 
     Raises SourceUnavailable for rails of no known board, and where a rail of the sum is missing or there twice.
     """
-    found = _below_a_total(labels) or _side_by_side(labels)
-    twice = [rail.label for rail in found if list(labels).count(rail.label) > 1]
+    rails = _below_a_total(labels) or _side_by_side(labels)
+    twice = [rail.label for rail in rails if list(labels).count(rail.label) > 1]
     if twice:
         raise SourceUnavailable(f"{', '.join(twice)} is there more than once; a sensor that you added is a meter (hwmon)")
-    return found
+    return rails
 
 
 def _below_a_total(labels: Sequence[str]) -> list[Rail]:
@@ -63,10 +65,10 @@ def _side_by_side(labels: Sequence[str]) -> list[Rail]:
     if missing[board]:
         near = f"; of {board}, {', '.join(missing[board])} is missing" if len(missing[board]) < len(SUMS[board]) else ""
         raise SourceUnavailable(f"rails {', '.join(labels)} are those of no known Jetson{near}; use a meter")
-    found = []
+    arranged = []
     for label, inside in SUMS[board].items():
         inner = tuple(name for name in inside if name in labels)
         scope = f"{label}: one of the rails whose sum is the module ({board}), without the carrier board"
-        found.append(Rail(label, "package", scope, inner))
-        found += [Rail(name, "component", f"{name}: part of {label}") for name in inner]
-    return found
+        arranged.append(Rail(label, "package", scope, inner))
+        arranged += [Rail(name, "component", f"{name}: part of {label}") for name in inner]
+    return arranged

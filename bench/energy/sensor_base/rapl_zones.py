@@ -28,8 +28,11 @@ ALLOW = (
 
 @dataclass(frozen=True)
 class Zone:
-    """``key`` is unique and stable: the package's name for a package, ``package-0/core`` below it. ``range_uJ`` is the
-    largest value, None where the zone does not say."""
+    """A counter of the powercap tree.
+
+    ``key`` is unique and stable: the package's name for a package, ``package-0/core`` below it. ``range_uJ`` is the largest
+    value, None where the zone does not say.
+    """
 
     folder: Path
     name: str
@@ -39,6 +42,7 @@ class Zone:
 
     @property
     def level(self) -> Level:
+        """Where it sits, by its name."""
         return "board" if is_psys(self.key) else "package" if self.parent is None or self.name == "dram" else "component"
 
     @property
@@ -91,9 +95,9 @@ def find_zones(root: Path) -> list[Zone]:
     tree = root / "sys/class/powercap"
     if not tree.is_dir():
         raise SourceUnavailable(f"{tree} does not exist: no RAPL on this machine, or the kernel lacks powercap")
-    found: dict[str, Zone] = {}
+    zones: dict[str, Zone] = {}
     for prefix in ("intel-rapl", "intel-rapl-mmio"):
-        here: dict[str, Zone] = {}
+        of_interface: dict[str, Zone] = {}
         keys: dict[str, str] = {}
         for folder in sorted(tree.glob(f"{prefix}:*"), key=_numbers):
             largest = folder / "max_energy_range_uj"
@@ -105,12 +109,12 @@ def find_zones(root: Path) -> list[Zone]:
             parent = keys.get(folder.name.rsplit(":", 1)[0])
             key = name if parent is None else f"{parent}/{name}"
             # One interface never shows a counter twice on purpose: the same name again is another counter.
-            keys[folder.name] = key = key if key not in here else f"{key} ({folder.name})"
-            here[key] = Zone(folder, name, key, parent, range_uJ)
-        found = {**here, **found}
-    if not found:
+            keys[folder.name] = key = key if key not in of_interface else f"{key} ({folder.name})"
+            of_interface[key] = Zone(folder, name, key, parent, range_uJ)
+        zones = {**of_interface, **zones}
+    if not zones:
         raise SourceUnavailable(f"{tree} holds no intel-rapl zone; load the module intel_rapl_msr, or use another source")
-    return sorted(found.values(), key=lambda zone: (zone.folder.name.split(":")[0], _numbers(zone.folder)))
+    return sorted(zones.values(), key=lambda zone: (zone.folder.name.split(":")[0], _numbers(zone.folder)))
 
 
 def _numbers(folder: Path) -> list[int]:
@@ -120,12 +124,12 @@ def _numbers(folder: Path) -> list[int]:
 def _channel(zone: Zone, zones: Sequence[Zone]) -> Channel:
     others = [other for other in zones if not is_psys(other.key)]
     inside = others if is_psys(zone.key) else [z for z in others if z.parent == zone.key and z.name != "dram"]
-    what = "board" if is_psys(zone.key) else "memory" if zone.name == "dram" else "processor"
+    part = "board" if is_psys(zone.key) else "memory" if zone.name == "dram" else "processor"
     return Channel(
         id=zone.key,
         kind="counter",
         scale=1e-6,
-        scope=f"{what}: {zone.key}" + ("" if zone.range_uJ else ", range not given: a restart of the counter is an error"),
+        scope=f"{part}: {zone.key}" + ("" if zone.range_uJ else ", range not given: a restart of the counter is an error"),
         level=zone.level,
         modulus=zone.range_uJ + round(zone.lsb_uJ) if zone.range_uJ else None,
         update_period_s=UPDATE_PERIOD_S,

@@ -17,6 +17,7 @@ Opener = Callable[[Path], int]
 
 
 def open_for_reading(path: Path) -> int:
+    """The descriptor of a file."""
     return os.open(path, os.O_RDONLY)
 
 
@@ -26,8 +27,11 @@ class SourceUnavailable(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a source opens: ``root`` (a real ``/``, or a tree in a test), the board's description, and for a meter its
-    settings in the inventory (``address`` and what the meter needs). ``opener`` opens files for reading."""
+    """Where a source opens.
+
+    ``root`` is a real ``/``, or a tree in a test; ``board`` describes the host's class. A meter has its ``settings`` in the
+    inventory, such as ``address``. ``opener`` opens files for reading.
+    """
 
     root: Path
     board: Mapping[str, Any] = field(default_factory=dict)
@@ -36,7 +40,10 @@ class Place:
 
 
 class Source(ABC):
-    """Reads raw integers. ``open`` finds what is there; a meter is reached by its settings."""
+    """A sensor or a meter: ``open`` finds what is there, ``read`` gives raw integers, one for each of ``channels``.
+
+    Joules and watts are made of them later (``bench.joules``): the reader of a source stays simple.
+    """
 
     name: ClassVar[str]
     kind: ClassVar[Kind]

@@ -25,6 +25,8 @@ READ_BYTES = 4096
 
 @register
 class Emulated(Source):
+    """Processor time of the board's control group, as a counter of modelled joules."""
+
     name: ClassVar[str] = "emulated"
     kind: ClassVar[Kind] = "modelled"
     rank: ClassVar[int] = 90
@@ -39,6 +41,7 @@ class Emulated(Source):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open the board that this process is on."""
         board = place.board
         testbed, name = _whereabouts(place)
         watts = idle_and_busy_W(board)
@@ -50,11 +53,13 @@ class Emulated(Source):
         return cls(file, (_channel(board["name"], watts, groups, testbed, name),))
 
     def read(self) -> list[int]:
+        """The processor time of all of the board's processes, in the control group's unit."""
         text = os.pread(self.file, READ_BYTES, 0).decode()
         words = text.split()  # version 1: a number; version 2: lines of a name and a number, the first of them usage_usec
         return [int(words[1] if words[0] == "usage_usec" else words[0])]
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         os.close(self.file)
 
 

@@ -31,6 +31,8 @@ POWER_LSB_UW_OHM = {"ina219": 200, "ina220": 200, "ina226": 62.5, "ina230": 62.5
 
 @register
 class Hwmon(Meter):
+    """A chip of the kernel's hwmon: its accumulator, its power, or voltage times current."""
+
     name: ClassVar[str] = "hwmon"
     rank: ClassVar[int] = 50
     period_s: float = 0.05
@@ -47,6 +49,7 @@ class Hwmon(Meter):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open the chip that ``address`` names."""
         settings = place.settings
         level = settings.get("level", "board")
         if level not in ("board", "wall"):
@@ -57,8 +60,8 @@ class Hwmon(Meter):
             raise SourceUnavailable(f"{folder} ({chip} {device}) measures neither energy nor power, nor voltage and current")
         scope = f"{settings.get('scope', 'what its wires go around')} ({chip} {device})"
         kind: Literal["counter", "power"] = "counter" if names[0].startswith("energy") else "power"
-        found = channel(kind, scope, {**settings, "level": level}, _lsb_uW(folder, chip, names), _cycle_s(folder, chip), 1e-6)
-        meter = cls([], channels(*((None, found) if kind == "counter" else (found, None))))
+        reading = channel(kind, scope, {**settings, "level": level}, _lsb_uW(folder, chip, names), _cycle_s(folder, chip), 1e-6)
+        meter = cls([], channels(*((None, reading) if kind == "counter" else (reading, None))))
         with ExitStack() as on_failure:
             on_failure.callback(meter.close)
             try:
@@ -73,9 +76,11 @@ class Hwmon(Meter):
         return meter
 
     def values(self) -> dict[str, int]:
+        """Microjoules or microwatts of the chip."""
         return {self.channels[0].id: math.prod(int(os.pread(file, 32, 0)) for file in self.files)}
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         for file in self.files:
             os.close(file)
 
@@ -92,9 +97,9 @@ def _find(root: Path, address: str) -> tuple[Path, str, str]:
             matching.append((folder, chip, device))
     if len(matching) == 1:
         return matching[0]
-    found = "several" if matching else "none"
+    how_many = "several" if matching else "none"
     raise SourceUnavailable(
-        f"address: {address!r} names {found} of the chips {', '.join(known) or '(there are none)'} in "
+        f"address: {address!r} names {how_many} of the chips {', '.join(known) or '(there are none)'} in "
         f"{root / 'sys/class/hwmon'}; give name and device, and load the chip's driver (ina2xx, ina238)"
     )
 

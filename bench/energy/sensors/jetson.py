@@ -49,6 +49,8 @@ class Sensor:
 
 @register
 class Jetson(Source):
+    """The rails of the board, those of the total first."""
+
     name: ClassVar[str] = "jetson"
     kind: ClassVar[Kind] = "measured"
     rank: ClassVar[int] = 20
@@ -60,31 +62,34 @@ class Jetson(Source):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open all rails that are known parts of the total."""
         sensors = find_sensors(place.root)
         by_label = {sensor.label: sensor for sensor in sensors}
-        found = cls([], ())
+        source = cls([], ())
         with ExitStack() as on_failure:
-            on_failure.callback(found.close)
+            on_failure.callback(source.close)
             for rail in arrange([sensor.label for sensor in sensors]):
                 sensor = by_label[rail.label]
-                found.files.append([])
+                source.files.append([])
                 try:
                     for path in sensor.files:
-                        found.files[-1].append(place.opener(path))
+                        source.files[-1].append(place.opener(path))
                     voltage_mV = int(sensor.voltage.read_text())
-                    _product(found.files[-1])
+                    _product(source.files[-1])
                 except (OSError, ValueError) as error:
                     raise SourceUnavailable(
                         f"rail {rail.label}, {path}: {error}; see whether this user may read it, or use energy.source=jtop"
                     ) from None
-                found.channels += (_channel(rail, sensor, voltage_mV),)
+                source.channels += (_channel(rail, sensor, voltage_mV),)
             on_failure.pop_all()
-        return found
+        return source
 
     def read(self) -> list[int]:
+        """Power of each rail, in the unit of its driver."""
         return [_product(files) for files in self.files]
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         for file in (file for files in self.files for file in files):
             os.close(file)
 
@@ -110,27 +115,27 @@ def _channel(rail: Rail, sensor: Sensor, voltage_mV: int) -> Channel:
 def find_sensors(root: Path) -> list[Sensor]:
     """All labelled rails. Raises SourceUnavailable when there is no such sensor."""
     kinds = {"ina3221": _hwmon, "ina3221x": _iio, "ina238": _input_sensor}
-    found = [sensor for driver, folder in _folders(root) for sensor in kinds[driver](folder)]
-    if not found:
+    sensors = [sensor for driver, folder in _folders(root) for sensor in kinds[driver](folder)]
+    if not sensors:
         raise SourceUnavailable(
             f"{root / 'sys/bus/i2c/drivers'} has no ina3221, ina3221x or ina238 with rails: no Jetson with a power sensor "
             "(the Nano 2GB has none); use a meter"
         )
-    return found
+    return sensors
 
 
 def sensor_settings(root: Path) -> dict[str, dict[str, Any]]:
     """How the sensors are set, by i2c device, for the record; None where the driver does not tell."""
-    found: dict[str, dict[str, Any]] = {}
+    by_device: dict[str, dict[str, Any]] = {}
     for driver, folder in _folders(root):
         device = folder.parent if driver == "ina3221x" else folder.parent.parent
-        found[device.name] = {
+        by_device[device.name] = {
             "driver": driver,
             "update_interval_ms": _number(folder / "update_interval"),
             "samples": _number(folder / "samples"),
             "shunt_uohm": {path.name.split("_")[0]: _number(path) for path in sorted(folder.glob("shunt*_resistor"))},
         }
-    return found
+    return by_device
 
 
 def _folders(root: Path) -> list[tuple[str, Path]]:
@@ -151,21 +156,21 @@ def _hwmon(folder: Path) -> list[Sensor]:
     labels = {n: path.read_text().strip() for n in (1, 2, 3) if (path := folder / f"in{n}_label").exists()}
     interval_ms, samples = _number(folder / "update_interval"), _number(folder / "samples") or 1
     period_s = interval_ms / 1e3 if interval_ms else CONVERSION_S * len(labels) * samples
-    found = []
+    sensors = []
     for n, label in labels.items():
         voltage, current = folder / f"in{n}_input", folder / f"curr{n}_input"
         lsb_mA = SHUNT_LSB_NV / (_number(folder / f"shunt{n}_resistor") or USUAL_SHUNT_UOHM)
-        found.append(Sensor(label, (voltage, current), voltage, 1e-6, period_s, lsb_mA))
-    return [sensor for sensor in found if sensor.label != "NC"]
+        sensors.append(Sensor(label, (voltage, current), voltage, 1e-6, period_s, lsb_mA))
+    return [sensor for sensor in sensors if sensor.label != "NC"]
 
 
 def _iio(folder: Path) -> list[Sensor]:
     labels = {path.name.rsplit("_", 1)[1]: path.read_text().strip() for path in sorted(folder.glob("rail_name_*"))}
-    found, lsb_mA = [], SHUNT_LSB_NV / USUAL_SHUNT_UOHM
+    sensors, lsb_mA = [], SHUNT_LSB_NV / USUAL_SHUNT_UOHM
     for n, label in labels.items():
         power, voltage = folder / f"in_power{n}_input", folder / f"in_voltage{n}_input"
-        found.append(Sensor(label, (power,), voltage, 1e-3, CONVERSION_S * len(labels), lsb_mA))
-    return [sensor for sensor in found if sensor.label != "NC"]
+        sensors.append(Sensor(label, (power,), voltage, 1e-3, CONVERSION_S * len(labels), lsb_mA))
+    return [sensor for sensor in sensors if sensor.label != "NC"]
 
 
 def _input_sensor(folder: Path) -> list[Sensor]:

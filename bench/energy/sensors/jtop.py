@@ -26,6 +26,8 @@ INTERVAL_S = 1.0
 
 @register
 class Jtop(Source):
+    """The rails of the board, as the service tells them."""
+
     name: ClassVar[str] = "jtop"
     kind: ClassVar[Kind] = "measured"
     rank: ClassVar[int] = 21
@@ -38,6 +40,7 @@ class Jtop(Source):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open a client of the service of this machine."""
         if place.root != Path("/"):
             raise SourceUnavailable(f"jtop asks the service of this machine, not the tree {place.root}; use energy.root=/")
         try:
@@ -73,6 +76,7 @@ class Jtop(Source):
         return cls(client, channels, errors)
 
     def read(self) -> list[int]:
+        """Milliwatts of each rail."""
         try:
             if not self.client.ok(spin=True):
                 raise OSError("the connection to jtop has ended")
@@ -82,6 +86,7 @@ class Jtop(Source):
             raise OSError(f"jtop: {str(error) or type(error).__name__}") from None
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         self.client.close()
 
 

@@ -30,6 +30,8 @@ Result = TypeVar("Result")
 
 @register
 class Kasa(Meter):
+    """The current consumption, and the counter of plugs with the legacy protocol."""
+
     name: ClassVar[str] = "kasa"
     rank: ClassVar[int] = 53
     networked: ClassVar[bool] = True
@@ -48,6 +50,7 @@ class Kasa(Meter):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open the plug at ``address``, asked once."""
         settings = place.settings
         try:
             import kasa
@@ -83,13 +86,15 @@ class Kasa(Meter):
             raise SourceUnavailable(f"{address} cannot be read ({error}); check that the plug is there{needs}") from None
 
     def values(self) -> dict[str, int]:
+        """Microwatts, and microwatt-hours where there is a counter."""
         status = _wait(self.loop, self.module.get_status(), TIMEOUT_S)
-        found = {"power": micro(_number(status, "power"))}
+        values = {"power": micro(_number(status, "power"))}
         if len(self.channels) > 1:
-            found["energy"] = micro(_number(status, "total"), KILO)
-        return found
+            values["energy"] = micro(_number(status, "total"), KILO)
+        return values
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         _end(self.loop, self.device)
 
 
@@ -98,17 +103,17 @@ async def _connect(kasa: Any, address: str, port: int, login: Any) -> Any:
     if login is None:
         override = None if port == LEGACY_PORT else port
         return await kasa.Device.connect(config=kasa.DeviceConfig(address, timeout=int(TIMEOUT_S), port_override=override))
-    found = await kasa.Discover.discover_single(
+    device = await kasa.Discover.discover_single(
         address, credentials=login, port=None if port == LEGACY_PORT else port, timeout=int(TIMEOUT_S)
     )
-    if found is None:
+    if device is None:
         raise OSError("no plug answers at this address")
     try:
-        await found.update()
+        await device.update()
     except BaseException:
-        await found.disconnect()
+        await device.disconnect()
         raise
-    return found
+    return device
 
 
 def _socket(address: str, device: Any, number: int) -> Any:

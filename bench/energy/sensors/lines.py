@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from bench.energy.sensor_base.external_meter import ACCURACY, LEVEL, Meter, channel, channels, micro, step
 from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
-from bench.energy.transport.line_stream import Numbers, Stream, Table
+from bench.energy.transport.line_stream import ColumnTable, Numbers, Stream
 from bench.joules.channel import Channel
 
 DIGITS = 9  # nano: volts times amperes have more digits than either
@@ -26,6 +26,8 @@ SCALE = 1e-9
 
 @register
 class Lines(Meter):
+    """The newest line of a device, a file or a program."""
+
     name: ClassVar[str] = "lines"
     rank: ClassVar[int] = 55
     needs: ClassVar[tuple[str, ...]] = ("address", "command")
@@ -50,10 +52,11 @@ class Lines(Meter):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open the device, file or program, after its first line with numbers."""
         settings = place.settings
         period_s = float(settings.get("period_s", cls.period_s))
         timeout_s = float(settings.get("timeout_s", 3 * period_s))
-        stream = Stream(settings, Table(settings))
+        stream = Stream(settings, ColumnTable(settings))
         try:
             first = stream.newest(timeout_s, wait=True)
         except OSError as error:
@@ -62,23 +65,25 @@ class Lines(Meter):
         return cls(stream, timeout_s, period_s, _channels(first, settings, stream.where, period_s))
 
     def values(self) -> dict[str, int]:
+        """Nanowatts and nanojoules of the newest line."""
         return {name: micro(value, DIGITS) for name, value in _quantities(self.stream.newest(self.timeout_s)).items()}
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         self.stream.close()
 
 
-def _quantities(found: Numbers) -> dict[str, Decimal]:
+def _quantities(numbers: Numbers) -> dict[str, Decimal]:
     """Watts and joules of a line."""
     values = {}
-    if "power_W" in found:
-        values["power"] = found["power_W"]
-    elif "voltage_V" in found:
-        values["power"] = found["voltage_V"] * found["current_A"]
-    if "energy_J" in found:
-        values["energy"] = found["energy_J"]
-    elif "energy_Wh" in found:
-        values["energy"] = found["energy_Wh"] * 3600
+    if "power_W" in numbers:
+        values["power"] = numbers["power_W"]
+    elif "voltage_V" in numbers:
+        values["power"] = numbers["voltage_V"] * numbers["current_A"]
+    if "energy_J" in numbers:
+        values["energy"] = numbers["energy_J"]
+    elif "energy_Wh" in numbers:
+        values["energy"] = numbers["energy_Wh"] * 3600
     return values
 
 

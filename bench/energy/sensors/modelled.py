@@ -22,6 +22,8 @@ BUSY_FIELDS = (1, 2, 3, 6, 7)  # user nice system - - irq softirq
 
 @register
 class Modelled(Source):
+    """Busy time of all CPUs, as a counter of modelled joules."""
+
     name: ClassVar[str] = "modelled"
     kind: ClassVar[Kind] = "modelled"
     rank: ClassVar[int] = 100
@@ -36,6 +38,7 @@ class Modelled(Source):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open the CPUs of this machine, with the watts of its class."""
         board = place.board
         idle_W, busy_W = idle_and_busy_W(board)
         path = place.root / "proc/stat"
@@ -59,8 +62,10 @@ class Modelled(Source):
         return cls(file, (channel,))
 
     def read(self) -> list[int]:
+        """Busy clock ticks of all CPUs together."""
         fields = os.pread(self.file, READ_BYTES, 0).split(b"\n", 1)[0].split()
         return [sum(int(fields[i]) for i in BUSY_FIELDS)]
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         os.close(self.file)

@@ -28,6 +28,8 @@ SPARSE = ("A100", "H100")
 
 @register
 class Nvml(Source):
+    """The GPUs of the host, each by the best reading that it has."""
+
     name: ClassVar[str] = "nvml"
     kind: ClassVar[Kind] = "measured"
     rank: ClassVar[int] = 30
@@ -39,6 +41,7 @@ class Nvml(Source):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open all GPUs of this machine."""
         if place.root != Path("/"):
             raise SourceUnavailable(f"NVML reads the GPUs of this machine, not the tree {place.root}; use energy.root=/")
         try:
@@ -61,12 +64,14 @@ class Nvml(Source):
         return cls(pynvml, [reader for reader, _ in gpus], tuple(channel for _, channel in gpus))
 
     def read(self) -> list[int]:
+        """Millijoules or milliwatts of each GPU."""
         try:
             return [reader() for reader in self.readers]
         except self.nvml.NVMLError as error:
             raise OSError(f"NVML: {error}") from None
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         try:
             self.nvml.nvmlShutdown()
         except self.nvml.NVMLError as error:

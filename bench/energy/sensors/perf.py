@@ -37,6 +37,8 @@ ALLOW = (
 
 @register
 class Perf(Source):
+    """One event for each domain of each package."""
+
     name: ClassVar[str] = "perf"
     kind: ClassVar[Kind] = "measured"
     rank: ClassVar[int] = 11
@@ -48,15 +50,16 @@ class Perf(Source):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open events of every domain that the kernel has."""
         pmu = place.root / "sys/bus/event_source/devices/power"
         if not pmu.is_dir():
             raise SourceUnavailable(f"{pmu} does not exist: no RAPL events; load the module rapl, or use energy.source=rapl")
-        found = cls([], ())
+        source = cls([], ())
         with ExitStack() as on_failure:
-            on_failure.callback(found.close)
+            on_failure.callback(source.close)
             try:
-                channels = found._open(place, pmu)
-                keep, found.channels = those_that_count(channels, found.read, since_boot=False)
+                channels = source._open(place, pmu)
+                keep, source.channels = those_that_count(channels, source.read, since_boot=False)
             except PermissionError:
                 paranoid = place.root / "proc/sys/kernel/perf_event_paranoid"
                 level = paranoid.read_text().strip() if paranoid.exists() else "unknown"
@@ -64,8 +67,8 @@ class Perf(Source):
             except (OSError, ValueError) as error:
                 raise SourceUnavailable(f"energy events of {pmu}: {error}; use energy.source=rapl") from None
             on_failure.pop_all()
-        found.files = only(found.files, keep)
-        return found
+        source.files = only(source.files, keep)
+        return source
 
     def _open(self, place: Place, pmu: Path) -> list[Channel]:
         kind, packages, channels = int(_text(place, pmu / "type")), _packages(place, pmu), list[Channel]()
@@ -83,6 +86,7 @@ class Perf(Source):
         return [replace(channel, contains=tuple(inside[channel.id])) for channel in channels]
 
     def read(self) -> list[int]:
+        """The count of each event."""
         counts = []
         for file in self.files:
             count = os.read(file, 8)
@@ -92,6 +96,7 @@ class Perf(Source):
         return counts
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         for file in self.files:
             os.close(file)
 
@@ -132,12 +137,12 @@ def _packages(place: Place, pmu: Path) -> dict[int, str]:
             die = _text(place, topology / "die_id") if (topology / "die_id").exists() else "0"
             places[cpu] = _text(place, topology / "physical_package_id"), die
     dies = len({die for _, die in places.values()})
-    found: dict[int, str] = {}
+    by_cpu: dict[int, str] = {}
     for cpu, (package, die) in places.items():
         name = f"package-{package}" if amd or dies == 1 else f"package-{package}-die-{die}"
-        if name not in found.values():
-            found[cpu] = name
-    return found
+        if name not in by_cpu.values():
+            by_cpu[cpu] = name
+    return by_cpu
 
 
 def _event(place: Place, path: Path) -> tuple[int, float]:
@@ -153,7 +158,7 @@ def _channel(package: str, domain: str, scale: float, root: Path) -> Channel:
     psys = "psys" if socket == "0" else f"psys-{socket}"
     key = psys if domain == "psys" else f"{package}/{domain}" if domain else package
     level: Level = "board" if domain == "psys" else "package" if domain in ("", "dram") else "component"
-    what = "board" if domain == "psys" else "memory" if domain == "dram" else "processor"
+    part = "board" if domain == "psys" else "memory" if domain == "dram" else "processor"
     step_uJ = USUAL_LSB_UJ
     with suppress(SourceUnavailable):  # events do not tell the hardware's step; powercap's zones tell it to everybody
         step_uJ = next((zone.lsb_uJ for zone in find_zones(root) if zone.key == key), step_uJ)
@@ -161,7 +166,7 @@ def _channel(package: str, domain: str, scale: float, root: Path) -> Channel:
         id=key,
         kind="counter",
         scale=scale,
-        scope=f"{what}: {key}",
+        scope=f"{part}: {key}",
         level=level,
         update_period_s=UPDATE_PERIOD_S,
         lsb=step_uJ * 1e-6 / scale,

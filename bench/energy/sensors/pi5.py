@@ -29,12 +29,16 @@ USUAL_LSB_A, CURRENT_LSB_A = 976e-6, {"VDD_CORE": 8.93e-3, **dict.fromkeys(SMALL
 
 @dataclass(frozen=True)
 class Rail:
+    """Current and voltage of a rail."""
+
     amperes: Decimal
     volts: Decimal
 
 
 @register
 class Pi5(Source):
+    """The sum of the chip's rails, and each of them."""
+
     name: ClassVar[str] = "pi5"
     kind: ClassVar[Kind] = "measured"
     rank: ClassVar[int] = 40
@@ -58,6 +62,7 @@ class Pi5(Source):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open the program, asked once."""
         program = place.root / "usr/bin/vcgencmd"
         if not program.exists():
             raise SourceUnavailable(f"{program} does not exist: not a Raspberry Pi with its tools (raspi-utils); use a meter")
@@ -71,6 +76,7 @@ class Pi5(Source):
         return cls(program, rails)
 
     def read(self) -> list[int]:
+        """Microwatts of the sum, then of each rail."""
         rails = parse(_reply(self.program))
         if list(rails) != self.rails:
             raise ValueError(f"vcgencmd now has the rails {', '.join(rails)}")
@@ -94,13 +100,13 @@ def _reply(program: Path) -> str:
 
 def parse(reply: str) -> dict[str, Rail]:
     """The rails that have a current. Raises ValueError for a reply of another form."""
-    found: dict[str, dict[str, Decimal]] = {"A": {}, "V": {}}
+    by_unit: dict[str, dict[str, Decimal]] = {"A": {}, "V": {}}
     for line in reply.splitlines():
         match = LINE.fullmatch(line)
         if match is None:
             raise ValueError(f"the line {line.strip()[:60]!r} is no voltage and no current")
-        found[match["unit"]][match["rail"]] = Decimal(match["value"])
-    amperes, volts = found["A"], found["V"]
+        by_unit[match["unit"]][match["rail"]] = Decimal(match["value"])
+    amperes, volts = by_unit["A"], by_unit["V"]
     missing = [rail for rail in amperes if rail not in volts]
     if missing or not amperes:
         raise ValueError(f"no voltage of {', '.join(missing)}" if missing else "it has no current of any rail")

@@ -27,6 +27,8 @@ from bench.joules.channel import Channel, Kind
 
 @register
 class PyJoules(Source):
+    """The counters that pyJoules and ``rapl`` both see."""
+
     name: ClassVar[str] = "pyjoules"
     kind: ClassVar[Kind] = "measured"
     rank: ClassVar[int] = 12
@@ -39,6 +41,7 @@ class PyJoules(Source):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open the reader of pyJoules, where its domains are those of ``rapl``."""
         try:
             from pyJoules.device import rapl_device
             from pyJoules.exception import PyJoulesException
@@ -71,6 +74,7 @@ class PyJoules(Source):
         return cls(device, tuple(replace(c, contains=tuple(i for i in c.contains if i in ids)) for c in channels))
 
     def read(self) -> list[int]:
+        """Microjoules of each counter."""
         return [int(energy_uJ) for energy_uJ in self.device.get_energy()]
 
     def close(self) -> None:

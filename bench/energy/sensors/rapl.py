@@ -36,11 +36,14 @@ class Rapl(Source):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open every zone that counts."""
         return cls(*open_counters(place))
 
     def read(self) -> list[int]:
+        """Microjoules of each counter."""
         return read_counters(self.files)
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         for file in self.files:
             os.close(file)

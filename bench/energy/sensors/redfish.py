@@ -26,6 +26,8 @@ WHAT = "management controller with Redfish"
 
 @register
 class Redfish(Meter):
+    """Power of the chassis, and its energy counter where it has one."""
+
     name: ClassVar[str] = "redfish"
     rank: ClassVar[int] = 52
     networked: ClassVar[bool] = True
@@ -44,6 +46,7 @@ class Redfish(Meter):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open the chassis' metrics, asked once."""
         settings = place.settings
         client = meter_client(settings, "basic", "root", url="https")
         try:
@@ -60,28 +63,30 @@ class Redfish(Meter):
         return cls(client, path, channels(channel("power", scope, settings, step(power), UPDATE_PERIOD_S), counter))
 
     def values(self) -> dict[str, int]:
+        """Microwatts, and microwatt-hours where there is a counter."""
         power, energy = _readings(self.client.get(self.path))
-        found = {"power": micro(power)}
+        values = {"power": micro(power)}
         if len(self.channels) > 1:
             if energy is None:
                 raise ValueError("the reply has no EnergykWh any more")
-            found["energy"] = micro(energy, KILO)
-        return found
+            values["energy"] = micro(energy, KILO)
+        return values
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         self.client.close()
 
 
-def _chassis(client: Client, wanted: Any) -> str:
-    """The path of the chassis."""
+def _chassis(client: Client, chassis: Any) -> str:
+    """The path of the chassis with this Id (None: of the only one)."""
     members = pick(client.first(CHASSIS, WHAT), "Members")
     paths = {str(pick(member, "@odata.id")).rstrip("/").rsplit("/", 1)[-1]: pick(member, "@odata.id") for member in members}
-    if wanted is None and len(paths) == 1:
-        wanted = next(iter(paths))
-    if str(wanted) not in paths:
-        found = ", ".join(paths) or "none"
-        raise SourceUnavailable(f"{client.where} has the chassis {found}, asked for {wanted}; give chassis: one of them")
-    return str(paths[str(wanted)]).rstrip("/")
+    if chassis is None and len(paths) == 1:
+        chassis = next(iter(paths))
+    if str(chassis) not in paths:
+        known = ", ".join(paths) or "none"
+        raise SourceUnavailable(f"{client.where} has the chassis {known}, asked for {chassis}; give chassis: one of them")
+    return str(paths[str(chassis)]).rstrip("/")
 
 
 def _metrics(client: Client, chassis: str) -> tuple[str, Any]:

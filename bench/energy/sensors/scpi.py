@@ -29,6 +29,8 @@ ENERGY = ":NUMERIC:NORMAL:VALUE? 2"
 
 @register
 class Scpi(Meter):
+    """Power of one element, and the integrator's energy while it runs."""
+
     name: ClassVar[str] = "scpi"
     rank: ClassVar[int] = 54
     needs: ClassVar[tuple[str, ...]] = ("resource",)
@@ -50,6 +52,7 @@ class Scpi(Meter):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open the instrument, set to send what is read."""
         settings = place.settings
         dialect = str(settings.get("dialect", DIALECTS[0]))
         if dialect not in DIALECTS:
@@ -70,16 +73,18 @@ class Scpi(Meter):
         return cls(session, queries, channels, float(settings.get("period_s", cls.period_s)))
 
     def values(self) -> dict[str, int]:
+        """Microwatts, and microwatt-hours while the integrator runs."""
         if "energy" in self.queries and not _integrates(self.session):
             raise OSError("the integrator has stopped: its counter misses energy; start it again, or run without it")
         return {name: micro(self.session.number(query)) for name, query in self.queries.items()}
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         self.session.close()
 
 
 class Session:
-    """One instrument. What PyVISA raises becomes OSError, so that a reading that fails is a gap."""
+    """One instrument. Whatever PyVISA raises becomes OSError, so that a reading that fails is a gap."""
 
     def __init__(self, resource: str, library: str) -> None:
         try:
@@ -104,19 +109,21 @@ class Session:
         self.instrument = instrument
 
     def ask(self, query: str) -> str:
+        """The instrument's answer. Raises OSError where there is none."""
         try:
             return str(self.instrument.query(query)).strip()
         except Exception as error:  # noqa: BLE001 -- as above
             raise OSError(f"{query} has no answer ({_line(error)})") from None
 
     def tell(self, command: str) -> None:
+        """Send a command without an answer. Raises OSError where that fails."""
         try:
             self.instrument.write(command)
         except Exception as error:  # noqa: BLE001 -- as above
             raise OSError(f"{command} cannot be sent ({_line(error)})") from None
 
     def number(self, query: str) -> Decimal:
-        """ValueError for NAN (no data yet) and INF (over range), which analysers send too."""
+        """The answer as a number. Raises ValueError for NAN (no data yet) and INF (over range), which analysers send too."""
         reply = self.ask(query)
         try:
             return exact(reply)
@@ -124,6 +131,7 @@ class Session:
             raise ValueError(f"{query} answers {reply[:40]!r}, no number; is it over range?") from None
 
     def close(self) -> None:
+        """Close the connection."""
         with contextlib.suppress(Exception):  # of a connection that is broken already
             self.instrument.close()
 

@@ -42,6 +42,8 @@ COMPONENTS = {
 
 @register
 class Shelly(Meter):
+    """Power and counter of one component."""
+
     name: ClassVar[str] = "shelly"
     rank: ClassVar[int] = 50
     networked: ClassVar[bool] = True
@@ -60,6 +62,7 @@ class Shelly(Meter):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open the component, asked once."""
         component = COMPONENTS.get(str(place.settings.get("component", "switch")))
         if component is None:
             raise SourceUnavailable(f"component: {place.settings['component']} is unknown; use {', '.join(COMPONENTS)}")
@@ -80,6 +83,7 @@ class Shelly(Meter):
         return source
 
     def values(self) -> dict[str, int]:
+        """Microwatts and microwatt-hours."""
         component = self.component
         status = self._status(component.namespace)
         counters = status if component.energy_namespace == component.namespace else self._status(component.energy_namespace)
@@ -92,11 +96,12 @@ class Shelly(Meter):
         return self.client.get(f"/rpc/{namespace}.GetStatus?id={self.number}")
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         self.client.close()
 
 
 def _model(client: Client) -> str:
-    """What the device says that it is; ``/shelly`` needs no password in any generation."""
+    """The device in words; ``/shelly`` needs no password in any generation."""
     about = client.first("/shelly", "Shelly")
     if isinstance(about, dict) and "gen" not in about and "type" in about:
         raise SourceUnavailable(

@@ -41,6 +41,8 @@ Energy = tuple[Decimal, Decimal | None]
 
 @register
 class Tasmota(Meter):
+    """Power of the plug or of one of its channels, and its counter."""
+
     name: ClassVar[str] = "tasmota"
     rank: ClassVar[int] = 51
     networked: ClassVar[bool] = True
@@ -58,6 +60,7 @@ class Tasmota(Meter):
 
     @classmethod
     def open(cls, place: Place) -> Source:
+        """Open the plug's status command, asked once."""
         settings, secret = place.settings, password(place.settings)
         which = None if settings.get("channel") is None else str(settings["channel"])
         login = "" if secret is None else urlencode({"user": settings.get("user", "admin"), "password": secret}) + "&"
@@ -77,30 +80,32 @@ class Tasmota(Meter):
         return cls(client, path, which, channels(channel("power", scope, settings, steps_uw, POWER_PERIOD_S), counter))
 
     def values(self) -> dict[str, int]:
+        """Microwatts, and microwatt-hours where the counter counts."""
         power, total = _energy(self.client.get(self.path), self.which)
-        found = {"power": micro(power)}
+        values = {"power": micro(power)}
         if len(self.channels) > 1:
             if total is None:
                 raise ValueError("the reply has no Total any more")
-            found["energy"] = micro(total, KILO)
-        return found
+            values["energy"] = micro(total, KILO)
+        return values
 
     def close(self) -> None:
+        """Close what ``open`` opened."""
         self.client.close()
 
 
-def _status(client: Client, login: str, given: bool) -> tuple[str, Any]:
+def _status(client: Client, login: str, has_password: bool) -> tuple[str, Any]:
     """The path of the status command that has energy, and its first reply."""
     for number in (10, 8):
         path = f"/cm?{login}cmnd={quote(f'Status {number}')}"
-        found = client.first(path, "Tasmota plug")
-        if isinstance(found, dict) and any(str(value).startswith("Need user=") for value in found.values()):
-            why = "refuses user and the password of password_env" if given else "wants a password"
+        reply = client.first(path, "Tasmota plug")
+        if isinstance(reply, dict) and any(str(value).startswith("Need user=") for value in reply.values()):
+            why = "refuses user and the password of password_env" if has_password else "wants a password"
             raise SourceUnavailable(f"{client.where} {why}; check user and password_env")
-        if _block(found) is not None:
-            return path, found
+        if _block(reply) is not None:
+            return path, reply
     raise SourceUnavailable(
-        f"{client.where} has no ENERGY in its status ({str(found)[:60]}); check that it is a Tasmota plug that measures power"
+        f"{client.where} has no ENERGY in its status ({str(reply)[:60]}); check that it is a Tasmota plug that measures power"
     )
 
 

@@ -40,6 +40,8 @@ class StatusError(OSError):
 
 @dataclass(frozen=True)
 class Login:
+    """A user with a password, and how HTTP carries them."""
+
     scheme: Literal["basic", "digest"]
     user: str
     password: str
@@ -57,10 +59,10 @@ class Digest:
         """Take the first challenge that can be answered; False where there is none."""
         for header in headers:
             scheme, _, rest = header.partition(" ")
-            found = parse_keqv_list(parse_http_list(rest)) if scheme.lower() == "digest" else {}
-            known = found.get("algorithm", "MD5").upper() in HASHES and {"realm", "nonce"} <= set(found)
-            if known and "auth" in [word.strip() for word in found.get("qop", "auth").split(",")]:
-                self.challenge, self.count = found, 0
+            challenge = parse_keqv_list(parse_http_list(rest)) if scheme.lower() == "digest" else {}
+            known = challenge.get("algorithm", "MD5").upper() in HASHES and {"realm", "nonce"} <= set(challenge)
+            if known and "auth" in [word.strip() for word in challenge.get("qop", "auth").split(",")]:
+                self.challenge, self.count = challenge, 0
                 return True
         return False
 
@@ -79,8 +81,8 @@ class Digest:
         bare = f"algorithm={name}"
         if "qop" in self.challenge:
             self.count += 1
-            number, own = f"{self.count:08x}", secrets.token_hex(8)
-            fields |= {"response": hashed(secret, nonce, number, own, "auth", request), "cnonce": own}
+            number, client_nonce = f"{self.count:08x}", secrets.token_hex(8)
+            fields |= {"response": hashed(secret, nonce, number, client_nonce, "auth", request), "cnonce": client_nonce}
             bare += f", qop=auth, nc={number}"
         else:
             fields["response"] = hashed(secret, nonce, request)
@@ -138,8 +140,8 @@ class Client:
         """SourceUnavailable for what ``get`` raised; ``kind`` is what should be at the address."""
         status = error.status if isinstance(error, StatusError) else None
         if status in (401, 403):
-            given = f"refuses user {self.login.user} with the password of password_env" if self.login else "wants a password"
-            why = f"{given}; check user and password_env, and that the variable is set where the meter is read"
+            refusal = f"refuses user {self.login.user} with the password of password_env" if self.login else "wants a password"
+            why = f"{refusal}; check user and password_env, and that the variable is set where the meter is read"
         elif status is not None or not isinstance(error, OSError):
             raise SourceUnavailable(f"{error}; check that a {kind} is at this address") from None
         elif isinstance(error, ConnectionRefusedError):
@@ -157,6 +159,7 @@ class Client:
         raise SourceUnavailable(f"{self.where} {why}") from None
 
     def close(self) -> None:
+        """Close the connection; the next ``get`` opens another."""
         self.connection.close()
 
     def _send(self, path: str) -> Reply:

@@ -25,8 +25,8 @@ CHUNK = 65536
 Numbers = dict[str, Decimal]
 
 
-class Table:
-    """Which columns are what: a number counts from 1, a name needs a header, which is the first line that has all names."""
+class ColumnTable:
+    """Which column has which quantity: a number counts from 1, a name needs a header, the first line that has all names."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         columns, separator = settings.get("columns"), str(settings.get("separator", ","))
@@ -35,15 +35,15 @@ class Table:
         good = names and names <= set(QUANTITIES) and len(electric) != 1 and len(counters) < 2
         if not isinstance(columns, Mapping) or not good or ("power_W" in names and electric):
             raise SourceUnavailable(f"columns: {columns} does not say where the numbers are; give {COLUMNS}")
-        self.wanted = {name: str(where) for name, where in columns.items()}
+        self.columns = {name: str(where) for name, where in columns.items()}
         self.separator = None if separator.isspace() else separator
         try:
             self.scale = exact(settings.get("scale", 1))
         except ValueError as error:
             raise SourceUnavailable(f"scale: {error}") from None
-        if "0" in self.wanted.values():
+        if "0" in self.columns.values():
             raise SourceUnavailable(f"columns: {columns} has column 0; the first one is 1")
-        self.headers = {where for where in self.wanted.values() if not where.isdigit()}
+        self.headers = {where for where in self.columns.values() if not where.isdigit()}
         self.indices: dict[str, int] | None = None if self.headers else self._indices([])
 
     def parse(self, line: str) -> Numbers | None:
@@ -58,13 +58,13 @@ class Table:
             return None
 
     def _indices(self, header: list[str]) -> dict[str, int]:
-        return {name: int(where) - 1 if where.isdigit() else header.index(where) for name, where in self.wanted.items()}
+        return {name: int(where) - 1 if where.isdigit() else header.index(where) for name, where in self.columns.items()}
 
 
 class Stream(threading.Thread):
     """Takes lines as they come and keeps the newest that has its numbers. SourceUnavailable when it cannot be opened."""
 
-    def __init__(self, settings: Mapping[str, Any], table: Table) -> None:
+    def __init__(self, settings: Mapping[str, Any], table: ColumnTable) -> None:
         super().__init__(daemon=True)
         self.table, self.ending, self.news = table, threading.Event(), threading.Condition()
         self.numbers: Numbers | None = None
@@ -125,6 +125,7 @@ class Stream(threading.Thread):
             self.skip = end > 0 and os.pread(file, 1, end - 1) != b"\n"
 
     def run(self) -> None:
+        """The thread: read until ``close``, or until there is nothing to come."""
         try:
             while not self.ending.is_set():
                 if select.select([self.file], [], [], 0.1)[0]:
@@ -158,11 +159,11 @@ class Stream(threading.Thread):
             self.skip = False
             return
         text = line.decode(errors="replace").strip()
-        found = self.table.parse(text)
+        numbers = self.table.parse(text)
         with self.news:
             self.last = text or self.last
-            if found is not None:
-                self.numbers, self.came_s = found, time.monotonic()
+            if numbers is not None:
+                self.numbers, self.came_s = numbers, time.monotonic()
                 self.news.notify_all()
 
     def newest(self, timeout_s: float, wait: bool = False) -> Numbers:
@@ -179,6 +180,7 @@ class Stream(threading.Thread):
             return self.numbers
 
     def close(self) -> None:
+        """End the thread and the program, and close the file."""
         self.ending.set()
         if self.process is not None:
             self.process.terminate()
