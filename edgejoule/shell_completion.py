@@ -10,7 +10,8 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from edgejoule import command_line
+from bench.common.exit_codes import BAD_INPUT
+from edgejoule.verbs import VERBS
 
 
 def main(words: Sequence[str]) -> int:
@@ -18,7 +19,7 @@ def main(words: Sequence[str]) -> int:
     if len(words) != 1 or words[0] not in SCRIPTS:
         shells = "|".join(SCRIPTS)
         print(f"error: --completion {' '.join(words) or 'alone'} names no known shell; use {shells}", file=sys.stderr)
-        return command_line.BAD_INPUT
+        return BAD_INPUT
     print(SCRIPTS[words[0]](), end="")
     return 0
 
@@ -26,9 +27,7 @@ def main(words: Sequence[str]) -> int:
 def bash() -> str:
     """For ``eval "$(edgejoule --completion bash)"``."""
     followed = "\n".join(
-        f'            {name}) choices="{" ".join(verb.words)}"; first=3 ;;'
-        for name, verb in command_line.VERBS.items()
-        if verb.words
+        f'            {name}) choices="{" ".join(verb.words)}"; first=3 ;;' for name, verb in VERBS.items() if verb.words
     )
     return f"""\
 _edgejoule() {{
@@ -38,7 +37,7 @@ _edgejoule() {{
     local count=${{#words[@]}}
     local word=${{words[count-1]}} verb=${{words[1]}}
     if (( count == 2 )); then
-        choices="{" ".join(command_line.VERBS)} --help --version --completion"
+        choices="{" ".join(VERBS)} --help --version --completion"
     else
         case $verb in
             --completion) choices="{" ".join(SCRIPTS)}"; first=3 ;;
@@ -65,10 +64,10 @@ complete -o default -F _edgejoule edgejoule
 
 def zsh() -> str:
     """For ``eval "$(edgejoule --completion zsh)"``, after ``compinit``."""
-    verbs = "\n".join(f"        {shlex.quote(f'{name}:{verb.summary}')}" for name, verb in command_line.VERBS.items())
+    verbs = "\n".join(f"        {shlex.quote(f'{name}:{verb.summary}')}" for name, verb in VERBS.items())
     followed = "\n".join(
         f"        {name}) first=4; (( CURRENT == 3 )) && compadd -- {' '.join(verb.words)} ;;"
-        for name, verb in command_line.VERBS.items()
+        for name, verb in VERBS.items()
         if verb.words
     )
     return f"""\
@@ -102,19 +101,19 @@ def fish() -> str:
     """For ``edgejoule --completion fish | source``."""
     verbs = "\n".join(
         f"complete -c edgejoule -n __fish_use_subcommand -f -a {name} -d {shlex.quote(verb.summary)}"
-        for name, verb in command_line.VERBS.items()
+        for name, verb in VERBS.items()
     )
     followed = "\n".join(
         f"complete -c edgejoule -n 'test (count (commandline -opc)) -eq 2; and __fish_seen_subcommand_from {name}' -f "
         f"-a '{' '.join(verb.words)}'"
-        for name, verb in command_line.VERBS.items()
+        for name, verb in VERBS.items()
         if verb.words
     )
     return f"""\
 function __edgejoule_keys
     set -l words (commandline -opc)
     set -l first 3
-    contains -- $words[2] {" ".join(name for name in _keyed() if command_line.VERBS[name].words)}; and set first 4
+    contains -- $words[2] {" ".join(name for name in _keyed() if VERBS[name].words)}; and set first 4
     test (count $words) -lt (math $first - 1); and return
     set -lx COMP_LINE "edgejoule $words[$first..-1] "(commandline -ct)
     edgejoule run -sc query=fish 2>/dev/null
@@ -128,7 +127,7 @@ complete -c edgejoule -n '__fish_seen_subcommand_from {" ".join(_keyed())}' -f -
 
 
 def _keyed() -> list[str]:
-    return [name for name, verb in command_line.VERBS.items() if verb.keys]
+    return [name for name, verb in VERBS.items() if verb.keys]
 
 
 SCRIPTS: dict[str, Callable[[], str]] = {"bash": bash, "zsh": zsh, "fish": fish}

@@ -38,7 +38,7 @@ def help_text(words: tuple[str, ...]) -> str:
 def command_line() -> str:
     """``docs/reference/command-line.md``: every verb with its help."""
     os.environ["COLUMNS"] = WIDTH
-    from edgejoule.command_line import VERBS
+    from edgejoule.verbs import VERBS
 
     return "\n".join(_command_line(VERBS)) + "\n"
 

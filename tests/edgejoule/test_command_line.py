@@ -13,7 +13,7 @@ import pytest
 
 from bench.common.program_names import as_called
 from bench.doctor.doctor_verb import verbs as doctor_verbs
-from edgejoule.command_line import VERBS
+from edgejoule.verbs import VERBS
 from tests.project import ROOT
 
 HEAVY = ("torch", "pandas", "matplotlib", "scipy", "hydra", "mpi4py")
