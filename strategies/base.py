@@ -34,7 +34,13 @@ class WeightSource(Protocol):
     """Where a rank's weights come from, such as ``models.pretrained_weights.WeightLoader``."""
 
     def read(self, parameter: Parameter, span: Span | None, dtype: torch.dtype) -> Tensor:
-        """The slice ``span`` of ``parameter`` along its split dimension (None: all of it), contiguous, in its own memory."""
+        """The values of one parameter on one rank, contiguous, in memory of their own.
+
+        Args:
+            parameter: Which.
+            span: The slice along its split dimension, or None for all of it.
+            dtype: That of the result.
+        """
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,11 @@ class HybridParallel(ComposedStrategy):
 
     @classmethod
     def mesh_for(cls, ranks: int, axis_sizes: Mapping[str, int | None]) -> MeshShape:
-        """The mesh as given; there is no default. Raises PlanError where nothing is given."""
+        """The mesh as given; there is no default.
+
+        Raises:
+            PlanError: No axis has a size, or the product is not ``ranks``.
+        """
         if all(size is None for size in axis_sizes.values()):
             raise PlanError(
                 f"<strategy hybrid> needs a mesh, such as <mesh pipeline>=2 <mesh data>=2, whose product is ranks={ranks}"

@@ -37,7 +37,13 @@ def _exchange(comm: MPI.Comm, sent: Tensor, to: int, received: Tensor, source: i
 
 
 def ring(comm: MPI.Comm, tensor: Tensor, wait: Wait) -> None:
-    """Replace ``tensor`` by the sum over ``comm``: parts travel round the ring, first adding up, then complete."""
+    """Sum over the ranks: parts travel round the ring, first adding up, then complete.
+
+    Args:
+        comm: The ranks.
+        tensor: This rank's summand; replaced by the sum. Contiguous.
+        wait: How to wait for messages.
+    """
     size, rank, flat = comm.Get_size(), comm.Get_rank(), tensor.view(-1)
     parts = [flat[begin:end] for begin, end in even(flat.numel(), size)]
     room = torch.empty_like(parts[0])
@@ -52,9 +58,14 @@ def ring(comm: MPI.Comm, tensor: Tensor, wait: Wait) -> None:
 
 
 def recursive_doubling(comm: MPI.Comm, tensor: Tensor, wait: Wait) -> None:
-    """Replace ``tensor`` by the sum over ``comm``: partners at distance 1, 2, 4, ... exchange all they have.
+    """Sum over the ranks: partners at distance 1, 2, 4, ... exchange all they have.
 
     Ranks beyond the largest power of two first hand theirs to a partner, and get the result in the end.
+
+    Args:
+        comm: The ranks.
+        tensor: This rank's summand; replaced by the sum. Contiguous.
+        wait: How to wait for messages.
     """
     size, rank, flat = comm.Get_size(), comm.Get_rank(), tensor.view(-1)
     power = 1 << (size.bit_length() - 1)

@@ -100,12 +100,30 @@ class _ScatterTokens(torch.autograd.Function):
 
 
 def gather_tokens(x: Tensor, parts: Sequence[Span], group: Group) -> Tensor:
-    """[B, own tokens, H] of each rank to [B, S, H] on all; ``parts`` are the tokens of each rank."""
+    """All tokens on every rank (all-gather); backward: this rank's part of the summed gradient (reduce-scatter).
+
+    Args:
+        x: This rank's tokens, [B, t, H].
+        parts: The span of tokens of each rank, in order.
+        group: The ranks.
+
+    Returns:
+        [B, S, H].
+    """
     return _GatherTokens.apply(x, parts, group)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def scatter_tokens(y: Tensor, parts: Sequence[Span], group: Group) -> Tensor:
-    """Partial [B, S, H] added up, and cut: [B, own tokens, H]."""
+    """Partial tensors added up, and each rank's tokens of the sum (reduce-scatter); backward: all tokens (all-gather).
+
+    Args:
+        y: This rank's summand, [B, S, H].
+        parts: The span of tokens of each rank, in order.
+        group: The ranks.
+
+    Returns:
+        [B, t, H].
+    """
     return _ScatterTokens.apply(y, parts, group)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -121,7 +139,16 @@ class _Exchange(torch.autograd.Function):
 
 
 def exchange(parts: Sequence[Tensor], shapes: Sequence[Sequence[int]], group: Group) -> tuple[Tensor, ...]:
-    """Part i goes to rank i; the parts that came from all ranks, of these ``shapes``."""
+    """Part i goes to rank i (all-to-all); backward: the gradients go back.
+
+    Args:
+        parts: One tensor for each rank.
+        shapes: Shapes of the parts that come from each rank.
+        group: The ranks.
+
+    Returns:
+        The parts that came from all ranks.
+    """
     return _Exchange.apply(group, shapes, *parts)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -168,8 +195,15 @@ class _SplitCrossEntropy(torch.autograd.Function):
 
 
 def split_cross_entropy(logits: Tensor, targets: Tensor, begin: int, group: Group) -> Tensor:
-    """Summed cross entropy of local ``logits`` [tokens, local vocabulary], whose first column is class ``begin``.
+    """Summed cross entropy where each rank has some columns of the logits.
 
-    ``targets`` [tokens] are global classes, negative where there is nothing to learn. The result is replicated.
+    Args:
+        logits: [tokens, local vocabulary].
+        targets: Global classes, [tokens]; negative where there is nothing to learn.
+        begin: The class of the first local column.
+        group: The ranks that share the vocabulary.
+
+    Returns:
+        A scalar, replicated.
     """
     return _SplitCrossEntropy.apply(logits, targets, begin, group)  # type: ignore[no-any-return, no-untyped-call]

@@ -113,7 +113,13 @@ class Group:
         return from_host(all_of_it, gathered)
 
     def all_gather_(self, flat: Tensor, parts: list[Span], phase: str | None = None) -> None:
-        """Fill the 1-d ``flat``, of which each rank has its own part, with those of all. 16-bit floats may be moved."""
+        """Fill a tensor of which each rank has its own part with those of all.
+
+        Args:
+            flat: 1-d. 16-bit floats may be moved.
+            parts: The span of each rank.
+            phase: The phase in the ledger; None for the current one.
+        """
         if self.size == 1:
             return
         from mpi4py import MPI
@@ -125,9 +131,14 @@ class Group:
         from_host(host, flat)
 
     def reduce_scatter(self, flat: Tensor, parts: list[Span], phase: str | None = None) -> Tensor:
-        """This rank's part of the sum of the 1-d ``flat`` over the group.
+        """This rank's part of the sum over the group.
 
         Reduce_scatter with counts: Open MPI's Reduce_scatter_block reduces to one rank and scatters, 1.5 times the bytes.
+
+        Args:
+            flat: This rank's summand, 1-d; it stays as it is.
+            parts: The span of each rank.
+            phase: The phase in the ledger; None for the current one.
         """
         begin, end = parts[self.rank]
         if self.size == 1:
@@ -139,7 +150,13 @@ class Group:
         return from_host(summed, part)
 
     def reduce_scatter_(self, flat: Tensor, parts: list[Span], phase: str | None = None) -> None:
-        """Put the sum over the group into this rank's part of the 1-d ``flat``; the rest is left in disorder."""
+        """Put the sum over the group into this rank's part of a tensor; the rest is left in disorder.
+
+        Args:
+            flat: This rank's summand, 1-d.
+            parts: The span of each rank.
+            phase: The phase in the ledger; None for the current one.
+        """
         if self.size == 1:
             return
         from mpi4py import MPI
@@ -152,7 +169,16 @@ class Group:
         from_host(host, flat)
 
     def all_to_all(self, parts: Sequence[Tensor], shapes: Sequence[Sequence[int]], phase: str | None = None) -> list[Tensor]:
-        """Part i goes to rank i; the parts that came from all ranks, of these ``shapes``. 16-bit floats may be moved."""
+        """Part i goes to rank i.
+
+        Args:
+            parts: One tensor for each rank. 16-bit floats may be moved.
+            shapes: Shapes of the parts that come from each rank.
+            phase: The phase in the ledger; None for the current one.
+
+        Returns:
+            The parts that came from all ranks.
+        """
         if self.size == 1:
             return [parts[0].clone()]
         sent = torch.cat([part.reshape(-1) for part in parts])
@@ -194,7 +220,13 @@ class Group:
         self.ledger.add(self.axis, op, payload, wire, t0, match, phase=phase, thread=self.thread)
 
     def send(self, tensor: Tensor, to: int, tag: int) -> Message:
-        """Begin to send to group rank ``to``. The message keeps the tensor alive until it is waited for."""
+        """Begin to send. The message keeps the tensor alive until it is waited for.
+
+        Args:
+            tensor: Contiguous; not to be changed before the message is finished.
+            to: Rank in the group.
+            tag: The same number on both ends.
+        """
         t0, payload, host = time.monotonic_ns(), nbytes(tensor), to_host(tensor, self.aware)
         request = self.comm.Isend(self._buffer(host), dest=to, tag=tag)
         match = (self.members[self.rank], self.members[to], tag)
@@ -202,7 +234,13 @@ class Group:
         return Message(self, request, host, host, "send", match)
 
     def receive(self, tensor: Tensor, source: int, tag: int) -> Message:
-        """Begin to receive into ``tensor`` from group rank ``source``."""
+        """Begin to receive.
+
+        Args:
+            tensor: What is received into; contiguous, and not to be read before the message is finished.
+            source: Rank in the group.
+            tag: The same number on both ends.
+        """
         host = host_like(tensor, self.aware)
         request = self.comm.Irecv(self._buffer(host), source=source, tag=tag)
         return Message(self, request, host, tensor, "receive", (self.members[source], self.members[self.rank], tag))

@@ -56,7 +56,19 @@ class Ledger:
         phase: str | None = None,
         thread: str = "main",
     ) -> None:
-        """Append one operation that began at ``t0_ns`` and ends now."""
+        """Append one operation that ends now.
+
+        Args:
+            axis: The group's name.
+            op: The operation, such as ``all_reduce``.
+            payload_bytes: Of the buffers handed to MPI.
+            wire_bytes: That a bandwidth-optimal algorithm sends for them.
+            t0_ns: When it began, CLOCK_MONOTONIC.
+            match: What identifies it on the other ranks (see ``Entry``).
+            kind: ``comm``, ``wait`` or ``phase``.
+            phase: None for the current one.
+            thread: Which thread called.
+        """
         t1_ns = time.monotonic_ns()
         self.entries.append(
             Entry(self.step, kind, axis, op, phase or self.phase, payload_bytes, wire_bytes, t0_ns, t1_ns, thread, match)
@@ -66,7 +78,11 @@ class Ledger:
     def during(self, phase: str, micro: int = -1, chunk: int = 0, op: str | None = None) -> Iterator[None]:
         """Name what happens inside: operations carry the phase, and the phase itself becomes an entry.
 
-        ``op`` is the entry's own name (an action of a pipeline, such as ``F3``); by default that of the phase.
+        Args:
+            phase: ``forward``, ``backward`` or ``optimizer``.
+            micro: The micro-batch, or -1.
+            chunk: The virtual stage.
+            op: The entry's own name (an action of a pipeline, such as ``F3``); None for that of the phase.
         """
         outer, self.phase, t0_ns = self.phase, phase, time.monotonic_ns()
         try:

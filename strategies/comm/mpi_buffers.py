@@ -35,8 +35,14 @@ def _datatypes() -> dict[torch.dtype, Any]:
 def as_mpi(tensor: Tensor, moved: bool = False, aware: bool = False) -> list[Any]:
     """The tensor's own memory as an MPI buffer specification, without a copy.
 
-    Raises TypeError for a dtype that MPI cannot add (bfloat16, float16, bool, ...) unless a 16-bit float is only
-    ``moved``, and ValueError for a tensor that is not contiguous, or on a GPU and MPI is not ``aware`` of it.
+    Args:
+        tensor: Contiguous, on the CPU.
+        moved: It is only moved, never reduced: 16-bit floats may be.
+        aware: MPI takes buffers on a GPU.
+
+    Raises:
+        TypeError: MPI cannot add the dtype (bfloat16, float16, bool, ...).
+        ValueError: The tensor is not contiguous, or on a GPU that MPI is not aware of.
     """
     from mpi4py import MPI
 
@@ -55,7 +61,14 @@ def as_mpi(tensor: Tensor, moved: bool = False, aware: bool = False) -> list[Any
 
 
 def parts_as_mpi(tensor: Tensor, spans: list[Span], moved: bool = False, aware: bool = False) -> list[Any]:
-    """A flat tensor as consecutive parts of different sizes, one for each rank."""
+    """A flat tensor as consecutive parts of different sizes, one for each rank.
+
+    Args:
+        tensor: 1-d.
+        spans: The part of each rank.
+        moved: As in ``as_mpi``.
+        aware: As in ``as_mpi``.
+    """
     view, datatype = as_mpi(tensor, moved, aware)
     return [view, [end - begin for begin, end in spans], [begin for begin, _ in spans], datatype]
 

@@ -198,9 +198,18 @@ class Linear(nn.Module):
 
 
 def turns(positions: Tensor, width: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [S, width/2] of rotary embedding: pair i at position p turns by p theta^(-2i/width).
+    """Cosines and sines of rotary embedding: pair i at position p turns by p theta^(-2i/width).
 
     Su et al., arXiv 2104.09864. Angles are computed in float64: float32 loses them at long positions.
+
+    Args:
+        positions: int64 [S].
+        width: Elements of a head.
+        theta: The base of the frequencies.
+        dtype: That of the result.
+
+    Returns:
+        Two tensors [S, width/2].
     """
     half = width // 2
     frequency = theta ** (-torch.arange(half, dtype=torch.float64, device=positions.device) / half)

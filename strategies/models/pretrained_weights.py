@@ -62,10 +62,18 @@ class WeightLoader:
         self._where.update(dict.fromkeys(opened.keys(), opened))
 
     def read(self, parameter: Parameter, span: Span | None, dtype: torch.dtype) -> Tensor:
-        """The slice ``span`` of ``parameter`` along its split dimension (None: all of it), contiguous, in memory of its own.
+        """The values of one parameter on one rank, contiguous, in memory of their own.
 
         A slice of columns comes as a view with the strides of the whole, and fused optimizers that walk through weights
         and gradients side by side would mix up their elements. A slice of rows would keep the whole in memory.
+
+        Args:
+            parameter: Which.
+            span: The slice along its split dimension, or None for all of it.
+            dtype: That of the result.
+
+        Raises:
+            PlanError: The checkpoint does not have it, or in another shape.
         """
         values = self._find(parameter, span, dtype).contiguous()
         return values if values.untyped_storage().nbytes() == values.nbytes else values.clone()
@@ -120,7 +128,12 @@ def draw(parameter: Parameter, seed: int) -> Tensor:
 
 
 def fill(module: torch.nn.Module, slices: Iterable[tuple[Parameter, Span | None]], weights: WeightSource) -> None:
-    """Put this rank's ``slices`` into ``module``, whose parameters carry the canonical names.
+    """Read this rank's slices into a module whose parameters carry the canonical names.
+
+    Args:
+        module: This rank's part of the model.
+        slices: Its parameters, each with its span along the split dimension (None: all of it).
+        weights: Where they are read.
 
     Raises:
         RuntimeError: The module has a parameter that is not among them.

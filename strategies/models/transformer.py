@@ -145,9 +145,17 @@ class Transformer(nn.Module):
         self._kv = None if kv == list(range(len(kv))) else kv
 
     def forward(self, x: Tensor | None, micro: MicroBatch, chunk: int = 0) -> Tensor:
-        """x: hidden states of the stage before, None on the first. ``chunk`` numbers the virtual stages of this rank.
+        """Hidden states behind the layers of this rank.
 
         Padding stands on the right, so a causal model needs no mask: a real token never looks to its right.
+
+        Args:
+            x: Hidden states of the stage before, [b, stream, H]; None on the first.
+            micro: The micro-batch.
+            chunk: The virtual stage of this rank.
+
+        Returns:
+            [b, stream, H].
         """
         if x is None:
             x = self.embed(micro)  # type: ignore[misc]

@@ -55,6 +55,16 @@ def plan_buckets(
     """The buckets of one rank: those of the common set in the order of backward, and the others in the global order.
 
     The common set is that of most parameters. Gradients that nobody else has a part of are in no bucket.
+
+    Args:
+        spec: The model.
+        shape: The step.
+        placement: The rank's.
+        placements: Those of all ranks.
+        options: ``bucket_bytes``, and whether the token table goes as rows.
+
+    Returns:
+        (buckets of the common set, other buckets).
     """
     by_ranks: dict[Ranks, list[Parameter]] = {}
     elsewhere = TABLE if sends_rows(spec, shape, placements, options) else None
@@ -89,7 +99,14 @@ def volumes(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacemen
 
 
 def bucket_volumes(bucket: BucketPlan, rank: int, element: int, options: StepOptions) -> Iterator[Volume]:
-    """What one rank sends for one bucket, in elements of ``element`` bytes."""
+    """What one rank sends for one bucket.
+
+    Args:
+        bucket: The bucket.
+        rank: One of its ranks.
+        element: Bytes of an element.
+        options: ``wire`` and ``zero``.
+    """
     ranks, total = len(bucket.ranks), sum(bucket.sizes)
     begin, end = even(total, ranks)[bucket.ranks.index(rank)]
     if options.wire:

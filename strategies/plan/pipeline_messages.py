@@ -22,7 +22,13 @@ class Route(NamedTuple):
 
 
 def neighbours(placement: RankPlacement, placements: Sequence[RankPlacement], step: int) -> list[RankPlacement]:
-    """The ranks of the next (``step`` 1) or previous (-1) stage that work on the same replica and shard; stages go round."""
+    """The ranks of the next or previous stage that work on the same replica and shard; stages go round.
+
+    Args:
+        placement: The rank's.
+        placements: Those of all ranks.
+        step: 1 for the next stage, -1 for the previous one.
+    """
     stage = (placement.stage[0] + step) % placement.stage[1]
     same = {axis: placement.coordinates[axis] for axis in ("data", "sequence", "tensor")}
     return [other for other in placements if other.stage[0] == stage and same.items() <= other.coordinates.items()]

@@ -18,8 +18,12 @@ def memory(
 ) -> tuple[Memory, ...]:
     """Predicted memory of each rank.
 
-    ``live`` gives the micro-batches in flight per pipeline stage (default 1; of virtual stages each counts), and
-    ``optimizer_elements`` the parameters that a rank's optimizer updates where these are not all that it holds.
+    Args:
+        spec: The model.
+        shape: The step.
+        placements: Of the ranks.
+        live: Micro-batches in flight per pipeline stage (default 1; of virtual stages each counts).
+        optimizer_elements: Parameters that a rank's optimizer updates, where these are not all that it holds.
     """
     predictions = []
     for placement in placements:

@@ -33,7 +33,15 @@ def rank_volumes(
     placements: Sequence[RankPlacement],
     options: StepOptions,
 ) -> Iterator[Volume]:
-    """The part of ``volumes`` that the rank of ``placement`` sends."""
+    """The part of ``volumes`` that one rank sends.
+
+    Args:
+        spec: The model.
+        shape: The step.
+        placement: The rank's.
+        placements: Those of all ranks.
+        options: ``attention``.
+    """
     members = [other for other in placements if _same_group(placement, other)]
     if len(members) == 1:
         return

@@ -172,7 +172,16 @@ class Plan:
 
 
 def volume(axis: str, op: str, phase: str, calls: int, payload_bytes: int, ranks: int) -> Volume:
-    """``calls`` operations of one rank in a group of ``ranks``, each with ``payload_bytes`` of its own."""
+    """The traffic of one rank in a group.
+
+    Args:
+        axis: The group's name.
+        op: The operation.
+        phase: ``forward``, ``backward`` or ``optimizer``.
+        calls: How many operations.
+        payload_bytes: Of one of them.
+        ranks: Ranks of the group.
+    """
     return Volume(axis, op, phase, calls, calls * payload_bytes, calls * wire_bytes(op, payload_bytes, ranks))
 
 

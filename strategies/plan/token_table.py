@@ -54,7 +54,13 @@ def looked_up(placement: RankPlacement) -> int:
 
 
 def row_volumes(spec: ModelSpec, placements: Sequence[RankPlacement], element: int) -> list[Volume]:
-    """The all-gather of every rank that looks tokens up, in elements of ``element`` bytes."""
+    """The all-gather of every rank that looks tokens up.
+
+    Args:
+        spec: The model.
+        placements: Of all ranks.
+        element: Bytes of an element on the wire.
+    """
     ranks = holders(placements)
     return [
         volume("gradients", "all_gather", "backward", 1, looked_up(placement) * spec.hidden * element, len(ranks))

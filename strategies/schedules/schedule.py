@@ -74,7 +74,15 @@ def compute_order(name: str, stage: int, stages: int, micros: int, virtual: int 
 
 
 def actions(name: str, stage: int, stages: int, micros: int, virtual: int = 1) -> Iterator[Action]:
-    """The stage's actions with the communication that its order needs."""
+    """The actions of one stage: its computations, with the communication that their order needs.
+
+    Args:
+        name: The schedule.
+        stage: The stage, from 0.
+        stages: How many there are.
+        micros: Micro-batches.
+        virtual: Virtual stages on each rank.
+    """
     return _with_messages(get(name).compute_order(stage, stages, micros, virtual), stage, stages, virtual)
 
 

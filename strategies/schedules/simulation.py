@@ -47,7 +47,16 @@ class Timeline:
 
 
 def sender(action: Action, stage: int, stages: int) -> tuple[type[Action], int, int, int]:
-    """The send that a receive waits for: its kind, stage, micro-batch and virtual stage."""
+    """The send that a receive waits for.
+
+    Args:
+        action: The receive.
+        stage: The stage that receives.
+        stages: How many there are.
+
+    Returns:
+        (kind of the send, stage, micro-batch, virtual stage).
+    """
     if isinstance(action, ReceiveActivation):
         return SendActivation, (stage - 1) % stages, action.micro, action.chunk - (stage == 0)
     return SendGradient, (stage + 1) % stages, action.micro, action.chunk + (stage == stages - 1)

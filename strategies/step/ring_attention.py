@@ -96,7 +96,18 @@ class RingAttention:
 
 
 def block_forward(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> tuple[Tensor, Tensor]:
-    """Attention of one block: output [B, N, S, D] and log-sum-exp of the scores [B, N, S]."""
+    """Attention of one block of keys.
+
+    Args:
+        q: [B, N, S, D].
+        k: [B, N, keys, D].
+        v: The same shape.
+        mask: Added to scores, [B, 1, 1, keys]; None where all keys are real.
+        causal: Whether query i sees keys up to i only.
+
+    Returns:
+        Output [B, N, S, D], and log-sum-exp of the scores [B, N, S].
+    """
     if q.device.type == "cpu":
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, causal, attn_mask=mask)  # type: ignore[no-any-return]
     scores = _scores(q, k, mask, causal)
@@ -107,7 +118,18 @@ def block_forward(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: 
 def block_backward(
     gradient: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, mask: Tensor | None, causal: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of q, k and v from one block, given ``out`` and ``lse`` over all blocks (Dao, arXiv 2307.08691)."""
+    """Gradients of q, k and v from one block of keys (Dao, arXiv 2307.08691).
+
+    Args:
+        gradient: Of the output, [B, N, S, D].
+        q: [B, N, S, D].
+        k: [B, N, keys, D].
+        v: The same shape.
+        out: The output over all blocks, [B, N, S, D].
+        lse: Log-sum-exp of the scores over all blocks, [B, N, S].
+        mask: As in ``block_forward``.
+        causal: As in ``block_forward``.
+    """
     if q.device.type == "cpu":
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(  # type: ignore[no-any-return]
             gradient, q, k, v, out, lse, 0.0, causal, attn_mask=mask

@@ -14,7 +14,13 @@ from strategies.step.ulysses_attention import UlyssesAttention
 
 
 def sequence_attention_of(placements: Sequence[RankPlacement], mesh: Mesh, options: StepOptions) -> SequenceAttention:
-    """The attention over this rank's sequence group: ``attention`` of the options is ``ring`` or ``ulysses``."""
+    """The attention over this rank's sequence group.
+
+    Args:
+        placements: Of all ranks.
+        mesh: Has the group.
+        options: ``attention`` is ``ring`` or ``ulysses``.
+    """
     group = mesh.groups[AXIS]
     if options.attention == "ulysses":
         return UlyssesAttention(group, [placements[rank].local_tokens for rank in group.members])

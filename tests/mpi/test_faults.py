@@ -17,7 +17,7 @@ from strategies.models.layers import Linear
 from strategies.plan import gradient_buckets
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import MeshShape
-from strategies.step import gradient_sync, local_runner, pipeline_stage, ring_attention, ulysses_attention
+from strategies.step import bucket_buffer, gradient_sync, local_runner, pipeline_stage, ring_attention, ulysses_attention
 from strategies.step.composition import ComposedStrategy
 
 # Five orders above the tolerance of the equality test: a fault must not hide near it.
@@ -32,7 +32,7 @@ def missing_copy_in(patch: pytest.MonkeyPatch) -> None:
 
 def missing_gradient_sync(patch: pytest.MonkeyPatch) -> None:
     """Replicas keep their own gradients."""
-    patch.setattr(gradient_sync.Bucket, "reduce", lambda self, group, wire: None)
+    patch.setattr(bucket_buffer.Bucket, "reduce", lambda self, group, wire: None)
 
 
 def averaged_gradients(patch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,8 @@ from strategies.comm.ledger import Ledger
 from strategies.plan.model_spec import parameter_count
 from strategies.plan.shapes import MeshShape
 from strategies.plan.token_table import TABLE
-from strategies.step.gradient_sync import Bucket, GradientSync
+from strategies.step.bucket_buffer import Bucket
+from strategies.step.gradient_sync import GradientSync
 
 UNIT = {"bfloat16": 2.0**-8, "float16": 2.0**-11}
 TINY = {"bfloat16": 2.0**-134, "float16": 2.0**-25}
