@@ -164,19 +164,19 @@ def _iso_lines(axes: Axes) -> None:
     Those whose names would touch another's are left out.
     """
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    made = []
+    named_lines = []
     for watts in _round_values(left * top, right * top):
         line = axes.plot([watts / top, right], [top, watts / right], **POWER, scalex=False, scaley=False)
-        made.append((line, _name_line(axes, _with_unit(watts, "W"), (watts / top, 1.0), False)))
+        named_lines.append((line, _name_line(axes, _with_unit(watts, "W"), (watts / top, 1.0), False)))
     for joule_seconds in _round_values(bottom / right, top / left):
         line = axes.plot([left, right], [left * joule_seconds, right * joule_seconds], **EDP, scalex=False, scaley=False)
         through = joule_seconds * right <= top
         end = (1.0, joule_seconds * right) if through else (top / joule_seconds, 1.0)
-        made.append((line, _name_line(axes, _with_unit(joule_seconds, "J s"), end, through)))
+        named_lines.append((line, _name_line(axes, _with_unit(joule_seconds, "J s"), end, through)))
     figure: Any = axes.figure
     figure.draw_without_rendering()
     boxes: list[Any] = []
-    for line, name in made:
+    for line, name in named_lines:
         box = name.get_window_extent().padded(4)
         if any(box.overlaps(earlier) for earlier in boxes) or box.x1 > figure.bbox.x1:
             for artist in (*line, name):

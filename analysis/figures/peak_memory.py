@@ -67,8 +67,8 @@ def _draw(part: Part, lost: list[dict[str, Any]], layout: Layout) -> list[Drawn]
             "plan's parameters, gradients, optimizer states and an estimate of the activations. Temporary buffers of the "
             "libraries are not predicted."
         )
-    gone = [names[item.label] for item in held if not item.rows]
-    caption += f"{' ' if counts else ''}Out of memory: {', '.join(gone)}." if gone else ""
+    without_memory = [names[item.label] for item in held if not item.rows]
+    caption += f"{' ' if counts else ''}Out of memory: {', '.join(without_memory)}." if without_memory else ""
     with drawing(layout):
         heights = [_height(item, names[item.label], layout) for item in held]
     figures = []

@@ -133,7 +133,7 @@ def _caption(
         f"Energy per sample against throughput in the power modes of the boards: {work.name}{in_setting(setting)}; energy is "
         f"{work.kind}. Each line goes through its modes by rising power; grey lines: equal power of all hosts.",
         *(_verdict(curve) for curve in curves),
-        f"No mode of any line beats {', '.join(f'{m.line} {m.name}' for m in front)} in both.",
+        f"No mode of any line beats {', '.join(f'{mode.line} {mode.name}' for mode in front)} in both.",
         repeats_note([mode.rate.n for mode in modes]),
     ]
     if any(len(curve) < LEAST_FOR_LINE for curve in curves):
@@ -141,13 +141,13 @@ def _caption(
     if without := int(work.points[X].isna().sum()):
         lines.append(f"Left out: {without} of {len(work.points)} points, which left the boards in the mode they were in.")
     if unnamed:
-        lines.append(f"No room to name {', '.join(f'{m.line} {m.name}' for m in unnamed)}; the table has them.")
+        lines.append(f"No room to name {', '.join(f'{mode.line} {mode.name}' for mode in unnamed)}; the table has them.")
     return lines
 
 
 def _verdict(curve: Sequence[Mode]) -> str:
     """What the most frugal mode saves and costs against the fastest, with what the ratios are ratios of."""
-    frugal, fast = min(curve, key=lambda m: m.cost.median), max(curve, key=lambda m: m.rate.median)
+    frugal, fast = min(curve, key=lambda mode: mode.cost.median), max(curve, key=lambda mode: mode.rate.median)
     if frugal is fast:
         return f"{fast.line}: {fast.name} is the fastest ({_rate(fast)}) and the most frugal ({_cost(fast)})."
     energy, speed = frugal.cost.median / fast.cost.median, frugal.rate.median / fast.rate.median

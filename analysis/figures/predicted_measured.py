@@ -71,7 +71,7 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
         return []
     positive = (data["predicted"] > 0) & (data["measured"] > 0)
     shares = data["quantity"].map({quantity.key: quantity.share for quantity in QUANTITIES})
-    shown, gone = data[positive | shares], data[~(positive | shares)]
+    shown, not_shown = data[positive | shares], data[~(positive | shares)]
     quantities = [quantity for quantity in QUANTITIES if (shown["quantity"] == quantity.key).any()]
     if not quantities:
         return []
@@ -85,8 +85,8 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
     )
     if modelled:
         caption += " Energy was not measured: against the prediction stands what was modelled from the run's processor time."
-    if len(gone):
-        caption += f" Not drawn, since one side is zero: {len(gone)} rows of the table."
+    if len(not_shown):
+        caption += f" Not drawn, since one side is zero: {len(not_shown)} rows of the table."
     return [Drawn(f"prediction{part.ending}", "Predicted against measured", caption, figure, data, part.point_names())]
 
 

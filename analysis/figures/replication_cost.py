@@ -101,18 +101,18 @@ def _figure(work: Work, rows: pd.DataFrame, part: str, layout: Layout) -> Drawn:
         Panel("replication_J", 1, energy_label(work.kind, "Energy (J)")),
     ]
     panels = [panel for panel in panels if rows[panel.column].notna().any()]
-    groups = [(str(label), own) for label, own in rows.groupby("label", sort=False)]
+    groups = [(str(label), points) for label, points in rows.groupby("label", sort=False)]
     with drawing(layout):
         figure, axes = _panels(layout, len(panels), list(names_in([label for label, _ in groups]).values()))
-        for own, panel in zip(axes, panels, strict=True):
+        for panel_axes, panel in zip(axes, panels, strict=True):
             for place, (_, points) in enumerate(groups):
-                _bar(own, place, points, panel)
-            own.set_ylabel(panel.label)
+                _bar(panel_axes, place, points, panel)
+            panel_axes.set_ylabel(panel.label)
             tops = [
                 rows[panel.column].max() / panel.size,
                 *(rows["alone_s"].dropna() if panel.column == "replication_s" else ()),
             ]
-            own.set_ylim(0, 1.1 * max(tops))
+            panel_axes.set_ylim(0, 1.1 * max(tops))
         if rows["least_s"].notna().any():
             legend_above(
                 figure,
@@ -120,12 +120,12 @@ def _figure(work: Work, rows: pd.DataFrame, part: str, layout: Layout) -> Drawn:
                 ["least, by the link of rank 0", "if rank 0 sends to each by itself"],
             )
     caption = " ".join(_caption(work, rows))
-    kept = [
+    columns = [
         *("point", "label", "strategy", "repeat", "replication_s", "replication_bytes", "replication_J", "least_s", "alone_s"),
         *("as_many_samples", "as_many_steps", "kind"),
     ]
     name = slug(f"replication {work.kind} {work.name} {part}")
-    return Drawn(name, "Bringing the weights to the boards", caption, figure, rows[kept], tuple(rows["point"]))
+    return Drawn(name, "Bringing the weights to the boards", caption, figure, rows[columns], tuple(rows["point"]))
 
 
 def _panels(layout: Layout, panels: int, labels: Sequence[str]) -> tuple[Figure, list[Axes]]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -66,8 +67,33 @@ def draw_throughput(study: Study, layout: Layout) -> list[Drawn]:
     return figures
 
 
-def _draw(study: Study, kind: str, column: str, name: str, ylabel: str, layout: Layout) -> list[Drawn]:
-    bars, names, follow = bars_of(study, kind)
+@dataclass(frozen=True)
+class BarPlot:
+    """One quantity as bars.
+
+    Attributes:
+        study: The study.
+        kind: The kind of energy of its records.
+        column: The quantity.
+        label: The label of its axis.
+        group_factors: The factors that make a group.
+        following: The factors that go with group and strategy.
+        texts: The name below each bar, by group and name; none where hatching tells all.
+        below_in: Room for the longest of them, inches.
+    """
+
+    study: Study
+    kind: str
+    column: str
+    label: str
+    group_factors: Sequence[str]
+    following: Sequence[str]
+    texts: Mapping[tuple[str, str], str]
+    below_in: float
+
+
+def _draw(study: Study, kind: str, column: str, name: str, label: str, layout: Layout) -> list[Drawn]:
+    bars, group_factors, following = bars_of(study, kind)
     if len(bars) < 2:
         return []
     with drawing(layout):
@@ -78,12 +104,12 @@ def _draw(study: Study, kind: str, column: str, name: str, ylabel: str, layout: 
         page = max(map(_slots, _rows(bars, rooms[True]))) > rooms[False]
         rows = _rows(bars, rooms[page])
         below_in = max((text_in(part) for text in texts.values() for part in text.split("\n")), default=0.1)
+        plot = BarPlot(study, kind, column, label, group_factors, following, texts, below_in)
         most = int((TALLEST_IN - FRAME_IN) / (ROW_IN + below_in))
         figures = []
         for number, start in enumerate(range(0, len(rows), most)):
             part = rows[start : start + most]
-            about_figure = (column, ylabel, kind, f"{name}{f'_{number + 1}' if number else ''}")
-            figures.append(_figure(study, part, texts, below_in, about_figure, (names, follow), page, layout))
+            figures.append(_figure(plot, part, f"{name}{f'_{number + 1}' if number else ''}", page, layout))
     return figures
 
 
@@ -106,24 +132,15 @@ def _only_factor(bars: Sequence[Bar]) -> str | None:
     return factors.pop() if len(factors) == 1 else None
 
 
-def _figure(
-    study: Study,
-    rows: Sequence[list[list[Bar]]],
-    texts: dict[tuple[str, str], str],
-    below_in: float,
-    what: tuple[str, str, str, str],
-    factors: tuple[Sequence[str], Sequence[str]],
-    page: bool,
-    layout: Layout,
-) -> Drawn:
-    column, ylabel, kind, name = what
+def _figure(plot: BarPlot, rows: Sequence[list[list[Bar]]], name: str, page: bool, layout: Layout) -> Drawn:
+    column, texts = plot.column, plot.texts
     bars = [bar for row in rows for group in row for bar in group]
     figure, panels = new_figure(layout, TALLEST_IN, page=page, nrows=len(rows), squeeze=False)
     span = max(_slots(row) for row in rows)
     for axes, row in zip(panels[:, 0], rows, strict=True):
         _panel(axes, row, column, span)
         if texts:
-            places = [at for group in _places(row) for at in group]
+            places = [x for group in _places(row) for x in group]
             axes.set_xticks(places, [texts[bar.group, bar.name] for group in row for bar in group], rotation=90)
         else:
             _group_ticks(axes, row, (figure.get_figwidth() - MARGIN_IN) / span)
@@ -131,22 +148,26 @@ def _figure(
         axes.set_ylim(0, 1.06 * max((bar.rows[column].max() for bar in bars if bar.work == work and len(bar.rows)), default=1))
         if len({bar.work for bar in bars}) > 1:
             axes.set_title(work, loc="left", pad=3)
-    groups = list(dict.fromkeys(bar.group.replace("\n", ", ") for bar in bars))
-    factor = _only_factor(bars) if texts else None
-    if len(groups) > 1 or not texts:
-        panels[-1, 0].set_xlabel(", ".join([ranks_label(study), *factors[0][1:], *([factor] if factor else [])]))
-    elif factor:
-        panels[-1, 0].set_xlabel(f"{factor} ({', '.join(factors[0])}: {groups[0]})")
+    panels[-1, 0].set_xlabel(_axis_label(plot, bars))
     looks = {strategy: _look(strategy) for strategy in sorted({bar.strategy for bar in bars}, key=place)}
     legend = legend_above(figure, [Patch(**look) for look in looks.values()], list(looks))
-    under_in = 0.45 if not texts else below_in + 0.25
-    data_in = max(LEAST_IN, ROW_IN * len(rows) + (len(rows) - 1) * (below_in if texts else 0))
+    under_in = 0.45 if not texts else plot.below_in + 0.25
+    data_in = max(LEAST_IN, ROW_IN * len(rows) + (len(rows) - 1) * (plot.below_in if texts else 0))
     height_in = under_in + data_in + legend.get_window_extent().height / figure.dpi
     figure.set_figheight(height_in)
-    figure.supylabel(ylabel, y=(under_in + data_in / 2) / height_in)
+    figure.supylabel(plot.label, y=(under_in + data_in / 2) / height_in)
     points = tuple(point for bar in bars for point in bar.points)
     title = "Energy of each parallelism" if column == "per_sample_J" else "Throughput of each parallelism"
-    return Drawn(name, title, _caption(study, bars, column, kind, factors, points), figure, _table(bars, column), points)
+    return Drawn(name, title, _caption(plot, bars, points), figure, _table(bars, column), points)
+
+
+def _axis_label(plot: BarPlot, bars: Sequence[Bar]) -> str:
+    """The factors below the axis: those that make a group, and the only one that tells bars of a strategy apart."""
+    groups = list(dict.fromkeys(bar.group.replace("\n", ", ") for bar in bars))
+    factor = _only_factor(bars) if plot.texts else None
+    if len(groups) > 1 or not plot.texts:
+        return ", ".join([ranks_label(plot.study), *plot.group_factors[1:], *([factor] if factor else [])])
+    return f"{factor} ({', '.join(plot.group_factors)}: {groups[0]})" if factor else ""
 
 
 def _panel(axes: Axes, row: Sequence[list[Bar]], column: str, span: float) -> None:
@@ -216,18 +237,11 @@ def _slots(row: Sequence[Sequence[Bar]]) -> float:
     return sum(len(group) for group in row) + GAP * (len(row) - 1)
 
 
-def _caption(
-    study: Study,
-    bars: Sequence[Bar],
-    column: str,
-    kind: str,
-    factors: tuple[Sequence[str], Sequence[str]],
-    points: Sequence[str],
-) -> str:
-    names, follow = factors
+def _caption(plot: BarPlot, bars: Sequence[Bar], points: Sequence[str]) -> str:
+    names, following = plot.group_factors, plot.following
     counts = [len(bar.rows) for bar in bars if len(bar.rows)] or [0]
-    lost = [f"{bar.name} ({bar.group})".replace("\n", ", ") for bar in bars if not len(bar.rows)]
-    quantity = f"Energy per sample ({kind})" if column == "per_sample_J" else "Throughput"
+    out_of_memory = [f"{bar.name} ({bar.group})".replace("\n", ", ") for bar in bars if not len(bar.rows)]
+    quantity = f"Energy per sample ({plot.kind})" if plot.column == "per_sample_J" else "Throughput"
     sentences = [
         f"{quantity} by {', '.join([*names, 'strategy'])}: {'; '.join(dict.fromkeys(bar.work for bar in bars))}",
         f"Bars are medians, points the repeats ({repeat_counts(counts)})",
@@ -236,11 +250,11 @@ def _caption(
         sentences.append("Intervals are 95 % by rank (exact binomial)")
     if min(counts) < SMALLEST_N:
         sentences.append("Below six repeats the median has no 95 % interval")
-    if follow:
-        sentences.append(f"From {', '.join([*names, 'strategy'])} follows: {', '.join(follow)}")
-    if lost:
-        sentences.append(f"OOM: out of memory, by {', '.join(names)}: {some(lost)}")
-    return ". ".join(sentences) + "." + left_out(study, points)
+    if following:
+        sentences.append(f"From {', '.join([*names, 'strategy'])} follows: {', '.join(following)}")
+    if out_of_memory:
+        sentences.append(f"OOM: out of memory, by {', '.join(names)}: {some(out_of_memory)}")
+    return ". ".join(sentences) + "." + left_out(plot.study, points)
 
 
 def _table(bars: Sequence[Bar], column: str) -> pd.DataFrame:

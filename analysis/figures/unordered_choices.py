@@ -91,11 +91,11 @@ def _figure(work: Work, swept: Sweep, series: Sequence[Series], setting: str, la
         panels.insert(0, Panel("per_sample_J", energy_label(work.kind)))
     with drawing(layout):
         figure, axes = _panels(layout, len(panels), labels)
-        for own, panel in zip(axes, panels, strict=True):
+        for panel_axes, panel in zip(axes, panels, strict=True):
             for place, line in enumerate(series):
-                _row(own, place, line, swept.x, levels, panel.column)
-            own.set_xlabel(panel.label)
-            from_zero(own, rows[panel.column], "x")
+                _row(panel_axes, place, line, swept.x, levels, panel.column)
+            panel_axes.set_xlabel(panel.label)
+            from_zero(panel_axes, rows[panel.column], "x")
         handles = [Line2D([], [], linestyle="none", markerfacecolor="none", markersize=6.5, color="#000000", marker=_marker(i))
                    for i in range(len(levels))]  # fmt: skip
         legend_above(figure, handles, levels, title=_word(swept.x))

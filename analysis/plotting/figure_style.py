@@ -108,7 +108,9 @@ def line_styles(strategies: Sequence[str]) -> list[dict[str, Any]]:
         number = seen.get(strategy, 0)
         seen[strategy] = number + 1
         dash = number % len(LINES)
-        free = [m for m in MORE_MARKERS if m not in shapes] + [m for m in MORE_MARKERS if (m, dash) not in pairs]
+        free = [free_shape for free_shape in MORE_MARKERS if free_shape not in shapes] + [
+            free_shape for free_shape in MORE_MARKERS if (free_shape, dash) not in pairs
+        ]
         shape = marker(strategy) if number == 0 else [*free, MORE_MARKERS[number % len(MORE_MARKERS)]][0]
         shapes.add(shape)
         pairs.add((shape, dash))
