@@ -18,8 +18,9 @@ from strategies.base import register
 from strategies.common.appearance import Appearance
 from strategies.plan.model_spec import ModelSpec, parameter_count
 from strategies.plan.rank_placement import RankPlacement
-from strategies.plan.shapes import StepShape, Volume
+from strategies.plan.shapes import StepShape
 from strategies.plan.step_options import SampleOptions, StepOptions
+from strategies.plan.traffic import Volume
 from strategies.step.composition import ComposedStrategy
 
 if TYPE_CHECKING:  # plans are made where there is no torch

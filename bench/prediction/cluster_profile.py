@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from bench.common.user_error import UserError
 from bench.config.host_config import Host
-from strategies.plan.shapes import wire_bytes
+from strategies.plan.traffic import wire_bytes
 
 SCHEMA = "edgejoule.profile/1"
 PARTS = ("embed", "block", "head")

@@ -2,7 +2,7 @@
 
     compute      curves of the profile: micro-batches x (layers x block + embedding + head), forward and backward; ranks
                  that share a layer or a sample's tokens go on together, at the pace of the slowest of them
-    exchange     latency and rate of the slowest link of the ring through a group, by ``strategies/plan.wire_bytes``;
+    exchange     latency and rate of the slowest link of the ring through a group, by ``strategies/plan/traffic.py``;
                  all-reduces as much slower than that as the profiled ones were
     pipeline     ``strategies/schedules/simulation.py`` with these times; messages of one direction follow each other
     gradients    with ``comm.progress=thread`` each bucket as soon as it is ready, beside backward, else after it
@@ -24,8 +24,9 @@ from typing import Any
 from bench.prediction.cluster_profile import Profile, all_reduce_s
 from strategies.plan import gradient_buckets, pipeline_messages, sequence_volumes, tensor_volumes
 from strategies.plan.rank_placement import RankPlacement
-from strategies.plan.shapes import OPTIMIZER_STATES, Plan, Volume, wire_bytes
+from strategies.plan.shapes import OPTIMIZER_STATES, Plan
 from strategies.plan.token_table import holders, row_volumes, sends_rows
+from strategies.plan.traffic import Volume, wire_bytes
 from strategies.schedules import actions
 from strategies.schedules.simulation import simulate
 

@@ -1,4 +1,4 @@
-"""A group of ranks: their communicator, its operations, and the counting of every byte (``plan/shapes.py`` has the table).
+"""A group of ranks: their communicator, its operations, and the counting of every byte (``plan/traffic.py`` has the table).
 
 Collectives are MPI's own; ``CommOptions.all_reduce`` replaces that of all-reduce (``all_reduce_algorithms.py``).
 """
@@ -19,7 +19,7 @@ from strategies.comm.ledger import Ledger
 from strategies.comm.mpi_buffers import as_mpi, from_host, host_like, nbytes, parts_as_mpi, to_host
 from strategies.comm.waiting import finish
 from strategies.plan.partition import Span, spans
-from strategies.plan.shapes import wire_bytes
+from strategies.plan.traffic import wire_bytes
 
 if TYPE_CHECKING:
     from mpi4py import MPI

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from strategies.plan.model_spec import ModelSpec, Parameter, parameters
 from strategies.plan.partition import even
 from strategies.plan.rank_placement import RankPlacement, summed_over
-from strategies.plan.shapes import StepShape, Volume, volume
+from strategies.plan.shapes import StepShape
 from strategies.plan.step_options import StepOptions
 from strategies.plan.token_table import TABLE, row_volumes, sends_rows
+from strategies.plan.traffic import Volume, volume
 
 AXIS = "gradients"
 Ranks = tuple[int, ...]

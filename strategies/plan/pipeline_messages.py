@@ -8,7 +8,8 @@ from typing import NamedTuple
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.partition import Span
 from strategies.plan.rank_placement import RankPlacement
-from strategies.plan.shapes import StepShape, Volume
+from strategies.plan.shapes import StepShape
+from strategies.plan.traffic import Volume
 
 AXIS = "pipeline"
 

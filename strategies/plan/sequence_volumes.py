@@ -8,8 +8,9 @@ from strategies.common.plan_error import PlanError
 from strategies.plan.head_split import ulysses_heads
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.rank_placement import RankPlacement
-from strategies.plan.shapes import StepShape, Volume, volume
+from strategies.plan.shapes import StepShape
 from strategies.plan.step_options import ATTENTIONS, StepOptions
+from strategies.plan.traffic import Volume, volume
 
 AXIS = "sequence"
 

@@ -7,7 +7,7 @@ predict bytes; every rank uses the same plan to find its shard; the record compa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from strategies.plan.model_spec import ModelSpec
 from strategies.plan.partition import either
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.step_options import StepOptions
+from strategies.plan.traffic import Volume
 
 AXES = ("pipeline", "data", "sequence", "tensor")
 ELEMENT_BYTES = {"float64": 8, "float32": 4}
@@ -104,27 +105,6 @@ class StepShape:
 
 
 @dataclass(frozen=True)
-class Volume:
-    """Traffic of one operation in one optimizer step, summed over all ranks.
-
-    ``payload_bytes`` are the buffers handed to MPI (for a message: by its sender); ``wire_bytes`` what a
-    bandwidth-optimal algorithm sends for them.
-    """
-
-    axis: str
-    op: str
-    phase: str
-    calls: int
-    payload_bytes: int
-    wire_bytes: float
-
-    @property
-    def key(self) -> str:
-        """``axis.op.phase``, as the ledger sums by."""
-        return f"{self.axis}.{self.op}.{self.phase}"
-
-
-@dataclass(frozen=True)
 class Memory:
     """Predicted bytes of one rank. Activations are an estimate (see ``memory.py``); the rest is exact."""
 
@@ -169,57 +149,3 @@ class Plan:
             "volumes": [asdict(volume) for volume in self.volumes],
             "notes": list(self.notes),
         }
-
-
-def volume(axis: str, op: str, phase: str, calls: int, payload_bytes: int, ranks: int) -> Volume:
-    """The traffic of one rank in a group.
-
-    Args:
-        axis: The group's name.
-        op: The operation.
-        phase: ``forward``, ``backward`` or ``optimizer``.
-        calls: How many operations.
-        payload_bytes: Of one of them.
-        ranks: Ranks of the group.
-    """
-    return Volume(axis, op, phase, calls, calls * payload_bytes, calls * wire_bytes(op, payload_bytes, ranks))
-
-
-def wire_bytes(op: str, payload_bytes: float, ranks: int) -> float:
-    """Bytes that one rank sends when its payload goes through a bandwidth-optimal algorithm.
-
-    | operation      | payload (what a rank hands to MPI) | sent                    |
-    |----------------|------------------------------------|-------------------------|
-    | all_reduce     | the buffer                         | 2 (n-1)/n of it (ring)  |
-    | reduce_scatter | the whole buffer                   | (n-1)/n of it           |
-    | all_to_all     | its parts for all ranks            | (n-1)/n of them         |
-    | all_gather     | its own part                       | (n-1) times it          |
-    | send           | the message, counted by its sender | the message             |
-
-    (Factors: nccl-tests, doc/PERFORMANCE.md.) With uneven parts these are the means over the ranks.
-    """
-    factor = {
-        "all_reduce": 2 * (ranks - 1) / ranks,
-        "reduce_scatter": (ranks - 1) / ranks,
-        "all_to_all": (ranks - 1) / ranks,
-        "all_gather": float(ranks - 1),
-        "send": 1.0,
-    }
-    return factor[op] * payload_bytes
-
-
-def merge(volumes: Iterable[Volume]) -> Iterator[Volume]:
-    """Volumes of the same key as one, in order of first appearance; empty ones are dropped."""
-    by_key: dict[str, list[Volume]] = {}
-    for one in volumes:
-        if one.calls:
-            by_key.setdefault(one.key, []).append(one)
-    for same in by_key.values():
-        yield Volume(
-            same[0].axis,
-            same[0].op,
-            same[0].phase,
-            sum(v.calls for v in same),
-            sum(v.payload_bytes for v in same),
-            sum(v.wire_bytes for v in same),
-        )

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.rank_placement import RankPlacement
-from strategies.plan.shapes import StepShape, Volume, volume
+from strategies.plan.shapes import StepShape
+from strategies.plan.traffic import Volume, volume
 
 AXIS = "tensor"
 

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.rank_placement import RankPlacement
-from strategies.plan.shapes import StepShape, Volume, volume
+from strategies.plan.shapes import StepShape
 from strategies.plan.step_options import TOKEN_TABLES, StepOptions
+from strategies.plan.traffic import Volume, volume
 
 TABLE = "embed.tokens.weight"
 

@@ -25,8 +25,9 @@ from strategies.plan.partition import even
 from strategies.plan.placement import place
 from strategies.plan.predicted_memory import memory
 from strategies.plan.rank_placement import RankPlacement
-from strategies.plan.shapes import MeshShape, Plan, StepShape, Volume, merge
+from strategies.plan.shapes import MeshShape, Plan, StepShape
 from strategies.plan.step_options import WIRES, StepOptions
+from strategies.plan.traffic import Volume, merge
 from strategies.schedules import check as check_schedule
 from strategies.schedules import live_micro_batches
 

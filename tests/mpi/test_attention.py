@@ -24,8 +24,9 @@ from strategies.plan import sequence_volumes
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.placement import place
 from strategies.plan.rank_placement import RankPlacement
-from strategies.plan.shapes import MeshShape, StepShape, merge
+from strategies.plan.shapes import MeshShape, StepShape
 from strategies.plan.step_options import ATTENTIONS, StepOptions
+from strategies.plan.traffic import merge
 from strategies.step import ring_attention, sequence_attention
 
 BATCH, WIDTH = 4, 3

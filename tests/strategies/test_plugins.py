@@ -22,7 +22,7 @@ from functools import partial
 
 from strategies.base import register
 from strategies.plan.model_spec import parameter_count
-from strategies.plan.shapes import Volume
+from strategies.plan.traffic import Volume
 from strategies.plan.step_options import SampleOptions
 from strategies.step.composition import ComposedStrategy
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.point.plan_errors import in_command_line_words
-from strategies.base import check_options, get, registered
+from strategies.base import appearances, check_options, get, registered
+from strategies.common.appearance import with_defaults
 from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec, parameter_count, parameters
 from strategies.plan.partition import even, lighter_ends, weighted
@@ -325,6 +326,50 @@ def test_unknown_names_are_refused_with_the_near_ones() -> None:
         get("pipelin")
     with pytest.raises(PlanError, match="has no option stage; its options are stages, schedule, virtual_stages"):
         check_options(get("pipeline"), {"stage": 1})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "message"),
+    [
+        ("data", {"shares": "abc"}, "strategy.shares=abc must be null or a list of numbers, such as [3,1]"),
+        ("pipeline", {"stages": [4, 1.5]}, "strategy.stages=[4, 1.5] must be null or a list of whole numbers, such as [4,2]"),
+        ("pipeline", {"virtual_stages": "two"}, "strategy.virtual_stages=two must be a whole number"),
+        ("pipeline", {"schedule": ["1f1b"]}, "strategy.schedule=['1f1b'] must be one word"),
+        (
+            "pipeline",
+            {"group_shares": [3, 1]},
+            "strategy.group_shares=[3, 1] must be null or a list of lists of numbers, such as [[3,1],[1]]",
+        ),
+    ],
+)
+def test_options_of_another_type_are_refused_before_anything_reads_them(
+    strategy: str, options: dict[str, Any], message: str
+) -> None:
+    """One line instead of a traceback from the middle of a plan."""
+    with pytest.raises(PlanError) as error:
+        check_options(get(strategy), options)
+    assert in_command_line_words(error.value) == message
+
+
+def test_every_option_has_a_type_a_default_and_a_meaning() -> None:
+    """Command lines and the reference page list them from here."""
+    for strategy in registered().values():
+        fields = strategy.option_fields()
+        assert {field.name: field.default for field in fields} == dict(strategy.options)
+        assert all(field.type and len(field.meaning) > 10 and field.kind.accepts(field.default) for field in fields)
+    assert {field.name for field in get("data").option_fields()} == {"shares", "bucket_bytes", "token_table", "zero", "wire"}
+
+
+def test_strategies_have_their_order_and_no_two_look_alike() -> None:
+    """Figures and tables take both from here."""
+    looks = appearances()
+    assert list(looks)[:7] == ["single", "data", "server", "sequence", "tensor", "pipeline", "hybrid"]
+    for of in ("colour", "marker", "hatch"):
+        assert len({getattr(look, of) for look in looks.values()}) == len(looks)
+    without = with_defaults({"b": None, "a": None, "data": looks["data"]})
+    assert list(without) == ["data", "a", "b"]
+    assert without == with_defaults({"a": None, "data": looks["data"], "b": None})
+    assert len({look.colour for look in without.values()}) == 3
 
 
 def test_registered_strategies() -> None:
