@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.cluster.board_classes import load_board
+from bench.cluster.board_files import load_board
 from bench.common.median_interval import median_interval
 from bench.common.paths import CONF
 from bench.energy.sampling.host_identity import HostIdentity

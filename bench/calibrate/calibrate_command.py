@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from bench.cluster.board_classes import load_board
+from bench.cluster.board_files import load_board
 from bench.common import terminal_table
 from bench.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
 from bench.common.paths import CONF, conf_folders

@@ -7,9 +7,10 @@ measured TCP throughput, for a radio's line rate says little. ``latency_s`` is o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from bench.common.sourced_number import SourcedNumber
 from bench.common.sourced_yaml import check_keys, check_number, check_text, read
 from bench.common.user_error import UserError
 
@@ -17,8 +18,27 @@ NUMBERS = ("rate_bit_s", "latency_s", "loss")
 KEYS = ("name", "description", *NUMBERS)
 
 
-def load_link(name: str, folder: Path | Sequence[Path]) -> dict[str, Any]:
-    """The description of a link. UserError, one line, for an unknown one and for anything wrong in its file."""
+@dataclass(frozen=True)
+class NetworkLink:
+    """The description of a link: rate (bit/s), latency one way (s), share of lost packets; None where not known."""
+
+    name: str
+    description: str
+    rate_bit_s: SourcedNumber
+    latency_s: SourcedNumber | None = None
+    loss: SourcedNumber | None = None
+
+
+def load_link(name: str, folder: Path | Sequence[Path]) -> NetworkLink:
+    """Read the description of a link.
+
+    Args:
+        name: The link: the file's name without ``.yaml``.
+        folder: Where the files are; of several folders the first that has the file.
+
+    Raises:
+        UserError: One line, for an unknown link and for anything wrong in its file.
+    """
     link = read("link", name, folder)
     where = f"link {name}"
     check_keys(where, link, KEYS, ("name", "description", "rate_bit_s"))
@@ -28,4 +48,5 @@ def load_link(name: str, folder: Path | Sequence[Path]) -> dict[str, Any]:
             check_number(f"{where}: {key}", link[key], zero=key == "loss")
     if "loss" in link and link["loss"]["value"] >= 1:
         raise UserError(f"{where}: loss must be the share of packets that is lost, below 1, found {link['loss']['value']!r}")
-    return link
+    numbers = {key: SourcedNumber(**link[key]) for key in NUMBERS if key in link}
+    return NetworkLink(link["name"], link["description"], **numbers)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.cluster.board_class import BoardClass
 from bench.common import terminal_table
 from bench.common.exit_codes import FAILED
 from bench.common.paths import DATA, PROJECT
@@ -78,11 +79,11 @@ def ranks_each(cluster: Mapping[str, Any]) -> int:
     return min(2, hosts[0]["slots"]) if len(hosts) == 1 else 1
 
 
-def expected_bit_s(cluster: Mapping[str, Any], boards: Mapping[str, Any]) -> dict[str, float | None]:
+def expected_bit_s(cluster: Mapping[str, Any], boards: Mapping[str, BoardClass]) -> dict[str, float | None]:
     """The rate of each host's link, bit/s: as it is emulated, else that of its class's port (None: not known)."""
     if "emulated" in cluster:
         return {board["name"]: board["link"]["rate_bit_s"] for board in cluster["emulated"]["boards"]}
-    ports = {name: (about.get("network_bit_s") or {}).get("value") for name, about in boards.items()}
+    ports = {name: None if board.network_bit_s is None else board.network_bit_s.value for name, board in boards.items()}
     return {label_of(host): ports[host["board"]] for host in cluster["hosts"]}
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from bench.cluster.board_class import BoardClass
 from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
 from bench.doctor.energy_report import describe
@@ -70,7 +71,7 @@ def _read(
     """Readings of ``seconds``, and the sampler's share of a core in them, without its start. Raises UserError."""
     energy = EnergySettings.from_dict(order["energy"])
     root = root_of(energy.root, found.label)
-    board = order["boards"][found.board]
+    board = BoardClass.from_dict(order["boards"][found.board])
     sampler = Sampler(energy.own_sources, board, root, energy.period_s, meters, metered)
     sampler.start()
     try:

@@ -43,7 +43,12 @@ def main(words: Sequence[str]) -> int:
     settings = energy_settings(
         plain["energy"], cluster["inventory"], resolved_point.hostfile_of(plain) or resolved_point.NO_HOSTFILE
     ).to_dict()
-    order = {"hosts": cluster["hosts"], "boards": boards, "energy": settings, "seconds": own["seconds"]}
+    order = {
+        "hosts": cluster["hosts"],
+        "boards": {name: board.to_dict() for name, board in boards.items()},
+        "energy": settings,
+        "seconds": own["seconds"],
+    }
     report, trouble = look_at(cluster, order, own["timeout_s"] + own["seconds"])
     found = [doctor_verb.Finding("FAIL", trouble)] if trouble else []
     if report is not None:

@@ -9,8 +9,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from bench.cluster.board_class import BoardClass
 from bench.cluster.inventory import Emulation, Inventory
-from bench.cluster.network_links import load_link
+from bench.cluster.network_links import NetworkLink, load_link
 from bench.common.user_error import UserError
 from bench.config.host_config import Host
 from bench.config.testbed_config import Board, Link, Testbed
@@ -18,7 +19,6 @@ from bench.config.testbed_config import Board, Link, Testbed
 NAME = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
 OVERRIDES = ("link", "link_rate_bit_s", "link_delay_s")
 LEAST_QUOTA = 0.01  # cores: 1 ms of 100 ms, the least that the kernel gives in its usual period
-Description = Mapping[str, Any]
 
 
 def testbed_of(point: Mapping[str, Any]) -> Testbed | None:
@@ -30,7 +30,7 @@ def testbed_of(point: Mapping[str, Any]) -> Testbed | None:
 def resolve_cluster(
     cluster: Mapping[str, Any],
     inventory: Inventory,
-    boards: Mapping[str, Description],
+    boards: Mapping[str, BoardClass],
     links: Path | Sequence[Path],
     cores: int,
     threads: int | None = None,
@@ -70,8 +70,8 @@ def emulate(
     cluster: Mapping[str, Any],
     hosts: Sequence[Host],
     emulated: Emulation,
-    boards: Mapping[str, Description],
-    link: Callable[[str], Description],
+    boards: Mapping[str, BoardClass],
+    link: Callable[[str], NetworkLink],
     cores: int,
 ) -> Testbed:
     """The testbed of an inventory under the overrides of ``cluster``; ``link`` describes one by name. Raises UserError."""
@@ -81,7 +81,7 @@ def emulate(
     _check_overrides(cluster)
     scale = scale_cores(speeds(hosts, boards), cores, emulated.compute)
     quotas = [
-        None if scale is None else speed * scale * boards[host.board].get("mode_speed", 1.0)
+        None if scale is None else speed * scale * _mode_speed(boards[host.board])
         for host, speed in zip(hosts, speeds(hosts, boards), strict=True)
     ]
     _check_sum(quotas, cores, scale)
@@ -108,24 +108,24 @@ def emulate(
     return Testbed(name, emulated.network, tuple(found), uplink, cores, scale)
 
 
-def link_of(about: Description, cluster: Mapping[str, Any]) -> Link:
+def link_of(described: NetworkLink, cluster: Mapping[str, Any]) -> Link:
     """A link by its description and the overrides. Its ``latency_s`` is what real ones have and is not emulated: only
     ``cluster.link_delay_s`` asks for a delay."""
     rate, delay = cluster.get("link_rate_bit_s"), cluster.get("link_delay_s")
-    loss = about.get("loss")
+    loss = described.loss
     return Link(
-        str(about["name"]),
-        float(about["rate_bit_s"]["value"] if rate is None else rate),
+        described.name,
+        float(described.rate_bit_s.value if rate is None else rate),
         None if not delay else float(delay),
-        None if not loss or not loss["value"] else float(loss["value"]),
+        None if loss is None or not loss.value else float(loss.value),
     )
 
 
-def speeds(hosts: Sequence[Host], boards: Mapping[str, Description]) -> list[float]:
+def speeds(hosts: Sequence[Host], boards: Mapping[str, BoardClass]) -> list[float]:
     """How fast each board computes, 1.0 for the fastest: ``speed`` of the host, else ``flop_s`` of its class among those of
     the others. Raises UserError for a class without the number."""
     classes = {host.board for host in hosts if host.speed is None}
-    flops = {name: (boards[name].get("flop_s") or {}).get("value") for name in classes}
+    flops = {name: None if (peak := boards[name].flop_s) is None else peak.value for name in classes}
     without = sorted(name for name, value in flops.items() if not value)
     if without and len(classes) > 1:
         raise UserError(f"board {without[0]} has no flop_s to compare with others; give its hosts a speed: in the inventory")
@@ -149,6 +149,10 @@ def scale_cores(relative: Sequence[float], cores: int, compute: str | float) -> 
     return float(compute)
 
 
+def _mode_speed(board: BoardClass) -> float:
+    return 1.0 if board.mode_speed is None else board.mode_speed
+
+
 def _check_sum(quotas: Sequence[float | None], cores: int, scale: float | None) -> None:
     """A power mode may be faster than the default one, which decided the scale."""
     total = sum(quota or 0.0 for quota in quotas)
@@ -165,11 +169,11 @@ def _threads(host: Host, quota: float | None) -> int | None:
     return None if quota is None else max(1, math.ceil(quota / host.slots - 1e-9))
 
 
-def _memory_of(host: Host, boards: Mapping[str, Description]) -> int:
-    about = boards[host.board].get("memory_bytes")
-    if not about:
+def _memory_of(host: Host, boards: Mapping[str, BoardClass]) -> int:
+    memory = boards[host.board].memory_bytes
+    if memory is None:
         raise UserError(f"board {host.board} has no memory_bytes; give {host.name} its own in the inventory")
-    return int(about["value"])
+    return int(memory.value)
 
 
 def _check_overrides(cluster: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from bench.cluster.board_classes import power_of
+from bench.cluster.board_class import BoardClass, boards_of
 from bench.common.atomic_files import write_json
 from bench.common.exit_codes import BAD_INPUT
 from bench.common.paths import RESULTS
@@ -109,7 +109,7 @@ def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
     path, cluster = path_of(plain["planner"], point), point["cluster"]
     assert path is not None
     order = order_of(point, plain["planner"]["seconds"])
-    expected = expected_bit_s(cluster, point["boards"])
+    expected = expected_bit_s(cluster, boards_of(point["boards"]))
     limit_s = plain["timeout_s"] + links_s(order["ranks"], MEGABYTES, expected)
     print(f"profiling {order['ranks']} ranks of {cluster['name']}; they should do nothing else", file=sys.stderr, flush=True)
     came = over_mpirun(cluster, order, MODULE, limit_s, slots=None)
@@ -173,9 +173,9 @@ def watts_of(point: Mapping[str, Any], board: str) -> dict[str, float]:
     """Those of the class in its power mode; none where they are not known."""
     mode = point["board"]["power_mode"]
     try:
-        described = point["boards"][board]
+        described = BoardClass.from_dict(point["boards"][board])
         own = mode.get(board) if isinstance(mode, dict) else mode
-        return power_of(described, None if "mode_speed" in described else own)
+        return described.watts(None if described.mode_speed is not None else own)
     except UserError:
         return {}
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.cluster import participants as launch_cluster
-from bench.cluster.board_classes import in_mode, load_board
+from bench.cluster.board_class import BoardClass
+from bench.cluster.board_files import load_board
 from bench.cluster.inventory import check_slots
 from bench.common import paths
 from bench.common.user_error import UserError
@@ -82,7 +83,7 @@ def resolve(plain: Mapping[str, Any], experiment: str | None, results: Path, ran
         "comm": comm,
         **{key: cfg[key] for key in ("device", "threads", "window_s", "idle_s", "warmup", "eval_samples", "seed", "smoke")},
         "cluster": cluster,
-        "boards": boards,
+        "boards": {name: board.to_dict() for name, board in boards.items()},
         "board": {"power_mode": power_mode(cfg["board"]["power_mode"], boards)},
         "energy": energy_settings(cfg["energy"], cluster["inventory"], hostfile_of(cfg) or NO_HOSTFILE).to_dict(),
         "timeout_s": cfg["timeout_s"],
@@ -103,7 +104,7 @@ def resolve(plain: Mapping[str, Any], experiment: str | None, results: Path, ran
     return point
 
 
-def cluster_of(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def cluster_of(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BoardClass]]:
     """The ``cluster`` block of a point with the hosts that take part, in their order, and the descriptions of the board
     classes of its inventory. Raises UserError."""
     given = launch_cluster.checked(cfg["cluster"])
@@ -111,7 +112,7 @@ def cluster_of(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     boards = {name: load_board(name, paths.conf_folders("board")) for name in sorted({host.board for host in inventory.hosts})}
     if inventory.emulated is not None:  # nothing is set on this machine: the mode is in the boards' speed and watts
         chosen = by_board(power_mode(cfg["board"]["power_mode"], boards), boards)
-        boards.update({name: in_mode(boards[name], mode) for name, mode in chosen.items()})
+        boards.update({name: boards[name].in_mode(mode) for name, mode in chosen.items()})
     # All boards are emulated whoever takes part, so that a board's speed does not depend on who else does.
     block = resolve_cluster(given, inventory, boards, paths.conf_folders("link"), os.cpu_count() or 1, cfg["threads"])
     return launch_cluster.choose(block, given), boards

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cluster.board_classes import mode_of
+from bench.cluster.board_class import BoardClass, boards_of
 from bench.common.user_error import UserError
 from bench.energy.sampling.energy_session import root_of
 from bench.power_modes import mode_choice
@@ -32,7 +32,7 @@ class PowerModes:
         self,
         comm: MPI.Intracomm,
         mode_by_board: Mapping[str, str],
-        boards: Mapping[str, Any],
+        boards: Mapping[str, BoardClass],
         home: HostIdentity,
         root: str = "/",
         emulated: bool = False,
@@ -43,7 +43,7 @@ class PowerModes:
         homes = comm.allgather((home.boot_id, home.name))
         self.owner = homes.index((home.boot_id, home.name)) == comm.Get_rank()
         # %h as in energy.root: trees of several hosts on one machine
-        self._order = (dict(boards[home.board]), root_of(root, home.label), folder)
+        self._order = (boards[home.board], root_of(root, home.label), folder)
         self._guard: Guard | None = None
         self._answer: dict[str, Any] = {}
         self._end: dict[str, Any] | None = None
@@ -53,7 +53,7 @@ class PowerModes:
         """Those of a point: ``board.power_mode`` on its cluster, under ``energy.root``."""
         chosen = mode_choice.by_board(config["board"]["power_mode"], config["boards"])
         emulated = bool(config["cluster"].get("emulated"))
-        return cls(comm, chosen, config["boards"], home, config["energy"]["root"], emulated)
+        return cls(comm, chosen, boards_of(config["boards"]), home, config["energy"]["root"], emulated)
 
     def apply(self) -> None:
         """Set and verify the mode of every host. Collective.
@@ -76,7 +76,7 @@ class PowerModes:
         board, root, folder = self._order
         mode: Mapping[str, Any] = {}
         if self.name is not None:
-            mode = mode_of(board, self.name)
+            mode = board.mode(self.name).settings
         elif not os.path.exists(Path(folder or Path(root) / FOLDER) / FILE):
             return  # nothing to set, and no killed guard left anything to put back
         guard = Guard(self.name or "as it was", mode, root, self.home.label, folder)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.cluster.board_classes import mode_of
+from bench.cluster.board_class import BoardClass
 from bench.common.user_error import UserError
 from bench.power_modes.controls import Control, Governor, MaxFrequency, RaplLimit
 from bench.power_modes.jetson_controls import JetsonClocks, Nvpmodel
@@ -24,7 +24,7 @@ def settings(mode: Mapping[str, Any]) -> dict[str, Any]:
     return {key: mode[key] for key in CONTROLS if mode.get(key) is not None}
 
 
-def resolve(given: Any, boards: Mapping[str, Mapping[str, Any]]) -> PowerMode:
+def resolve(given: Any, boards: Mapping[str, BoardClass]) -> PowerMode:
     """``board.power_mode`` in its one form. ``boards`` are the board classes of the cluster's hosts by name.
 
     Raises UserError for a class that the cluster does not have and a mode that its class does not have.
@@ -44,7 +44,7 @@ def resolve(given: Any, boards: Mapping[str, Mapping[str, Any]]) -> PowerMode:
     else:
         raise UserError(f"board.power_mode={given} must be null, the name of a mode, or a mode for each board class")
     for board, name in chosen.items():
-        mode_of(boards[board], name)
+        boards[board].mode(name)
     if chosen.keys() == set(boards) and len(set(chosen.values())) == 1:
         return next(iter(chosen.values()))
     return chosen or None

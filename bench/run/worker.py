@@ -92,6 +92,7 @@ def _run(config: Mapping[str, Any], comm: MPI.Intracomm) -> int:
 
 
 def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, Any], modes: PowerModes) -> int:
+    from bench.cluster.board_class import boards_of
     from bench.energy.sampling.energy_session import EnergySession
     from bench.energy.sampling.energy_settings import EnergySettings
     from bench.faults import recovery
@@ -114,7 +115,9 @@ def _point(config: Mapping[str, Any], comm: MPI.Intracomm, where: Mapping[str, A
     trainer, plan = Trainer(config, comm, strategy, task, ledger), strategy.step_plan
     del strategy  # the trainer's, which has another one after a failure
 
-    session = EnergySession(comm, EnergySettings.from_dict(config["energy"]), config["boards"], rank_setup.home(facts))
+    session = EnergySession(
+        comm, EnergySettings.from_dict(config["energy"]), boards_of(config["boards"]), rank_setup.home(facts)
+    )
     session.start()
     try:
         sent = replicate(config, comm, loaded.asked) if config["train"]["replicate"] else None

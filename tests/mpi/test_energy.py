@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from mpi4py import MPI
 
+from bench.cluster.board_class import BoardClass
 from bench.common.user_error import UserError
 from bench.energy.sampling.energy_session import EnergySession
 from bench.energy.sampling.energy_settings import EnergySettings
@@ -112,7 +113,7 @@ def session(root: Path, **changes: object) -> EnergySession:
     for name, text in (("name", "package-0"), ("energy_uj", "1000"), ("max_energy_range_uj", "262143328850")):
         (zone / name).write_text(text + "\n")
     config = {"source": "rapl", "period_s": 0.02, "root": f"{root}/%h", "meters": {}, "calibration": {}, **changes}
-    board = {"name": "x", "power": {}}
+    board = BoardClass("x")
     settings = EnergySettings.from_dict(config)
     return EnergySession(COMM, settings, {"x": board}, HostIdentity("board", f"boot-{RANK}", "x", f"b{RANK}"))
 

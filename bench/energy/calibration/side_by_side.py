@@ -7,11 +7,11 @@ As in MLPerf Training's comparison test the loads come in rounds. Every second r
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from bench.cluster.board_class import BoardClass
 from bench.common.user_error import UserError
 from bench.energy.calibration.load_generator import Load
 from bench.energy.calibration.sensor_fit import Fit, Point
@@ -89,9 +89,7 @@ class Compared:
         return self.meter.channels[cover(self.meter.channels)[0]].level
 
 
-def compare(
-    source: str, meter: MeterEntry, board: Mapping[str, Any], root: str, host: str, protocol: Protocol, say: Say
-) -> Compared:
+def compare(source: str, meter: MeterEntry, board: BoardClass, root: str, host: str, protocol: Protocol, say: Say) -> Compared:
     """Read both while the loads come and go. ``say`` gets a line for each segment.
 
     Raises UserError where one of the two cannot be read, or no segment of a load has good readings.
@@ -105,7 +103,7 @@ def compare(
             raise UserError(f"--source {source} finds {found}; a calibration is of one source, name it: --source {found}")
         tail_s = 2 * _slowest_s(sampler)
         segments = _segments(protocol, tail_s, say)
-        traces = sampler.stop(HostIdentity(host, "", str(board["name"]), host), {METER: [host]}, {})
+        traces = sampler.stop(HostIdentity(host, "", board.name, host), {METER: [host]}, {})
     finally:
         sampler.kill()
     if not traces:

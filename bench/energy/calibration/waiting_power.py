@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from bench.cluster.board_class import BoardClass
 from bench.common.atomic_files import write_json, write_text
 from bench.common.paths import JOB_FOLDER, import_variables
 from bench.common.student_t import NORMAL, mean_interval
@@ -42,7 +43,7 @@ class Order:
     seconds: float
     rounds: int
     energy: Mapping[str, Any]
-    board: Mapping[str, Any]
+    board: BoardClass
     host: str
 
     def check(self) -> None:
@@ -69,8 +70,8 @@ def measure(order: Order, mpirun: str | None = None) -> dict[str, Any]:
     launcher = launcher_for(find_mpirun(mpirun))
     with tempfile.TemporaryDirectory(prefix="edgejoule-waiting-") as name:
         folder, run_id = Path(name), uuid.uuid4().hex
-        order_values = {key: getattr(order, key) for key in ("seconds", "rounds", "energy", "board", "host")}
-        write_json(folder / "order.json", {**order_values, "found": str(folder / "found.json")})
+        order_values = {key: getattr(order, key) for key in ("seconds", "rounds", "energy", "host")}
+        write_json(folder / "order.json", {**order_values, "board": order.board.to_dict(), "found": str(folder / "found.json")})
         job = Job(
             ranks=order.ranks,
             hosts=[Host("localhost", order.ranks)],
@@ -109,7 +110,7 @@ def result(order: Order, readings: Mapping[str, Any], day: date) -> dict[str, An
     return {
         "schema": SCHEMA,
         "host": order.host,
-        "board": order.board["name"],
+        "board": order.board.name,
         "made": day.isoformat(),
         "ranks": order.ranks,
         "seconds": order.seconds,

@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from bench.cluster.board_class import BoardClass
 from bench.common.user_error import UserError
 from bench.energy.sampling.energy_session import EnergySession
 from bench.energy.sampling.energy_settings import EnergySettings
@@ -100,11 +101,11 @@ def run(order: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any] | None:
     """All rounds; on rank 0 what was read. Raises UserError on all ranks where there is nothing to read."""
     from mpi4py import MPI
 
-    board, seconds = str(order["board"]["name"]), order["seconds"]
+    board, seconds = BoardClass.from_dict(order["board"]), order["seconds"]
     boot_id = Path("/proc/sys/kernel/random/boot_id")
     boot = boot_id.read_text().strip() if boot_id.exists() else "unknown"
-    home = HostIdentity(MPI.Get_processor_name(), boot, board, order["host"])
-    session = EnergySession(comm, EnergySettings.from_dict(order["energy"]), {board: order["board"]}, home)
+    home = HostIdentity(MPI.Get_processor_name(), boot, board.name, order["host"])
+    session = EnergySession(comm, EnergySettings.from_dict(order["energy"]), {board.name: board}, home)
     session.start()
     rows = []
     try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bench.cluster.board_class import BoardClass
 from bench.common.user_error import UserError
 from bench.energy.sampling.energy_settings import EnergySettings
 from bench.energy.sampling.host_identity import HostIdentity
@@ -46,14 +47,14 @@ class EnergySession:
     Args:
         comm: All ranks.
         settings: What is read on which host.
-        boards: Descriptions of the board classes, by name.
+        boards: The board classes, by name.
         home: The host of this rank.
 
     Raises:
         UserError: ``energy=meters``, and a host is behind none.
     """
 
-    def __init__(self, comm: MPI.Comm, settings: EnergySettings, boards: Mapping[str, Any], home: HostIdentity) -> None:
+    def __init__(self, comm: MPI.Comm, settings: EnergySettings, boards: Mapping[str, BoardClass], home: HostIdentity) -> None:
         self.comm, self.settings, self.home = comm, settings, replace(home, rank=comm.Get_rank())
         # A host is its boot id and its name: cloned images share names, boards emulated on one machine the boot id.
         homes = comm.allgather((home.boot_id, home.name, home.label))

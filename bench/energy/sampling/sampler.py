@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.cluster.board_class import BoardClass
 from bench.common.paths import JOB_FOLDER, plugin_variables
 from bench.common.user_error import UserError
 from bench.energy.sampling.host_identity import HostIdentity
@@ -30,7 +31,7 @@ class Sampler:
 
     Args:
         sources: Names of sources, or ``auto`` or ``measured`` alone, or nothing.
-        board: The description of the host's board class.
+        board: The host's class.
         root: Under which sys, proc and the programs of the host lie.
         period_s: Seconds between two readings; None leaves each source its own.
         meters: The meters that this host reads, by their names.
@@ -40,13 +41,13 @@ class Sampler:
     def __init__(
         self,
         sources: Sequence[str],
-        board: Mapping[str, Any],
+        board: BoardClass,
         root: str,
         period_s: float | None = None,
         meters: Mapping[str, MeterEntry] | None = None,
         metered: bool = False,
     ) -> None:
-        self.order = SamplerOrder(tuple(sources), dict(board), root, period_s, dict(meters or {}), metered)
+        self.order = SamplerOrder(tuple(sources), board, root, period_s, dict(meters or {}), metered)
         self.answer: SamplerAnswer | None = None
         """What it reads; None until ``start`` has returned."""
         self._process: subprocess.Popen[bytes] | None = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench.cluster.board_class import BoardClass
 from bench.energy.sampling.meter_entry import MeterEntry
 from bench.joules.channel import Channel, Kind
 
@@ -21,7 +22,7 @@ class SamplerOrder:
     """
 
     sources: tuple[str, ...]
-    board: Mapping[str, Any]
+    board: BoardClass
     root: str
     period_s: float | None
     meters: Mapping[str, MeterEntry]
@@ -29,14 +30,17 @@ class SamplerOrder:
 
     def to_json(self) -> str:
         """The order as one line."""
-        return json.dumps({**self.__dict__, "meters": {name: meter.to_dict() for name, meter in self.meters.items()}})
+        meters = {name: meter.to_dict() for name, meter in self.meters.items()}
+        return json.dumps({**self.__dict__, "board": self.board.to_dict(), "meters": meters})
 
     @classmethod
     def from_json(cls, line: str) -> SamplerOrder:
         """The order that ``to_json`` wrote."""
         values = json.loads(line)
         meters = {name: MeterEntry.from_dict(meter) for name, meter in values["meters"].items()}
-        return cls(**{**values, "sources": tuple(values["sources"]), "meters": meters})
+        return cls(
+            **{**values, "sources": tuple(values["sources"]), "board": BoardClass.from_dict(values["board"]), "meters": meters}
+        )
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from bench.cluster.board_class import BoardClass
 from bench.energy.sensor_base.source import SourceUnavailable
 
 
-def idle_and_busy_W(board: Mapping[str, Any]) -> tuple[float, float]:
+def idle_and_busy_W(board: BoardClass) -> tuple[float, float]:
     """The wattages that a board's power is modelled between. Raises SourceUnavailable where they are not known."""
-    power = board["power"]
-    missing = [key for key in ("idle_W", "busy_W") if key not in power]
-    if missing:
-        raise SourceUnavailable(f"board {board['name']} has no power.{' and no power.'.join(missing)} to model with")
-    return power["idle_W"]["value"], power["busy_W"]["value"]
+    idle_W, busy_W = board.power.idle_W, board.power.busy_W
+    if idle_W is None or busy_W is None:
+        missing = [name for name, number in (("idle_W", idle_W), ("busy_W", busy_W)) if number is None]
+        raise SourceUnavailable(f"board {board.name} has no power.{' and no power.'.join(missing)} to model with")
+    return idle_W.value, busy_W.value

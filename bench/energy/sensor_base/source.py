@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from bench.cluster.board_class import BoardClass
 from bench.common.user_error import UserError
 from bench.joules.channel import Channel, Kind
 from strategies.common.registry import Registry
@@ -34,7 +35,7 @@ class Place:
     """
 
     root: Path
-    board: Mapping[str, Any] = field(default_factory=dict)
+    board: BoardClass = field(default_factory=lambda: BoardClass("unknown"))
     settings: Mapping[str, Any] = field(default_factory=dict)
     opener: Opener = open_for_reading
 

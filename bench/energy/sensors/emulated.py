@@ -50,7 +50,7 @@ class Emulated(Source):
             file = place.opener(groups.cpu_file(testbed, name))
         except (UserError, OSError) as error:
             raise SourceUnavailable(f"the control group of emulated board {name} cannot be read: {error}") from None
-        return cls(file, (_channel(board["name"], watts, groups, testbed, name),))
+        return cls(file, (_channel(board.name, watts, groups, testbed, name),))
 
     def read(self) -> list[int]:
         """The processor time of all of the board's processes, in the control group's unit."""

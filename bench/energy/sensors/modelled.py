@@ -53,7 +53,7 @@ class Modelled(Source):
             id="cpu-utilisation",
             kind="counter",
             scale=(busy_W - idle_W) / cpus * tick_s,
-            scope=f"{board['name']}: {idle_W} W idle to {busy_W} W with {cpus} CPUs busy",
+            scope=f"{board.name}: {idle_W} W idle to {busy_W} W with {cpus} CPUs busy",
             level="board",
             update_period_s=tick_s,
             lsb=1.0,

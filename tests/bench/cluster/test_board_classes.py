@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from bench.cluster.board_classes import SET, load_board, mode_of, power_of, table
+from bench.cluster.board_class import SETTINGS, BoardClass
+from bench.cluster.board_files import load_board
+from bench.cluster.board_table import table
 from bench.cluster.network_links import load_link
 from bench.common.user_error import UserError
 from tests.project import ROOT
@@ -67,13 +72,13 @@ def written(folder: Path, about: dict[str, Any], path: str = "", value: Any = No
 @pytest.mark.parametrize("name", NAMES)
 def test_every_board_is_sound(name: str) -> None:
     board = load_board(name, BOARDS)
-    found = list(numbers(board))
+    found = list(numbers(board.to_dict()))
     assert len(found) >= 2
     for number in found:
         assert number["value"] > 0
         assert "http" in number["source"], number
-    for mode in board["power_modes"]:
-        assert set(mode_of(board, mode)) & set(SET)
+    for mode in board.power_modes:
+        assert set(board.mode(mode).to_dict()) & set(SETTINGS)
 
 
 def test_all_asked_for_boards_are_there() -> None:
@@ -85,39 +90,39 @@ def test_all_asked_for_boards_are_there() -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("jetson")])
 def test_a_jetson_mode_is_an_nvpmodel_id_of_its_own(name: str) -> None:
-    ids = [mode["nvpmodel"] for mode in load_board(name, BOARDS)["power_modes"].values()]
+    ids = [mode.nvpmodel for mode in load_board(name, BOARDS).power_modes.values()]
     assert len(ids) == len(set(ids))
 
 
 @pytest.mark.parametrize("name", LINK_NAMES)
 def test_every_link_is_sound(name: str) -> None:
-    found = list(numbers(load_link(name, LINKS)))
+    found = list(numbers(asdict(load_link(name, LINKS))))
     assert found
     assert all("http" in number["source"] for number in found)
 
 
 def test_links_are_ordered_by_their_rates() -> None:
-    rates = {name: load_link(name, LINKS)["rate_bit_s"]["value"] for name in LINK_NAMES}
+    rates = {name: load_link(name, LINKS).rate_bit_s.value for name in LINK_NAMES}
     assert sorted(rates, key=rates.__getitem__) == ["wifi-4", "ethernet-100m", "wifi-5", "wifi-6", "ethernet-1g"]
 
 
 def test_power_of_a_mode_is_never_another_ones(tmp_path: Path) -> None:
     board = load_board("mine", written(tmp_path, BOARD))
-    assert power_of(board, None) == power_of(board, "full") == {"idle_W": 2.0, "busy_W": 5.0}
-    assert power_of(board, "low") == {"idle_W": 1.5, "busy_W": 3.0}
+    assert board.watts(None) == board.watts("full") == {"idle_W": 2.0, "busy_W": 5.0}
+    assert board.watts("low") == {"idle_W": 1.5, "busy_W": 3.0}
     with pytest.raises(UserError, match="power mode odd of board mine has no watts; measure"):
-        power_of(board, "odd")
+        board.watts("odd")
     with pytest.raises(UserError, match="unknown power mode lowe of board mine; known are full, low, odd; did you mean low"):
-        power_of(board, "lowe")
+        board.watts("lowe")
 
 
 def test_a_board_without_modes_or_watts(tmp_path: Path) -> None:
     plain = {key: value for key, value in BOARD.items() if key not in ("power_modes", "default_mode")}
     board = load_board("mine", written(tmp_path, {**plain, "power": {}}))
     with pytest.raises(UserError, match="board mine has no watts"):
-        power_of(board, None)
+        board.watts(None)
     with pytest.raises(UserError, match="unknown power mode full of board mine; it has no power modes"):
-        mode_of(board, "full")
+        board.mode("full")
 
 
 WRONG: list[tuple[str, Any, str]] = [
@@ -194,10 +199,25 @@ def test_unknown_names_and_broken_files(tmp_path: Path) -> None:
 
 def test_a_loss_of_zero_is_said_with_its_source(tmp_path: Path) -> None:
     link = load_link("mine", written(tmp_path, LINK, "loss", {"value": 0, "source": PAGE}))
-    assert link["loss"]["value"] == 0
+    assert link.loss is not None
+    assert link.loss.value == 0
 
 
 def test_the_documentation_holds_the_table() -> None:
     rows = table(BOARDS)
     assert all(f"| {name} |" in rows for name in NAMES)
     assert rows in (ROOT / "docs/reference/boards.md").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_class_is_written_as_its_file_says_it(name: str) -> None:
+    """A point's configuration carries it, and the point's hash is of that: no key more, none less, numbers as they stand."""
+    described = yaml.safe_load((BOARDS / f"{name}.yaml").read_text())
+    board = load_board(name, BOARDS)
+    assert board.to_dict() == described
+    assert json.dumps(board.to_dict(), sort_keys=True) == json.dumps(described, sort_keys=True)
+    assert BoardClass.from_dict(board.to_dict()) == board
+    for mode in board.power_modes:
+        with contextlib.suppress(UserError):  # a mode without a speed cannot be emulated
+            emulated = board.in_mode(mode)
+            assert BoardClass.from_dict(emulated.to_dict()) == emulated

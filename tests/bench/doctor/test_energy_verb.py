@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bench.cluster.board_classes import load_board
+from bench.cluster.board_files import load_board
 from bench.common.paths import CONF
 from bench.doctor import doctor_verb
 from bench.doctor.__main__ import main
@@ -242,7 +242,7 @@ def test_two_hosts_with_different_sensors(live: LiveRapl, tmp_path: Path) -> Non
     }  # fmt: skip
     order = {
         "hosts": [{"address": name, "name": name, "board": "x86-mini-pc"} for name in ("root", "bare")],
-        "boards": {"x86-mini-pc": load_board("x86-mini-pc", CONF / "board")},
+        "boards": {"x86-mini-pc": load_board("x86-mini-pc", CONF / "board").to_dict()},
         "energy": energy,
         "seconds": 1.0,
         "found": str(tmp_path / "found.json"),

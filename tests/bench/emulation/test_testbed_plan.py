@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.cluster.board_classes import load_board
+from bench.cluster.board_files import load_board
 from bench.cluster.inventory import Emulation, Inventory, read_inventory
 from bench.common.paths import CONF, PROJECT
 from bench.common.user_error import UserError
@@ -65,7 +65,7 @@ def test_shares_of_the_processor() -> None:
     assert [b.quota_cores for b in make({}, {}, {}, {}).boards] == [0.5] * 4
     mixed = make({"board": "raspberry-pi-5"}, {"board": "raspberry-pi-4"})
     ratio = mixed.boards[1].quota_cores / mixed.boards[0].quota_cores  # type: ignore[operator]
-    flops = [load_board(name, CONF / "board")["flop_s"]["value"] for name in ("raspberry-pi-5", "raspberry-pi-4")]
+    flops = [load_board(name, CONF / "board").flop_s.value for name in ("raspberry-pi-5", "raspberry-pi-4")]  # type: ignore[union-attr]
     assert ratio == pytest.approx(flops[1] / flops[0])
     assert mixed.scale_cores == mixed.boards[0].quota_cores
     slow = make({}, {}, {"speed": 0.5})

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from bench.cluster.board_class import BoardClass, BoardMode
+
 TREES = Path(__file__).parent / "trees"
 POLICY = "sys/devices/system/cpu/cpufreq/policy{}"
 OURS = "var/lib/edgejoule"
@@ -32,6 +34,7 @@ def read(root: Path, policy: int, name: str) -> str:
     return (root / POLICY.format(policy) / name).read_text().strip()
 
 
-def board(modes: dict[str, Any], name: str = "raspberry-pi-4") -> dict[str, Any]:
-    """The description of a board class, as far as its power modes need it."""
-    return {"name": name, "description": "for tests", "power": {}, "power_modes": modes, "default_mode": next(iter(modes))}
+def board(modes: dict[str, Any], name: str = "raspberry-pi-4") -> BoardClass:
+    """A board class, as far as its power modes need it."""
+    described = {name: BoardMode.from_dict(mode) for name, mode in modes.items()}
+    return BoardClass(name, "for tests", power_modes=described, default_mode=next(iter(modes)))

@@ -53,7 +53,7 @@ def point(root: Path, folder: Path, *overrides: str, power_mode: str | None = "s
         plain = hydra_compose.to_plain(compose("config", overrides=[*words, "train.batch=8", "train.seq=16"]))
     found = resolved_point.resolve(plain, None, folder)
     name = found["cluster"]["hosts"][0]["board"]
-    found["boards"][name] = board({"slow": SLOW_PI, "default": {"governor": "ondemand"}}, name)
+    found["boards"][name] = board({"slow": SLOW_PI, "default": {"governor": "ondemand"}}, name).to_dict()
     found["energy"]["root"] = str(root)
     found["board"]["power_mode"] = power_mode
     Path(found["paths"]["point"]).mkdir(parents=True)

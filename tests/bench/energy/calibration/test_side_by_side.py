@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from bench.calibrate import calibrate_command
+from bench.cluster.board_class import BoardClass
 from bench.energy.calibration.load_generator import Load, shares
 from bench.energy.calibration.side_by_side import Protocol
 from bench.energy.sampling.energy_settings import energy_settings
@@ -147,7 +148,7 @@ def test_the_command_line_finds_gain_and_offset_and_a_run_applies_them(tmp_path:
             "calibration": str(tmp_path / "calibration"), "carbon": {},
         }  # fmt: skip
         settings = energy_settings(asked, ["board1"], Path("hosts"))
-        sampler = Sampler(["rapl"], {"name": "x", "power": {}}, str(tmp_path / "root"), 0.02)
+        sampler = Sampler(["rapl"], BoardClass("x"), str(tmp_path / "root"), 0.02)
         sampler.start()
         time.sleep(1.0)
         (trace,) = sampler.stop(HostIdentity("h", "boot", "x", "board1"), {}, settings.calibration["board1"])

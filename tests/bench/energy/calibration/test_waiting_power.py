@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bench.calibrate import calibrate_command
-from bench.cluster.board_classes import load_board
+from bench.cluster.board_files import load_board
 from bench.common.paths import CONF
 from bench.common.student_t import NORMAL
 from bench.common.user_error import UserError

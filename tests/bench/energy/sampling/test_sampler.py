@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cluster.board_classes import load_board
+from bench.cluster.board_class import BoardClass
+from bench.cluster.board_files import load_board
 from bench.common.user_error import UserError
 from bench.energy.sampling.host_identity import HostIdentity
 from bench.energy.sampling.sampler import Sampler
@@ -128,7 +129,7 @@ def test_modelled_power_by_hand(tmp_path: Path) -> None:
 def test_a_board_without_numbers_cannot_be_modelled(tmp_path: Path) -> None:
     proc(tmp_path)
     with pytest.raises(UserError, match=r"board bare has no power\.idle_W and no power\.busy_W"):
-        select(["modelled"], Place(tmp_path, {"name": "bare", "power": {}}))
+        select(["modelled"], Place(tmp_path, BoardClass("bare")))
 
 
 def sampled(root: Path, seconds: float, sources: tuple[str, ...] = ("auto",), during: Any = None, **more: Any) -> Any:

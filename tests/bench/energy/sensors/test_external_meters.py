@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cluster.board_classes import load_board
+from bench.cluster.board_files import load_board
 from bench.common.user_error import UserError
 from bench.energy.sampling.host_identity import HostIdentity
 from bench.energy.sampling.inventory_meters import read_inventory_meters, read_meters, read_others

@@ -1,0 +1,163 @@
+"""A class of boards: the numbers, watts and power modes of its description. Light imports: samplers and guards use it too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bench.common.sourced_number import SourcedNumber
+from bench.common.user_error import UserError
+from strategies.common.registry import did_you_mean
+
+NUMBERS = ("cores", "memory_bytes", "network_bit_s", "flop_s")
+SETTINGS = ("nvpmodel", "jetson_clocks", "governor", "max_frequency_Hz", "rapl_limit_W")
+"""The keys of a power mode that are set on a real board; its others describe an emulated one."""
+
+
+@dataclass(frozen=True)
+class BoardPower:
+    """Power of a board: idle, with all cores busy (W), and what a byte on its network costs (J); None where not known."""
+
+    idle_W: SourcedNumber | None = None
+    busy_W: SourcedNumber | None = None
+    network_J_per_byte: SourcedNumber | None = None
+
+    def values(self) -> dict[str, float]:
+        """The numbers that are known, without their sources."""
+        return {key: float(number.value) for key, number in self.__dict__.items() if number is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plain values, as they stand in a description."""
+        return {key: number.to_dict() for key, number in self.__dict__.items() if number is not None}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BoardPower:
+        """The power that ``to_dict`` wrote."""
+        return cls(**{key: SourcedNumber.from_dict(number) for key, number in values.items()})
+
+
+@dataclass(frozen=True)
+class BoardMode:
+    """A power mode: what it sets (None: not set), and for an emulated board its speed and watts where they are known.
+
+    ``speed`` is relative to the default mode's; ``power`` None: not known, except where it is the default mode.
+    """
+
+    nvpmodel: int | None = None
+    jetson_clocks: bool | None = None
+    governor: str | None = None
+    max_frequency_Hz: float | None = None
+    rapl_limit_W: float | None = None
+    speed: SourcedNumber | None = None
+    power: BoardPower | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is set on a real board, by the names of the controls."""
+        return {key: getattr(self, key) for key in SETTINGS if getattr(self, key) is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plain values, as they stand in a description."""
+        about = {"speed": self.speed, "power": self.power}
+        return {**self.settings, **{key: part.to_dict() for key, part in about.items() if part is not None}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BoardMode:
+        """The mode that ``to_dict`` wrote."""
+        speed, power = SourcedNumber.from_dict(values.get("speed")), values.get("power")
+        settings = {key: values[key] for key in SETTINGS if key in values}
+        return cls(**settings, speed=speed, power=None if power is None else BoardPower.from_dict(power))
+
+
+@dataclass(frozen=True)
+class BoardClass:
+    """A class of boards. The numbers describe it in its ``default_mode``; None where they are not known.
+
+    ``network_bit_s`` is the rate of its port, ``flop_s`` the peak of its device in fp32 products. ``mode_speed`` is set for
+    an emulated board that is in a power mode: its speed relative to the default one's.
+    """
+
+    name: str
+    description: str = ""
+    cores: SourcedNumber | None = None
+    memory_bytes: SourcedNumber | None = None
+    network_bit_s: SourcedNumber | None = None
+    flop_s: SourcedNumber | None = None
+    power: BoardPower = field(default_factory=BoardPower)
+    power_modes: Mapping[str, BoardMode] = field(default_factory=dict)
+    default_mode: str | None = None
+    mode_speed: float | None = None
+
+    def mode(self, name: str) -> BoardMode:
+        """A power mode of the class. Raises UserError for an unknown one."""
+        if name not in self.power_modes:
+            names = self.power_modes
+            known = f"known are {', '.join(names)}{did_you_mean(name, names)}" if names else "it has no power modes"
+            raise UserError(f"unknown power mode {name} of board {self.name}; {known}")
+        return self.power_modes[name]
+
+    def watts(self, mode: str | None) -> dict[str, float]:
+        """The watts of a mode by name: idle_W, busy_W, network_J_per_byte, as far as they are known.
+
+        Args:
+            mode: The name of a power mode; None: the default one.
+
+        Raises:
+            UserError: The mode is unknown, or has no watts: those of another mode would be wrong.
+        """
+        power = self.power if mode is None else self.mode(mode).power
+        if power is None and mode == self.default_mode:
+            power = self.power
+        watts = {} if power is None else power.values()
+        if not watts:
+            of = f"board {self.name}" if mode is None else f"power mode {mode} of board {self.name}"
+            raise UserError(f"{of} has no watts; measure with its sensor, or add idle_W and busy_W with their source")
+        return watts
+
+    def in_mode(self, name: str) -> BoardClass:
+        """The description of an emulated board in a power mode: the mode's watts and speed.
+
+        Watts of another mode would be wrong, so a mode without published ones has none, and its energy cannot be modelled.
+
+        Raises:
+            UserError: The mode is unknown, or has no speed and so cannot be emulated.
+        """
+        mode, default = self.mode(name), name == self.default_mode
+        if mode.speed is None and not default:
+            raise UserError(
+                f"power mode {name} of board {self.name} has no speed to emulate; add it with its source, or use "
+                f"{self.default_mode}"
+            )
+        power = self.power if default else mode.power or BoardPower()
+        return replace(self, power=power, mode_speed=1.0 if mode.speed is None else mode.speed.value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plain values, as they stand in a description: keys without a value are left out."""
+        numbers = {key: getattr(self, key) for key in NUMBERS}
+        plain: dict[str, Any] = {
+            "name": self.name,
+            "description": self.description,
+            **{key: number.to_dict() for key, number in numbers.items() if number is not None},
+            "power": self.power.to_dict(),
+        }
+        if self.power_modes:
+            plain["power_modes"] = {name: mode.to_dict() for name, mode in self.power_modes.items()}
+        for key in ("default_mode", "mode_speed"):
+            if getattr(self, key) is not None:
+                plain[key] = getattr(self, key)
+        return plain
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BoardClass:
+        """The class that ``to_dict`` wrote, or that a description holds."""
+        modes = {name: BoardMode.from_dict(mode) for name, mode in (values.get("power_modes") or {}).items()}
+        numbers = {key: SourcedNumber.from_dict(values[key]) for key in NUMBERS if key in values}
+        more: dict[str, Any] = {key: values[key] for key in ("description", "default_mode", "mode_speed") if key in values}
+        power = BoardPower.from_dict(values.get("power", {}))
+        return cls(values["name"], power=power, power_modes=modes, **{**numbers, **more})
+
+
+def boards_of(values: Mapping[str, Any]) -> dict[str, BoardClass]:
+    """The classes of a point's ``boards``, by name."""
+    return {name: BoardClass.from_dict(board) for name, board in values.items()}

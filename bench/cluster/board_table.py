@@ -1,0 +1,42 @@
+"""All board classes as a Markdown table: ``docs/reference/boards.md`` holds it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from bench.cluster.board_files import load_board
+from bench.common.sourced_number import SourcedNumber
+
+URL = re.compile(r"https?://[^\s,;()]+")
+
+
+def table(folder: Path) -> str:
+    """The rows of all board classes of a folder, each number linked to its source."""
+    rows = [
+        "| board | cores | memory, GiB | Ethernet, Gbit/s | peak fp32, Gflop/s | idle, W | busy, W | power modes |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for path in sorted(folder.glob("*.yaml")):
+        board = load_board(path.stem, folder)
+        device = (board.flop_s.device or "").upper() if board.flop_s is not None else ""
+        cells = [
+            board.name,
+            _linked(board.cores),
+            _linked(board.memory_bytes, 2**30),
+            _linked(board.network_bit_s, 1e9),
+            f"{_linked(board.flop_s, 1e9)} {device}".strip(),
+            _linked(board.power.idle_W),
+            _linked(board.power.busy_W),
+            ", ".join(f"**{name}**" if name == board.default_mode else name for name in board.power_modes),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _linked(number: SourcedNumber | None, unit: float = 1) -> str:
+    if number is None:
+        return "not found"
+    text = f"{number.value / unit:.4g}"
+    url = URL.search(number.source)
+    return f"[{text}]({url[0].rstrip('.')})" if url else text
