@@ -11,11 +11,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.common.exit_codes import BAD_INPUT
 from bench.common.program_names import as_called
 from bench.common.user_error import UserError
 from strategies.common.registry import unknown_name
-
-BAD_INPUT = 2
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ from analysis.plotting.scaling_lines import OPEN
 from analysis.statistics.repeat_summary import average, summarise
 from analysis.statistics.scaling_bounds import portions
 from analysis.study.comparability import Work, works
-from analysis.study.point_table import STATES
 from analysis.study.study import Study
 from analysis.study.sweeps import Series, short_labels, sweep
+from bench.common.phases import STATES
 
 MOST_LINES = 8
 ROW_IN, FRAME_IN = 0.2, 1.1

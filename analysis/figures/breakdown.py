@@ -25,8 +25,9 @@ from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, lines_of, numbered, pages, parts, row_figure
 from analysis.statistics.repeat_summary import average
 from analysis.study.count_phrases import repeat_counts
-from analysis.study.point_table import PHASES, RECOVERY, STATES
+from analysis.study.point_table import DRAWN_PHASES, RECOVERY
 from analysis.study.study import Study
+from bench.common.phases import STATES
 
 BAR_IN, LINE_IN = 0.19, 0.165
 EDGE = "#444444"
@@ -101,7 +102,7 @@ def _time_by_phase(part: Part) -> Split:
         "whatever the ranks do between the phases."
     )
     return Split(
-        f"time_phases{part.ending}", "Time by phase", _DRAWN_PHASES, "{}_s", PHASE_COLOURS, PHASE_HATCHES,
+        f"time_phases{part.ending}", "Time by phase", DRAWN_PHASES, "{}_s", PHASE_COLOURS, PHASE_HATCHES,
         "Time per step (s)", caption,
     )  # fmt: skip
 
@@ -123,7 +124,7 @@ def _energy_by_phase(part: Part) -> Split:
         "the times of the phases; idle power is inside. A piece left of zero is within the error of that estimate."
     )
     return Split(
-        f"energy_phases_{part.kind}{part.ending}", "Energy by phase", _DRAWN_PHASES, "phase_{}_J", PHASE_COLOURS, PHASE_HATCHES,
+        f"energy_phases_{part.kind}{part.ending}", "Energy by phase", DRAWN_PHASES, "phase_{}_J", PHASE_COLOURS, PHASE_HATCHES,
         energy_label(part.kind), caption,
     )  # fmt: skip
 
@@ -153,10 +154,6 @@ def _recovery_energy(part: Part) -> Split:
         f"failure_energy_{part.kind}{part.ending}", "Recovery from a failure: energy", RECOVERY, "recovery_{}_J",
         RECOVERY_COLOURS, RECOVERY_HATCHES, energy_label(part.kind, "Energy without a new step (J)"), caption,
     )  # fmt: skip
-
-
-_DRAWN_PHASES = ("forward", "backward", "optimizer", "other", "communicate", "wait")
-assert set(_DRAWN_PHASES) == set(PHASES)
 
 
 def _draw(split: Split, part: Part, layout: Layout) -> list[Drawn]:

@@ -30,9 +30,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.study.configuration_labels import factors_of, plain, short_label
+from bench.common.phases import PHASES, STATES
 
-STATES = ("compute", "communicate", "wait")
-PHASES = ("forward", "backward", "optimizer", "other", "communicate", "wait")
+DRAWN_PHASES = (*PHASES[1:4], PHASES[0], *PHASES[4:])
+"""In the order of figures and columns: what has no name of its own after what has one."""
 MIB = 2**20
 RECOVERY = ("notice", "shrink", "rebuild", "redo")
 NOT_COLUMNS = ("weights", "smoke")
@@ -42,9 +43,9 @@ COLUMNS = (
     *("samples_per_s", "tokens_per_s", "step_s", "per_sample_J", "per_token_J", "edp_Js", "power_W", "idle_W"),
     *("idle_per_sample_J", "random_share", "systematic_share", "peak_MiB", "predicted_MiB", "wire_bytes"),
     *("replication_s", "replication_J", "replication_bytes", "metric", "metric_name", "loss"),
-    *(f"{state}_s" for state in (*STATES, *PHASES[:4])),
+    *(f"{state}_s" for state in (*STATES, *DRAWN_PHASES[:4])),
     *(f"{state}_J" for state in STATES),
-    *(f"phase_{phase}_J" for phase in PHASES),
+    *(f"phase_{phase}_J" for phase in DRAWN_PHASES),
     *("recovery_s", "recovery_J", *(f"recovery_{part}_{unit}" for unit in "sJ" for part in RECOVERY), "lost_steps"),
     *("copy_s", "copy_bytes", "copies_samples_per_s", "copies_per_sample_J"),
     *("after_samples_per_s", "after_per_sample_J", "after_ranks"),
@@ -114,9 +115,9 @@ def _quantities(record: Mapping[str, Any]) -> dict[str, Any]:
         "metric_name": learning["metric_name"],
         "loss": learning["curve"]["loss"][-1] if learning["curve"]["loss"] else None,
         **{f"{state}_s": time["by_phase"][f"{state}_s"] for state in STATES},
-        **{f"{phase}_s": phases_s.get(f"{phase}_s") for phase in PHASES[:4]},
+        **{f"{phase}_s": phases_s.get(f"{phase}_s") for phase in DRAWN_PHASES[:4]},
         **{f"{state}_J": None if states_J is None else states_J[f"{state}_J"] / samples for state in STATES},
-        **{f"phase_{phase}_J": phases_J[phase] / samples if phase in phases_J else None for phase in PHASES},
+        **{f"phase_{phase}_J": phases_J[phase] / samples if phase in phases_J else None for phase in DRAWN_PHASES},
         "steps": steps,
         **_failure(record.get("fault")),
     }

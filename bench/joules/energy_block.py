@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from bench.common.phases import PHASES, STATES
 from bench.joules.attribution import Attribution, Stretches, attribute
 from bench.joules.channel import Trace
 from bench.joules.cover import Cover, Part, Window, total_J
 from bench.joules.integration import Energy, energy, sum_of_sensors, sum_of_windows
-from bench.timeline.rank_states import PHASES, STATES
 
 J_PER_KWH = 3.6e6
 

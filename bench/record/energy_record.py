@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from bench.common.phases import Phase
 from bench.record.block import Block, Entry
 from bench.record.host_energy_record import CrossCheckRecord, HostEnergyRecord, LeftOutRecord, SamplerRecord
 
@@ -45,7 +46,7 @@ class StateJoulesRecord(Block):
 class PhaseJoulesRecord(Block):
     """Joules of all hosts in one phase."""
 
-    phase: Annotated[Literal["other", "forward", "backward", "optimizer", "communicate", "wait"], Entry("the ranks' phase")]
+    phase: Annotated[Phase, Entry("the ranks' phase")]
     joules: Annotated[float, Entry("joules in the windows", "J")]
     standard_error_J: Annotated[float, Entry("standard error of the attribution", "J")]
 

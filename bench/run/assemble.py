@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.common import atomic_files
 from bench.common.median_interval import median_interval
+from bench.common.phases import PHASES
 from bench.conditions import environment, host_agreement, host_checks
 from bench.faults.fault_block import checks as fault_checks
 from bench.faults.fault_block import fault_block
@@ -164,9 +165,9 @@ def _time(
 
 def _phases(run: Run) -> dict[str, float]:
     """Seconds of a step in each phase, mean over ranks: they add up to the step."""
-    spent = [seconds(own, run.windows, rank_states.PHASES) for own in run.stretches.values()]
+    spent = [seconds(own, run.windows, PHASES) for own in run.stretches.values()]
     share = 1 / (len(spent) * run.steps)
-    return {f"{phase}_s": share * math.fsum(own[phase] for own in spent) for phase in rank_states.PHASES}
+    return {f"{phase}_s": share * math.fsum(own[phase] for own in spent) for phase in PHASES}
 
 
 def _counts(timeline: Timeline) -> list[int]:

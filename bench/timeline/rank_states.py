@@ -10,6 +10,8 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from bench.common.phases import PHASES
+
 if TYPE_CHECKING:
     from strategies.comm.ledger import Entry
 
@@ -94,10 +96,6 @@ def _drained(drain: tuple[float, float], beside: Sequence[Interval]) -> list[Int
     if at < t1_s:
         found.append(Interval(at, t1_s, "communicate"))
     return found
-
-
-PHASES = ("other", "forward", "backward", "optimizer", "communicate", "wait")
-STATES = ("compute", "communicate", "wait")
 
 
 def stretches(own: Sequence[Entry], found: RankStates, rank: int, to_common: ToCommon) -> dict[str, list[tuple[float, float]]]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.study.point_table import PHASES
 from bench.common.atomic_files import write_power
+from bench.common.phases import PHASES
 from bench.joules.channel import Channel, Trace
 from tests.analysis.studies import write_study
 from tests.records import WATTS, make_record
