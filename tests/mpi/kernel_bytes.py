@@ -11,6 +11,7 @@ import torch
 from mpi4py import MPI
 
 from strategies.base import Batch, check_options, get
+from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.models.pretrained_weights import WeightLoader
@@ -48,7 +49,7 @@ def measure(name: str, options: dict[str, Any], comm: MPI.Intracomm) -> dict[str
     shape = cls.mesh_for(comm.size, {})
     plan = cls.plan(SPEC, SHAPE, shape, check_options(cls, options))
     # MPI's own all-reduce sends more than a ring for some numbers of ranks; the formula is that of a ring.
-    strategy = cls(plan, Mesh(comm, shape, Ledger(), "spin", "inline", "ring"))
+    strategy = cls(plan, Mesh(comm, shape, Ledger(), CommOptions("spin", "inline", "ring")))
     with WeightLoader(SPEC, None, seed=1) as load:
         strategy.build(load, torch.float32)
     ids = torch.randint(1, SPEC.vocab, (SHAPE.batch, SHAPE.seq), generator=torch.Generator().manual_seed(1))

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from cases import BERT, GPT2
 from mpi4py import MPI
 
+from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.models.layers import Context
@@ -126,7 +127,7 @@ def positions(call: Call, ranks: int, rank: int) -> torch.Tensor:
 def spread_out(call: Call, comm: MPI.Intracomm, wait: str = "spin") -> tuple[list[torch.Tensor], Ledger]:
     """The same four of this rank's tokens, from the strategy's own parts; and what was sent."""
     ledger, placement = Ledger(), call.placement(comm.Get_size())
-    mesh = Mesh(comm, MeshShape(sequence=comm.Get_size()), ledger, wait)  # type: ignore[arg-type]
+    mesh = Mesh(comm, MeshShape(sequence=comm.Get_size()), ledger, CommOptions(wait=wait))  # type: ignore[arg-type]
     own = positions(call, comm.Get_size(), comm.Get_rank())
     *qkv, gradient = (x.transpose(1, 2)[:, own].transpose(1, 2) for x in inputs(call))
     q, k, v = (x.requires_grad_() for x in qkv)

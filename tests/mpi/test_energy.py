@@ -125,7 +125,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_hosts_of_one_name_have_a_sampler_each(tmp_path_factory: pytest.TempPathFactory) -> None:
     found = session(folder(tmp_path_factory))
     found.start()
-    counter = Path(str(found.config["root"]).replace("%h", f"b{RANK}")) / "sys/class/powercap/intel-rapl:0/energy_uj"
+    counter = Path(found.settings.root.replace("%h", f"b{RANK}")) / "sys/class/powercap/intel-rapl:0/energy_uj"
     time.sleep(0.1)
     counter.write_text(f"{1000 + 1_000_000 * (RANK + 1)}\n")
     time.sleep(0.1)
