@@ -19,17 +19,17 @@ from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     Drawn,
     colour,
-    crowded,
     drawing,
     energy_label,
     legend_above,
     legend_lines,
     log_axis,
     marker,
+    needs_page,
     new_figure,
     plain_number,
 )
-from analysis.plotting.marker_labels import place_tags, tags_of
+from analysis.plotting.marker_labels import marker_signs, place_signs
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, parts
 from analysis.statistics.repeat_summary import Summary, by_configuration, interval_note, pareto_front
@@ -63,8 +63,8 @@ def _draw(part: Part, layout: Layout) -> Drawn:
     rate, cost = by_configuration(frame, "samples_per_s"), by_configuration(frame, "per_sample_J")
     spots = [Spot(label, part.strategies[label], rate[label], cost[label], frame[frame["label"] == label]) for label in rate]
     front = [spots[i] for i in pareto_front([(spot.rate.median, spot.cost.median) for spot in spots])]
-    tags = tags_of([(part.names[spot.label], spot.strategy) for spot in spots])
-    page = crowded(len(spots), layout)
+    tags = marker_signs([(part.names[spot.label], spot.strategy) for spot in spots])
+    page = needs_page(len(spots), layout)
     with drawing(layout):
         handles = _legend(spots, part, bool(tags.texts)) + tags.key()
         labels = [str(handle.get_label()) for handle in handles]
@@ -83,7 +83,7 @@ def _draw(part: Part, layout: Layout) -> Drawn:
         axes.set_ylabel(energy_label(part.kind))
         legend_above(figure, handles, labels)
         _iso_lines(axes)
-        untold = place_tags(axes, [_covered(spot) for spot in spots], tags.texts)
+        untold = place_signs(axes, [_covered(spot) for spot in spots], tags.texts)
     caption = (
         f"{part.lead}Energy per sample against throughput, both axes logarithmic; energy is {part.kind}. "
         f"{_sentence(interval_note([spot.rate.n for spot in spots]))} {tags.note}"

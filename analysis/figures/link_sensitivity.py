@@ -15,7 +15,7 @@ from analysis.plotting.figure_style import Drawn, drawing, energy_label, legend_
 from analysis.plotting.line_crossings import AxisScale, LineCrossing, lettered, line_crossings
 from analysis.plotting.name_placement import NamePlacer
 from analysis.plotting.page_layouts import Layout
-from analysis.plotting.sweep_lines import draw_lines, led, legend_of, level_ticks, panel_figure, parts
+from analysis.plotting.sweep_lines import draw_lines, leading_factor, legend_of, level_ticks, lines_by_figure, panel_figure
 from analysis.plotting.sweep_panels import Panel, sweep_table
 from analysis.study.comparability import Work, works
 from analysis.study.study import Study
@@ -37,9 +37,11 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
     for work in works(points):
         several = varied(work.points)
         for x in (name for name in (RATE, DELAY) if name in several):
-            if not led(work.points, x, FIRST):
+            if not leading_factor(work.points, x, FIRST):
                 swept = sweep(work.points, x)
-                figures += [_figure(work, swept, series, setting, link_source, layout) for setting, series in parts(swept)]
+                figures += [
+                    _figure(work, swept, series, setting, link_source, layout) for setting, series in lines_by_figure(swept)
+                ]
     return figures
 
 

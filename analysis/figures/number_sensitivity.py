@@ -8,7 +8,15 @@ from analysis.plotting.captions import following, in_setting, sentences, spread_
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import Drawn, drawing, energy_label, legend_above, slug
 from analysis.plotting.page_layouts import Layout
-from analysis.plotting.sweep_lines import draw_lines, from_zero, led, legend_of, level_ticks, panel_figure, parts
+from analysis.plotting.sweep_lines import (
+    axis_from_zero,
+    draw_lines,
+    leading_factor,
+    legend_of,
+    level_ticks,
+    lines_by_figure,
+    panel_figure,
+)
 from analysis.plotting.sweep_panels import CIRCUMSTANCES, TRAINING_NUMBERS, Panel, sweep_table
 from analysis.study.comparability import Work, works
 from analysis.study.study import Study
@@ -22,9 +30,9 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
     for work in works(study.points):
         several = varied(work.points)
         for x in (name for name in TRAINING_NUMBERS if name in several):
-            if not led(work.points, x, (*CIRCUMSTANCES, *TRAINING_NUMBERS)):
+            if not leading_factor(work.points, x, (*CIRCUMSTANCES, *TRAINING_NUMBERS)):
                 swept = sweep(work.points, x)
-                figures += [_figure(work, swept, series, setting, layout) for setting, series in parts(swept)]
+                figures += [_figure(work, swept, series, setting, layout) for setting, series in lines_by_figure(swept)]
     return figures
 
 
@@ -39,7 +47,7 @@ def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, 
         figure, axes, lowest = panel_figure(layout, len(panels), series)
         for panel_axes, panel in zip(axes, panels, strict=True):
             draw_lines(panel_axes, series, swept.x, panel.column)
-            from_zero(panel_axes, rows[panel.column])
+            axis_from_zero(panel_axes, rows[panel.column])
             panel_axes.set_ylabel(panel.label)
         for panel_axes in lowest:
             panel_axes.set_xlabel(TRAINING_NUMBERS[swept.x])

@@ -21,7 +21,7 @@ from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import Drawn, drawing, energy_label, legend_above, line_styles, new_figure, slug
 from analysis.plotting.name_placement import NamePlacer
 from analysis.plotting.page_layouts import IEEE, Layout
-from analysis.plotting.sweep_lines import around, parts
+from analysis.plotting.sweep_lines import interval_reach, lines_by_figure
 from analysis.statistics.repeat_summary import Summary, pareto_front, summarise
 from analysis.study.comparability import Work, works
 from analysis.study.study import Study
@@ -56,7 +56,7 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
     for work in works(study.points, with_energy=True):
         swept = sweep(work.points, X)
         most = max((line.points[X].nunique() for line in swept.series), default=1)
-        for setting, series in parts(swept, max(1, MOST_NAMES // most)):
+        for setting, series in lines_by_figure(swept, max(1, MOST_NAMES // most)):
             figures.append(_figure(work, series, setting, layout))
     return figures
 
@@ -105,7 +105,7 @@ def _curve(axes: Axes, curve: Sequence[Mode], style: dict[str, Any]) -> Line2D:
     repeats = {**style, "linestyle": "none", "markersize": 2.5, "markeredgewidth": 0, "zorder": 3}
     for mode in curve:
         axes.plot(mode.rows["samples_per_s"], mode.rows["per_sample_J"], **repeats)
-        (x, y), across, up = mode.place, around(mode.rate), around(mode.cost)
+        (x, y), across, up = mode.place, interval_reach(mode.rate), interval_reach(mode.cost)
         if across and up:
             axes.errorbar([x], [y], xerr=across, yerr=up, color=style["color"], linewidth=0.8, capsize=2)
     look = {**style, "markerfacecolor": "none", "markersize": 6.5, "markeredgewidth": 1}

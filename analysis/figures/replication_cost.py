@@ -21,19 +21,19 @@ from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     Drawn,
     colour,
-    crowded,
     drawing,
     energy_label,
     hatch,
+    label_angle,
     legend_above,
     marker,
+    needs_page,
     new_figure,
     slug,
     text_in,
-    turn_for,
 )
 from analysis.plotting.page_layouts import IEEE, Layout
-from analysis.plotting.sweep_lines import around
+from analysis.plotting.sweep_lines import interval_reach
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.comparability import Work, works
 from analysis.study.configuration_labels import names_in
@@ -130,14 +130,14 @@ def _figure(work: Work, rows: pd.DataFrame, part: str, layout: Layout) -> Drawn:
 
 def _panels(layout: Layout, panels: int, labels: Sequence[str]) -> tuple[Figure, list[Axes]]:
     """Above each other; beside each other where a page has few bars. Labels at the angle at which they do not touch."""
-    bars, beside = len(labels), layout.column_in > IEEE.column_in and not crowded(panels * len(labels), layout)
-    turn = turn_for(panels * bars if beside else bars, layout)
+    bars, beside = len(labels), layout.column_in > IEEE.column_in and not needs_page(panels * len(labels), layout)
+    turn = label_angle(panels * bars if beside else bars, layout)
     room_in = max(map(text_in, labels)) * math.sin(math.radians(turn)) + 0.15
     if beside:
         figure, axes = new_figure(layout, 2.2 + room_in, ncols=panels, squeeze=False)
     else:
         height = 0.5 + 1.3 * panels + room_in
-        figure, axes = new_figure(layout, height, crowded(bars, layout), nrows=panels, sharex=True, squeeze=False)
+        figure, axes = new_figure(layout, height, needs_page(bars, layout), nrows=panels, sharex=True, squeeze=False)
     for panel_axes in axes.flat:
         panel_axes.set_xticks(range(bars), labels, rotation=turn)
         panel_axes.set_xlim(-0.6, bars - 0.4)
@@ -157,7 +157,7 @@ def _bar(axes: Axes, place: int, rows: pd.DataFrame, panel: Panel) -> None:
     look: dict[str, Any] = {"color": "#000000", "marker": marker(strategy), "linestyle": "none"}
     axes.plot([place] * len(values), values, **look, markersize=2.5, markeredgewidth=0, zorder=3)
     axes.plot([place], [summary.median], **look, markerfacecolor="none", markersize=6.5, markeredgewidth=1, zorder=3)
-    if reach := around(summary):
+    if reach := interval_reach(summary):
         axes.errorbar([place], [summary.median], yerr=reach, color="#000000", linewidth=0.8, capsize=2)
     if panel.column == "replication_s":
         for column, style in (("least_s", LEAST), ("alone_s", ALONE)):

@@ -15,7 +15,7 @@ from analysis.plotting.captions import in_setting, repeats_note
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import MORE_MARKERS, Drawn, colour, drawing, energy_label, legend_above, new_figure, slug
 from analysis.plotting.page_layouts import IEEE, Layout
-from analysis.plotting.sweep_lines import around, from_zero, led, parts
+from analysis.plotting.sweep_lines import axis_from_zero, interval_reach, leading_factor, lines_by_figure
 from analysis.plotting.sweep_panels import CIRCUMSTANCES, TRAINING_NUMBERS, Panel
 from analysis.statistics.repeat_summary import Summary, summarise
 from analysis.study.comparability import Work, works
@@ -43,10 +43,10 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
         options = [name for name in several if name.startswith("option.") and name not in TRAINING_NUMBERS]
         order = (*CIRCUMSTANCES, *TRAINING_NUMBERS, *CHOICES, *options)
         for x in (name for name in (*CHOICES, *options) if name in several):
-            if led(points, x, order):
+            if leading_factor(points, x, order):
                 continue
             swept = sweep(_with_levels(points, x), x)
-            figures += [_figure(work, swept, series, setting, layout) for setting, series in parts(swept, MOST_ROWS)]
+            figures += [_figure(work, swept, series, setting, layout) for setting, series in lines_by_figure(swept, MOST_ROWS)]
     return figures
 
 
@@ -95,7 +95,7 @@ def _figure(work: Work, swept: Sweep, series: Sequence[Series], setting: str, la
             for place, line in enumerate(series):
                 _row(panel_axes, place, line, swept.x, levels, panel.column)
             panel_axes.set_xlabel(panel.label)
-            from_zero(panel_axes, rows[panel.column], "x")
+            axis_from_zero(panel_axes, rows[panel.column], "x")
         handles = [Line2D([], [], linestyle="none", markerfacecolor="none", markersize=6.5, color="#000000", marker=_marker(i))
                    for i in range(len(levels))]  # fmt: skip
         legend_above(figure, handles, levels, title=_word(swept.x))
@@ -148,7 +148,7 @@ def _row(axes: Axes, place: int, line: Series, x: str, levels: Sequence[str], co
         values = line.points[line.points[x] == level][column]
         axes.plot(values, [y] * len(values), **style, markersize=2.5, markeredgewidth=0, zorder=3)
         axes.plot([summaries[level].median], [y], **style, markerfacecolor="none", markersize=6.5, markeredgewidth=1, zorder=2)
-        if reach := around(summaries[level]):
+        if reach := interval_reach(summaries[level]):
             axes.errorbar([summaries[level].median], [y], xerr=reach, color=style["color"], linewidth=0.8, capsize=2)
 
 

@@ -18,7 +18,16 @@ NAMED = 6
 
 
 def following(series: Sequence[Series], swept: Sweep) -> list[str]:
-    """The factors that change along the lines too: ``batch shrinks as seq grows (16, 8, 4): the same tokens in a step``."""
+    """The factors that change along the lines too.
+
+    Args:
+        series: The lines of a figure.
+        swept: Their sweep.
+
+    Returns:
+        A clause for each: ``batch shrinks as seq grows (16, 8, 4): the same tokens in a step``, with the strategies that it is
+        true of where that is not all.
+    """
     by_change: dict[str, list[str]] = {}
     for line in series:
         levels = line.points.drop_duplicates(swept.x)
@@ -43,7 +52,12 @@ def _change(levels: pd.DataFrame, name: str, x: str) -> str:
 
 
 def spread_note(series: Sequence[Series], x: str) -> str:
-    """Repeats at each level, how they are drawn, and which lines are points only."""
+    """Sentences about the repeats at each level, how they are drawn, and which lines are points only.
+
+    Args:
+        series: The lines of a figure.
+        x: The factor that varies along them.
+    """
     counts = [len(rows) for line in series for _, rows in line.points.groupby(x)]
     few = any(line.points[x].nunique() < LEAST_FOR_LINE for line in series)
     return f"{repeats_note(counts)} Lines join {LEAST_FOR_LINE} levels or more" + ("; two show no trend." if few else ".")
@@ -66,7 +80,12 @@ def in_setting(setting: str) -> str:
 
 
 def left_out(study: Study, drawn: Collection[str] = ()) -> str:
-    """A sentence about the points without valid numbers, but those in ``drawn``; empty where there are none."""
+    """A sentence about the points without valid numbers, empty where there are none.
+
+    Args:
+        study: The study.
+        drawn: Names of such points that the figure shows all the same.
+    """
     counts = Counter(
         (label_of(record["point"]), record["status"])
         for record in study.records

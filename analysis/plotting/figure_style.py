@@ -95,10 +95,13 @@ def hatch(strategy: str) -> str:
 
 
 def line_styles(strategies: Sequence[str]) -> list[dict[str, Any]]:
-    """Arguments of ``plot`` for lines, one for each: colour and marker of its strategy.
+    """Arguments of ``plot`` for lines: colour and marker of the strategy.
 
     Where one strategy has several lines, each has another dash, and a marker that no other line has, or at least none with this
     dash.
+
+    Args:
+        strategies: The strategy of each line.
     """
     seen: dict[str, int] = {}
     shapes = {marker(strategy) for strategy in strategies}
@@ -130,14 +133,14 @@ CROWDED = 8
 """Configurations that one column of a page has room for."""
 
 
-def crowded(configurations: int, layout: Layout) -> bool:
+def needs_page(configurations: int, layout: Layout) -> bool:
     """Whether so many configurations need the width of a page."""
     return configurations > CROWDED * layout.column_in / IEEE.column_in
 
 
-def turn_for(configurations: int, layout: Layout) -> int:
+def label_angle(configurations: int, layout: Layout) -> int:
     """The angle at which names of configurations below an axis do not touch, in degrees."""
-    room = layout.page_in if crowded(configurations, layout) else layout.column_in
+    room = layout.page_in if needs_page(configurations, layout) else layout.column_in
     return 90 if configurations > 2.2 * room else 35 if configurations > 1.2 * room else 0
 
 
@@ -147,19 +150,37 @@ def slug(text: str) -> str:
 
 
 def text_in(text: str, points: float | None = None) -> float:
-    """The width of one line of text in inches, at the size of tick labels or of ``points``. Inside ``drawing``."""
+    """The width of one line of text in inches. Inside ``drawing``.
+
+    Args:
+        text: The text.
+        points: The size of its letters; None: that of tick labels.
+    """
     font = FontProperties(size=plt.rcParams["xtick.labelsize"] if points is None else points)
     return float(text_to_path.get_text_width_height_descent(text, font, False)[0]) / 72
 
 
 def wrapped(text: str, room_in: float) -> str:
-    """``text`` in lines no wider than ``room_in``, broken between words where it has some. Inside ``drawing``."""
+    """``text`` in lines no wider than ``room_in``, broken between words where it has some. Inside ``drawing``.
+
+    Args:
+        text: One line.
+        room_in: The width, inches.
+    """
     wide = text_in(text)
     return text if wide <= room_in else "\n".join(textwrap.wrap(text, max(8, int(len(text) * room_in / wide) - 1)))
 
 
 def log_axis(axes: Any, name: str, low: float, high: float, most: int = 6) -> None:
-    """Make axis ``name`` (``x`` or ``y``) logarithmic from ``low`` to ``high``, with at most ``most`` ticks, plain numbers."""
+    """Make an axis logarithmic, with plain numbers at its ticks.
+
+    Args:
+        axes: The axes.
+        name: ``x`` or ``y``.
+        low: Where the axis begins.
+        high: Where it ends.
+        most: The most ticks.
+    """
     axes.set(**{f"{name}scale": "log", f"{name}lim": (low, high)})
     axis = getattr(axes, f"{name}axis")
     axis.set_major_locator(FixedLocator(log_ticks(low, high, most)))
@@ -168,7 +189,13 @@ def log_axis(axes: Any, name: str, low: float, high: float, most: int = 6) -> No
 
 
 def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Round numbers from ``low`` to ``high``: of the series that end up with at most ``most``, the finest."""
+    """Round numbers for an axis of logarithms: of the series that end up with at most ``most``, the finest.
+
+    Args:
+        low: The smallest number, more than 0.
+        high: The largest number.
+        most: The most numbers.
+    """
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     series = [(decades, steps) for steps in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))]
     series += [(decades[::apart], (1,)) for apart in range(2, len(decades) + 1)]
@@ -188,14 +215,28 @@ def plain_number(value: float) -> str:
 
 
 def new_figure(layout: Layout, height_in: float = 2.6, page: bool = False, **arguments: Any) -> tuple[Figure, Any]:
-    """``plt.subplots`` at the width of the column, or of the page. Inside ``drawing`` only."""
+    """``plt.subplots`` at the width of the column, or of the page. Inside ``drawing`` only.
+
+    Args:
+        layout: The place on paper.
+        height_in: The height of the figure, inches.
+        page: Whether it is as wide as the page.
+        arguments: Further arguments of ``plt.subplots``.
+
+    Returns:
+        The figure, and its axes or an array of them.
+    """
     return plt.subplots(figsize=(layout.page_in if page else layout.column_in, height_in), **arguments)
 
 
 def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], title: str | None = None) -> Legend:
     """A legend above the axes with as many columns as the figure's width has room for, read row by row.
 
-    Names that are too wide for it are wrapped.
+    Args:
+        figure: The figure.
+        handles: The handles.
+        labels: Their names; those that are too wide for the figure are wrapped.
+        title: The title of the legend.
     """
     wide_px = figure.bbox.width
     entries = [(handle, wrapped(label, figure.get_figwidth() - 0.7)) for handle, label in zip(handles, labels, strict=True)]
@@ -227,11 +268,16 @@ def legend_lines(labels: Sequence[str], width_in: float) -> int:
 
 
 def energy_label(kind: str, what: str = "Energy per sample (J)") -> str:
-    """An axis of energy says whether it was measured or modelled."""
+    """The label of an axis of energy, which says whether it was measured or modelled.
+
+    Args:
+        kind: The kind of energy.
+        what: The quantity with its unit.
+    """
     return f"{what}, {kind}"
 
 
-def settle(figure: Figure) -> None:
+def lay_out(figure: Figure) -> None:
     """Lay the figure out for good. Matplotlib would do it again for every format, and draw twice for that."""
     engine = figure.get_layout_engine()
     if engine is not None and figure.axes:
@@ -240,16 +286,33 @@ def settle(figure: Figure) -> None:
 
 
 def save(drawn: Drawn, folder: Path, formats: Sequence[str], layout: Layout) -> None:
-    """Write the figure as each of ``formats``; the same records give the same bytes."""
+    """Write the figure; the same records give the same bytes.
+
+    Args:
+        drawn: The figure.
+        folder: Where to write it, under its name.
+        formats: ``svg``, ``pdf`` or ``png``.
+        layout: The place on paper.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for kind in formats:
         (folder / f"{drawn.name}.{kind}").write_bytes(picture_of(drawn, kind, layout))
 
 
 def picture_of(drawn: Drawn, kind: str, layout: Layout, dpi: float | None = None) -> bytes:
-    """The figure as ``svg``, ``pdf`` or ``png``, this with ``dpi`` dots per inch or as many as the layout has."""
+    """The figure as a file.
+
+    Args:
+        drawn: The figure.
+        kind: ``svg``, ``pdf`` or ``png``.
+        layout: The place on paper.
+        dpi: Dots per inch of ``png``; None: as many as the layout has.
+
+    Returns:
+        The bytes of the file.
+    """
     with drawing(layout):
-        settle(drawn.figure)
+        lay_out(drawn.figure)
         buffer = io.BytesIO()
         dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
         drawn.figure.savefig(buffer, format=kind, metadata=dates, dpi=dpi)

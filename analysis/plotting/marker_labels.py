@@ -25,7 +25,7 @@ CLEAR = 1.5
 
 
 @dataclass(frozen=True)
-class Tags:
+class MarkerSigns:
     """``texts`` has one for each configuration, or none where the legend names them all. ``note`` is for the caption."""
 
     texts: tuple[str, ...]
@@ -37,7 +37,7 @@ class Tags:
         return [Line2D([], [], linestyle="none", label=f"{sign}: {name}") for sign, name in self.names]
 
 
-def tags_of(configurations: Sequence[tuple[str, str]]) -> Tags:
+def marker_signs(configurations: Sequence[tuple[str, str]]) -> MarkerSigns:
     """The signs of configurations.
 
     None where each strategy has one configuration; the number of ranks where only that tells those of a strategy apart;
@@ -48,20 +48,20 @@ def tags_of(configurations: Sequence[tuple[str, str]]) -> Tags:
     """
     strategies = [strategy for _, strategy in configurations]
     if len(set(strategies)) == len(strategies):
-        return Tags((), (), "")
+        return MarkerSigns((), (), "")
     factors = [name.split()[1:] for name, _ in configurations]
     shared = set.intersection(*(set(factor_list) for factor_list in factors if factor_list))
     rests = [" ".join(factor for factor in factor_list if factor not in shared) for factor_list in factors]
     if all(rest == "" or (rest.startswith("n=") and " " not in rest) for rest in rests):
-        return Tags(tuple(rest.removeprefix("n=") for rest in rests), (), "Numbers beside the markers are ranks. ")
+        return MarkerSigns(tuple(rest.removeprefix("n=") for rest in rests), (), "Numbers beside the markers are ranks. ")
     known = list(dict.fromkeys(rest for rest in rests if rest))
     if len(known) > LONGEST_KEY:
-        return Tags(tuple("" for _ in rests), (), "The table behind the figure names every configuration. ")
+        return MarkerSigns(tuple("" for _ in rests), (), "The table behind the figure names every configuration. ")
     signs = {rest: str(number) for number, rest in enumerate(known, 1)}
-    return Tags(tuple(signs.get(rest, "") for rest in rests), tuple((signs[rest], rest) for rest in known), "")
+    return MarkerSigns(tuple(signs.get(rest, "") for rest in rests), tuple((signs[rest], rest) for rest in known), "")
 
 
-def place_tags(axes: Axes, covered: Sequence[Sequence[tuple[float, float]]], texts: Sequence[str]) -> list[int]:
+def place_signs(axes: Axes, covered: Sequence[Sequence[tuple[float, float]]], texts: Sequence[str]) -> list[int]:
     """Write each text beside its marker, on no marker and on no other text, farther off with a line to it where it is crowded.
 
     After everything that the layout depends on.

@@ -38,7 +38,15 @@ class NamePlacer:
         self.lines = np.concatenate([np.empty((0, 2)), *joined])
 
     def beside(self, name: str, point: tuple[float, float]) -> bool:
-        """Near the data point ``at``, with a thin line to it where it is not beside it. False: there is no room."""
+        """Write a name near a data point, with a thin line to it where it is not beside it.
+
+        Args:
+            name: The name.
+            point: The point in data coordinates.
+
+        Returns:
+            False where there is no room.
+        """
         anchor = self.axes.transData.transform(point)
         width, height = self._size(name)
         dot_px = rcParams["figure.dpi"] / 72
@@ -59,7 +67,16 @@ class NamePlacer:
         return True
 
     def along(self, name: str, x: Array, y: Array) -> bool:
-        """On a faint line, which it interrupts, as far to the right as there is room. False: there is none."""
+        """Write a name on a faint line, which it interrupts, as far to the right as there is room.
+
+        Args:
+            name: The name.
+            x: The line in data coordinates, rising.
+            y: The same of the other axis.
+
+        Returns:
+            False where there is no room.
+        """
         width, height = self._size(name)
         spots = list(self.axes.transData.transform(np.column_stack([x, y])))[::-1]
         best = self._best(spots, width, height, [0.01 * index for index in range(len(spots))])

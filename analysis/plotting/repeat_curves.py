@@ -28,7 +28,16 @@ THIN: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.45, "zorder": 2}
 
 
 def curves_of(data: pd.DataFrame, x: str, y: str) -> dict[str, list[Curve]]:
-    """Of each label in ``data`` the curve of each ``repeat``, both in their order there, without points that have no ``x``."""
+    """The curve of each repeat of each configuration, without points that have no ``x``.
+
+    Args:
+        data: Rows with ``label`` and ``repeat``.
+        x: The column of the horizontal axis.
+        y: The column of the vertical axis.
+
+    Returns:
+        Curves by label, both in their order in ``data``.
+    """
     data = data[data[x].notna()]
     values = data[[x, y]].to_numpy(dtype=float)
     by_label: dict[str, list[Curve]] = {}
@@ -63,7 +72,18 @@ def record_columns(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def draw_repeats(axes: Axes, curves: Sequence[Curve], style: dict[str, Any], name: str, points_only: bool) -> Line2D:
-    """Draw all repeats of a configuration; the handle of its legend. ``points_only``: nothing is joined."""
+    """Draw all repeats of a configuration.
+
+    Args:
+        axes: Where to draw.
+        curves: The curve of each repeat.
+        style: Colour, marker and dash (``line_styles``).
+        name: The name of the configuration.
+        points_only: Whether nothing is joined.
+
+    Returns:
+        The handle of its legend.
+    """
     look: dict[str, Any] = {"color": style["color"], "linestyle": "none" if points_only else style["linestyle"]}
     strong: dict[str, Any] = {"linewidth": 1.2, "markersize": 4.5, "marker": style["marker"]}
     if curves:
@@ -112,7 +132,12 @@ def envelope(curves: Sequence[Curve], corners: int = CORNERS) -> tuple[Curve, Cu
 
 
 def repeats_note(counts: Sequence[int], points_only: bool) -> str:
-    """The sentence of a caption about how configurations of so many repeats are drawn."""
+    """The sentence of a caption about how configurations of so many repeats are drawn.
+
+    Args:
+        counts: The number of repeats of each configuration.
+        points_only: Whether nothing is joined.
+    """
     least, most = min(counts), max(counts)
     if most == 1:
         return " One repeat, whose spread is unknown."

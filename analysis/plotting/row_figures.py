@@ -83,7 +83,16 @@ def parts(study: Study, named_kind: bool = False) -> list[Part]:
 
 
 def pages(heights_in: Sequence[float], groups: Sequence[str], room_in: float = TALLEST_IN - AROUND_IN) -> list[list[int]]:
-    """Indices of rows, a list for each figure: groups stay together where they fit, and every row is somewhere."""
+    """Rows for figures no higher than a page: groups stay together where they fit, and every row is somewhere.
+
+    Args:
+        heights_in: The height of each row, inches.
+        groups: The group of each row, such as its strategy.
+        room_in: The height that a figure has for rows, inches.
+
+    Returns:
+        Indices of rows, a list for each figure.
+    """
     pages_of_rows: list[list[int]] = [[]]
     room_left = room_in
     for start, stop in _runs(groups):
@@ -117,7 +126,14 @@ class Rows:
 
 
 def row_figure(layout: Layout, names: Sequence[str], groups: Sequence[str], heights_in: Sequence[float]) -> Rows:
-    """Axes with these rows, the first on top; on a page's width where names leave a column no room. Inside ``drawing``."""
+    """A figure with these rows, the first on top; on a page's width where names leave a column no room. Inside ``drawing``.
+
+    Args:
+        layout: The place on paper.
+        names: The name of each row.
+        groups: The group of each row; between groups there is a gap.
+        heights_in: The height of each row, inches.
+    """
     page = max(map(text_in, names)) > 0.4 * layout.column_in
     width_in = layout.page_in if page else layout.column_in
     shown = [wrapped(name, 0.45 * width_in) for name in names]
@@ -141,7 +157,14 @@ def lines_of(name: str, layout: Layout) -> int:
 
 
 def show_repeats(axes: Any, middle: float, spread: Summary, values: Sequence[float]) -> None:
-    """The interval of a row's median, or below six repeats a dot for each; nothing for one, which is the bar itself."""
+    """The interval of a row's median, or below six repeats a dot for each; nothing for one, which is the bar itself.
+
+    Args:
+        axes: The axes of the figure.
+        middle: The middle of the row.
+        spread: The summary of the repeats.
+        values: The repeats.
+    """
     if spread.low is not None and spread.high is not None:
         axes.plot(
             [spread.low, spread.high], [middle, middle], color="#000000", linewidth=1.0, marker="|", markersize=5, zorder=4

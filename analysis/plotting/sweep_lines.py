@@ -23,7 +23,7 @@ MOST_LINES = 8
 WIDE_RANGE = 30
 
 
-def led(points: pd.DataFrame, x: str, order: Sequence[str]) -> str | None:
+def leading_factor(points: pd.DataFrame, x: str, order: Sequence[str]) -> str | None:
     """The factor that ``x`` follows, as a batch follows the ranks in weak scaling: it and the strategy say what ``x`` is.
 
     Args:
@@ -43,15 +43,24 @@ def led(points: pd.DataFrame, x: str, order: Sequence[str]) -> str | None:
     return None
 
 
-def parts(swept: Sweep, most: int = MOST_LINES) -> Iterator[tuple[str, tuple[Series, ...]]]:
-    """Lines that share a figure, with what they have in common and other figures have not (``ranks=4``).
+def lines_by_figure(swept: Sweep, most: int = MOST_LINES) -> Iterator[tuple[str, tuple[Series, ...]]]:
+    """The lines that share a figure.
 
     Too many lines are split by the factor in which lines of most strategies differ, so that strategies stay together.
+
+    Args:
+        swept: The sweep.
+        most: The most lines of a figure.
+
+    Yields:
+        What the lines of a figure have in common and those of others have not (``ranks=4``), and the lines.
     """
-    yield from _parts(swept.series, {swept.x, *swept.follow}, most, "")
+    yield from _lines_by_figure(swept.series, {swept.x, *swept.follow}, most, "")
 
 
-def _parts(series: tuple[Series, ...], fixed: set[str], most: int, setting: str) -> Iterator[tuple[str, tuple[Series, ...]]]:
+def _lines_by_figure(
+    series: tuple[Series, ...], fixed: set[str], most: int, setting: str
+) -> Iterator[tuple[str, tuple[Series, ...]]]:
     if not series:
         return
     if len(series) <= most:
@@ -77,7 +86,7 @@ def _parts(series: tuple[Series, ...], fixed: set[str], most: int, setting: str)
         groups.setdefault(plain(level[line.label][name]), []).append(line)
     for value, lines in groups.items():
         word = f"{name.removeprefix('option.')}={value}"
-        yield from _parts(tuple(lines), fixed | {name}, most, f"{setting} {word}".strip())
+        yield from _lines_by_figure(tuple(lines), fixed | {name}, most, f"{setting} {word}".strip())
 
 
 def _fit(levels: int, needed: float) -> tuple[bool, int]:
@@ -109,13 +118,27 @@ def panel_figure(
 
 
 def at_levels(line: Series, x: str, column: str) -> dict[float, Summary]:
-    """Summaries of a line's repeats at each level of ``x``; levels without a value are not there."""
+    """Summaries of a line's repeats at each level; levels without a value are not there.
+
+    Args:
+        line: The line.
+        x: The factor that varies along it.
+        column: The quantity.
+    """
     rows = line.points[line.points[column].notna()]
     return {float(level): summarise(repeats[column].tolist()) for level, repeats in rows.groupby(x)}
 
 
 def draw_lines(axes: Axes, series: Sequence[Series], x: str, column: str, scale: float = 1.0) -> None:
-    """Every repeat, medians as open markers with their intervals, joined where there are enough levels."""
+    """Draw every repeat, medians as open markers with their intervals, joined where there are enough levels.
+
+    Args:
+        axes: Where to draw.
+        series: The lines.
+        x: The factor that varies along them.
+        column: The quantity.
+        scale: Levels are multiplied by it.
+    """
     for line, style in zip(series, line_styles([line.strategy for line in series]), strict=True):
         summaries = at_levels(line, x, column)
         shown = {**style, "linestyle": style["linestyle"] if len(summaries) >= LEAST_FOR_LINE else "none"}
@@ -125,11 +148,11 @@ def draw_lines(axes: Axes, series: Sequence[Series], x: str, column: str, scale:
         medians = [summary.median for summary in summaries.values()]
         axes.plot(levels, medians, **shown, markerfacecolor="none", markersize=6.5, markeredgewidth=1, zorder=2)
         for level, summary in zip(levels, summaries.values(), strict=True):
-            if reach := around(summary):
+            if reach := interval_reach(summary):
                 axes.errorbar([level], [summary.median], yerr=reach, color=style["color"], linewidth=0.8, capsize=2)
 
 
-def around(summary: Summary) -> list[list[float]] | None:
+def interval_reach(summary: Summary) -> list[list[float]] | None:
     """The 95 % interval as ``errorbar`` wants it; None where there is none."""
     if summary.low is None or summary.high is None:
         return None
@@ -137,14 +160,25 @@ def around(summary: Summary) -> list[list[float]] | None:
 
 
 def legend_of(axes: Axes, series: Sequence[Series]) -> tuple[list[Any], list[str]]:
-    """Handles and names of the lines that ``draw_lines`` drew."""
+    """Handles and names of the lines that ``draw_lines`` drew.
+
+    Args:
+        axes: The axes that they are in.
+        series: The lines.
+    """
     styles = line_styles([line.strategy for line in series])
     handles = [axes.plot([], [], **style, markerfacecolor="none", markersize=6.5, markeredgewidth=1)[0] for style in styles]
     return handles, short_labels(series)
 
 
-def from_zero(axes: Axes, values: pd.Series, name: str = "y") -> None:
-    """Axis ``name`` from zero; one of logarithms where the smallest values could not be told from it."""
+def axis_from_zero(axes: Axes, values: pd.Series, name: str = "y") -> None:
+    """Let an axis begin at zero; make it one of logarithms where the smallest values could not be told from zero.
+
+    Args:
+        axes: The axes.
+        values: All values that are drawn.
+        name: ``x`` or ``y``.
+    """
     low, high = values.min(), values.max()
     if low > 0 and high > WIDE_RANGE * low:
         log_axis(axes, name, low / 1.3, high * 1.3)
@@ -153,7 +187,12 @@ def from_zero(axes: Axes, values: pd.Series, name: str = "y") -> None:
 
 
 def level_ticks(axes: Axes, levels: Sequence[float]) -> None:
-    """A tick at each level, on an axis of logarithms where levels are multiples; upright names where they would touch."""
+    """A tick at each level, on an axis of logarithms where levels are multiples; upright names where they would touch.
+
+    Args:
+        axes: The axes.
+        levels: The levels, rising.
+    """
     logged = min(levels) > 0 and max(levels) >= 4 * min(levels)
     if logged:
         axes.set_xscale("log", base=2)

@@ -30,7 +30,16 @@ class Panel:
 
 
 def sweep_table(series: Sequence[Series], swept: Sweep, columns: Sequence[str]) -> pd.DataFrame:
-    """The rows behind the lines: factors that vary along them, and ``columns``."""
+    """The rows behind the lines.
+
+    Args:
+        series: The lines.
+        swept: Their sweep.
+        columns: The quantities.
+
+    Returns:
+        One row for each repeat: its line, the factors that vary along it, and the quantities.
+    """
     along = [n for n in swept.follow if any(line.points[n].nunique(dropna=False) > 1 for line in series)]
     kept_columns = ["strategy", "repeat", swept.x, *along, *columns, "kind"]
     return pd.concat(

@@ -33,7 +33,14 @@ class Figure(Protocol):
 
 
 def artefacts(study: Study, figures: Sequence[Figure], tables: Sequence[Table], command: str) -> Table:
-    """One row for each figure and table; ``command`` is the one that makes them all."""
+    """One row for each figure and table of a report.
+
+    Args:
+        study: The study.
+        figures: The figures.
+        tables: The tables.
+        command: The command that makes them all.
+    """
     seconds = {record["point"]["name"]: execution_s(record) for record in study.good}
     all_of_it = list(seconds)
     rows = [_row("figure", figure.name, figure.title, figure.points or all_of_it, seconds) for figure in figures]
@@ -76,7 +83,14 @@ def execution_s(record: Mapping[str, Any]) -> float | None:
 
 
 def reproduction(study: Study, devices: Table, software: Table, command: str) -> Table:
-    """Commands, times, hardware, software, data and licence: all that running the study again takes."""
+    """Commands, times, hardware, software, data and licence: all that running the study again takes.
+
+    Args:
+        study: The study.
+        devices: The table of its devices.
+        software: The table of its software.
+        command: The command that makes the report.
+    """
     rows = [
         ("Execution", "sh reproduce.sh"),
         ("Analysis", command),

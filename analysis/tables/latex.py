@@ -98,7 +98,13 @@ def _pieces(rows: Sequence[Row], widths: Sequence[float | None]) -> Iterator[lis
 
 
 def document(names: Sequence[str], bibliography: str, entry: str) -> str:
-    """A whole document with these files and the suite's entry."""
+    """A whole document with the tables, and a bibliography with one entry.
+
+    Args:
+        names: Names of the tables' files, without ``.tex``.
+        bibliography: Name of the bibliography's file, without ``.bib``.
+        entry: The entry that is cited.
+    """
     inputs = "\n".join(rf"\input{{{name}}}\clearpage" for name in names)
     return (
         f"{PREAMBLE}\\begin{{document}}\n{inputs}\n\\nocite{{{entry}}}\n\\bibliographystyle{{plain}}\n"

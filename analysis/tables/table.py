@@ -74,7 +74,13 @@ class Table:
 
 
 def plain_table(name: str, title: str, data: pd.DataFrame) -> Table:
-    """Any data as a table: its columns by their own names."""
+    """Any data as a table: its columns by their own names.
+
+    Args:
+        name: The name of its files.
+        title: Its title.
+        data: Its rows.
+    """
     columns = tuple(
         Column(str(key), str(key), kind=NUMBER if pd.api.types.is_numeric_dtype(data[key]) else TEXT, digits=5) for key in data
     )

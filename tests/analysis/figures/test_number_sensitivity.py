@@ -12,7 +12,7 @@ import pytest
 from analysis.figures.number_sensitivity import draw
 from analysis.plotting.figure_style import Drawn, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
-from analysis.plotting.sweep_lines import parts
+from analysis.plotting.sweep_lines import lines_by_figure
 from analysis.study.study import study_of
 from analysis.study.sweeps import short_labels, sweep
 from tests.analysis.print_ready import assert_print_ready
@@ -151,7 +151,7 @@ def test_lines_are_named_by_what_tells_them_apart() -> None:
     assert len(set(names)) == 12
     assert "data ranks=2" in names
     assert "pipeline ranks=3 schedule=gpipe" in names
-    for setting, own in parts(sweep(points, "batch")):
+    for setting, own in lines_by_figure(sweep(points, "batch")):
         assert short_labels(own)[0] == "data", setting
 
 

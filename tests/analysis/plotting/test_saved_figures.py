@@ -13,7 +13,7 @@ import pytest
 
 from analysis.figures import energy_time
 from analysis.page.parallel_drawing import FEWEST_RECORDS, draw_all, processes_for
-from analysis.plotting.figure_style import Drawn, close, drawing, save, settle
+from analysis.plotting.figure_style import Drawn, close, drawing, lay_out, save
 from analysis.plotting.page_layouts import IEEE
 from analysis.study.study import load_study
 from tests.analysis.made_studies import paper_study, with_traces
@@ -47,7 +47,7 @@ def test_a_format_does_not_depend_on_the_others(tmp_path: Path) -> None:
 def test_a_settled_figure_stays_where_it_is(figure: Drawn) -> None:
     """As it would be laid out with each format, to within a point: on a screen letters are of whole dots, two of a point."""
     with drawing(IEEE):
-        settle(figure.figure)
+        lay_out(figure.figure)
         (axes,) = figure.figure.axes
         before = axes.get_position().get_points() * figure.figure.get_size_inches() * 72
         other = made()
