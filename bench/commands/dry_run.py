@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.campaign.point_launch import job_of
+from bench.cluster.rank_hosts import hosts_of
 from bench.common.terminal_table import si
 from bench.faults.fault_settings import plan_after
 from bench.faults.state_pieces import copy_bytes
 from bench.point.resolved_point import plan_of
 from bench.timeline.measured_schedule import stage_actions
-from bench.training.rank_setup import hosts_of
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import Plan
 from strategies.schedules import Action, text

@@ -19,6 +19,7 @@ from bench.common.user_error import UserError
 from bench.config.point_config import PointConfig
 from bench.faults.recovery import check_survives
 from bench.point import hydra_compose, resolved_point
+from bench.point.composition_errors import one_line
 from bench.record.study_folder import check_study, open_study
 from strategies.common.plan_error import PlanError
 
@@ -37,7 +38,7 @@ def run_inside_mpi(arguments: Sequence[str]) -> int:
             try:
                 point = _compose(arguments, comm.Get_size())
             except (UserError, PlanError, HydraException, OmegaConfBaseException) as problem:
-                error = hydra_compose.one_line(problem)
+                error = one_line(problem)
         error, point = comm.bcast((error, point))
         if error is not None:
             if comm.Get_rank() == 0:

@@ -67,8 +67,9 @@ def setting(default: Any, meaning: str, **more: Any) -> Any:
 
 
 def block(cls: type, meaning: str, **more: Any) -> Any:
-    """A field that is itself a block of keys, an instance of ``cls``."""
-    return dataclasses.field(default_factory=cls, metadata={"setting": Setting(meaning, block=cls, **more)})
+    """A field that is itself a block of keys, an instance of ``cls``; of a ``partial`` one a mapping, empty by default."""
+    empty = dict if more.get("partial") else cls
+    return dataclasses.field(default_factory=empty, metadata={"setting": Setting(meaning, block=cls, **more)})
 
 
 def setting_of(field: Field) -> Setting:

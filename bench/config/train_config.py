@@ -27,7 +27,12 @@ class TrainConfig:
         must="null or a whole number of at least 2 (one to warm up, one to time)",
     )
     lr: float = setting(5.0e-5, "learning rate", above=0)
-    optimizer: str = setting("adamw", "the optimizer", choices=("sgd", "adamw"))
+    optimizer: str = setting(
+        "adamw",
+        "the optimizer",
+        choices=("sgd", "adamw"),
+        refused={"adam": "is unknown; use sgd or adamw"},  # another optimizer, no misspelt adamw
+    )
     weight_decay: float = setting(0.01, "decay of matrices in each step, as a share of the learning rate", least=0)
     dtype: str = setting(
         "float32",

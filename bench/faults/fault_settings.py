@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bench.cluster.rank_hosts import hosts_of
 from bench.common.user_error import UserError
-from bench.training.rank_setup import hosts_of
 from strategies.base import check_options, get
 from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec

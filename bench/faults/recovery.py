@@ -24,10 +24,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from bench.cluster.rank_hosts import hosts_of
 from bench.common.user_error import UserError
 from bench.faults.fault_settings import plan_after
 from bench.faults.state_copies import Copies, Copy, restore
-from bench.training.rank_setup import hosts_of, weights_hash
+from bench.training.rank_setup import weights_hash
 from bench.training.trainer import Trainer, make_optimizer, make_strategy
 from strategies.comm.ledger import Ledger
 from strategies.plan.shapes import Plan

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from bench.cluster.link_rates import links, rest
+from bench.cluster.rank_hosts import host_of
 from bench.prediction.cluster_profile import Curve, HostProfile, LinkProfile, Part, Profile
 from bench.training import process_memory, rank_setup
 from bench.training.trainer import make_optimizer
@@ -193,7 +194,7 @@ def _all_reduce_s(group: Group, comm: MPI.Intracomm, size: int, longest: Any) ->
 def of_rank(order: Mapping[str, Any], comm: MPI.Intracomm, facts: Mapping[str, Any], baseline_bytes: int) -> HostProfile:
     """This rank's host as this rank finds it. Collective, since waiting is."""
     point, device, rank = order["point"], facts["device"], comm.Get_rank()
-    host, dtype = rank_setup.host_of(point, rank), getattr(torch, point["train"]["dtype"])
+    host, dtype = host_of(point, rank), getattr(torch, point["train"]["dtype"])
     settled = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
     comm.Barrier()
     measured = list(curves(order, device, settled))

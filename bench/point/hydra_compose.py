@@ -1,8 +1,7 @@
-"""Around Hydra's composition: strategies as options, plain values, and its complaints in one line."""
+"""Around Hydra's composition: the schema, strategies and energy sources as options, and plain values."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,10 +20,9 @@ from bench.config.config_check import read_run_config
 from bench.config.config_json import to_json
 from bench.config.config_schema import register_schema
 from bench.energy.sensor_base.source import on_board
-from bench.point.plan_errors import in_command_line_words
+from bench.point.composition_errors import one_line
 from strategies.base import registered
 from strategies.common.plan_error import PlanError
-from strategies.common.registry import did_you_mean
 
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
@@ -82,43 +80,3 @@ def register_energy() -> None:
     for name in ("measured", "meters", "none", *on_board()):
         node = {"defaults": ["auto", "_self_"], "source": name}
         ConfigStore.instance().store(group="energy", name=name, node=node, provider="energy")
-
-
-def one_line(error: BaseException) -> str:
-    """What Hydra or OmegaConf complains of, in one line with the near names."""
-    text = in_command_line_words(error)
-    option = re.search(r"Could not find '([\w/]+)/([^'/]+)'", text)
-    if option:
-        group, name = option[1], option[2]
-        known = sorted(re.findall(r"^\t(\S+)$", text, re.MULTILINE)) or known_options(group)
-        return f"unknown {group} {name}; known are {', '.join(known)}{did_you_mean(name, known)}"
-    key = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text)
-    if key:
-        known = known_keys()
-        return f"unknown key {key[1]}{did_you_mean(key[1], known)}; all keys: python -m bench --help"
-    return " ".join(line.strip() for line in text.splitlines() if line.strip())[:300]
-
-
-def known_options(group: str) -> list[str]:
-    return sorted({path.stem for folder in paths.conf_folders(group) for path in folder.glob("*.yaml")})
-
-
-def known_keys() -> list[str]:
-    """Dotted keys of the configuration file and its groups' defaults."""
-    top = OmegaConf.to_container(OmegaConf.load(paths.CONF / "config.yaml"))
-    assert isinstance(top, dict)
-    keys = list(_dotted({k: v for k, v in top.items() if k not in ("defaults", "hydra")}, ""))
-    for strategy in registered().values():
-        keys += [f"strategy.{name}" for name in strategy.options]
-    common = OmegaConf.load(paths.CONF / "launch/defaults.yaml")
-    keys += [f"cluster.{name}" for name in (*common, "hostfile", "board", "interface", "oversubscribe", "mpirun")]
-    return [*keys, "model.checkpoint", "energy.source"]
-
-
-def _dotted(values: Mapping[Any, Any], prefix: str) -> list[str]:
-    found = []
-    for key, value in values.items():
-        found.append(f"{prefix}{key}")
-        if isinstance(value, Mapping):
-            found += _dotted(value, f"{prefix}{key}.")
-    return found

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.cluster.rank_hosts import hosts_of
 from bench.common.user_error import UserError
 from bench.prediction.cluster_profile import HOW, Profile, load, own_path
 from bench.prediction.share_split import SPLITS, planned
 from bench.prediction.step_cost import Prediction, predict
-from bench.training.rank_setup import hosts_of
 from strategies.common.registry import did_you_mean
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.partition import either

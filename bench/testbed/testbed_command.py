@@ -22,6 +22,7 @@ from bench.emulation.kernel_network import check_machine, check_root
 from bench.emulation.state_files import STATE, Lock, agent_command, all_up, read_state
 from bench.launch.mpirun import between_hosts, emulated
 from bench.point import hydra_compose, resolved_point
+from bench.point.composition_errors import one_line
 from strategies.common.plan_error import PlanError
 from strategies.common.registry import did_you_mean
 
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"unknown command {verb}; use up, down or status{did_you_mean(verb, verbs)}")
         verbs[verb](overrides)
     except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {as_called(hydra_compose.one_line(error))}", file=sys.stderr)
+        print(f"error: {as_called(one_line(error))}", file=sys.stderr)
         return BAD_INPUT
     return 0
 

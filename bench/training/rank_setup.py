@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bench.cluster.rank_hosts import host_of
 from bench.common.user_error import UserError
-from bench.config.host_config import Host
 from bench.energy.sampling.energy_session import root_of
 from strategies.comm.cuda_buffers import why_not_aware
 
@@ -21,21 +21,6 @@ if TYPE_CHECKING:
     from bench.energy.sampling.host_identity import HostIdentity
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-def host_of(config: Mapping[str, Any], rank: int) -> dict[str, Any]:
-    """The host of the inventory that ``rank`` was planned on: hosts are filled slot by slot in their order.
-
-    With more ranks than slots (``cluster.oversubscribe``) the rest goes round over the hosts.
-    """
-    hosts = config["cluster"]["hosts"]
-    seats = [host for host in hosts for _ in range(host["slots"])]
-    return dict(seats[rank % len(seats)])
-
-
-def hosts_of(config: Mapping[str, Any]) -> list[str]:
-    """The host of every rank, by its name in the inventory."""
-    return [Host(**host_of(config, rank)).label for rank in range(config["ranks"])]
 
 
 def locate(config: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class CampaignLauncher(Launcher):
 
         from bench.campaign import zipped_keys
         from bench.campaign.campaign_settings import zip_groups
-        from bench.commands import run_command
+        from bench.commands import hydra_run
 
         loader = self.hydra_context.config_loader
         first = loader.load_sweep_config(self.config, list(job_overrides[0]))
@@ -44,7 +44,7 @@ class CampaignLauncher(Launcher):
             sweep = zipped_keys.sweep_of(OverridesParser.create(config_loader=loader).parse_overrides(words))
             kept = zipped_keys.chosen(job_overrides, initial_job_idx, sweep, groups)
         composed: list[Any] = [loader.load_sweep_config(self.config, list(overrides)) for overrides in kept]
-        code = run_command.run_points(composed, kept, product=len(job_overrides))
+        code = hydra_run.run_points(composed, kept, product=len(job_overrides))
         if code:
             raise SystemExit(code)
         return [

@@ -1,7 +1,7 @@
-"""The pages of ``docs/reference`` that are made here from the code: the command line and the sensors.
+"""The pages of ``docs/reference`` that are made here from the code: the command line, the configuration and the sensors.
 
 python -m tests.docs.reference_pages          writes them again
-python -m tests.docs.reference_pages PAGE     prints one: command-line or sensors
+python -m tests.docs.reference_pages PAGE     prints one: command-line, configuration or sensors
 """
 
 from __future__ import annotations
@@ -115,7 +115,20 @@ def _paragraphs(docstring: str) -> Iterator[str]:
         yield line.replace("|", "\\|") if "|" in line else line
 
 
-PAGES: dict[str, Callable[[], str]] = {"command-line": command_line, "sensors": sensors}
+def configuration() -> str:
+    """``docs/reference/configuration.md``: every key with its default, unit, range and meaning."""
+    from bench.config.config_reference import page
+
+    start = ("# Configuration", "", MADE, "", CONFIGURATION_INTRODUCTION, "")
+    return "\n".join(start) + "\n" + page()
+
+
+CONFIGURATION_INTRODUCTION = (
+    "Every key of `python -m bench`, as `KEY=VALUE` on the command line or in a file of `conf`. Groups (`strategy=`, `model=`, "
+    "`task=`, `cluster=`, `energy=`, `experiment=`) take the name of a file in their folder, whose values win over the "
+    "defaults here. A wrong key, type or range ends in one line and exit code 2 before anything runs."
+)
+PAGES: dict[str, Callable[[], str]] = {"command-line": command_line, "configuration": configuration, "sensors": sensors}
 
 
 def main(words: list[str]) -> int:

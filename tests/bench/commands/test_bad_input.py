@@ -17,7 +17,26 @@ from tests.command_line import environment
 
 RANDOM = "model.checkpoint=null"
 
+WHOLE = "must be a whole number of at least 1"
+KEYS_HINT = "all keys: python -m bench --help"
 CASES = [
+    ("train.batch=abc", f"train.batch=abc {WHOLE}"),
+    ("train.batch=\"'16'\"", f"train.batch='16' {WHOLE}"),
+    ("train.seq=1.5", f"train.seq=1.5 {WHOLE}"),
+    ("train.lr=abc", "train.lr=abc must be a positive number"),
+    ("train.lr=-1", "train.lr=-1 must be a positive number"),
+    ("train.lr=nan", "train.lr=nan must be a positive number"),
+    ("train.weight_decay=-0.1", "train.weight_decay=-0.1 must be a number of at least 0"),
+    ("seed=abc", "seed=abc must be a whole number of at least 0"),
+    ("smoke=maybe", "smoke=maybe must be true or false"),
+    ("warmup.max_steps=abc", f"warmup.max_steps=abc {WHOLE}"),
+    ("-m train.batch=16,abc", f"train.batch=abc {WHOLE}"),
+    ("train=5", "train=5 must be a block of keys; set one of them, such as train.batch=..."),
+    ("stratgy=data", f"unknown key stratgy; did you mean strategy?; {KEYS_HINT}"),
+    ("trian.batch=4", f"unknown key trian.batch; did you mean train.batch?; {KEYS_HINT}"),
+    ("train.bacth=4", f"unknown key train.bacth; did you mean train.batch?; {KEYS_HINT}"),
+    ("strategy=tensor strategy.zero=1", "strategy=tensor has no option zero; its options are tensor_shares, norms"),
+    ("task=reviews task.samples=4", f"task.samples is no key of the chosen task; {KEYS_HINT}"),
     (
         "strategy=pipelin",
         "unknown strategy pipelin; known are data, hybrid, pipeline, sequence, server, single, tensor; did you mean pipeline?",

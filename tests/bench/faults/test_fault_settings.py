@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from bench.cluster.rank_hosts import hosts_of
 from bench.common.user_error import UserError
 from bench.config.host_config import Host
 from bench.faults.fault_settings import plan_after
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5
 from bench.launch.srun import Srun
 from bench.point.plan_errors import in_command_line_words
-from bench.training.rank_setup import hosts_of
 from strategies.common.plan_error import PlanError
 from tests.bench.point.test_resume import resolve as resolve_tiny
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from bench.cluster.rank_hosts import hosts_of
 from bench.planner import __main__ as planner
 from bench.planner import search as searching
 from bench.planner.search import Found, compositions, meshes, orders, participants, search
 from bench.point import hydra_compose, resolved_point
 from bench.prediction.cluster_profile import load
-from bench.training.rank_setup import hosts_of
 from strategies.base import get
 from strategies.plan.shapes import MeshShape
 from tests.bench.prediction import made_profiles as made
