@@ -43,7 +43,7 @@ def strategy_rows() -> dict[str, list[KeyRow]]:
     """The options of every strategy, by its name."""
     return {
         name: [
-            KeyRow(f"strategy.{one.name}", "", shown(one.default), "", one.kind.words, one.meaning)
+            KeyRow(f"strategy.{one.name}", "", shown(one.default), "", one.kind.description, one.meaning)
             for one in option_fields(strategy.option_class)
         ]
         for name, strategy in registered().items()
