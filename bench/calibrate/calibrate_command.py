@@ -18,6 +18,7 @@ from bench.cluster.board_files import load_board
 from bench.common import terminal_table
 from bench.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
 from bench.common.paths import CONF, conf_folders
+from bench.common.program_names import as_called
 from bench.common.user_error import UserError
 from bench.energy.calibration import side_by_side, waiting_power
 from bench.energy.calibration.sensor_fit import Fit, fit, is_full_test, write_calibration
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         given = parser().parse_args(argv)
         return {"sensor": sensor, "waiting": wait}[given.verb](given)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {as_called(str(error))}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted; nothing is written", file=sys.stderr)
@@ -113,7 +114,7 @@ def sensor(given: argparse.Namespace) -> int:
         "warnings": list(compared.warnings),
     }
     write_calibration(path, given.host, source, found, about)
-    print(f"{path}; use it with: python -m bench energy.calibration={given.out}")
+    print(as_called(f"{path}; use it with: python -m bench energy.calibration={given.out}"))
     return 0
 
 

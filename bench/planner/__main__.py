@@ -11,6 +11,7 @@ from bench.cluster.board_class import BoardClass, boards_of
 from bench.common.atomic_files import write_json
 from bench.common.exit_codes import BAD_INPUT
 from bench.common.paths import RESULTS
+from bench.common.program_names import as_called
 from bench.common.user_error import UserError
 from bench.conditions import environment
 from bench.config.host_config import Host
@@ -122,7 +123,8 @@ def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
         raise UserError(f"{path} cannot be written ({error.strerror or error}); give another planner.profile=") from None
     printing.profile(Profile.from_dict(came.report))
     named = "auto" if path == own_path(point) else path
-    print(f"{path}; it is read by: python -m bench.planner plan ..., and by python -m bench ... planner.profile={named}")
+    readers = f"python -m bench.planner plan ..., and by python -m bench ... planner.profile={named}"
+    print(as_called(f"{path}; it is read by: {readers}"))
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.common import terminal_table
+from bench.common.program_names import as_called
 from bench.common.terminal_table import si
 from bench.planner.search import Candidate, Found, listed
 from bench.prediction.cluster_profile import HostProfile, Profile
@@ -68,7 +69,7 @@ def found(candidates: Found, own: Mapping[str, Any], words: Callable[[Candidate]
         terminal_table.show(title, (">", *COLUMNS), [[str(n), *_row(candidate)] for n, candidate in enumerate(shown, 1)])
         print()
         for number, candidate in enumerate(shown, 1):
-            print(f"{number}: python -m bench {shlex.join(words(candidate))}")
+            print(as_called(f"{number}: python -m bench {shlex.join(words(candidate))}"))
     front = candidates.front()
     if len(front) > 1:
         print()
