@@ -21,13 +21,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from bench.cluster.rank_hosts import hosts_of
 from bench.common.user_error import UserError
 from bench.faults.fault_settings import plan_after
 from bench.faults.state_copies import Copies, Copy, restore
+from bench.joules.channel import Trace
+from bench.timeline.fault_spans import Lived, Span
+from bench.timeline.rank_report import RankReport
 from bench.training.rank_setup import weights_hash
 from bench.training.trainer import Trainer, make_optimizer, make_strategy
 from strategies.comm.ledger import Ledger
@@ -42,29 +45,11 @@ FT_VARIABLE = "OMPI_MCA_mpi_ft_enable"
 
 
 @dataclass(frozen=True)
-class Span:
-    """Something that this rank did, on its clock. ``part`` is copies, notice, shrink, rebuild, redo or after; ``what`` step
-    or copy, or again the part where that is all of it. ``loss`` is this rank's contribution to that of a step."""
+class Handed:
+    """Given to rank 0 by the rank that will be killed: its report, and the readings of its host if it has them."""
 
-    part: str
-    what: str
-    begin_ns: int
-    end_ns: int
-    step: int | None = None
-    loss: float | None = None
-
-
-@dataclass
-class Lived:
-    """What one rank saw of the failure. Ranks have their numbers of before."""
-
-    rank: int
-    spans: list[Span] = field(default_factory=list)
-    copied_bytes: int = 0
-    copy_memory_bytes: int = 0
-    restored_bytes: int = 0
-    weights_hash: str | None = None
-    """Of its weights at the end; None of the rank that failed."""
+    report: RankReport
+    traces: list[Trace]
 
 
 @dataclass(frozen=True)
@@ -75,7 +60,7 @@ class Survived:
     comm: MPI.Intracomm
     plan: Plan
     lived: Lived
-    handed: Any
+    handed: Handed | None
 
 
 def check_survives() -> None:
@@ -92,7 +77,7 @@ class Failure:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], comm: MPI.Intracomm, trainer: Trainer, hand_over: Callable[[Lived], object]
+        self, config: Mapping[str, Any], comm: MPI.Intracomm, trainer: Trainer, hand_over: Callable[[Lived], Handed]
     ) -> None:
         self.config, self.comm, self.trainer, self.hand_over = config, comm, trainer, hand_over
         self.fault, self.rank = config["fault"], comm.Get_rank()
@@ -133,7 +118,7 @@ class Failure:
     def _saw(self, part: str, what: str, begin_ns: int, step: int | None = None, loss: float | None = None) -> None:
         self.lived.spans.append(Span(part, what, begin_ns, time.monotonic_ns(), step, loss))
 
-    def _handed(self) -> Any:
+    def _handed(self) -> Handed | None:
         """What the rank that will be killed gives to rank 0."""
         self.comm.Barrier()  # its readings must reach over the last step of all
         if self.rank == self.fault["rank"]:

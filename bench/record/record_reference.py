@@ -16,9 +16,9 @@ PAGE = PROJECT / "docs/reference/record.md"
 NAMES = {int: "integer", float: "number", str: "text", bool: "yes or no", Any: "anything"}
 HEAD = f"""# The record
 
-`result.json` of a point, format `{RESULT}`: one table for each block. A key in **bold** is always there; any other may be missing.
-Units are SI; `1` is a count or a ratio. Made from `bench/record` by `python -m bench.record.record_reference`; the same as a JSON
-Schema is `bench/record/result.schema.json`.
+`result.json` of a point, format `{RESULT}`: one table for each block. A key in **bold** is always there; any other may be
+missing. Units are SI; `1` is a count or a ratio. Made from `bench/record` by `python -m bench.record.record_reference`.
+Its JSON Schema is `bench/record/result.schema.json`.
 """
 
 

@@ -10,7 +10,6 @@ import itertools
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from bench.tasks.task_base.task import Task
+from bench.timeline.training_history import Evaluation, History, Segment
 from bench.training.process_memory import ActivationMeter
 from strategies.base import Scores, Strategy, get
 from strategies.comm.comm_options import CommOptions
@@ -34,45 +34,6 @@ if TYPE_CHECKING:
 EVALUATION_BATCH = 64
 STABLE_STEPS = 3
 MARGIN = 1.01  # the common window begins when the last rank does, a little after rank 0's own
-
-
-@dataclass
-class Segment:
-    """Consecutive steps without a pause. ``ends_ns`` has the end of each step; ``timed`` is False for warm-up."""
-
-    timed: bool
-    first_step: int
-    start_ns: int
-    ends_ns: list[int] = field(default_factory=list)
-
-    @property
-    def steps(self) -> range:
-        return range(self.first_step, self.first_step + len(self.ends_ns))
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Sums of this rank's share of the validation split after ``step`` steps."""
-
-    step: int
-    scores: Scores
-
-
-@dataclass
-class History:
-    """What one rank saw of the training, which began at ``first_step``: the steps done before, where it was resumed."""
-
-    segments: list[Segment] = field(default_factory=list)
-    losses: list[Tensor] = field(default_factory=list)
-    first_step: int = 0
-    evaluations: list[Evaluation] = field(default_factory=list)
-    warmup_stable: bool = True
-    activations_bytes: int = 0
-
-    @property
-    def steps(self) -> int:
-        """Steps done in all, with those before ``first_step``."""
-        return self.first_step + len(self.losses)
 
 
 def make_optimizer(trainable: Sequence[tuple[torch.nn.Parameter, bool]], train: Mapping[str, Any]) -> torch.optim.Optimizer:
@@ -105,12 +66,21 @@ class Trainer:
         folder = config["train"]["resume"]
         self.history = History(first_step=resume(strategy, self.optimizer, Path(folder)) if folder else 0)
 
-    def run(self, window_s: float) -> History:
-        """Warm up, then train in timed windows: ``train.steps`` steps in all, or enough of them for ``window_s``."""
+    @property
+    def evaluates_between(self) -> bool:
+        """Whether evaluations were asked for before the first step and between the windows."""
+        return bool(self.config["train"]["eval_every"])
+
+    def train(self, window_s: float, step_s: float) -> None:
+        """Train in timed windows: up to ``train.steps`` steps in all, or enough of them for ``window_s``.
+
+        Evaluations between them end one window and begin the next.
+
+        Args:
+            window_s: The least length of all windows together where no number of steps is given, s.
+            step_s: The time of one step, as the warm-up found it, s.
+        """
         train = self.config["train"]
-        if train["eval_every"]:
-            self.evaluate()
-        step_s = self.warm_up()
         if train["steps"] is None:
             left = max(STABLE_STEPS, math.ceil(window_s / step_s))
         else:
@@ -123,17 +93,15 @@ class Trainer:
             left -= count
             if train["steps"] is None and left == 0:
                 self._extend(segment, window_s)
-            if train["eval_every"] and left > 0:
+            if self.evaluates_between and left > 0:
                 self.evaluate()
-        self.evaluate()
-        return self.history
 
     def _extend(self, segment: Segment, window_s: float) -> None:
         """More steps in the same window where they turned out faster than the warm-up promised; rank 0 judges."""
         while True:
-            timed = [found for found in self.history.segments if found.timed]
-            spent_s = sum(found.ends_ns[-1] - found.start_ns for found in timed) / 1e9
-            steps = sum(len(found.ends_ns) for found in timed)
+            timed = [window for window in self.history.segments if window.timed]
+            spent_s = sum(window.ends_ns[-1] - window.start_ns for window in timed) / 1e9
+            steps = sum(len(window.ends_ns) for window in timed)
             more = self.comm.bcast(math.ceil((MARGIN * window_s - spent_s) / (spent_s / steps)))
             if more <= 0:
                 return

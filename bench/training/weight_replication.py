@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from bench.common.user_error import UserError
+from bench.timeline.rank_report import Replication
 from strategies.comm.mpi_buffers import as_mpi, nbytes
 from strategies.models.pretrained_weights import WeightLoader
 from strategies.plan.model_spec import ModelSpec, Parameter
@@ -40,15 +40,6 @@ class RememberingLoader(WeightLoader):
     def read(self, parameter: Parameter, span: Span | None, dtype: torch.dtype) -> Tensor:
         self.asked.append((parameter, span, dtype))
         return super().read(parameter, span, dtype)
-
-
-@dataclass(frozen=True)
-class Replication:
-    """When the weights were on their way, by this rank's clock, and the bytes that all ranks received."""
-
-    begin_ns: int
-    end_ns: int
-    payload_bytes: int
 
 
 def replicate(config: Mapping[str, Any], comm: MPI.Intracomm, asked: list[Request]) -> Replication:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from bench.faults.fault_block import checks, fault_block
-from bench.faults.recovery import Lived, Span
+from bench.faults.fault_block import fault_block
+from bench.faults.fault_checks import fault_checks
 from bench.joules.cover import Cover, find_cover
+from bench.record.fault_record import FaultRecord
+from bench.timeline.fault_spans import Lived, Span
 from strategies.base import check_options, get
 from strategies.plan.model_spec import parameter_count
 from strategies.plan.shapes import Plan, StepShape
@@ -61,11 +63,12 @@ def block(found: list[Lived] | None = None) -> dict[str, Any]:
     def covers(hosts: Any) -> Cover:
         return find_cover([trace for trace in traces if trace.label in hosts], hosts, lambda rank, ns: ns / 1e9)
 
-    return fault_block(CONFIG, plan(2), found or lives(), ["a", "b", "c"], covers, 0.0, lambda rank, ns: ns / 1e9)
+    return fault_block(CONFIG, plan(2), found or lives(), ["a", "b", "c"], covers, 0.0, lambda rank, ns: ns / 1e9).to_dict()
 
 
 def checked(found: dict[str, Any], seen: list[Lived]) -> list[dict[str, str]]:
-    return checks(CONFIG, found, (plan(3), plan(2)), seen, ["a", "b", "c"])
+    block_of_it = FaultRecord.from_dict(found)
+    return [check.to_dict() for check in fault_checks(CONFIG, block_of_it, (plan(3), plan(2)), seen, ["a", "b", "c"])]
 
 
 def test_by_hand() -> None:
