@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 from bench.common.phases import RECOVERY
+from bench.config.point_config import PointFault
 from bench.joules.cover import Cover, Window
 from bench.joules.energy_block import window_energy
 from bench.record.fault_record import (
@@ -29,7 +30,8 @@ Covers = Callable[[Sequence[str]], Cover]
 
 
 def fault_block(
-    config: Mapping[str, Any],
+    fault: PointFault,
+    batch: int,
     plan: Plan,
     lives: Sequence[Lived],
     hosts: Sequence[str],
@@ -42,7 +44,8 @@ def fault_block(
     Joules before the failure are those of all hosts, from then on those of the survivors' hosts.
 
     Args:
-        config: The point.
+        fault: The failure that was asked for.
+        batch: Samples of one optimizer step.
         plan: The plan of the survivors.
         lives: The views of all ranks, the failed one included.
         hosts: The host of every rank, by its name in the inventory.
@@ -50,14 +53,15 @@ def fault_block(
         clock_s: The error bound of the hosts' clocks, s.
         to_common: ``to_common(rank, t_ns)`` gives seconds on the common axis.
     """
-    return _FaultSummary(config, plan, lives, hosts, covers, clock_s, to_common).block()
+    return _FaultSummary(fault, batch, plan, lives, hosts, covers, clock_s, to_common).block()
 
 
 @dataclass(frozen=True)
 class _FaultSummary:
     """One failure: the arguments of ``fault_block``, and what several keys of the block need."""
 
-    config: Mapping[str, Any]
+    fault: PointFault
+    batch: int
     plan: Plan
     lives: Sequence[Lived]
     hosts: Sequence[str]
@@ -67,7 +71,7 @@ class _FaultSummary:
 
     @cached_property
     def survivors(self) -> list[Lived]:
-        return [life for life in self.lives if life.rank != self.config["fault"]["rank"]]
+        return [life for life in self.lives if life.rank != self.fault.rank]
 
     @cached_property
     def remaining_hosts(self) -> list[str]:
@@ -95,11 +99,11 @@ class _FaultSummary:
         return edges
 
     def block(self) -> FaultRecord:
-        fault, at_s, recovered_s = self.config["fault"], self.edges[0], self.edges[-1]
+        at_s, recovered_s = self.edges[0], self.edges[-1]
         spent = window_energy(self.surviving_cover, self.clock_s, (at_s, recovered_s))
         return FaultRecord(
-            rank=fault["rank"],
-            host=self.hosts[fault["rank"]],
+            rank=self.fault.rank,
+            host=self.hosts[self.fault.rank],
             step=max(step.step for step in self.steps if step.part == "copies") + 1,
             at_s=at_s,
             recovered_s=recovered_s,
@@ -130,7 +134,7 @@ class _FaultSummary:
         window = (self._begin_s(self.lives, "copies"), self._end_s(self.lives, "copies"))
         everywhere = self.covers(list(dict.fromkeys(self.hosts)))
         return CopiesRecord(
-            every_steps=self.config["fault"]["snapshot_every"],
+            every_steps=self.fault.snapshot_every,
             seconds=[end - begin for begin, end in copies],
             payload_bytes=sum(life.copied_bytes for life in self.lives),
             memory_bytes=[life.copy_memory_bytes for life in self.lives],
@@ -149,7 +153,7 @@ class _FaultSummary:
         """Throughput and energy of the steps of a part; joules per sample null where a host has no readings."""
         spent = window_energy(cover, self.clock_s, window)
         steps = sum(step.part == part for step in self.steps)
-        samples = steps * self.config["train"]["batch"]
+        samples = steps * self.batch
         return {
             "ranks": ranks,
             "start_s": window[0],

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from bench.faults.state_pieces import copy_bytes
 from bench.record.check_record import Check
@@ -18,13 +17,21 @@ LARGEST_DIFFERENCE = {"float32": 1e-5, "float64": 1e-12}
 
 
 def fault_checks(
-    config: Mapping[str, Any], block: FaultRecord, plans: tuple[Plan, Plan], lives: Sequence[Lived], hosts: Sequence[str]
+    dtype: str, block: FaultRecord, plans: tuple[Plan, Plan], lives: Sequence[Lived], hosts: Sequence[str]
 ) -> list[Check]:
-    """All checks of the failure; ``plans`` are those before and after it, ``hosts`` the host of every rank."""
+    """All checks of the failure.
+
+    Args:
+        dtype: Type of the arithmetic, which decides how far losses may be apart.
+        block: The failure.
+        plans: The plans before and after it.
+        lives: The views of all ranks.
+        hosts: The host of every rank.
+    """
     finite = all(math.isfinite(step.loss) for step in block.steps)
     return [
         _copies_as_planned(block, plans[0], hosts),
-        _same_loss(block, LARGEST_DIFFERENCE[config["train"]["dtype"]]),
+        _same_loss(block, LARGEST_DIFFERENCE[dtype]),
         finding("loss is finite after the failure", finite, f"{len(block.steps)} steps"),
         _replicas_equal(plans[1], [life for life in lives if life.rank != block.rank]),
     ]

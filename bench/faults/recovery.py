@@ -20,12 +20,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from bench.cluster.rank_hosts import hosts_of
 from bench.common.user_error import UserError
+from bench.config.point_config import PointConfig
 from bench.faults.fault_settings import plan_after
 from bench.faults.state_copies import Copies, Copy, restore
 from bench.joules.channel import Trace
@@ -77,12 +78,13 @@ class Failure:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], comm: MPI.Intracomm, trainer: Trainer, hand_over: Callable[[Lived], Handed]
+        self, config: PointConfig, comm: MPI.Intracomm, trainer: Trainer, hand_over: Callable[[Lived], Handed]
     ) -> None:
         self.config, self.comm, self.trainer, self.hand_over = config, comm, trainer, hand_over
-        self.fault, self.rank = config["fault"], comm.Get_rank()
+        assert config.fault is not None
+        self.fault, self.rank = config.fault, comm.Get_rank()
         self.first = trainer.history.steps
-        self.failing = self.first + self.fault["after_steps"]
+        self.failing = self.first + self.fault.after_steps
         self.lived = Lived(self.rank)
 
     def run(self) -> Survived:
@@ -102,7 +104,7 @@ class Failure:
         """The steps before the failure, and the copies that were made between them."""
         copies = Copies(self.comm, self.trainer.strategy, self.trainer.optimizer, hosts_of(self.config))
         for number in range(self.first, self.failing):
-            if (number - self.first) % self.fault["snapshot_every"] == 0:
+            if (number - self.first) % self.fault.snapshot_every == 0:
                 begin = time.monotonic_ns()
                 copies.take(number)
                 self._saw("copies", "copy", begin, number)
@@ -121,16 +123,16 @@ class Failure:
     def _handed(self) -> Handed | None:
         """What the rank that will be killed gives to rank 0."""
         self.comm.Barrier()  # its readings must reach over the last step of all
-        if self.rank == self.fault["rank"]:
+        if self.rank == self.fault.rank:
             self.comm.send(self.hand_over(self.lived), dest=0)
-        return self.comm.recv(source=self.fault["rank"]) if self.rank == 0 else None
+        return self.comm.recv(source=self.fault.rank) if self.rank == 0 else None
 
     def _notice(self) -> MPI.Intracomm:
         """One more step, as which the rank is killed; a communicator of the others."""
         from mpi4py import MPI
 
         begin = time.monotonic_ns()
-        if self.rank == self.fault["rank"]:
+        if self.rank == self.fault.rank:
             _die()
         try:
             self.trainer.take_step(self.failing)
@@ -139,14 +141,14 @@ class Failure:
             if error.Get_error_class() not in (MPI.ERR_PROC_FAILED, MPI.ERR_REVOKED):
                 raise
         else:
-            raise RuntimeError(f"rank {self.fault['rank']} was killed, and no operation failed")
+            raise RuntimeError(f"rank {self.fault.rank} was killed, and no operation failed")
         self._saw("notice", "notice", begin)
         begin = time.monotonic_ns()
         self.trainer.strategy.mesh.revoke()  # partners that wait for this rank must know
         self.comm.Revoke()
         alive = cast("MPI.Intracomm", self.comm.Shrink())
-        if alive.Get_size() != self.config["ranks"] - 1:
-            raise UserError(f"{self.config['ranks'] - alive.Get_size()} ranks are gone, and one was to be killed")
+        if alive.Get_size() != self.config.ranks - 1:
+            raise UserError(f"{self.config.ranks - alive.Get_size()} ranks are gone, and one was to be killed")
         self._saw("shrink", "shrink", begin)
         return alive
 
@@ -162,7 +164,7 @@ class Failure:
         restored = restore(kept, plan, alive)
         trainer.ledger = Ledger()
         trainer.strategy = make_strategy(self.config, alive, plan, trainer.ledger, restored, device)
-        trainer.optimizer = make_optimizer(trainer.strategy.trainable(), self.config["train"])
+        trainer.optimizer = make_optimizer(trainer.strategy.trainable(), vars(self.config.train))
         load_states(trainer.strategy, trainer.optimizer, restored.states, restored.step)
         self.lived.restored_bytes = restored.received_bytes
         alive.Barrier()
@@ -175,19 +177,19 @@ class Failure:
         for number in range(self.failing, self.failing + LEAST_STEPS):
             self._step("after", number)
         step_s = (time.monotonic_ns() - begin) / 1e9 / LEAST_STEPS
-        wanted = alive.bcast(math.ceil(self.config["window_s"] / step_s))
+        wanted = alive.bcast(math.ceil(self.config.window_s / step_s))
         for number in range(self.failing + LEAST_STEPS, self.failing + wanted):
             self._step("after", number)
         alive.Barrier()
 
 
-def leave(config: Mapping[str, Any], code: int) -> int:
+def leave(config: PointConfig, code: int) -> int:
     """End this process with ``code`` where a rank was killed; otherwise return ``code``.
 
     MPI_Finalize waits for the dead rank now and then (seen with Open MPI 5.0.11), and there is nothing left to wait
     for: the ranks that are left have agreed that the record is written.
     """
-    if "fault" not in config:
+    if config.fault is None:
         return code
     sys.stdout.flush()
     sys.stderr.flush()

@@ -73,10 +73,12 @@ def _point(gathered: GatheredRun) -> PointRecord:
 
 
 def _fault(gathered: GatheredRun) -> FaultRecord | None:
-    if gathered.plan_after is None:
+    config = gathered.config
+    if gathered.plan_after is None or config.fault is None:
         return None
     return fault_block(
-        gathered.config,
+        config.fault,
+        config.train.batch,
         gathered.plan_after,
         [report.lived for report in gathered.reports if report.lived is not None],
         [report.facts.host for report in gathered.reports],

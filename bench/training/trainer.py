@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from bench.config.point_config import PointConfig
 from bench.tasks.task_base.task import Task
 from bench.timeline.training_history import Evaluation, History, Segment
 from bench.training.process_memory import ActivationMeter
@@ -48,28 +49,28 @@ def make_optimizer(trainable: Sequence[tuple[torch.nn.Parameter, bool]], train: 
 
 
 def make_strategy(
-    config: Mapping[str, Any], comm: MPI.Intracomm, plan: Plan, ledger: Ledger, load: WeightLoader, device: str
+    config: PointConfig, comm: MPI.Intracomm, plan: Plan, ledger: Ledger, load: WeightLoader, device: str
 ) -> Strategy:
     """This rank's part of ``plan`` over ``comm``, its module filled from ``load``. Collective."""
-    mesh = Mesh(comm, plan.mesh, ledger, CommOptions(**config["comm"]))
+    mesh = Mesh(comm, plan.mesh, ledger, CommOptions(**vars(config.comm)))
     strategy = get(plan.strategy)(plan, mesh)
-    strategy.build(load, getattr(torch, config["train"]["dtype"]), device)
+    strategy.build(load, getattr(torch, config.train.dtype), device)
     return strategy
 
 
 class Trainer:
     """Runs the steps of one point on this rank, from the beginning or from the checkpoint ``train.resume``."""
 
-    def __init__(self, config: Mapping[str, Any], comm: MPI.Comm, strategy: Strategy, task: Task, ledger: Ledger) -> None:
+    def __init__(self, config: PointConfig, comm: MPI.Comm, strategy: Strategy, task: Task, ledger: Ledger) -> None:
         self.config, self.comm, self.strategy, self.task, self.ledger = config, comm, strategy, task, ledger
-        self.optimizer = make_optimizer(strategy.trainable(), config["train"])
-        folder = config["train"]["resume"]
+        self.optimizer = make_optimizer(strategy.trainable(), vars(config.train))
+        folder = config.train.resume
         self.history = History(first_step=resume(strategy, self.optimizer, Path(folder)) if folder else 0)
 
     @property
     def evaluates_between(self) -> bool:
         """Whether evaluations were asked for before the first step and between the windows."""
-        return bool(self.config["train"]["eval_every"])
+        return bool(self.config.train.eval_every)
 
     def train(self, window_s: float, step_s: float) -> None:
         """Train in timed windows: up to ``train.steps`` steps in all, or enough of them for ``window_s``.
@@ -80,18 +81,16 @@ class Trainer:
             window_s: The least length of all windows together where no number of steps is given, s.
             step_s: The time of one step, as the warm-up found it, s.
         """
-        train = self.config["train"]
-        if train["steps"] is None:
-            left = max(STABLE_STEPS, math.ceil(window_s / step_s))
-        else:
-            left = train["steps"] - self.history.steps
-        every = train["eval_every"] or math.inf
+        train = self.config.train
+        enough = max(STABLE_STEPS, math.ceil(window_s / step_s))
+        left = enough if train.steps is None else train.steps - self.history.steps
+        every = train.eval_every or math.inf
         while left > 0:
             count = int(min(left, every - self.history.steps % every))
             segment = self._begin(timed=True)
             self._steps(segment, count)
             left -= count
-            if train["steps"] is None and left == 0:
+            if train.steps is None and left == 0:
                 self._extend(segment, window_s)
             if self.evaluates_between and left > 0:
                 self.evaluate()
@@ -112,8 +111,8 @@ class Trainer:
 
         Rank 0 judges for all. Gives up after ``warmup.max_steps``, and the record says so.
         """
-        warmup, steps = self.config["warmup"], self.config["train"]["steps"]
-        most = warmup["max_steps"] if steps is None else min(warmup["max_steps"], max(1, steps - self.history.steps - 1))
+        warmup, steps = self.config.warmup, self.config.train.steps
+        most = warmup.max_steps if steps is None else min(warmup.max_steps, max(1, steps - self.history.steps - 1))
         segment = self._begin(timed=False)
         stable = False
         while len(segment.ends_ns) < most and not stable:
@@ -124,8 +123,8 @@ class Trainer:
                     self._step(segment)
                 self.history.activations_bytes = meter.peak_bytes
             last = _durations_s(segment)[-STABLE_STEPS:]
-            flat = len(last) == STABLE_STEPS and max(last) - min(last) <= warmup["tolerance"] * median(last)
-            stable = self.comm.bcast(flat and len(segment.ends_ns) >= warmup["min_steps"])
+            flat = len(last) == STABLE_STEPS and max(last) - min(last) <= warmup.tolerance * median(last)
+            stable = self.comm.bcast(flat and len(segment.ends_ns) >= warmup.min_steps)
         self.history.warmup_stable = stable
         return self.comm.bcast(median(_durations_s(segment)[-STABLE_STEPS:]))  # type: ignore[no-any-return]
 
@@ -136,7 +135,7 @@ class Trainer:
     def evaluate(self) -> None:
         """Forward over the validation split, outside of every window."""
         self.ledger.step = -1
-        limit = self.config["eval_samples"]
+        limit = self.config.eval_samples
         total = Scores(0.0, 0, 0)
         for batch in self.task.validation(EVALUATION_BATCH, limit):
             part = self.strategy.evaluate(batch)
@@ -162,7 +161,7 @@ class Trainer:
         with self.ledger.during("optimizer"):
             self.optimizer.step()
             self.strategy.updated()
-        if self.config["device"] == "cuda":
+        if self.config.device == "cuda":
             torch.cuda.synchronize()
         return loss
 

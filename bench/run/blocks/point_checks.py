@@ -69,4 +69,4 @@ def _of_failure(gathered: GatheredRun, record: MeasuredRecord) -> list[Check]:
         return []
     lives = [report.lived for report in gathered.reports if report.lived is not None]
     hosts = [report.facts.host for report in gathered.reports]
-    return fault_checks(gathered.config, record.fault, (gathered.plan, gathered.plan_after), lives, hosts)
+    return fault_checks(gathered.config.train.dtype, record.fault, (gathered.plan, gathered.plan_after), lives, hosts)
