@@ -1,4 +1,4 @@
-"""What a host of an inventory may say: each key with the values that it takes. Pure."""
+"""The keys of a host in an inventory, each with the values that it takes. Pure."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ OURS = ("BENCH_RUN_ID", "PYTHONPATH")
 
 
 def is_number(value: Any) -> bool:
+    """Whether a value is a number, and neither true nor false."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -48,11 +49,11 @@ def checked(where: str, row: Any, keys: Sequence[str]) -> dict[str, Any]:
     for key in row:
         if key not in keys:
             raise UserError(f"{where}: {row} has unknown key {key}; keys are {', '.join(keys)}{did_you_mean(str(key), keys)}")
-    given = {key: value for key, value in row.items() if value is not None}
-    if "address" not in given:
+    values = {key: value for key, value in row.items() if value is not None}
+    if "address" not in values:
         raise UserError(f"{where}: {row} has no address; keys are {', '.join(keys)}")
-    found = {key: _value(where, key, value, str(given["address"])) for key, value in given.items()}
-    return {**found, "address": str(given["address"]), "slots": slots(where, given.get("slots", 1))}
+    typed = {key: _value(where, key, value, str(values["address"])) for key, value in values.items()}
+    return {**typed, "address": str(values["address"]), "slots": slots(where, values.get("slots", 1))}
 
 
 def _value(where: str, key: str, value: Any, address: str) -> Any:
@@ -65,18 +66,23 @@ def _value(where: str, key: str, value: Any, address: str) -> Any:
 
 
 def slots(where: str, value: Any) -> int:
+    """A number of ranks that a host takes. Raises UserError for what is no whole number of at least 1."""
     if not str(value).isdigit() or int(value) < 1:
         raise UserError(f"{where}: slots={value} must be a whole number of at least 1")
     return int(value)
 
 
-def environment(where: str, given: Any) -> dict[str, str]:
-    """Variables with their values as text. UserError for what cannot be one, and for what looks like a secret: these values
-    are part of the point, so they stand in command lines, configurations and records."""
-    if not isinstance(given, Mapping):
-        raise UserError(f"{where} must map variables to values, such as {{OMP_PROC_BIND: close}}, found {given!r}")
-    found = {}
-    for name, value in given.items():
+def environment(where: str, variables: Any) -> dict[str, str]:
+    """Variables with their values as text.
+
+    Raises:
+        UserError: For what cannot be one, and for what looks like a secret: these values are part of the point, so they stand
+            in command lines, configurations and records.
+    """
+    if not isinstance(variables, Mapping):
+        raise UserError(f"{where} must map variables to values, such as {{OMP_PROC_BIND: close}}, found {variables!r}")
+    texts = {}
+    for name, value in variables.items():
         variable(where, name)
         if SECRET.search(name):
             raise UserError(
@@ -84,8 +90,8 @@ def environment(where: str, given: Any) -> dict[str, str]:
             )
         if not isinstance(value, (str, int, float)) or isinstance(value, bool) or "\n" in str(value):
             raise UserError(f"{where}: {name}={value} must be one line of text or a number; put quotes around it")
-        found[name] = str(value)
-    return found
+        texts[name] = str(value)
+    return texts
 
 
 def variable(where: str, name: Any) -> str:

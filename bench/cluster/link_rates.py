@@ -45,16 +45,16 @@ def exchange(comm: MPI.Intracomm, other: int, first: bool, megabytes: float) -> 
 
 def links(comm: MPI.Intracomm, megabytes: float) -> list[dict[str, Any]]:
     """Every pair of ranks, one after the other, seen from its lower rank; whole on rank 0. Collective."""
-    own, found = comm.Get_rank(), []
+    rank, measured = comm.Get_rank(), []
     for low in range(comm.Get_size()):
         for high in range(low + 1, comm.Get_size()):
             rest(comm)
-            if own in (low, high):
-                latency_s, there, back = exchange(comm, high if own == low else low, own == low, megabytes)
-                if own == low:
-                    found.append({"from": low, "to": high, "latency_s": latency_s, "there_bit_s": there, "back_bit_s": back})
+            if rank in (low, high):
+                latency_s, there, back = exchange(comm, high if rank == low else low, rank == low, megabytes)
+                if rank == low:
+                    measured.append({"from": low, "to": high, "latency_s": latency_s, "there_bit_s": there, "back_bit_s": back})
     rest(comm)
-    gathered = comm.gather(found)
+    gathered = comm.gather(measured)
     return [] if gathered is None else [link for own_links in gathered for link in own_links]
 
 

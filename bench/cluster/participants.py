@@ -26,20 +26,20 @@ REVERSE = "reverse"
 
 def checked(cluster: Mapping[str, Any]) -> dict[str, Any]:
     """The block with ``bind``, ``env``, ``forward``, ``launcher`` and ``allocation`` complete. Raises UserError."""
-    found = {**cluster, "bind": cluster.get("bind") or "none", "launcher": cluster.get("launcher") or "mpirun"}
+    complete = {**cluster, "bind": cluster.get("bind") or "none", "launcher": cluster.get("launcher") or "mpirun"}
     for key, known in (("bind", BINDINGS), ("launcher", LAUNCHERS)):
-        _one_of(key, found[key], known)
-    found["allocation"] = cluster.get("allocation")
-    if found["allocation"] is not None:
-        _one_of("allocation", found["allocation"], (*ALLOCATIONS, "null"))
-    if found["launcher"] == "srun" and found["allocation"] != "slurm":
+        _one_of(key, complete[key], known)
+    complete["allocation"] = cluster.get("allocation")
+    if complete["allocation"] is not None:
+        _one_of("allocation", complete["allocation"], (*ALLOCATIONS, "null"))
+    if complete["launcher"] == "srun" and complete["allocation"] != "slurm":
         raise UserError("cluster.launcher=srun starts ranks inside a SLURM allocation; use cluster=slurm, or mpirun")
-    found["env"] = host_fields.environment("cluster.env", cluster.get("env") or {})
+    complete["env"] = host_fields.environment("cluster.env", cluster.get("env") or {})
     forward = cluster.get("forward") or []
     if not isinstance(forward, (list, tuple)):
         raise UserError(f"cluster.forward={forward} must be a list of names of variables, [{forward}]")
-    found["forward"] = sorted({host_fields.variable("cluster.forward", name) for name in forward})
-    return found
+    complete["forward"] = sorted({host_fields.variable("cluster.forward", name) for name in forward})
+    return complete
 
 
 def _one_of(key: str, value: Any, known: Sequence[str]) -> None:
@@ -64,45 +64,45 @@ def inventory_of(cluster: Mapping[str, Any], hostfile: Path | None, environ: Map
 def chosen(hosts: Sequence[Mapping[str, Any]], names: Any, order: Any) -> list[dict[str, Any]]:
     """The hosts that take part, in their order. ``names`` null: all; ``order`` null: as they come. Raises UserError."""
     known = {Host(**host).label: dict(host) for host in hosts}
-    taken = list(known) if names is None else _labels("hosts", names, list(known))
-    taken = [label for label in known if label in taken]  # their order is cluster.order's to say
+    labels = list(known) if names is None else _labels("hosts", names, list(known))
+    labels = [label for label in known if label in labels]  # their order is cluster.order's to say
     if order is None:
-        return [known[label] for label in taken]
+        return [known[label] for label in labels]
     if order == REVERSE:
-        return [known[label] for label in reversed(taken)]
+        return [known[label] for label in reversed(labels)]
     if isinstance(order, str):
         raise UserError(
             f"cluster.order={order} must be null, {REVERSE}, or a list of all hosts{did_you_mean(order, (REVERSE,))}"
         )
-    wanted = _labels("order", order, taken)
-    missing = [label for label in taken if label not in wanted]
+    ordered = _labels("order", order, labels)
+    missing = [label for label in labels if label not in ordered]
     if missing:
         raise UserError(
             f"cluster.order has no {', '.join(missing)}; name all hosts that take part, or choose them by cluster.hosts"
         )
-    return [known[label] for label in wanted]
+    return [known[label] for label in ordered]
 
 
-def _labels(key: str, given: Any, known: Sequence[str]) -> list[str]:
-    if not isinstance(given, (list, tuple)) or not given:
-        raise UserError(f"cluster.{key}={given} must be a list of hosts, such as [{','.join(known[:2])}]")
-    found = [str(name) for name in given]
-    for name in found:
+def _labels(key: str, value: Any, known: Sequence[str]) -> list[str]:
+    if not isinstance(value, (list, tuple)) or not value:
+        raise UserError(f"cluster.{key}={value} must be a list of hosts, such as [{','.join(known[:2])}]")
+    labels = [str(name) for name in value]
+    for name in labels:
         if name not in known:
             raise UserError(
                 f"cluster.{key} names {name}, which is no host here; hosts are {', '.join(known)}{did_you_mean(name, known)}"
             )
-        if found.count(name) > 1:
+        if labels.count(name) > 1:
             raise UserError(f"cluster.{key} names {name} twice; give it once")
-    return found
+    return labels
 
 
-def choose(block: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A resolved ``cluster`` block with the hosts that ``given`` chooses. ``inventory`` keeps the names of all: meters may
+def choose(block: Mapping[str, Any], choice: Mapping[str, Any]) -> dict[str, Any]:
+    """A resolved ``cluster`` block with the hosts that ``choice`` takes. ``inventory`` keeps the names of all: meters may
     have some that take no part. The order is in the hosts, so the same order said twice is the same point."""
     kept = {key: value for key, value in block.items() if key != "order"}
     labels = [Host(**host).label for host in block["hosts"]]
-    return {**kept, "inventory": labels, "hosts": chosen(block["hosts"], given.get("hosts"), given.get("order"))}
+    return {**kept, "inventory": labels, "hosts": chosen(block["hosts"], choice.get("hosts"), choice.get("order"))}
 
 
 def meaning(block: Mapping[str, Any]) -> dict[str, Any]:

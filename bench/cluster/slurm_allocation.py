@@ -48,10 +48,10 @@ def hosts_of(environ: Mapping[str, str], board: str, described: Sequence[Host] =
 
 def expand(nodes: str) -> list[str]:
     """``node[01-03,07],gpu1`` as names, in their order: zeros in front are kept. Raises UserError."""
-    found = [name for part in _outside_brackets(nodes) for name in _expand_one(part, nodes)]
-    if not found or len(set(found)) != len(found):
+    names = [name for part in _outside_brackets(nodes) for name in _expand_one(part, nodes)]
+    if not names or len(set(names)) != len(names):
         raise UserError(f"SLURM_JOB_NODELIST={nodes} cannot be understood; names must be there, each once")
-    return found
+    return names
 
 
 def _outside_brackets(text: str) -> list[str]:
@@ -74,10 +74,10 @@ def _expand_one(part: str, whole: str) -> list[str]:
         return [part]
     numbers: list[str] = []
     for span in match[1].split(","):
-        found = RANGE.match(span.strip())
-        if found is None or (found[2] and int(found[2]) < int(found[1])):
+        bounds = RANGE.match(span.strip())
+        if bounds is None or (bounds[2] and int(bounds[2]) < int(bounds[1])):
             raise UserError(f"SLURM_JOB_NODELIST={whole} cannot be understood at [{match[1]}]; it must be like [01-03,07]")
-        first, last = found[1], found[2] or found[1]
+        first, last = bounds[1], bounds[2] or bounds[1]
         if int(last) - int(first) >= MOST_HOSTS:
             raise UserError(f"SLURM_JOB_NODELIST={whole} names more than {MOST_HOSTS} hosts at [{span}]")
         numbers += [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
@@ -90,27 +90,27 @@ def _slots(environ: Mapping[str, str], hosts: int) -> list[int]:
     each = _whole(environ, "SLURM_NTASKS_PER_NODE")
     if each is not None:
         return [each] * hosts
-    given = environ.get("SLURM_TASKS_PER_NODE")
-    return [1] * hosts if not given else counts(given, hosts)
+    per_node = environ.get("SLURM_TASKS_PER_NODE")
+    return [1] * hosts if not per_node else counts(per_node, hosts)
 
 
-def counts(given: str, hosts: int) -> list[int]:
+def counts(text: str, hosts: int) -> list[int]:
     """``2(x3),1`` as [2, 2, 2, 1]. Raises UserError where it is not one for each of ``hosts``."""
-    found: list[int] = []
-    for part in given.split(","):
+    slots: list[int] = []
+    for part in text.split(","):
         match = COUNT.match(part.strip())
         if match is None or int(match[1]) < 1:
-            raise UserError(f"SLURM_TASKS_PER_NODE={given} cannot be understood at {part}; it must be like 2(x3),1")
-        found += [int(match[1])] * int(match[2] or 1)
-    if len(found) != hosts:
-        raise UserError(f"SLURM_TASKS_PER_NODE={given} speaks of {len(found)} hosts, SLURM_JOB_NODELIST of {hosts}; unset one")
-    return found
+            raise UserError(f"SLURM_TASKS_PER_NODE={text} cannot be understood at {part}; it must be like 2(x3),1")
+        slots += [int(match[1])] * int(match[2] or 1)
+    if len(slots) != hosts:
+        raise UserError(f"SLURM_TASKS_PER_NODE={text} speaks of {len(slots)} hosts, SLURM_JOB_NODELIST of {hosts}; unset one")
+    return slots
 
 
 def _whole(environ: Mapping[str, str], name: str) -> int | None:
-    given = environ.get(name)
-    if not given:
+    text = environ.get(name)
+    if not text:
         return None
-    if not given.isdigit() or int(given) < 1:
-        raise UserError(f"{name}={given} must be a whole number of at least 1")
-    return int(given)
+    if not text.isdigit() or int(text) < 1:
+        raise UserError(f"{name}={text} must be a whole number of at least 1")
+    return int(text)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.cluster.board_class import BoardClass
-from bench.cluster.inventory import Emulation, Inventory
+from bench.cluster.emulated_inventory import Emulation
+from bench.cluster.inventory import Inventory
 from bench.cluster.network_links import NetworkLink, load_link
 from bench.common.user_error import UserError
 from bench.config.host_config import Host

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bench.cluster.board_files import load_board
-from bench.cluster.inventory import Emulation, Inventory, read_inventory
+from bench.cluster.emulated_inventory import Emulation
+from bench.cluster.inventory import Inventory, read_inventory
 from bench.common.paths import CONF, PROJECT
 from bench.common.user_error import UserError
 from bench.config.host_config import Host

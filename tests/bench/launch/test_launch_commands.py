@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cluster.inventory import Emulation, check_slots, read_inventory
+from bench.cluster.emulated_inventory import Emulation
+from bench.cluster.inventory import check_slots, read_inventory
 from bench.common.user_error import UserError
 from bench.config.host_config import Host
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5, dialect, find_mpirun, launcher_for, own_environment

@@ -51,7 +51,7 @@ def point(root: Path, folder: Path, *overrides: str, power_mode: str | None = "s
     words = ["model=gpt2-tiny", "task=synthetic", "energy=none", "smoke=true", "strategy=data", *overrides]
     with initialize_config_dir(str(paths.CONF), version_base="1.3"):
         plain = hydra_compose.to_plain(compose("config", overrides=[*words, "train.batch=8", "train.seq=16"]))
-    found = resolved_point.resolve(plain, None, folder)
+    found = resolved_point.resolve(plain, None, folder).to_json()
     name = found["cluster"]["hosts"][0]["board"]
     found["boards"][name] = board({"slow": SLOW_PI, "default": {"governor": "ondemand"}}, name).to_dict()
     found["energy"]["root"] = str(root)
