@@ -25,9 +25,9 @@ from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, lines_of, numbered, pages, parts, row_figure
 from analysis.statistics.repeat_summary import average
 from analysis.study.count_phrases import repeat_counts
-from analysis.study.point_table import DRAWN_PHASES
+from analysis.study.point_table import DRAWN_PHASES, RECOVERY
 from analysis.study.study import Study
-from bench.common.phases import RECOVERY, STATES
+from bench.common.phases import STATES
 
 BAR_IN, LINE_IN = 0.19, 0.165
 EDGE = "#444444"

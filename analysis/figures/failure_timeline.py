@@ -26,9 +26,9 @@ from analysis.plotting.figure_style import (
 )
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, numbered, parts
+from analysis.study.point_table import RECOVERY
 from analysis.study.power_traces import watts_of
 from analysis.study.study import Study, label_of
-from bench.common.phases import RECOVERY
 
 BIN_S = 0.25
 PANELS = 5

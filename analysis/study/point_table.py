@@ -30,11 +30,12 @@ from typing import Any
 import pandas as pd
 
 from analysis.study.configuration_labels import factors_of, plain, short_label
-from bench.common.phases import PHASES, RECOVERY, STATES
+from bench.common.phases import PHASES, STATES
 
 DRAWN_PHASES = (*PHASES[1:4], PHASES[0], *PHASES[4:])
 """In the order of figures and columns: what has no name of its own after what has one."""
 MIB = 2**20
+RECOVERY = ("notice", "shrink", "rebuild", "redo")
 NOT_COLUMNS = ("weights", "smoke")
 
 COLUMNS = (

@@ -4,10 +4,10 @@
 ``repeats`` say what runs when, all of them pure; ``running`` runs it under ``locks``.
 """
 
+from bench.campaign.campaign_loop import run
 from bench.campaign.campaign_settings import Settings
 from bench.campaign.point_history import headline
 from bench.campaign.point_order import expand
 from bench.campaign.preview import preview
-from bench.campaign.runner import run
 
 __all__ = ["Settings", "expand", "headline", "preview", "run"]

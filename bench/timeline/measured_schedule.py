@@ -12,9 +12,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import fmean, median_low
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from bench.record.schedule_record import PlayedScheduleRecord, ScheduleInterval, ScheduleRecord
 from bench.timeline.rank_report import RankReport, Timeline
 from bench.timeline.rank_states import ToCommon
 from strategies.plan.shapes import Plan
@@ -44,7 +43,7 @@ def stage_actions(plan: Plan) -> list[list[Action]]:
     return [list(actions(plan.options["schedule"], stage, stages, micros, virtual)) for stage in range(stages)]
 
 
-def schedule_block(plan: Plan, reports: Sequence[RankReport], timeline: Timeline, to_common: ToCommon) -> ScheduleRecord | None:
+def schedule_block(plan: Plan, reports: Sequence[RankReport], timeline: Timeline, to_common: ToCommon) -> dict[str, Any] | None:
     """``time.schedule`` of the record, or None for a plan without pipeline stages.
 
     The step shown is the timed one of median duration (of an even number the shorter of the two in the middle), numbered
@@ -59,17 +58,17 @@ def schedule_block(plan: Plan, reports: Sequence[RankReport], timeline: Timeline
     forward_s, backward_s, weight_share = mean_times(plan, done)
     predicted = simulate(todo, forward_s, backward_s, weight_share=weight_share)
     step = steps[durations.index(median_low(durations))]
-    return ScheduleRecord(
-        name=plan.options["schedule"],
-        step=step,
-        text=[text(stage) for stage in todo],
-        predicted=PlayedScheduleRecord(
-            duration_s=predicted.duration_s,
-            bubble=predicted.bubble,
-            intervals=[ScheduleInterval(i.stage, str(i.action), i.start_s, i.end_s) for i in predicted.intervals],
-        ),
-        measured=_measured([one for one in done if one.step == step], len(reports)),
-    )
+    return {
+        "name": plan.options["schedule"],
+        "step": step,
+        "text": [text(stage) for stage in todo],
+        "predicted": {
+            "duration_s": predicted.duration_s,
+            "bubble": predicted.bubble,
+            "intervals": [[i.stage, str(i.action), i.start_s, i.end_s] for i in predicted.intervals],
+        },
+        "measured": _measured([found for found in done if found.step == step], len(reports)),
+    }
 
 
 def mean_times(plan: Plan, done: Iterable[Computation]) -> tuple[list[float], list[float], float]:
@@ -101,12 +100,12 @@ def _computations(reports: Sequence[RankReport], steps: set[int], to_common: ToC
     ]
 
 
-def _measured(done: Sequence[Computation], ranks: int) -> PlayedScheduleRecord:
-    begin_s = min(one.start_s for one in done)
-    duration_s = max(one.end_s for one in done) - begin_s
-    busy_s = sum(one.end_s - one.start_s for one in done)
-    return PlayedScheduleRecord(
-        duration_s=duration_s,
-        bubble=1 - busy_s / (ranks * duration_s),
-        intervals=[ScheduleInterval(one.rank, one.action, one.start_s - begin_s, one.end_s - begin_s) for one in done],
-    )
+def _measured(done: Sequence[Computation], ranks: int) -> dict[str, Any]:
+    begin_s = min(found.start_s for found in done)
+    duration_s = max(found.end_s for found in done) - begin_s
+    busy_s = sum(found.end_s - found.start_s for found in done)
+    return {
+        "duration_s": duration_s,
+        "bubble": 1 - busy_s / (ranks * duration_s),
+        "intervals": [[found.rank, found.action, found.start_s - begin_s, found.end_s - begin_s] for found in done],
+    }

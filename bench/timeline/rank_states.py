@@ -15,7 +15,7 @@ from bench.common.phases import PHASES
 if TYPE_CHECKING:
     from strategies.comm.ledger import Entry
 
-Exchange = Literal["communicate", "wait"]
+State = Literal["communicate", "wait"]
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
 
 
@@ -24,7 +24,7 @@ class Interval(NamedTuple):
 
     t0_s: float
     t1_s: float
-    state: Exchange
+    state: State
 
 
 class RankStates(NamedTuple):
