@@ -1,1 +1,1 @@
-"""Errors and the registry. Imports nothing but the standard library."""
+"""The registry, errors, options as fields with a meaning, and looks. Imports nothing but the standard library."""

@@ -1,1 +1,1 @@
-"""One Transformer with switches, its checkpoints, and its description as plain numbers."""
+"""One Transformer with switches, model families (what their checkpoints are like), and weights read by slices."""
