@@ -66,8 +66,16 @@ NUMBERS = Kind("null or a list of numbers, such as [3,1]", _is_list_of(_is_numbe
 WHOLE_NUMBERS = Kind("null or a list of whole numbers, such as [4,2]", _is_list_of(_is_whole))
 LISTS_OF_NUMBERS = Kind("null or a list of lists of numbers, such as [[3,1],[1]]", _is_list_of(_is_list_of(_is_number)))
 WHOLE_NUMBER = Kind("a whole number", _is_whole)
-WORD = Kind("one word", lambda value: value is None or isinstance(value, str))
-SCALAR = Kind("one value", lambda value: value is None or isinstance(value, (int, float, str)))
+
+
+def word(description: str) -> Kind:
+    """One of some names. A plan refuses other names itself, in its own words."""
+    return Kind(description, lambda value: value is None or isinstance(value, str))
+
+
+def scalar(description: str) -> Kind:
+    """One number or name. A plan refuses what it cannot take itself, in its own words."""
+    return Kind(description, lambda value: value is None or isinstance(value, (int, float, str)))
 
 
 def option(default: Any, meaning: str, kind: Kind = ANYTHING) -> Any:

@@ -9,13 +9,13 @@ from typing import Any, Literal
 from strategies.common.option_fields import (
     LISTS_OF_NUMBERS,
     NUMBERS,
-    SCALAR,
     WHOLE_NUMBER,
     WHOLE_NUMBERS,
-    WORD,
     Numbers,
     WholeNumbers,
     option,
+    scalar,
+    word,
 )
 
 BUCKET_BYTES = 4 * 2**20
@@ -34,7 +34,7 @@ class PipelineOptions:
     """Stages of layers, and their schedule."""
 
     stages: WholeNumbers | None = option(None, "layers of each (virtual) stage; null: as even as possible", WHOLE_NUMBERS)
-    schedule: str = option("1f1b", "in which order stages compute: gpipe, 1f1b, interleaved or zero_bubble", WORD)
+    schedule: str = option("1f1b", "in which order stages compute", word("gpipe, 1f1b, interleaved or zero_bubble"))
     virtual_stages: int = option(2, "stages on each rank under the interleaved schedule", WHOLE_NUMBER)
     groups: WholeNumbers | None = option(None, "ranks of each stage; null: one each", WHOLE_NUMBERS)
     group_shares: list[Numbers] | None = option(
@@ -46,7 +46,7 @@ class PipelineOptions:
 class SequenceOptions:
     """Tokens of a sample on several ranks."""
 
-    attention: Literal["ring", "ulysses"] = option("ring", "how split tokens attend to each other: ring or ulysses", WORD)
+    attention: Literal["ring", "ulysses"] = option("ring", "how split tokens attend to each other", word("ring or ulysses"))
     sequence_shares: Numbers | None = option(None, "weights of the ranks' shares of the tokens", NUMBERS)
 
 
@@ -56,7 +56,7 @@ class TensorOptions:
 
     tensor_shares: Numbers | None = option(None, "weights of the ranks' shares of heads, columns and vocabulary", NUMBERS)
     norms: Literal["replicated", "split"] = option(
-        "replicated", "whether the tokens between the blocks are replicated or split over the tensor ranks", WORD
+        "replicated", "the tokens between the blocks of tensor ranks", word("replicated or split")
     )
 
 
@@ -64,9 +64,13 @@ class TensorOptions:
 class BucketOptions:
     """Messages of the gradients."""
 
-    bucket_bytes: int = option(BUCKET_BYTES, "bytes of gradients that are summed in one message", SCALAR)
+    bucket_bytes: int = option(
+        BUCKET_BYTES, "bytes of gradients that are summed in one message", scalar("a positive number of bytes")
+    )
     token_table: Literal["auto", "dense", "rows"] = option(
-        "auto", "whether the token table's gradient is summed as a whole (dense) or as the rows that were looked up", WORD
+        "auto",
+        "the token table's gradient is summed as a whole (dense) or as the rows that were looked up",
+        word("auto, dense or rows"),
     )
 
 
@@ -74,9 +78,9 @@ class BucketOptions:
 class GradientOptions(BucketOptions):
     """How gradients of replicas are summed."""
 
-    zero: int = option(0, "1 shares the optimizer's states between the replicas (ZeRO-1)", SCALAR)
+    zero: int = option(0, "1 shares the optimizer's states between the replicas (ZeRO-1)", scalar("0 or 1"))
     wire: Literal["float16", "bfloat16"] | None = option(
-        None, "the 16-bit type in which gradients travel; null: their own", WORD
+        None, "the 16-bit type in which gradients travel; null: their own", word("null, float16 or bfloat16")
     )
 
 

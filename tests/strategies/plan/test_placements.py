@@ -334,7 +334,7 @@ def test_unknown_names_are_refused_with_the_near_ones() -> None:
         ("data", {"shares": "abc"}, "strategy.shares=abc must be null or a list of numbers, such as [3,1]"),
         ("pipeline", {"stages": [4, 1.5]}, "strategy.stages=[4, 1.5] must be null or a list of whole numbers, such as [4,2]"),
         ("pipeline", {"virtual_stages": "two"}, "strategy.virtual_stages=two must be a whole number"),
-        ("pipeline", {"schedule": ["1f1b"]}, "strategy.schedule=['1f1b'] must be one word"),
+        ("pipeline", {"schedule": ["1f1b"]}, "strategy.schedule=['1f1b'] must be gpipe, 1f1b, interleaved or zero_bubble"),
         (
             "pipeline",
             {"group_shares": [3, 1]},
