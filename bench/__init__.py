@@ -1,0 +1,1 @@
+"""One experiment, from a command line to a record."""
