@@ -43,6 +43,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
+    """The words of the command line."""
     top = _Parser(
         prog="python -m bench.calibrate",
         description="Compare a board's sensor with a meter, or measure what waiting costs.",
@@ -92,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def sensor(given: argparse.Namespace) -> int:
+    """Fit gain and offset of a sensor to a meter; the exit code."""
     check_name(given.source)
     if given.source in ("none", "meters", "auto"):
         raise UserError(f"--source {given.source} is no sensor of this board; name one, such as jetson or rapl")
@@ -142,6 +144,7 @@ def report(found: Fit, compared: side_by_side.Compared, host: str, protocol: sid
 
 
 def wait(given: argparse.Namespace) -> int:
+    """Measure the watts of a waiting rank; the exit code."""
     names: str | list[str] = given.source.split(",") if "," in given.source else given.source
     defaults = yaml.safe_load((CONF / "energy/auto.yaml").read_text())
     meters = {} if given.meter is None else {side_by_side.METER: _entry(given.meter)}

@@ -18,13 +18,17 @@ VALUES = {"time": "samples_per_s", "energy": "per_sample_J"}
 
 @dataclass(frozen=True)
 class Spread:
-    """Of one point: ``n`` repeats that count, and for each quantity half the width of the interval as a share of the median
-    (null below six repeats)."""
+    """How well one point is known.
+
+    ``n`` repeats that count, and for each quantity half the width of the interval as a share of the median (null below six
+    repeats).
+    """
 
     n: int
     half_widths: Mapping[str, float | None]
 
     def reached(self, target: float) -> bool:
+        """Whether every interval is at most ``target`` of its median to each side."""
         return all(width is not None and width <= target for width in self.half_widths.values())
 
     def __str__(self) -> str:

@@ -71,8 +71,10 @@ def excluded_by(points: Sequence[Values], conditions: Sequence[str]) -> list[str
 
 
 class Condition:
-    """One expression; ``known`` are the names that points have. Raises UserError, with the expression, for what is no
-    condition."""
+    """One expression; ``known`` are the names that points have.
+
+    Raises UserError, with the expression, for what is no condition.
+    """
 
     def __init__(self, text: str, known: Collection[str]) -> None:
         self.text, self.known = text.strip(), known

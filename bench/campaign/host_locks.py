@@ -115,8 +115,11 @@ class Locks:
 
 
 def _open(path: Path) -> IO[str]:
-    """Open for reading and writing, by everybody. Without O_CREAT where it exists: the kernel may refuse that for another
-    user's file in a folder that all can write to (fs.protected_regular)."""
+    """Open for reading and writing, by everybody.
+
+    Without O_CREAT where it exists: the kernel may refuse that for another user's file in a folder that all can write to
+    (fs.protected_regular).
+    """
     for flags in (os.O_RDWR, os.O_RDWR | os.O_CREAT | os.O_EXCL, os.O_RDWR):
         try:
             handle = os.open(path, flags | os.O_CLOEXEC, EVERYBODY)

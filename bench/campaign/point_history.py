@@ -20,8 +20,10 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Result:
-    """``samples_per_s`` and ``per_sample_J`` of a point that is ok (null otherwise, and where no energy was read);
-    ``seconds`` that it took, null where its record does not say."""
+    """``samples_per_s`` and ``per_sample_J`` of a point that is ok (null otherwise, and where no energy was read).
+
+    ``seconds`` that it took, null where its record does not say.
+    """
 
     status: str
     text: str
@@ -31,6 +33,7 @@ class Result:
 
     @property
     def finished(self) -> bool:
+        """Whether the point need not run again."""
         return self.status in FINISHED
 
 

@@ -136,6 +136,7 @@ def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime, out_of
 
 
 def over_limit(config: Mapping[str, Any], boards: Sequence[str]) -> str:
+    """The line for boards whose memory a point exceeded, with their limits."""
     limits = {board["name"]: board["memory_bytes"] for board in config["cluster"]["emulated"]["boards"]}
     each = ", ".join(f"{board} ({limits[board] / 2**20:.0f} MiB)" for board in boards if limits[board])
     return f"out of memory: the kernel ended a process at the memory limit of {each or ', '.join(boards)}"

@@ -43,6 +43,7 @@ def further(
 
 
 def shuffled(block: Sequence[Config], seed: str) -> list[Config]:
+    """The points of one block of repeats in an order that ``seed`` alone decides."""
     found = list(block)
     random.Random(seed).shuffle(found)
     return found

@@ -23,10 +23,12 @@ class Progress:
     ran_s: list[float] = field(default_factory=list)
 
     def begins(self, number: int, point: Mapping[str, Any]) -> None:
+        """Show which point runs now."""
         if self.out.isatty():
             print(f"[{number:3d}/{self.total}] {point['point']} ...", end="\r", file=self.out, flush=True)
 
     def ended(self, number: int, point: Mapping[str, Any], text: str, seconds: float | None) -> None:
+        """Show how a point ended and how long the rest will take."""
         if seconds is not None:
             self.ran_s.append(seconds)
         left = ""
@@ -36,6 +38,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
+    """Seconds in the unit that a reader would use."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

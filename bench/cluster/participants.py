@@ -98,8 +98,11 @@ def _labels(key: str, value: Any, known: Sequence[str]) -> list[str]:
 
 
 def choose(block: Mapping[str, Any], choice: Mapping[str, Any]) -> dict[str, Any]:
-    """A resolved ``cluster`` block with the hosts that ``choice`` takes. ``inventory`` keeps the names of all: meters may
-    have some that take no part. The order is in the hosts, so the same order said twice is the same point."""
+    """A resolved ``cluster`` block with the hosts that ``choice`` takes.
+
+    ``inventory`` keeps the names of all: meters may have some that take no part. The order is in the hosts, so the same
+    order said twice is the same point.
+    """
     kept = {key: value for key, value in block.items() if key != "order"}
     labels = [Host(**host).label for host in block["hosts"]]
     return {**kept, "inventory": labels, "hosts": chosen(block["hosts"], choice.get("hosts"), choice.get("order"))}

@@ -34,6 +34,7 @@ def _run(known: Mapping[str, Verb], name: str, *rest: str) -> int:
 
 
 def usage(known: dict[str, Verb]) -> str:
+    """The help: each verb with its line."""
     width = max(len(name) for name in known)
     lines = [f"  {name.ljust(width)}  {verb.summary}" for name, verb in known.items()]
     return "\n".join(

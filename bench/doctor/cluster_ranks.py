@@ -1,5 +1,6 @@
-"""What each host is and how the hosts reach each other: ``mpirun ... python -m mpi4py -m bench.doctor.cluster_ranks
-order.json``.
+"""What each host is and how the hosts reach each other.
+
+``mpirun ... python -m mpi4py -m bench.doctor.cluster_ranks order.json``.
 
 One rank on each host looks at its host by its own interpreter; pairs of ranks exchange messages, one pair at a time, while
 the others sleep; rank 0 writes the report. Nothing is changed on any host.

@@ -86,8 +86,10 @@ def _read(
 
 
 def _children_cpu_s() -> float:
-    """Processor time of this process's children: the sampler is the only one. By its threads, which the kernel counts in
-    nanoseconds; a process's own count has steps of 10 ms."""
+    """Processor time of this process's children: the sampler is the only one.
+
+    By its threads, which the kernel counts in nanoseconds; a process's own count has steps of 10 ms.
+    """
     total = 0.0
     for child in psutil.Process().children():
         try:
@@ -100,16 +102,17 @@ def _children_cpu_s() -> float:
 
 
 def own_boot_id() -> str:
+    """This host's boot id, by which ranks of one host are told from those of another."""
     return BOOT_ID.read_text().strip() if BOOT_ID.exists() else "unknown"
 
 
 def label_of(host: Mapping[str, Any]) -> str:
+    """A host's name, or its address where it has none."""
     return str(host.get("name") or host["address"])
 
 
 def here(order: Mapping[str, Any]) -> dict[str, Any]:
     """The report of this one host, without MPI."""
-
     return describe([look(order, 0, socket.gethostname())], order["energy"], None)
 
 

@@ -20,8 +20,10 @@ IN_TOTAL = "in the total"
 
 
 def describe(looks: Sequence[HostReadings], config: Mapping[str, Any], clock: ClockModel | None) -> dict[str, Any]:
-    """Hosts with their sources and channels, the parts of the total, and what is missing. ``config`` is the point's
-    ``energy``; ``clock`` is None where there is one host."""
+    """Hosts with their sources and channels, the parts of the total, and what is missing.
+
+    ``config`` is the point's ``energy``; ``clock`` is None where there is one host.
+    """
     labels = [look.label for look in looks]
     traces = [trace for look in looks for trace in look.traces if len(trace.t_before_ns) > 1]
 

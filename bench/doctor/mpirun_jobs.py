@@ -58,8 +58,9 @@ def over_mpirun(
     energy: Mapping[str, Any] | None = None,
     slots: int | None = 1,
 ) -> Came:
-    """Run ``module`` with ``slots`` ranks on each host (None: as many as it has slots). It gets the path of the order and
-    writes to ``order["found"]``.
+    """Run ``module`` with ``slots`` ranks on each host (None: as many as it has slots).
+
+    It gets the path of the order and writes to ``order["found"]``.
 
     Emulated boards are brought up for it. Raises UserError for what cannot be started, and KeyboardInterrupt on.
     """

@@ -54,8 +54,9 @@ class Step:
 
 
 def steps(host: Host, project: Path, elsewhere: Sequence[Path], present: Sequence[str]) -> list[Step]:
-    """The commands for one host. ``elsewhere`` are folders outside of the project that a run reads, ``present`` those of CODE
-    that are here. Pure.
+    """The commands for one host.
+
+    ``elsewhere`` are folders outside of the project that a run reads, ``present`` those of CODE that are here. Pure.
 
     Only folders of code are mirrored: a module that is gone here would still be imported there. In all others files of the
     host's own are kept.

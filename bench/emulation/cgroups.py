@@ -32,10 +32,12 @@ class Cgroups(ABC):
         """Make the board's group where it is not, and set its limits (None: none)."""
 
     @abstractmethod
-    def quota_cores(self, testbed: str, board: str) -> float | None: ...
+    def quota_cores(self, testbed: str, board: str) -> float | None:
+        """Cores that a board may use at once; None where it has no limit."""
 
     @abstractmethod
-    def memory_bytes(self, testbed: str, board: str) -> int | None: ...
+    def memory_bytes(self, testbed: str, board: str) -> int | None:
+        """Memory that a board may use; None where it has no limit."""
 
     @abstractmethod
     def oom_kills(self, testbed: str, board: str) -> int:
@@ -55,6 +57,7 @@ class Cgroups(ABC):
         return sorted({folder.name for top in tops if top.is_dir() for folder in top.iterdir() if folder.is_dir()})
 
     def processes(self, testbed: str, board: str) -> list[int]:
+        """The processes in the groups of a board."""
         found = set()
         for group in self.groups(testbed, board):
             found |= {int(word) for word in _read(group / "cgroup.procs").split()}
@@ -68,6 +71,8 @@ class Cgroups(ABC):
 
 
 class Version1(Cgroups):
+    """Control groups with a hierarchy for each controller."""
+
     version: ClassVar[int] = 1
 
     def limit(self, testbed: str, board: str, quota_us: tuple[int, int] | None, memory_bytes: int | None) -> None:
@@ -106,6 +111,8 @@ class Version1(Cgroups):
 
 
 class Version2(Cgroups):
+    """The unified hierarchy."""
+
     version: ClassVar[int] = 2
 
     def limit(self, testbed: str, board: str, quota_us: tuple[int, int] | None, memory_bytes: int | None) -> None:

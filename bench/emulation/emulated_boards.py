@@ -110,8 +110,10 @@ def emulate(
 
 
 def link_of(described: NetworkLink, cluster: Mapping[str, Any]) -> Link:
-    """A link by its description and the overrides. Its ``latency_s`` is what real ones have and is not emulated: only
-    ``cluster.link_delay_s`` asks for a delay."""
+    """A link by its description and the overrides.
+
+    Its ``latency_s`` is what real ones have and is not emulated: only ``cluster.link_delay_s`` asks for a delay.
+    """
     rate, delay = cluster.get("link_rate_bit_s"), cluster.get("link_delay_s")
     loss = described.loss
     return Link(
@@ -123,8 +125,11 @@ def link_of(described: NetworkLink, cluster: Mapping[str, Any]) -> Link:
 
 
 def speeds(hosts: Sequence[Host], boards: Mapping[str, BoardClass]) -> list[float]:
-    """How fast each board computes, 1.0 for the fastest: ``speed`` of the host, else ``flop_s`` of its class among those of
-    the others. Raises UserError for a class without the number."""
+    """How fast each board computes, 1.0 for the fastest.
+
+    ``speed`` of the host, else ``flop_s`` of its class among those of the others. Raises UserError for a class without the
+    number.
+    """
     classes = {host.board for host in hosts if host.speed is None}
     flops = {name: None if (peak := boards[name].flop_s) is None else peak.value for name in classes}
     without = sorted(name for name, value in flops.items() if not value)

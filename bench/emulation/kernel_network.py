@@ -66,6 +66,7 @@ def run(command: network_commands.Command) -> str:
 
 
 def first_line(text: str) -> str:
+    """The first line of a command's output that says something."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "no output")
 
 
@@ -75,6 +76,7 @@ def present() -> list[str]:
 
 
 def has_device(name: str) -> bool:
+    """Whether this machine has a network device of that name."""
     return Path("/sys/class/net", name).exists()
 
 

@@ -49,10 +49,12 @@ class Shaper:
 
 
 def switch_namespace(name: str) -> str:
+    """The network namespace that holds the switches of a testbed."""
     return f"{PREFIX}{name}"
 
 
 def namespace(name: str, board: str) -> str:
+    """The network namespace of one board."""
     return f"{PREFIX}{name}.{board}"
 
 
@@ -67,6 +69,7 @@ def belongs(name: str, found: str) -> bool:
 
 
 def namespaces(testbed: Testbed) -> list[str]:
+    """Every network namespace of a testbed."""
     return [switch_namespace(testbed.name), *(namespace(testbed.name, board.name) for board in testbed.boards)]
 
 
@@ -146,6 +149,7 @@ def shape(shaper: Shaper) -> list[Command]:
 
 
 def burst_bytes(rate_bit_s: float) -> int:
+    """The bucket of a shaped link: large enough for the rate, and for one packet as the kernel hands it over."""
     least = WHOLE_PACKET_BYTES if rate_bit_s > FAST_BIT_S else LEAST_BURST_BYTES
     return max(least, round(rate_bit_s / 8 * BURST_S))
 

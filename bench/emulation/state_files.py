@@ -37,6 +37,7 @@ def agent_command(name: str, state: Path = STATE) -> str:
 
 
 def write_state(testbed: Testbed, groups: Cgroups, state: Path) -> None:
+    """Keep what a testbed consists of, for whoever takes it down."""
     folder = state / testbed.name
     folder.mkdir(parents=True, exist_ok=True)
     boards = {
@@ -62,18 +63,22 @@ def read_state(name: str, state: Path) -> Testbed | None:
 
 
 def remove_state(name: str, state: Path) -> None:
+    """Forget a testbed."""
     (state / name / "state.json").unlink(missing_ok=True)
     shutil.rmtree(state / name, ignore_errors=True)
 
 
 def all_up(state: Path) -> list[Testbed]:
+    """The testbeds that are up."""
     names = sorted(path.parent.name for path in state.glob("*/state.json"))
     return [testbed for testbed in (read_state(name, state) for name in names) if testbed is not None]
 
 
 def check_network(testbed: Testbed, others: Sequence[Testbed], own: Sequence[tuple[str, str]]) -> None:
-    """Raise UserError where the boards' addresses are taken: by another testbed, or by this machine, whose interfaces are
-    (name, address/length)."""
+    """Raise UserError where the boards' addresses are taken.
+
+    By another testbed, or by this machine, whose interfaces are (name, address/length).
+    """
     network = ipaddress.IPv4Network(testbed.network)
     for other in others:
         if other.name != testbed.name and network.overlaps(ipaddress.IPv4Network(other.network)):

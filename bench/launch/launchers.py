@@ -25,8 +25,11 @@ def launcher_of(cluster: Mapping[str, Any]) -> Launcher:
 
 
 def forwarded(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Names of variables that go to all ranks without their values being written: those of ``cluster.forward``, and the
-    passwords of meters (``password_env``) that are set here. Raises UserError for one that was asked for and is not set."""
+    """Names of variables that go to all ranks without their values being written.
+
+    Those of ``cluster.forward``, and the passwords of meters (``password_env``) that are set here. Raises UserError for one
+    that was asked for and is not set.
+    """
     asked = list(config["cluster"].get("forward") or ())
     for name in asked:
         if name not in environ:

@@ -27,7 +27,8 @@ class Job:
     ``environment`` has variables with their values for all ranks, ``forward`` names of those whose values are
     taken from this process and stand on no command line. ``bind`` is none, core or socket. ``agent`` starts the
     daemons of emulated boards in the place of ssh (null: the hosts are real). ``survives``: the job goes on when a
-    rank dies."""
+    rank dies.
+    """
 
     ranks: int
     hosts: Sequence[Host]
@@ -51,8 +52,11 @@ class Job:
 
 
 class Launcher(ABC):
-    """One dialect. ``command`` is pure; so is ``hostfile``, the text of the file it refers to. ``emulates``: its daemons can
-    be started on emulated boards."""
+    """One dialect.
+
+    ``command`` is pure; so is ``hostfile``, the text of the file it refers to. ``emulates``: its daemons can be started on
+    emulated boards.
+    """
 
     name: ClassVar[str]
     emulates: ClassVar[bool] = False
@@ -61,18 +65,23 @@ class Launcher(ABC):
         self.program = program
 
     @abstractmethod
-    def command(self, job: Job) -> list[str]: ...
+    def command(self, job: Job) -> list[str]:
+        """The words of the command line that starts the job."""
 
     @abstractmethod
-    def hostfile(self, hosts: Sequence[Host]) -> str: ...
+    def hostfile(self, hosts: Sequence[Host]) -> str:
+        """The text of the file that names the hosts, in this dialect's form."""
 
     @staticmethod
     def worker(job: Job, python: str | None) -> list[str]:
+        """The words that run the module on one rank."""
         # "-m mpi4py" ends the job when a rank dies of an exception; the others would wait for it for ever.
         return [python or job.python, "-m", "mpi4py", "-m", job.module, *job.arguments]
 
 
 class OpenMPI5(Launcher):
+    """Open MPI 5, whose runtime is PRRTE."""
+
     name: ClassVar[str] = "Open MPI 5"
     emulates: ClassVar[bool] = True
     bindings: ClassVar[Mapping[str, str]] = {"none": "none", "core": "core", "socket": "package"}
@@ -95,6 +104,7 @@ class OpenMPI5(Launcher):
         return host.login
 
     def common(self, job: Job) -> list[str]:
+        """The flags of the whole job, whatever the hosts."""
         # Open MPI binds to one core for up to two ranks; our threads need all that a rank may use.
         flags = ["--bind-to", self.bindings[job.bind], "--map-by", "slot:OVERSUBSCRIBE" if job.oversubscribe else "slot"]
         if job.root:
@@ -107,11 +117,14 @@ class OpenMPI5(Launcher):
         return flags + (emulated(job.agent, job.hosts) if job.agent else [])
 
     def exports(self, job: Job, host: Host) -> list[str]:
+        """The flags that give variables to the ranks of one host."""
         values = [word for key, value in {**job.environment, **host.env}.items() for word in ("-x", f"{key}={value}")]
         return values + [word for name in job.forward for word in ("-x", name)]
 
 
 class OpenMPI4(OpenMPI5):
+    """Open MPI 4, whose runtime is ORTE."""
+
     name: ClassVar[str] = "Open MPI 4"
     emulates: ClassVar[bool] = False
     bindings: ClassVar[Mapping[str, str]] = {"none": "none", "core": "core", "socket": "socket"}
@@ -138,6 +151,8 @@ class OpenMPI4(OpenMPI5):
 
 
 class MPICH(Launcher):
+    """MPICH and Intel MPI: Hydra's mpiexec."""
+
     name: ClassVar[str] = "MPICH"
 
     def hostfile(self, hosts: Sequence[Host]) -> str:
@@ -238,6 +253,7 @@ def launcher_for(program: str) -> Launcher:
 
 
 def dialect(program: str, version: str) -> Launcher:
+    """The launcher that goes with what ``program --version`` prints."""
     match = re.search(r"(?:Open MPI\)?|OpenRTE\)?)\s+v?(\d+)", version)
     if match:
         return OpenMPI5(program) if int(match[1]) >= 5 else OpenMPI4(program)

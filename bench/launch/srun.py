@@ -14,6 +14,7 @@ CPU_BIND = {"none": "none", "core": "cores", "socket": "sockets"}
 
 
 def find_srun() -> str:
+    """The path of srun."""
     found = shutil.which("srun")
     if found is None:
         raise UserError("cluster.launcher=srun, but srun is not on PATH; start on a node of the allocation, or use mpirun")

@@ -111,6 +111,7 @@ def survivors(run_id: str) -> list[int]:
 
 
 def tail(log: Path, lines: int = LOG_LINES) -> list[str]:
+    """The last lines of a log."""
     return log.read_text(errors="replace").splitlines()[-lines:]
 
 

@@ -1,5 +1,6 @@
-"""Seconds of a model's parts, of messages, of waiting: ``mpirun ... python -m mpi4py -m bench.planner.profile_ranks
-order.json``.
+"""Seconds of a model's parts, of messages, of waiting.
+
+``mpirun ... python -m mpi4py -m bench.planner.profile_ranks order.json``.
 
 Every slot of every host has a rank, and all measure at once, as they will all compute at once in a run. Each part of the model
 (embedding, one block, head and loss) runs by itself, whole and cut as tensor parallelism would cut it, again and again for
@@ -124,8 +125,10 @@ def sizes(most: int) -> list[int]:
 
 
 def curves(order: Mapping[str, Any], device: str, settled: Callable[[], object]) -> Iterator[tuple[Curve, list[float]]]:
-    """The curve of each part and cut, with the cores that each of its sizes used; it ends at the first size that takes longer
-    than LONGEST_S."""
+    """The curve of each part and cut, with the cores that each of its sizes used.
+
+    It ends at the first size that takes longer than LONGEST_S.
+    """
     point = order["point"]
     spec, train = ModelSpec.from_dict(point["model"]["spec"]), point["train"]
     shape = StepShape(order["samples"], train["seq"], 1, train["dtype"])

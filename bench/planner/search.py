@@ -31,8 +31,11 @@ OBJECTIVES = ("time", "energy", "edp")
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to train. ``options`` are those that differ from the strategy's defaults; ``hosts`` take part, in this order;
-    ``all_reduce`` is an algorithm that the profile found faster than the configured one, null for that."""
+    """One way to train.
+
+    ``options`` are those that differ from the strategy's defaults; ``hosts`` take part, in this order; ``all_reduce`` is an
+    algorithm that the profile found faster than the configured one, null for that.
+    """
 
     strategy: str
     mesh: MeshShape
@@ -49,8 +52,10 @@ class Candidate:
         return math.inf if found is None else found
 
     def words(self, inventory: Sequence[str], overrides: Sequence[str]) -> list[str]:
-        """The command line's words that run it, out of all hosts of the ``inventory``. Of the ``overrides`` that were planned
-        with, those stay that say nothing of what was planned."""
+        """The command line's words that run it, out of all hosts of the ``inventory``.
+
+        Of the ``overrides`` that were planned with, those stay that say nothing of what was planned.
+        """
         found = [
             f"strategy={self.strategy}",
             f"ranks={len(self.prediction.ranks)}",

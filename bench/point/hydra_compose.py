@@ -48,8 +48,10 @@ def check_words(overrides: Sequence[str], program: str) -> None:
 
 
 def answered(run: Callable[[], int], interrupted: str = "interrupted") -> int:
-    """The exit code of a command line: that of ``run``, or after one line BAD_INPUT for what the user can mend and
-    INTERRUPTED after Ctrl-C."""
+    """The exit code of a command line.
+
+    That of ``run``, or after one line BAD_INPUT for what the user can mend and INTERRUPTED after Ctrl-C.
+    """
     try:
         return run()
     except (UserError, PlanError, HydraException, OmegaConfBaseException) as error:

@@ -105,8 +105,11 @@ def resolve(plain: Mapping[str, Any], experiment: str | None, results: Path, ran
 
 
 def cluster_of(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BoardClass]]:
-    """The ``cluster`` block of a point with the hosts that take part, in their order, and the descriptions of the board
-    classes of its inventory. Raises UserError."""
+    """The ``cluster`` block of a point, with the hosts that take part in their order, and its inventory's board classes.
+
+    Raises:
+        UserError: The block, the inventory or a class cannot be used.
+    """
     given = launch_cluster.checked(cfg["cluster"])
     inventory = launch_cluster.inventory_of(given, hostfile_of(cfg), os.environ)
     boards = {name: load_board(name, paths.conf_folders("board")) for name in sorted({host.board for host in inventory.hosts})}
@@ -204,8 +207,10 @@ def _check_save(point: PointConfig, by_hand: bool) -> None:
 
 
 def _hash(config: Mapping[str, Any], resumed: Checkpoint | None) -> str:
-    """Eight digits of what matters for the result. Weights count by name and hash and a resumed checkpoint by what it holds,
-    not by where they lie."""
+    """Eight digits of what matters for the result.
+
+    Weights count by name and hash and a resumed checkpoint by what it holds, not by where they lie.
+    """
     chosen = {key: config[key] for key in (*MEANINGFUL, "fault") if key in config}
     chosen["cluster"] = launch_cluster.meaning(config["cluster"])
     chosen["train"] = {key: value for key, value in config["train"].items() if key not in ("save", "resume")}

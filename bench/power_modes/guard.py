@@ -179,6 +179,7 @@ class Guard:
 
     @property
     def pid(self) -> int | None:
+        """The process id of the guard; None before it was started."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class JetsonClocks(Control):
 
     @property
     def stored(self) -> Path:
+        """The file in which jetson_clocks keeps what it found."""
         return self.folder / "jetson_clocks.conf"
 
     def read(self) -> dict[str, Any]:

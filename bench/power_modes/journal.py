@@ -27,6 +27,7 @@ POLL_S = 0.1
 
 
 def boot_id(machine: Machine) -> str | None:
+    """The machine's boot id, or None where it has none."""
     return text(machine.root / "proc/sys/kernel/random/boot_id")
 
 
@@ -101,4 +102,5 @@ class Journal:
         return dict(entry)
 
     def remove(self) -> None:
+        """Delete the journal: nothing is left to restore."""
         self.path.unlink(missing_ok=True)

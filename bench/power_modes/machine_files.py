@@ -85,6 +85,7 @@ def parse_nvpmodel(output: str) -> dict[str, Any] | None:
 
 
 def open_for_writing(path: Path) -> int:
+    """Open an existing file for writing, emptied."""
     return os.open(path, os.O_WRONLY | os.O_TRUNC)
 
 

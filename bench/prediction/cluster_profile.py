@@ -94,8 +94,10 @@ class LinkProfile:
 
 @dataclass(frozen=True)
 class Profile:
-    """``about`` says what was profiled (``subject``) and by which code; ``all_reduce`` has (bytes, seconds) over all ranks, by
-    ``comm.all_reduce``; ``ranks`` is how many those were."""
+    """A measured cluster; ``about`` says what was profiled (``subject``) and by which code.
+
+    ``all_reduce`` has (bytes, seconds) over all ranks, by ``comm.all_reduce``; ``ranks`` is how many those were.
+    """
 
     about: Mapping[str, Any]
     hosts: tuple[HostProfile, ...]
@@ -104,6 +106,7 @@ class Profile:
     all_reduce: Mapping[str, Sequence[tuple[int, float]]]
 
     def host(self, label: str) -> HostProfile:
+        """One host's profile, by its name."""
         return self._hosts[label]
 
     @cached_property
@@ -153,6 +156,7 @@ class Profile:
         }
 
     def to_dict(self) -> dict[str, Any]:
+        """The profile as its file has it."""
         return {"schema": SCHEMA, **asdict(self)}
 
     @classmethod
@@ -191,8 +195,10 @@ def between(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
 
 
 def all_reduce_s(algorithm: str, payload_bytes: float, ranks: int, latency_s: float, rate_byte_s: float) -> float:
-    """By the formulas of ``strategies/comm/all_reduce_algorithms.py``; ``mpi``, whose choice is not known, as the faster of
-    them."""
+    """Seconds of an all-reduce by the formulas of ``strategies/comm/all_reduce_algorithms.py``.
+
+    ``mpi``, whose choice is not known, as the faster of them.
+    """
     ring = 2 * (ranks - 1) * latency_s + wire_bytes("all_reduce", payload_bytes, ranks) / rate_byte_s
     doubling = (ranks - 1).bit_length() * (latency_s + payload_bytes / rate_byte_s)
     return {"ring": ring, "recursive_doubling": doubling}.get(algorithm, min(ring, doubling))

@@ -25,8 +25,11 @@ SPLITS = ("even", "planned")
 
 
 def amounts(total: int, parts: int, seconds: Callable[[int, int], float], least: int = 1) -> list[int]:
-    """``total`` units over ``parts``, each at least ``least``, so that the largest ``seconds(part, amount)`` is as small as can
-    be. Raises PlanError where there are too few units."""
+    """``total`` units over ``parts``, each at least ``least``: the largest ``seconds(part, amount)`` is as small as can be.
+
+    Raises:
+        PlanError: There are too few units.
+    """
     if total < parts * least:
         raise PlanError(f"{total} units cannot be shared by {parts} parts of at least {least}")
     found = [least] * parts
@@ -40,8 +43,13 @@ def amounts(total: int, parts: int, seconds: Callable[[int, int], float], least:
 
 
 def layers(total: int, parts: int, seconds: Callable[[int, int], float]) -> list[int]:
-    """How many of ``total`` consecutive layers each of ``parts`` gets, at least one, so that the largest
-    ``seconds(part, layers)`` is as small as can be, and of those the one whose sum is. Raises PlanError for too few layers."""
+    """How many of ``total`` consecutive layers each of ``parts`` gets, at least one.
+
+    The largest ``seconds(part, layers)`` is as small as can be, and of those solutions the one with the smallest sum.
+
+    Raises:
+        PlanError: There are too few layers.
+    """
     if total < parts:
         raise PlanError(f"{total} layers cannot be shared by {parts} stages")
     unreachable: tuple[float, float, tuple[int, ...]] = (math.inf, math.inf, ())

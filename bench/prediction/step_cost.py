@@ -46,8 +46,11 @@ class RankTime:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Of one step of ``samples`` samples; modelled. ``joules`` by host, None where the class of one has no watts.
-    ``over`` says of each host whose memory would not do what it has and needs."""
+    """The predicted cost of one step of ``samples`` samples.
+
+    ``joules`` by host, None where the class of one has no watts. ``over`` says of each host whose memory would not do what
+    it has and needs.
+    """
 
     step_s: float
     samples: int
@@ -57,14 +60,17 @@ class Prediction:
 
     @property
     def samples_per_s(self) -> float:
+        """Throughput, samples per second."""
         return self.samples / self.step_s
 
     @property
     def step_J(self) -> float | None:
+        """Joules of all hosts in one step; None where a host has no watts."""
         return None if self.joules is None else sum(self.joules.values())
 
     @property
     def per_sample_J(self) -> float | None:
+        """Joules of one sample; None where a host has no watts."""
         return None if self.step_J is None else self.step_J / self.samples
 
     @property
@@ -88,8 +94,11 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Work:
-    """What a rank holds: how many layers, and whether the two ends. With ``rows`` the gradient of the token table is the rows
-    that were looked up, and its backward as much work as its forward."""
+    """What a rank holds: how many layers, and whether the two ends.
+
+    With ``rows`` the gradient of the token table is the rows that were looked up, and its backward as much work as its
+    forward.
+    """
 
     layers: int
     first: bool
@@ -98,8 +107,11 @@ class Work:
 
 
 def compute_s(profile: Profile, host: str, samples: float, work: Work, share: float, way: str, recompute: bool) -> float:
-    """Of one forward or backward (``way``) of ``samples`` samples on ``host``. ``work`` says what it holds of the model,
-    ``share`` how much of its heads and columns. A backward with ``recompute`` computes the blocks again."""
+    """Seconds of one forward or backward (``way``) of ``samples`` samples on ``host``.
+
+    ``work`` says what it holds of the model, ``share`` how much of its heads and columns. A backward with ``recompute``
+    computes the blocks again.
+    """
     times, forward = profile.host(host), way == "forward"
     total = work.layers * times.seconds("block", samples, share, forward)
     if recompute and not forward:
@@ -300,8 +312,10 @@ class _Model:
 
 
 def chain_s(sums_s: Sequence[float], beside_s: float) -> float:
-    """Seconds of sums of gradients that stick out of a backward of ``beside_s``: each begins when it is ready, at even
-    distances, and the one before it is done."""
+    """Seconds of sums of gradients that stick out of a backward of ``beside_s``.
+
+    Each begins when it is ready, at even distances, and the one before it is done.
+    """
     at_s = 0.0
     for number, took_s in enumerate(sums_s, 1):
         at_s = max(at_s, beside_s * number / len(sums_s)) + took_s

@@ -67,6 +67,7 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def wanted(overrides: Sequence[str]) -> tuple[Testbed, list[Host]]:
+    """The testbed that the words describe, and its hosts."""
     cluster = composed(overrides)
     if "emulated" not in cluster:
         raise UserError(
@@ -76,6 +77,7 @@ def wanted(overrides: Sequence[str]) -> tuple[Testbed, list[Host]]:
 
 
 def up(overrides: Sequence[str]) -> None:
+    """Bring the boards up, or to these rates and limits."""
     testbed, hosts = wanted(overrides)
     check_machine(testbed)
     with Lock(testbed.name):
@@ -89,6 +91,7 @@ def up(overrides: Sequence[str]) -> None:
 
 
 def down(overrides: Sequence[str]) -> None:
+    """Take down one testbed, or all that are left over."""
     names = [wanted(overrides)[0].name] if overrides else lifecycle.leftovers()
     if not names:
         print("no testbed is up")
@@ -105,6 +108,7 @@ def down(overrides: Sequence[str]) -> None:
 
 
 def status(overrides: Sequence[str]) -> None:
+    """Show what is up, as the kernel says."""
     if overrides:
         name = wanted(overrides)[0].name
         found = [testbed for testbed in [read_state(name, STATE)] if testbed is not None]

@@ -47,6 +47,7 @@ class Segment:
 
     @property
     def steps(self) -> range:
+        """The numbers of its steps."""
         return range(self.first_step, self.first_step + len(self.ends_ns))
 
 

@@ -16,12 +16,15 @@ HELD_OUT = 0.1
 
 @dataclass(frozen=True)
 class Review:
+    """One snippet of a review with its label."""
+
     id: str
     label: int
     text: str
 
 
 def read_reviews(file: Path = FILE) -> list[Review]:
+    """All reviews of a file, in its order."""
     try:
         with file.open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
