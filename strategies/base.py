@@ -1,4 +1,4 @@
-"""What a strategy is: a pure plan, this rank's shard of the model, and one training step over a mesh.
+"""The contract of a strategy: a pure plan, this rank's shard of the model, and one training step over a mesh.
 
 A new file in ``strategies/`` that registers a class is found by itself: it appears on the command line, in the
 documentation and in the equality tests.
@@ -191,7 +191,7 @@ class Strategy(ABC):
         """
 
     def trainable(self) -> list[tuple[nn.Parameter, bool]]:
-        """What this rank's optimizer updates, and whether it is (part of) a matrix, which weight decay applies to."""
+        """Each tensor that this rank's optimizer updates, and whether it is (part of) a matrix, which weight decay applies to."""
         return [(parameter, parameter.ndim > 1) for parameter in self.module.parameters()]
 
     def sharded(self, values: Mapping[str, Tensor]) -> dict[nn.Parameter, Tensor]:

@@ -1,4 +1,4 @@
-"""What one rank did, and when: every MPI operation with its bytes, and the phases of each step.
+"""The ledger of one rank: every MPI operation with its bytes and times, and the phases of each step.
 
 Times are CLOCK_MONOTONIC nanoseconds of this rank's host. The ledger only appends; sums and splits are made later
 from the entries, so a number in a record can always be traced to calls.

@@ -79,7 +79,7 @@ def nbytes(tensor: Tensor) -> int:
 
 
 def to_host(tensor: Tensor, aware: bool) -> Tensor:
-    """What MPI reads: the tensor itself where it can, else a copy in pinned memory; complete when this returns."""
+    """The tensor that MPI reads: itself where MPI can, else a copy in pinned memory; complete when this returns."""
     if tensor.device.type == "cpu":
         return tensor
     if aware:

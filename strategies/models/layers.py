@@ -60,7 +60,7 @@ class TokenRowLookup(Protocol):
 
 
 class Context(NamedTuple):
-    """What attention needs beside q, k and v.
+    """The arguments of attention beside q, k and v.
 
     ``keys`` bool [B, all tokens], True for keys to attend to, or None for all; ``turns`` are cosines and sines
     [S, D/2] of rotary positions; ``kv`` is the local key/value head of each local query head, or None when they pair up.
@@ -142,7 +142,7 @@ class PostponedGradients:
         self._work.append((weight, x, gradient))
 
     def take(self) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """What was put off since the last call."""
+        """The work that was put off since the last call."""
         work, self._work = self._work, []
         return work
 

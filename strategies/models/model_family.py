@@ -1,4 +1,4 @@
-"""What a model family says about itself: names and layouts of its Hugging Face checkpoints. Neither torch nor files.
+"""The description of a model family: names and layouts of its Hugging Face checkpoints. Neither torch nor files.
 
 A family is one file with a registered class, in ``families/``, in a folder of plug-ins, or in another distribution (entry
 points of the group ``edgejoule.model_families``). The model itself is ``transformer.py`` with the switches of a ModelSpec.
@@ -42,9 +42,9 @@ class ModelFamily(ABC):
     name: ClassVar[str]
     """``model_type`` in config.json, and ``family`` of a ModelSpec."""
     prefixes: ClassVar[tuple[str, ...]]
-    """What may stand before the names of its tensors, in the order in which it is looked for."""
+    """Prefixes that the names of its tensors may have, in the order in which they are looked for."""
     written_prefix: ClassVar[str] = ""
-    """What stands before them where a checkpoint is written (not before ``lm_head``)."""
+    """The prefix of written checkpoints (not of ``lm_head``)."""
     classes: ClassVar[Mapping[str, str]]
     """Its classes in ``transformers`` by head (``classifier``: without one; ``lm``)."""
     config_keys: ClassVar[Mapping[str, str]]

@@ -170,7 +170,7 @@ class Transformer(nn.Module):
         return self.norm(x) if ends else x  # type: ignore[misc, return-value]
 
     def micro_batch(self, batch: Batch) -> MicroBatch:
-        """What this rank holds of a micro-batch of whole samples."""
+        """This rank's part of a micro-batch of whole samples."""
         return MicroBatch.of(batch, self.placement)
 
     def _context(self, micro: MicroBatch, dtype: torch.dtype) -> Context:

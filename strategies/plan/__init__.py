@@ -1,1 +1,1 @@
-"""What a configuration will do, computed before anything runs: mesh, model, placement, memory, volumes. Imports no torch."""
+"""Predictions for one configuration before anything runs: mesh, model, placement, memory, traffic. Imports no torch."""

@@ -1,4 +1,4 @@
-"""What a checkpoint of a training is of, read without its tensors. ``step/training_checkpoint.py`` saves and resumes.
+"""The manifest of a training's checkpoint, read without its tensors. ``step/training_checkpoint.py`` saves and resumes.
 
 model.safetensors      every weight, whole, under its canonical name, in the dtype of the training
 optimizer.safetensors  what the optimizer keeps for every element: ``exp_avg/NAME``, ``exp_avg_sq/NAME`` of AdamW
@@ -30,7 +30,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint is of, as its training.json says.
+    """The manifest of a checkpoint, as its training.json has it.
 
     Attributes:
         folder: Where it lies.

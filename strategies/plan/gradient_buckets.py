@@ -55,7 +55,7 @@ def plan_buckets(
 ) -> tuple[list[BucketPlan], list[BucketPlan]]:
     """The buckets of one rank: those of the common set in the order of backward, and the others in the global order.
 
-    The common set is that of most parameters. Gradients that nobody else has a part of are in no bucket.
+    The common set is that of most parameters. Gradients that no other rank has a part of are in no bucket.
 
     Args:
         spec: The model.
@@ -90,7 +90,7 @@ def _common(placement: RankPlacement, placements: Sequence[RankPlacement]) -> Ra
 
 
 def volumes(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: StepOptions) -> Iterator[Volume]:
-    """What every bucket of every rank sends, and the rows of the token table."""
+    """Traffic of every bucket of every rank, and of the rows of the token table."""
     if sends_rows(spec, shape, placements, options):
         yield from row_volumes(spec, placements, 2 if options.wire else shape.element_bytes)
     for placement in placements:
@@ -100,7 +100,7 @@ def volumes(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacemen
 
 
 def bucket_volumes(bucket: BucketPlan, rank: int, element: int, options: StepOptions) -> Iterator[Volume]:
-    """What one rank sends for one bucket.
+    """Traffic of one rank for one bucket.
 
     Args:
         bucket: The bucket.

@@ -150,16 +150,16 @@ def _norm(spec: ModelSpec, name: str, place: int | Literal["embed", "head"]) -> 
 
 
 def _block(spec: ModelSpec, layer: int) -> Iterator[Parameter]:
-    at, kv = f"blocks.{layer}", spec.kv_heads * spec.head_dim
-    yield from _norm(spec, f"{at}.attn_norm", layer)
+    block, kv = f"blocks.{layer}", spec.kv_heads * spec.head_dim
+    yield from _norm(spec, f"{block}.attn_norm", layer)
     for name, rows, unit in (("q", spec.hidden, "heads"), ("k", kv, "kv_heads"), ("v", kv, "kv_heads")):
-        yield from _linear(f"{at}.attn.{name}", (rows, spec.hidden), layer, 0, unit, spec.qkv_bias)  # type: ignore[arg-type]
-    yield from _linear(f"{at}.attn.o", (spec.hidden, spec.hidden), layer, 1, "heads", spec.out_bias)
-    yield from _norm(spec, f"{at}.mlp_norm", layer)
+        yield from _linear(f"{block}.attn.{name}", (rows, spec.hidden), layer, 0, unit, spec.qkv_bias)  # type: ignore[arg-type]
+    yield from _linear(f"{block}.attn.o", (spec.hidden, spec.hidden), layer, 1, "heads", spec.out_bias)
+    yield from _norm(spec, f"{block}.mlp_norm", layer)
     if spec.mlp == "silu_gated":
-        yield from _linear(f"{at}.mlp.gate", (spec.ffn, spec.hidden), layer, 0, "ffn", spec.mlp_bias)
-    yield from _linear(f"{at}.mlp.up", (spec.ffn, spec.hidden), layer, 0, "ffn", spec.mlp_bias)
-    yield from _linear(f"{at}.mlp.down", (spec.hidden, spec.ffn), layer, 1, "ffn", spec.mlp_bias)
+        yield from _linear(f"{block}.mlp.gate", (spec.ffn, spec.hidden), layer, 0, "ffn", spec.mlp_bias)
+    yield from _linear(f"{block}.mlp.up", (spec.ffn, spec.hidden), layer, 0, "ffn", spec.mlp_bias)
+    yield from _linear(f"{block}.mlp.down", (spec.hidden, spec.ffn), layer, 1, "ffn", spec.mlp_bias)
 
 
 def _linear(name: str, shape: tuple[int, int], layer: int, split: int, unit: Unit, bias: bool) -> Iterator[Parameter]:

@@ -1,4 +1,4 @@
-"""What one rank holds: its layers, samples, tokens, heads and columns, and from these its part of every parameter."""
+"""The part of a training that one rank holds: its layers, samples, tokens, heads and columns, and from these its part of every parameter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from strategies.plan.partition import Span, even, within
 
 @dataclass(frozen=True)
 class RankPlacement:
-    """What one rank holds. Spans are half-open.
+    """The part of a training that one rank holds. Spans are half-open.
 
     Attributes:
         rank: World rank.

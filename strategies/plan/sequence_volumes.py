@@ -1,4 +1,4 @@
-"""What sequence parallelism sends: attention's traffic of each layer, by ring or Ulysses, and a classifier's sum of tokens."""
+"""Traffic of sequence parallelism: attention of each layer, by ring or Ulysses, and a classifier's sum of tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one configuration will do, computed before anything runs: mesh, placement, memory and traffic of one step.
+"""The mesh, the shape of one step, and the whole plan of a configuration, computed before anything runs.
 
 Pure arithmetic on a ModelSpec: neither torch nor MPI. The launch host uses it to refuse what cannot run and to
 predict bytes; every rank uses the same plan to find its shard; the record compares it with what was measured.

@@ -1,4 +1,4 @@
-"""What tensor parallelism sends: the reductions of every layer, and those of the two ends of the model."""
+"""Traffic of tensor parallelism: the reductions of every layer, and those of the two ends of the model."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Bucket:
         return whole
 
     def cut(self, members: Sequence[Tensor]) -> list[Tensor]:
-        """What belongs to each of ``shards`` of the values of the ``members``, in memory of its own."""
+        """The values of each of ``shards``, from those of the ``members``, in memory of their own."""
         begin, end = self.parts[self.group.rank]
         shares = torch.cat([member.reshape(-1) for member in members])[begin:end]
         return [part.clone() for part in shares.split([shard.numel() for shard, _ in self.shards])]

@@ -89,7 +89,7 @@ class ComposedStrategy(Strategy):
         return GradientSync.of(self.module, self.mesh, self.shape, self.step_plan.placements, self.step_plan.step_options)
 
     def make_runner(self) -> Runner:
-        """What carries micro-batches through this rank's layers."""
+        """The runner that carries micro-batches through this rank's layers."""
         if self.placement.stage[1] == 1:
             from strategies.step.local_runner import LocalRunner
 

@@ -141,7 +141,7 @@ class GradientSync:
                 bucket.group.all_gather_(bucket.weights, bucket.parts, "optimizer")
 
     def trainable(self) -> list[tuple[nn.Parameter, bool]]:
-        """What this rank's optimizer updates, and whether it is (of) a matrix."""
+        """Each tensor that this rank's optimizer updates, and whether it is (of) a matrix."""
         sharded = {id(p) for bucket in self.buckets if bucket.weights is not None for p in bucket.members}
         whole = [(p, p.ndim > 1) for p in self.module.parameters() if id(p) not in sharded]
         return whole + [shard for bucket in self.buckets for shard in bucket.shards]

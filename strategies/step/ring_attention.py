@@ -30,7 +30,7 @@ TAGS = 2**14
 
 
 class Piece(NamedTuple):
-    """What of the local queries meets what of a visiting block of keys, and whether causally."""
+    """The part of the local queries that meets a part of a visiting block of keys, and whether causally."""
 
     queries: slice
     keys: slice
@@ -62,7 +62,7 @@ class RingAttention:
         return (self.group.rank - step) % self.group.size
 
     def piece(self, owner: int, causal: bool) -> Piece:
-        """What of my queries meets what of the keys of ``owner``."""
+        """The parts of my queries and of the keys of ``owner`` that meet."""
         rank, everything = self.group.rank, slice(None)
         if not causal or owner == rank:
             return Piece(everything, everything, causal)

@@ -1,4 +1,4 @@
-"""What carries the micro-batches of a replica through the model: one interface for one process and for a pipeline stage."""
+"""The interface of what carries micro-batches through a model, for one process and for a pipeline stage."""
 
 from __future__ import annotations
 
