@@ -191,7 +191,7 @@ class Strategy(ABC):
         """
 
     def trainable(self) -> list[tuple[nn.Parameter, bool]]:
-        """Each tensor that this rank's optimizer updates, and whether it is (part of) a matrix, which weight decay applies to."""
+        """Each tensor that this rank's optimizer updates, and whether it is (part of) a matrix, which weight decay is for."""
         return [(parameter, parameter.ndim > 1) for parameter in self.module.parameters()]
 
     def sharded(self, values: Mapping[str, Tensor]) -> dict[nn.Parameter, Tensor]:

@@ -1,4 +1,4 @@
-"""The part of a training that one rank holds: its layers, samples, tokens, heads and columns, and from these its part of every parameter."""
+"""The part of a training that one rank holds: layers, samples, tokens, heads, and so its part of every parameter."""
 
 from __future__ import annotations
 
