@@ -13,26 +13,26 @@ import argparse
 import os
 import random
 import tempfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from analysis.page.report_files import FORMATS, write_report
 from analysis.plotting.page_layouts import LAYOUTS
 from analysis.study.study import Study, load_study, study_of
+from analysis.study.study_record import StudyRecord
 from bench.common.median_interval import median_interval
 
 
 def multiplied(study: Study, times: int) -> Study:
     """The study with ``times`` as many repeats of every configuration."""
-    repeats = 1 + max(record["point"]["repeat"] for record in study.records)
+    repeats = 1 + max(record.point.repeat for record in study.records)
     records = [_again(record, copy, repeats) for copy in range(times) for record in study.records]
     return study_of(study.name, study.folder, records, [])
 
 
-def _again(record: dict[str, Any], copy: int, repeats: int) -> dict[str, Any]:
-    point = record["point"]
-    repeat = point["repeat"] + copy * repeats
-    return {**record, "point": {**point, "repeat": repeat, "name": f"{point['name']}-{copy}"}}
+def _again(record: StudyRecord, copy: int, repeats: int) -> StudyRecord:
+    point = replace(record.point, repeat=record.point.repeat + copy * repeats, name=f"{record.point.name}-{copy}")
+    return replace(record, point=point)
 
 
 def report_s(study: Study, formats: list[str]) -> tuple[float, float]:

@@ -24,14 +24,14 @@ def run(arguments: argparse.Namespace) -> int:
     """
     study = select(arguments.study)
     for record in study.records:
-        print(f"{record['point']['name']}: {record['status']}{'' if record['reason'] is None else ' - ' + record['reason']}")
-        for check in record["checks"]:
-            print(f"  {LABELS[check['status']]}  {check['name']}: {check['detail']}")
+        print(f"{record.point.name}: {record.status}{'' if record.reason is None else ' - ' + record.reason}")
+        for check in record.checks:
+            print(f"  {LABELS[check.status]}  {check.name}: {check.detail}")
     print(f"study {study.name}")
     of_study = study_checks(study)
     for check in of_study:
-        print(f"  {LABELS[check['status']]}  {check['name']}: {check['detail']}")
+        print(f"  {LABELS[check.status]}  {check.name}: {check.detail}")
     for line in study.problems:
         print(f"FAILED  {line}")
-    bad = [record for record in study.records if record["status"] not in ("ok", "oom")]
-    return 1 if bad or study.problems or any(check["status"] == "failed" for check in of_study) else 0
+    bad = [record for record in study.records if record.status not in ("ok", "oom")]
+    return 1 if bad or study.problems or any(check.status == "failed" for check in of_study) else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -14,6 +14,7 @@ from analysis.statistics.rank_tests import Difference, corrected, ratio_of, two
 from analysis.study.comparability import energy_basis, why_energies_differ
 from analysis.study.run_conditions import commit_of, versions_of
 from analysis.study.study import Study
+from analysis.study.study_record import MeasuredStudyRecord
 
 NOT_COMPARABLE = "not comparable"
 
@@ -167,22 +168,29 @@ def changes(one: Study, other: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["what", "one", "other"])
 
 
-def _conditions(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, None]]:
-    """By what it is about, the values in the order in which they ran."""
-    found: dict[str, dict[str, None]] = {}
+def _conditions(records: Sequence[MeasuredStudyRecord]) -> dict[str, dict[str, None]]:
+    """By subject, its values in the order in which they ran."""
+    values: dict[str, dict[str, None]] = {}
     for record in records:
-        about, point = record["environment"], record["point"]
-        facts = {"commit": (commit_of(record) or "").removeprefix("commit "), **versions_of(record)}
-        facts |= {"cluster": point["cluster"], "smoke runs": "yes" if point["smoke"] else "no"}
-        if record["energy"]["kind"] != "none":
-            place = energy_basis(record).split(" by ")[0]
-            facts["energy"] = f"{record['energy']['kind']} by {record['energy']['source']} {place}"
-        told = [*facts.items(), *(("boards", board) for board in point["boards"])]
-        for host in about.get("hosts") or ():
-            told += [("hosts", host["host"]), ("code of the ranks", host.get("code_hash"))]
-            own = (host.get("cpu"), f"{host.get('cores')} cores", f"Linux {host.get('kernel')}", host.get("governor"))
-            told.append((f"host {host['host']}", ", ".join(str(fact) for fact in own if fact)))
-        for what, value in told:
+        for subject, value in _facts(record):
             if value:
-                found.setdefault(what, {})[value] = None
-    return found
+                values.setdefault(subject, {})[value] = None
+    return values
+
+
+def _facts(record: MeasuredStudyRecord) -> Iterator[tuple[str, str | None]]:
+    """What a record tells of the conditions: subject and value."""
+    point, energy = record.point, record.energy
+    yield "commit", (commit_of(record) or "").removeprefix("commit ")
+    yield from versions_of(record).items()
+    yield "cluster", point.cluster
+    yield "smoke runs", "yes" if point.smoke else "no"
+    if energy.kind != "none":
+        place = energy_basis(record).split(" by ")[0]
+        yield "energy", f"{energy.kind} by {energy.source} {place}"
+    yield from (("boards", board) for board in point.boards)
+    for host in record.environment.hosts or ():
+        yield "hosts", host.host
+        yield "code of the ranks", host.code_hash
+        facts = (host.cpu, f"{host.cores} cores", f"Linux {host.kernel}", host.governor)
+        yield f"host {host.host}", ", ".join(str(fact) for fact in facts if fact)

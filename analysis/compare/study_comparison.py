@@ -27,17 +27,17 @@ def select(path_text: str) -> Study:
 
     UserError for a study that cannot be read, and for a commit that it does not have, or that could be several.
     """
-    folder, at, commit = path_text.rpartition("@")
-    if not at or Path(path_text).exists():
+    folder, sign, commit = path_text.rpartition("@")
+    if not sign or Path(path_text).exists():
         return load_study(Path(path_text))
     study = load_study(Path(folder))
-    commits = [(record["environment"].get("git") or {}).get("commit") or "" for record in study.records]
-    found = {own for own in commits if commit and own.startswith(commit)}
-    if len(found) != 1:
-        known = ", ".join(dict.fromkeys(own[:12] or "unknown" for own in commits))
-        what = f"{commit} could be several commits" if found else f"{commit} is no commit" if commit else "no commit after @"
-        raise UserError(f"{path_text}: {what}; {study.name} has records of {known}")
-    records = [record for record, own in zip(study.records, commits, strict=True) if own in found]
+    commits = [(record.environment.git.commit if record.environment.git else None) or "" for record in study.records]
+    fitting = {known for known in commits if commit and known.startswith(commit)}
+    if len(fitting) != 1:
+        listed = ", ".join(dict.fromkeys(known[:12] or "unknown" for known in commits))
+        wrong = f"{commit} could be several commits" if fitting else f"{commit} is no commit" if commit else "no commit after @"
+        raise UserError(f"{path_text}: {wrong}; {study.name} has records of {listed}")
+    records = [record for record, known in zip(study.records, commits, strict=True) if known in fitting]
     return study_of(f"{study.name}@{commit}", study.folder, records, list(study.problems))
 
 
@@ -60,7 +60,8 @@ def compare_verb(one: str, other: str) -> int:
 
 
 def _refuse_overlap(one: Study, other: Study) -> None:
-    both = {record["folder"].resolve() for record in one.records} & {record["folder"].resolve() for record in other.records}
+    folders = ({record.folder.resolve() for record in study.records if record.folder} for study in (one, other))
+    both = set.intersection(*folders)
     if both:
         raise UserError(
             f"{len(both)} points are in both {one.name} and {other.name}; give two studies, or two commits of one "
@@ -95,9 +96,9 @@ def _changed(one: Study, other: Study, compared: pd.DataFrame) -> Iterator[str]:
     if not (one.good and other.good):
         yield "Changed: cannot be told, for one of them has no valid point."
         return
-    found = changes(one, other)
-    told = [f"{row.what} {row.one} to {row.other}" for row in found.itertuples(index=False)]
-    yield f"Changed: {'; '.join(told)}." if told else "Changed: nothing that the records tell."
+    changed_rows = changes(one, other)
+    changed = [f"{row.what} {row.one} to {row.other}" for row in changed_rows.itertuples(index=False)]
+    yield f"Changed: {'; '.join(changed)}." if changed else "Changed: nothing that the records tell."
     for by, rows in compared.groupby("matched_by", sort=False):
         if by not in ("hash", "factors"):
             yield f"Matched by all {by}: {some(list(dict.fromkeys(map(str, rows['configuration']))), MOST_NAMED)}."
@@ -106,14 +107,13 @@ def _changed(one: Study, other: Study, compared: pd.DataFrame) -> Iterator[str]:
 def _verdicts(rows: pd.DataFrame) -> str:
     """One part for each verdict, the differences first."""
     parts = []
-    for verdict, own in sorted(rows.groupby("verdict", sort=False), key=lambda item: item[0] in (SAME, TOO_FEW, "equal")):
-        found = _rows(own)
+    by_verdict = rows.groupby("verdict", sort=False)
+    for verdict, group in sorted(by_verdict, key=lambda item: item[0] in (SAME, TOO_FEW, "equal")):
+        table = _rows(group)
         bare = verdict in (TOO_FEW, "equal")
-        told = some(
-            [row["configuration"] if bare else f"{row['configuration']} {ratio_text(row)}" for row in found], MOST_NAMED
-        )
-        why = f": {some(list(dict.fromkeys(row['why'] for row in found)), 1)}" if verdict == TOO_FEW else ""
-        parts.append(f"{verdict} in {len(own)} of {len(rows)} ({told}{why})")
+        names = [row["configuration"] if bare else f"{row['configuration']} {ratio_text(row)}" for row in table]
+        why = f": {some(list(dict.fromkeys(row['why'] for row in table)), 1)}" if verdict == TOO_FEW else ""
+        parts.append(f"{verdict} in {len(group)} of {len(rows)} ({some(names, MOST_NAMED)}{why})")
     return ", ".join(parts)
 
 

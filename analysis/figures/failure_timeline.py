@@ -29,6 +29,7 @@ from analysis.plotting.row_figures import Part, numbered, parts
 from analysis.study.point_table import RECOVERY
 from analysis.study.power_traces import watts_of
 from analysis.study.study import Study, label_of
+from analysis.study.study_record import MeasuredStudyRecord
 
 BIN_S = 0.25
 PANELS = 5
@@ -46,7 +47,7 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
 
 
 def _draw(part: Part, layout: Layout) -> list[Drawn]:
-    chosen: dict[str, Mapping[str, Any]] = {}
+    chosen: dict[str, MeasuredStudyRecord] = {}
     for record in part.records:
         if "fault" in record:
             chosen.setdefault(label_of(record["point"]), record)
@@ -63,7 +64,7 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
     return numbered(drawn)
 
 
-def timeline(record: Mapping[str, Any]) -> pd.DataFrame:
+def timeline(record: MeasuredStudyRecord) -> pd.DataFrame:
     """The events around the failure, in seconds from it.
 
     Steps with their throughput and loss, copies, the parts of the recovery, and mean watts in bins of ``BIN_S`` of the hosts
@@ -92,7 +93,7 @@ def copies_of(fault: Mapping[str, Any]) -> list[tuple[float, float]]:
     ]
 
 
-def _watts(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _watts(record: MeasuredStudyRecord) -> list[dict[str, Any]]:
     """Of all hosts until the failure, of those that are left from then on."""
     fault = record["fault"]
     rows: list[dict[str, Any]] = []
@@ -111,7 +112,7 @@ def _watts(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _figure(part: Part, records: Mapping[str, Mapping[str, Any]], frames: Mapping[str, pd.DataFrame], layout: Layout) -> Any:
+def _figure(part: Part, records: Mapping[str, MeasuredStudyRecord], frames: Mapping[str, pd.DataFrame], layout: Layout) -> Any:
     powered = any((frame["what"] == "power").any() for frame in frames.values())
     height = min(TALLEST_IN, AROUND_IN + PANEL_IN * len(frames))
     with drawing(layout):
@@ -178,7 +179,7 @@ def _look(part: str) -> dict[str, Any]:
     return {"facecolor": RECOVERY_COLOURS[part], "hatch": RECOVERY_HATCHES[part], "edgecolor": "#333333", "linewidth": 0.4}
 
 
-def _caption(part: Part, data: pd.DataFrame, records: Mapping[str, Mapping[str, Any]]) -> str:
+def _caption(part: Part, data: pd.DataFrame, records: Mapping[str, MeasuredStudyRecord]) -> str:
     repeats = sorted({record["point"]["repeat"] for record in records.values()})
     repeat_name = f"repeat {repeats[0]}" if len(repeats) == 1 else "first good repeat"
     deaths = []

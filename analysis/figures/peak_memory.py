@@ -19,6 +19,7 @@ from analysis.study.configuration_labels import names_in, natural
 from analysis.study.point_table import MIB
 from analysis.study.strategy_appearance import place
 from analysis.study.study import Study, label_of
+from analysis.study.study_record import LabelledPoint
 
 RANK_IN, LEAST_IN, LINE_IN = 0.085, 0.17, 0.165
 PREDICTED: dict[str, Any] = {"linestyle": "none", "marker": "D", "markersize": 3.6, "markerfacecolor": "#ffffff",
@@ -51,11 +52,11 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
     return drawings
 
 
-def _work(point: dict[str, Any]) -> tuple[str, str]:
+def _work(point: LabelledPoint) -> tuple[str, str]:
     return point["model"], point["task"]
 
 
-def _draw(part: Part, lost: list[dict[str, Any]], layout: Layout) -> list[Drawn]:
+def _draw(part: Part, lost: list[LabelledPoint], layout: Layout) -> list[Drawn]:
     held = _held(part, lost)
     names = names_in([item.label for item in held])
     counts = [len({row["repeat"] for row in item.rows}) for item in held if item.rows]
@@ -83,7 +84,7 @@ def _draw(part: Part, lost: list[dict[str, Any]], layout: Layout) -> list[Drawn]
     return numbered(figures)
 
 
-def _held(part: Part, lost: Sequence[dict[str, Any]]) -> list[Held]:
+def _held(part: Part, lost: Sequence[LabelledPoint]) -> list[Held]:
     """Configurations in the order of figures; one that ran out of memory in some repeats only has its bars."""
     by_label = {label: Held(label, strategy) for label, strategy in part.strategies.items()}
     for record in part.records:

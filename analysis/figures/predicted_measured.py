@@ -20,6 +20,7 @@ from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import Part, parts
 from analysis.study.point_table import MIB
 from analysis.study.study import Study, label_of
+from analysis.study.study_record import MeasuredStudyRecord
 
 MEGA = 1e6
 PANEL_IN, AROUND_IN = 2.15, 0.6
@@ -90,7 +91,7 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
     return [Drawn(f"prediction{part.ending}", "Predicted against measured", caption, figure, data, part.point_names())]
 
 
-def _rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _rows(record: MeasuredStudyRecord) -> Iterator[dict[str, Any]]:
     point, memory, traffic = record["point"], record["memory"], record["traffic"]
     record_names = {"label": label_of(point), "strategy": point["strategy"], "repeat": point["repeat"]}
 

@@ -14,6 +14,7 @@ from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import TALLEST_IN, Drawn, drawing, legend_above, new_figure
 from analysis.plotting.page_layouts import Layout
 from analysis.study.study import Study, label_of
+from analysis.study.study_record import MeasuredStudyRecord
 
 KINDS = {"F": "forward", "B": "backward", "I": "input gradient", "W": "weight gradient"}
 COLOURS = {"F": "#0072B2", "B": "#E69F00", "I": "#E69F00", "W": "#F0E442"}
@@ -31,14 +32,14 @@ Colour = tuple[float, float, float]
 @report_figure("schedule", section="Time and energy", order=170)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure for each configuration that has stages, of its first good repeat."""
-    first: dict[str, dict[str, Any]] = {}
+    first: dict[str, MeasuredStudyRecord] = {}
     for record in study.ordered:
         if "schedule" in record["time"]:
             first.setdefault(record["point"]["hash"], record)
     return [_drawn(record, layout) for record in first.values()]
 
 
-def _drawn(record: dict[str, Any], layout: Layout) -> Drawn:
+def _drawn(record: MeasuredStudyRecord, layout: Layout) -> Drawn:
     schedule, point = record["time"]["schedule"], record["point"]
     rows = [(panel, *interval) for panel in PANELS for interval in schedule[panel]["intervals"]]
     data = pd.DataFrame(rows, columns=["panel", "rank_or_stage", "action", "start_s", "end_s"])
@@ -67,7 +68,7 @@ class Side:
     names: dict[int, str]
 
 
-def _side(data: pd.DataFrame, panel: str, record: dict[str, Any]) -> Side:
+def _side(data: pd.DataFrame, panel: str, record: MeasuredStudyRecord) -> Side:
     side = record["time"]["schedule"][panel]
     bars = data[data["panel"] == panel]
     rows = range(int(bars["rank_or_stage"].max()) + 1)
@@ -82,7 +83,7 @@ def _side(data: pd.DataFrame, panel: str, record: dict[str, Any]) -> Side:
     return Side(title, bars, names)
 
 
-def _first_of_each_stage(side: Side, record: dict[str, Any]) -> Side:
+def _first_of_each_stage(side: Side, record: MeasuredStudyRecord) -> Side:
     first: dict[int, int] = {}
     for entry in record["plan"]["placement"]:
         first.setdefault(entry["stage"][0], entry["rank"])

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from analysis.study.study import label_of
+from analysis.study.study_record import MeasuredStudyRecord
 
 Curve = NDArray[np.float64]
 """Of one repeat, ``[2, points]``: x, which grows, and y."""
@@ -47,7 +48,7 @@ def curves_of(data: pd.DataFrame, x: str, y: str) -> dict[str, list[Curve]]:
     return by_label
 
 
-def loss_curves(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
+def loss_curves(records: Iterable[MeasuredStudyRecord]) -> pd.DataFrame:
     """The loss of every step of every record, with the seconds and joules spent up to it.
 
     Returns:
@@ -65,7 +66,7 @@ def loss_curves(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def record_columns(record: dict[str, Any]) -> dict[str, Any]:
+def record_columns(record: MeasuredStudyRecord) -> dict[str, Any]:
     """The columns that name a record's rows: ``label``, ``strategy`` and ``repeat``."""
     point = record["point"]
     return {"label": label_of(point), "strategy": point["strategy"], "repeat": point["repeat"]}

@@ -20,6 +20,7 @@ from analysis.study.configuration_labels import names_in
 from analysis.study.count_phrases import repeat_counts
 from analysis.study.point_table import points_frame
 from analysis.study.study import Study, label_of
+from analysis.study.study_record import MeasuredStudyRecord
 from bench.common.median_interval import SMALLEST_N
 
 AROUND_IN = 1.0
@@ -44,7 +45,7 @@ class Part:
     kind: str
     model: str
     task: str
-    records: tuple[dict[str, Any], ...]
+    records: tuple[MeasuredStudyRecord, ...]
     ending: str
     lead: str
 

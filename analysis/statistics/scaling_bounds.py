@@ -24,6 +24,7 @@ import pandas as pd
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.comparability import single_process_of
 from analysis.study.sweeps import LEAST_FOR_LINE, Series, Sweep, short_labels, sweep
+from bench.record.record import MeasuredRecord
 
 COLUMNS = ("samples_per_s", "per_sample_J")
 NONE = float("nan")
@@ -109,13 +110,15 @@ def lawful(share: float | None) -> TypeGuard[float]:
     return share is not None and 0 <= share <= 1
 
 
-def communication_s(record: Mapping[str, Any]) -> float:
+def communication_s(record: MeasuredRecord) -> float:
     """Seconds that the bytes of a step need at least: all of them over the rates of its ranks' links together. Null where the
     network is not known, where nothing is sent, and where ranks share a board, so that not all bytes leave it."""
-    network, hosts = record["point"]["network"], [place.get("host") for place in record["plan"]["placement"]]
-    sent_bytes = sum(record["traffic"]["wire_bytes"].values())
-    rates = {} if network is None else {link["host"]: link["rate_bit_s"] for link in network["links"]}
-    if not sent_bytes or not hosts or len(set(hosts)) < len(hosts) or any(host not in rates for host in hosts):
+    network = record.point.network
+    hosts = [place.host for place in record.plan.placement if place.host is not None]
+    sent_bytes = sum(record.traffic.wire_bytes.values())
+    rates = {} if network is None else {link.host: link.rate_bit_s for link in network.links}
+    known = len(hosts) == len(record.plan.placement) and all(host in rates for host in hosts)
+    if not sent_bytes or not hosts or len(set(hosts)) < len(hosts) or not known:
         return NONE
     return float(8 * sent_bytes / sum(rates[host] for host in hosts))
 

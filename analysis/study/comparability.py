@@ -1,6 +1,6 @@
 """May these points be compared? Every figure, table, sentence and test asks here; nothing else decides it.
 
-- Numbers count where a record is valid (``has_numbers``).
+- Numbers count where a record is valid (``measured``).
 - Points stand side by side where they did the same work (``Work``): one kind of energy (measured and modelled joules are
   never one result), one model, one task. ``works`` groups rows of points so, ``records_by_work`` records.
 - Inside a work they must have run under the same conditions: code, software, hosts (``mixed_conditions``).
@@ -21,7 +21,9 @@ from typing import Any, NamedTuple, TypeVar
 import pandas as pd
 
 from analysis.study.configuration_labels import plain
-from analysis.study.run_conditions import Record, code_of, differences, hosts_of, software_of
+from analysis.study.run_conditions import code_of, differences, hosts_of, software_of
+from analysis.study.study_record import MeasuredStudyRecord
+from bench.record.record import MeasuredRecord, Record
 
 BASE_FACTORS = ("batch", "seq", "dtype", "device", "power_mode")
 """Settings that a parallel configuration has in common with the single process that its ratio starts from."""
@@ -32,7 +34,7 @@ PLACE_FACTORS = ("cluster", "hosts", "boards", "bind", "link", "link_rate_bit_s"
 WORK_FACTORS = ("model", "task", "strategy", "ranks")
 """Factors that say what was done; configurations that differ in one of them are never the same. So is the mesh."""
 Factors = Mapping[str, str]
-AnyRecord = TypeVar("AnyRecord", bound=Record)
+AnyRecord = TypeVar("AnyRecord", bound=MeasuredRecord)
 
 
 class WorkKey(NamedTuple):
@@ -70,14 +72,14 @@ class Work:
         return self.key.name
 
 
-def has_numbers(record: Record) -> bool:
-    """Whether the numbers of a record may be compared at all: the point ran and no check failed."""
-    return bool(record["status"] == "ok")
+def measured(records: Iterable[Record]) -> list[MeasuredStudyRecord]:
+    """The records of a study whose numbers may be compared at all: the point ran and no check failed."""
+    return [record for record in records if isinstance(record, MeasuredStudyRecord) and record.status == "ok"]
 
 
-def work_key(record: Record) -> WorkKey:
+def work_key(record: MeasuredRecord) -> WorkKey:
     """The work of a record that has numbers."""
-    return WorkKey(record["energy"]["kind"], record["point"]["model"], record["point"]["task"])
+    return WorkKey(record.energy.kind, record.point.model, record.point.task)
 
 
 def records_by_work(records: Iterable[AnyRecord]) -> dict[WorkKey, list[AnyRecord]]:
@@ -110,14 +112,14 @@ def mixed_conditions(records: Sequence[Record]) -> list[str]:
     return [line for conditions in (code_of, software_of, hosts_of) for line in differences(conditions(records))]
 
 
-def energy_basis(record: Record) -> str:
+def energy_basis(record: MeasuredRecord) -> str:
     """Where energy was taken; of modelled energy by which model too. Boards of one shelf may have different meters."""
-    energy = record["energy"]
-    model = f" by {energy['source']}" if energy["kind"] == "modelled" else ""
-    return f"at {' and '.join(energy['coverage']['levels'])}{model}"
+    energy = record.energy
+    model = f" by {energy.source}" if energy.kind == "modelled" else ""
+    return f"at {' and '.join(energy.coverage.levels)}{model}"
 
 
-def why_energies_differ(one: Sequence[Record], other: Sequence[Record], names: tuple[str, str]) -> str | None:
+def why_energies_differ(one: Sequence[MeasuredRecord], other: Sequence[MeasuredRecord], names: tuple[str, str]) -> str | None:
     """Why the joules of two sets of records compare with nothing but themselves; None where they may be compared.
 
     Args:
@@ -125,7 +127,7 @@ def why_energies_differ(one: Sequence[Record], other: Sequence[Record], names: t
         other: The same in the other study.
         names: What the two studies are called in the answer.
     """
-    kinds = one[0]["energy"]["kind"], other[0]["energy"]["kind"]
+    kinds = one[0].energy.kind, other[0].energy.kind
     if kinds[0] != kinds[1]:
         return f"energy is {kinds[0]} in {names[0]} and {kinds[1]} in {names[1]}"
     first, second = (", ".join(sorted({energy_basis(record) for record in records})) for records in (one, other))
@@ -134,7 +136,7 @@ def why_energies_differ(one: Sequence[Record], other: Sequence[Record], names: t
 
 def base_settings(record: Record, factors: Sequence[str] = BASE_FACTORS) -> tuple[str, ...]:
     """The settings in which a configuration and the base of its ratio are to be equal, as text."""
-    return tuple(str(record["point"].get(factor)) for factor in factors)
+    return tuple(str(getattr(record.point, factor)) for factor in factors)
 
 
 def single_process_of(points: pd.DataFrame, line: pd.DataFrame, factors: Sequence[str] = SCALING_FACTORS) -> pd.DataFrame:

@@ -6,77 +6,82 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.record.point_record import HostLinkRecord, NetworkRecord, PointRecord, UplinkRecord
+from bench.record.record import Record
+
 NOT_FACTORS = (
     *("name", "study", "experiment", "repeat", "order", "hash", "strategy", "options", "ranks", "mesh", "checkpoint"),
-    *("network", "fault"),
+    *("network", "fault", "label"),
 )
 FIRST = ("model",)
 """Factors that are named before those that follow from them."""
+FAULT_FACTORS = ("rank", "snapshot_every", "after_steps")
 
 
-def short_label(point: Mapping[str, Any]) -> str:
+def short_label(point: PointRecord) -> str:
     """The strategy, its mesh where the strategy does not say it, its ranks."""
-    if point["strategy"] == "hybrid":
-        mesh = "x".join(f"{axis[0]}{size}" for axis, size in point["mesh"].items() if size > 1)
+    if point.strategy == "hybrid":
+        mesh = "x".join(f"{axis[0]}{size}" for axis, size in point.mesh.items() if size > 1)
         return f"hybrid {mesh}"
-    return "single" if point["ranks"] == 1 else f"{point['strategy']} n={point['ranks']}"
+    return "single" if point.ranks == 1 else f"{point.strategy} n={point.ranks}"
 
 
-def labels_of(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def labels_of(records: Sequence[Record]) -> dict[str, str]:
     """Labels by hash. Configurations whose short label is the same get the factors in which they differ.
 
     Measured and modelled runs of one configuration keep the same label: figures and tables keep them apart by their kind.
     """
-    by_hash = {record["point"]["hash"]: record["point"] for record in records}
-    kinds = {r["point"]["hash"]: r.get("energy", {}).get("kind") for r in records}
-    alike: dict[tuple[str, str | None], list[str]] = {}
+    by_hash = {record.point.hash: record.point for record in records}
+    kinds = {record.point.hash: None if record.energy is None else record.energy.kind for record in records}
+    same_short: dict[tuple[str, str | None], list[str]] = {}
     for key, point in by_hash.items():
-        alike.setdefault((short_label(point), kinds[key]), []).append(key)
-    found: dict[str, str] = {}
-    taken: dict[str | None, set[str]] = {}
-    for (short, kind), keys in alike.items():
+        same_short.setdefault((short_label(point), kinds[key]), []).append(key)
+    labels: dict[str, str] = {}
+    used: dict[str | None, set[str]] = {}
+    for (short, kind), keys in same_short.items():
         factors = [factors_of(by_hash[key]) for key in keys]
-        differ = telling(factors)
-        for key, own in zip(keys, factors, strict=True):
-            words = [f"{name}={plain(own[name])}" for name in differ if own.get(name) is not None]
-            label = " ".join([short, *words])
+        names = telling(factors)
+        for key, values in zip(keys, factors, strict=True):
+            label = " ".join([short, *(f"{name}={plain(values[name])}" for name in names if values.get(name) is not None)])
             # What tells two of them apart may not be in the record: then the hash does.
-            found[key] = label if label not in taken.setdefault(kind, set()) else f"{label} {key[:4]}"
-            taken[kind].add(found[key])
-    return found
+            labels[key] = label if label not in used.setdefault(kind, set()) else f"{label} {key[:4]}"
+            used[kind].add(labels[key])
+    return labels
 
 
-def factors_of(point: Mapping[str, Any]) -> dict[str, Any]:
+def factors_of(point: PointRecord) -> dict[str, Any]:
     """Everything about a point that a sweep can vary, by the last part of its name.
 
     Of the network: ``link`` (names), ``link_rate_bit_s`` (of the slowest link), ``link_delay_s``; null where it is not known.
     Of a failure: ``fault.rank``, ``fault.snapshot_every``, ``fault.after_steps``; they are not there where nothing failed.
     """
-    own = {key: value for key, value in point.items() if key not in NOT_FACTORS and key != "label"}
-    mesh = {f"mesh.{axis}": size for axis, size in point["mesh"].items()}
-    failing = {f"fault.{key}": value for key, value in (point.get("fault") or {}).items() if key not in ("mesh", "options")}
-    return {**own, **mesh, **network_factors(point.get("network")), **failing, **point["options"]}
+    settings = {key: value for key, value in point.items() if key not in NOT_FACTORS}
+    mesh = {f"mesh.{axis}": size for axis, size in point.mesh.items()}
+    fault = {} if point.fault is None else {f"fault.{key}": getattr(point.fault, key) for key in FAULT_FACTORS}
+    return {**settings, **mesh, **network_factors(point.network), **fault, **point.options}
 
 
-def network_factors(network: Mapping[str, Any] | None) -> dict[str, Any]:
-    links = [] if network is None else [*network["links"], *([network["uplink"]] if network["uplink"] else [])]
-    delays = [link["delay_s"] for link in links if link["delay_s"] is not None]
+def network_factors(network: NetworkRecord | None) -> dict[str, Any]:
+    """Names, slowest rate (bit/s) and longest delay (s) of the links; null where they are not known."""
+    links: list[HostLinkRecord | UplinkRecord] = [] if network is None else [*network.links]
+    links += [network.uplink] if network is not None and network.uplink else []
+    delays = [link.delay_s for link in links if link.delay_s is not None]
     return {
-        "link": ",".join(dict.fromkeys(link["name"] for link in links)) or None,
-        "link_rate_bit_s": min((link["rate_bit_s"] for link in links), default=None),
+        "link": ",".join(dict.fromkeys(link.name for link in links)) or None,
+        "link_rate_bit_s": min((link.rate_bit_s for link in links), default=None),
         "link_delay_s": max(delays, default=None),
     }
 
 
 def telling(factors: Sequence[Mapping[str, Any]]) -> list[str]:
     """The names that tell configurations apart, without those that follow from others: with the model goes its task."""
-    names = sorted({name for own in factors for name in own}, key=lambda name: (name not in FIRST, name))
+    names = sorted({name for values in factors for name in values}, key=lambda name: (name not in FIRST, name))
     chosen: list[str] = []
-    parts = 1
+    groups = 1
     for name in names:
-        found = len({tuple(str(own.get(other)) for other in (*chosen, name)) for own in factors})
-        if found > parts:
-            chosen, parts = [*chosen, name], found
+        finer = len({tuple(str(values.get(other)) for other in (*chosen, name)) for values in factors})
+        if finer > groups:
+            chosen, groups = [*chosen, name], finer
     return sorted(chosen)
 
 
@@ -91,8 +96,8 @@ def plain(value: Any) -> str:
 
 def natural(label: str) -> tuple[tuple[float, str], ...]:
     """Order of labels with their numbers as numbers: batch=8 before batch=16."""
-    parts_ = re.findall(r"[0-9.]*[0-9]|[^0-9]+", label)
-    return tuple((float(part), "") if part.replace(".", "", 1).isdigit() else (-1.0, part) for part in parts_)
+    pieces = re.findall(r"[0-9.]*[0-9]|[^0-9]+", label)
+    return tuple((float(piece), "") if piece.replace(".", "", 1).isdigit() else (-1.0, piece) for piece in pieces)
 
 
 def names_in(labels: Sequence[str]) -> dict[str, str]:

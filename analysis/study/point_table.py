@@ -1,36 +1,27 @@
 """Points as a table: one row for each, with its factors and its quantities.
 
-Factors (what a sweep varies; null where a point has none): ``strategy, model, task, ranks, boards, cluster, device,
+Factors are what a sweep varies, null where a point has none: ``strategy, model, task, ranks, boards, cluster, device,
 power_mode, hosts, link, link_rate_bit_s, link_delay_s, batch, micro_batches, seq, ...`` and the strategy's options under
-``option.``. Lists are text: ``pi-1,pi-2``. ``label`` and ``hash`` name the configuration.
-
-Quantities, with their unit at the end of the name:
-
-- ``samples_per_s``, ``tokens_per_s``, ``step_s`` (median step), ``power_W`` (all hosts), ``idle_W``
-- ``per_sample_J``, ``per_token_J``, ``edp_Js``, ``idle_per_sample_J`` (idle power over the time of a sample)
-- ``random_share``, ``systematic_share``: standard uncertainties of the energy as shares of it: those that repeats average out,
-  and those that all of them have in common
-- ``peak_MiB``, ``predicted_MiB``: of the largest rank
-- ``compute_s, communicate_s, wait_s``: of a step, mean over ranks; ``..._J`` of a sample
-- ``forward_s, backward_s, optimizer_s, other_s`` likewise; ``phase_..._J`` of a sample. Null in old records
-- ``wire_bytes``: of a step, all ranks; ``replication_s, replication_J, replication_bytes``
-- of a failure: ``recovery_s``, ``recovery_J`` and its parts ``recovery_notice_s, ..._shrink_s, ..._rebuild_s, ..._redo_s``
-  (and ``_J``), ``lost_steps``, ``copy_s`` and ``copy_bytes`` (of one copy of the state, all ranks),
-  ``copies_samples_per_s, copies_per_sample_J`` (steps with copies), ``after_ranks, after_samples_per_s, after_per_sample_J``.
-  Everything else is of the time before. Null where nothing failed
-- ``metric`` (its name is ``metric_name``), ``loss``
+``option.``. Lists are text: ``pi-1,pi-2``. ``label`` and ``hash`` name the configuration. Quantities have their unit at the end
+of the name; ``PointQuantities`` and ``FailureQuantities`` say what each is.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pandas as pd
 
-from analysis.study.configuration_labels import factors_of, plain, short_label
+from analysis.study.configuration_labels import factors_of, plain
+from analysis.study.study_record import label_of
 from bench.common.phases import PHASES, STATES
+from bench.record.energy_record import EnergyRecord
+from bench.record.fault_record import FaultRecord
+from bench.record.record import MeasuredRecord, Record
+from bench.record.time_record import TimeRecord
 
 DRAWN_PHASES = (*PHASES[1:4], PHASES[0], *PHASES[4:])
 """In the order of figures and columns: what has no name of its own after what has one."""
@@ -38,44 +29,133 @@ MIB = 2**20
 RECOVERY = ("notice", "shrink", "rebuild", "redo")
 NOT_COLUMNS = ("weights", "smoke")
 
+
+@dataclass(frozen=True)
+class PointQuantities:
+    """The numbers of a point. Of a point in which a rank was killed they are of the time before."""
+
+    kind: str
+    """Of energy: measured, modelled or none."""
+    samples_per_s: float
+    tokens_per_s: float
+    step_s: float
+    """The median step."""
+    per_sample_J: float | None
+    per_token_J: float | None
+    edp_Js: float | None
+    """Energy-delay product of a sample."""
+    power_W: float | None
+    """Of all hosts, mean over the windows."""
+    idle_W: float | None
+    """Of all hosts."""
+    idle_per_sample_J: float | None
+    """Idle power over the time of a sample."""
+    random_share: float | None
+    """Standard uncertainty of the energy that repeats average out, as a share of it."""
+    systematic_share: float | None
+    """Standard uncertainty of the energy that all repeats have in common, as a share of it."""
+    peak_MiB: float
+    """Of the largest rank."""
+    predicted_MiB: float
+    """Of the largest rank, by the plan."""
+    wire_bytes: float
+    """Of a step, all ranks."""
+    replication_s: float | None
+    replication_J: float | None
+    replication_bytes: int | None
+    metric: float | None
+    """Its last value; ``metric_name`` says of what."""
+    metric_name: str
+    loss: float | None
+    """Of the last step."""
+    compute_s: float
+    """Of a step, mean over ranks; so are the other states and phases in seconds."""
+    communicate_s: float
+    wait_s: float
+    forward_s: float | None
+    """Null in old records, as the other phases."""
+    backward_s: float | None
+    optimizer_s: float | None
+    other_s: float | None
+    compute_J: float | None
+    """Of a sample, as all joules of states and phases."""
+    communicate_J: float | None
+    wait_J: float | None
+    phase_forward_J: float | None
+    phase_backward_J: float | None
+    phase_optimizer_J: float | None
+    phase_other_J: float | None
+    phase_communicate_J: float | None
+    phase_wait_J: float | None
+    steps: int
+    """Of all windows."""
+
+
+@dataclass(frozen=True)
+class FailureQuantities:
+    """The numbers of a point in which a rank was killed. A part that there was none of took nothing."""
+
+    recovery_s: float
+    """From the failure until the lost steps were done again."""
+    recovery_J: float | None
+    recovery_notice_s: float
+    recovery_shrink_s: float
+    recovery_rebuild_s: float
+    recovery_redo_s: float
+    recovery_notice_J: float | None
+    recovery_shrink_J: float | None
+    recovery_rebuild_J: float | None
+    recovery_redo_J: float | None
+    lost_steps: int
+    copy_s: float
+    """Of one copy of the state."""
+    copy_bytes: float
+    """Of one copy, all ranks."""
+    copies_samples_per_s: float
+    """Of the steps with copies between them."""
+    copies_per_sample_J: float | None
+    after_samples_per_s: float
+    """Of the survivors."""
+    after_per_sample_J: float | None
+    after_ranks: int
+
+
 COLUMNS = (
     *("label", "hash", "point", "repeat", "order", "kind", "smoke", "strategy", "model", "task", "ranks", "boards", "cluster"),
-    *("samples_per_s", "tokens_per_s", "step_s", "per_sample_J", "per_token_J", "edp_Js", "power_W", "idle_W"),
-    *("idle_per_sample_J", "random_share", "systematic_share", "peak_MiB", "predicted_MiB", "wire_bytes"),
-    *("replication_s", "replication_J", "replication_bytes", "metric", "metric_name", "loss"),
-    *(f"{state}_s" for state in (*STATES, *DRAWN_PHASES[:4])),
-    *(f"{state}_J" for state in STATES),
-    *(f"phase_{phase}_J" for phase in DRAWN_PHASES),
-    *("recovery_s", "recovery_J", *(f"recovery_{part}_{unit}" for unit in "sJ" for part in RECOVERY), "lost_steps"),
-    *("copy_s", "copy_bytes", "copies_samples_per_s", "copies_per_sample_J"),
-    *("after_samples_per_s", "after_per_sample_J", "after_ranks"),
+    *(one.name for one in fields(PointQuantities) if one.name not in ("kind", "steps")),
+    *(one.name for one in fields(FailureQuantities)),
 )
+"""Columns that every table of points has."""
 
 
-def points_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row for each record, which must have numbers, in their order. With no record, no rows and all columns."""
+def points_frame(records: Sequence[MeasuredRecord]) -> pd.DataFrame:
+    """One row for each record, in their order. With no record, no rows and all columns."""
     if not records:
         return pd.DataFrame(columns=list(COLUMNS))
-    found = pd.DataFrame([{**factor_row(record), **_quantities(record)} for record in records])
-    return found.reindex(columns=[*found.columns, *(column for column in COLUMNS if column not in found)])
+    frame = pd.DataFrame([_row(record) for record in records])
+    return frame.reindex(columns=[*frame.columns, *(column for column in COLUMNS if column not in frame)])
 
 
-def factor_row(record: Mapping[str, Any]) -> dict[str, Any]:
+def _row(record: MeasuredRecord) -> dict[str, Any]:
+    failure = {} if record.fault is None else vars(failure_quantities(record.fault))
+    return {**factor_row(record), **vars(point_quantities(record)), **failure}
+
+
+def factor_row(record: Record) -> dict[str, Any]:
     """The factors of any record, also of one that has no numbers."""
-    point = record["point"]
-    options = point["options"]
-    own = {key: value for key, value in factors_of(point).items() if key not in options and key not in NOT_COLUMNS}
+    point = record.point
+    factors = {key: value for key, value in factors_of(point).items() if key not in point.options and key not in NOT_COLUMNS}
     return {
-        "label": point.get("label") or short_label(point),
-        "hash": point["hash"],
-        "point": point["name"],
-        "repeat": point["repeat"],
-        "order": point["order"],
-        "smoke": point["smoke"],
-        "strategy": point["strategy"],
-        "ranks": point["ranks"],
-        **{key: _cell(value) for key, value in own.items()},
-        **{f"option.{key}": _cell(value) for key, value in options.items()},
+        "label": label_of(point),
+        "hash": point.hash,
+        "point": point.name,
+        "repeat": point.repeat,
+        "order": point.order,
+        "smoke": point.smoke,
+        "strategy": point.strategy,
+        "ranks": point.ranks,
+        **{key: _cell(value) for key, value in factors.items()},
+        **{f"option.{key}": _cell(value) for key, value in point.options.items()},
     }
 
 
@@ -85,65 +165,73 @@ def _cell(value: Any) -> Any:
     return plain(value) if isinstance(value, list) else value
 
 
-def _quantities(record: Mapping[str, Any]) -> dict[str, Any]:
-    time, energy, learning = record["time"], record["energy"], record["learning"]
-    final, steps, samples = learning["final"], time["steps"], time["samples"]
-    total_J, idle_W, states_J = energy["total_J"], energy["idle_W"], energy["by_phase"]
-    sent = record.get("replication") or {}
-    phases_J = {row["phase"]: row["joules"] for row in energy["phases"] or ()}
-    phases_s = time.get("phases") or {}
-    return {
-        "kind": energy["kind"],
-        "samples_per_s": time["samples_per_s"],
-        "tokens_per_s": time["tokens_per_s"],
-        "step_s": time["step_s"]["median"],
-        "per_sample_J": energy["per_sample_J"],
-        "per_token_J": energy["per_token_J"],
-        "edp_Js": energy["edp_Js"],
-        "power_W": energy["mean_power_W"],
-        "idle_W": idle_W,
-        "idle_per_sample_J": None if idle_W is None else idle_W / time["samples_per_s"],
-        "random_share": _share(energy["random_J"], total_J),
-        "systematic_share": _share(energy["systematic_J"], total_J),
-        "peak_MiB": max(record["memory"]["peak_bytes"]) / MIB,
-        "predicted_MiB": max(record["memory"]["predicted_bytes"]) / MIB,
-        "wire_bytes": sum(record["traffic"]["wire_bytes"].values()),
-        "replication_s": sent.get("seconds"),
-        "replication_J": sent.get("joules"),
-        "replication_bytes": sent.get("payload_bytes"),
-        "metric": None if final is None else final["value"],
-        "metric_name": learning["metric_name"],
-        "loss": learning["curve"]["loss"][-1] if learning["curve"]["loss"] else None,
-        **{f"{state}_s": time["by_phase"][f"{state}_s"] for state in STATES},
-        **{f"{phase}_s": phases_s.get(f"{phase}_s") for phase in DRAWN_PHASES[:4]},
-        **{f"{state}_J": None if states_J is None else states_J[f"{state}_J"] / samples for state in STATES},
-        **{f"phase_{phase}_J": phases_J[phase] / samples if phase in phases_J else None for phase in DRAWN_PHASES},
-        "steps": steps,
-        **_failure(record.get("fault")),
-    }
+def point_quantities(record: MeasuredRecord) -> PointQuantities:
+    """The numbers of a point as its record has them."""
+    time, energy, learning, sent = record.time, record.energy, record.learning, record.replication
+    return PointQuantities(
+        kind=energy.kind,
+        samples_per_s=time.samples_per_s,
+        tokens_per_s=time.tokens_per_s,
+        step_s=time.step_s.median,
+        per_sample_J=energy.per_sample_J,
+        per_token_J=energy.per_token_J,
+        edp_Js=energy.edp_Js,
+        power_W=energy.mean_power_W,
+        idle_W=energy.idle_W,
+        idle_per_sample_J=None if energy.idle_W is None else energy.idle_W / time.samples_per_s,
+        random_share=_share(energy.random_J, energy.total_J),
+        systematic_share=_share(energy.systematic_J, energy.total_J),
+        peak_MiB=max(record.memory.peak_bytes) / MIB,
+        predicted_MiB=max(record.memory.predicted_bytes) / MIB,
+        wire_bytes=sum(record.traffic.wire_bytes.values()),
+        replication_s=None if sent is None else sent.seconds,
+        replication_J=None if sent is None else sent.joules,
+        replication_bytes=None if sent is None else sent.payload_bytes,
+        metric=None if learning.final is None else learning.final.value,
+        metric_name=learning.metric_name,
+        loss=learning.curve.loss[-1] if learning.curve.loss else None,
+        **_seconds(time),
+        **_joules(energy, time.samples),
+        steps=time.steps,
+    )
 
 
-def _failure(fault: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A part that there was none of took nothing: no step was lost, none was done again."""
-    if fault is None:
-        return {}
-    copies, after, recovery = fault["copies"], fault["after"], fault["recovery"]
-    spent = {row["name"]: row for row in fault["phases"]}
-    known = recovery["joules"] is not None
-    return {
-        "recovery_s": recovery["seconds"],
-        "recovery_J": recovery["joules"],
-        **{f"recovery_{part}_s": row["end_s"] - row["start_s"] if (row := spent.get(part)) else 0.0 for part in RECOVERY},
-        **{f"recovery_{part}_J": (spent[part]["joules"] if part in spent else 0.0 if known else None) for part in RECOVERY},
-        "lost_steps": fault["lost_steps"],
-        "copy_s": sum(copies["seconds"]) / len(copies["seconds"]),
-        "copy_bytes": copies["payload_bytes"] / len(copies["seconds"]),
-        "copies_samples_per_s": copies["samples_per_s"],
-        "copies_per_sample_J": copies["per_sample_J"],
-        "after_samples_per_s": after["samples_per_s"],
-        "after_per_sample_J": after["per_sample_J"],
-        "after_ranks": after["ranks"],
-    }
+def _seconds(time: TimeRecord) -> dict[str, Any]:
+    """Of a step, by state and by phase; of old records the phases are null."""
+    states = {f"{state}_s": getattr(time.by_phase, f"{state}_s") for state in STATES}
+    return states | {f"{phase}_s": getattr(time.phases, f"{phase}_s", None) for phase in DRAWN_PHASES if phase not in STATES}
+
+
+def _joules(energy: EnergyRecord, samples: int) -> dict[str, Any]:
+    """Of a sample, by state and by phase; null where the energy could not be shared out."""
+    by_state, by_phase = energy.by_phase, {str(row.phase): row.joules / samples for row in energy.phases or ()}
+    states = {f"{state}_J": None if by_state is None else getattr(by_state, f"{state}_J") / samples for state in STATES}
+    return states | {f"phase_{phase}_J": by_phase.get(phase) for phase in DRAWN_PHASES}
+
+
+def failure_quantities(fault: FaultRecord) -> FailureQuantities:
+    """The numbers of a failure as its record has them."""
+    copies, after, recovery = fault.copies, fault.after, fault.recovery
+    spent = {str(row.name): row for row in fault.phases}
+    nothing_J = None if recovery.joules is None else 0.0
+    parts: dict[str, Any] = {}
+    for name in RECOVERY:
+        part = spent.get(name)
+        parts[f"recovery_{name}_s"] = 0.0 if part is None else part.end_s - part.start_s
+        parts[f"recovery_{name}_J"] = nothing_J if part is None else part.joules
+    return FailureQuantities(
+        recovery_s=recovery.seconds,
+        recovery_J=recovery.joules,
+        **parts,
+        lost_steps=fault.lost_steps,
+        copy_s=sum(copies.seconds) / len(copies.seconds),
+        copy_bytes=copies.payload_bytes / len(copies.seconds),
+        copies_samples_per_s=copies.samples_per_s,
+        copies_per_sample_J=copies.per_sample_J,
+        after_samples_per_s=after.samples_per_s,
+        after_per_sample_J=after.per_sample_J,
+        after_ranks=after.ranks,
+    )
 
 
 def _share(part: float | None, whole: float | None) -> float | None:

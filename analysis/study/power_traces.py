@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
+
+from analysis.study.study_record import MeasuredStudyRecord
 
 Array = npt.NDArray[Any]
 ALL = "all"
@@ -19,20 +20,20 @@ MARKS = ("replication", "idle", "warm-up", "timed", "evaluation")
 LEAST_EDGES = 3  # of bins
 
 
-def power_of(record: Mapping[str, Any], bin_s: float) -> pd.DataFrame | None:
+def power_of(record: MeasuredStudyRecord, bin_s: float) -> pd.DataFrame | None:
     """Mean watts in bins of ``bin_s``: a row for each host and bin, and for the sum (host ``all``), with ``phase``, one of
     ``MARKS`` or nothing, at the middle of the bin. ``time_s`` begins with the first bin that every host has readings of, and
     ends with the last one: where a rank was killed, with its host's.
 
     None where the point has no trace, or none as long as two bins.
     """
-    found = watts_of(record, bin_s)
-    if found is None:
+    binned = watts_of(record, bin_s)
+    if binned is None:
         return None
-    edges, watts, last_s = found
+    edges, watts, last_s = binned
     middles = (edges[:-1] + edges[1:]) / 2
-    marks = phases_of(record, last_s)
-    phase = [next((name for name, start, end in marks if start <= at < end), "") for at in middles]
+    stretches = phases_of(record, last_s)
+    phase = [next((name for name, start, end in stretches if start <= middle < end), "") for middle in middles]
     frames = [
         pd.DataFrame({"host": host, "time_s": edges[:-1] - edges[0], "power_W": values, "phase": phase})
         for host, values in {ALL: np.sum(list(watts.values()), axis=0), **watts}.items()
@@ -41,29 +42,29 @@ def power_of(record: Mapping[str, Any], bin_s: float) -> pd.DataFrame | None:
 
 
 def watts_of(
-    record: Mapping[str, Any], bin_s: float, hosts: Collection[str] | None = None
+    record: MeasuredStudyRecord, bin_s: float, hosts: Collection[str] | None = None
 ) -> tuple[Array, dict[str, Array], float] | None:
     """Edges of bins on the run's axis (s), the mean watts of each of the ``hosts`` (all) in them, the time of the last reading.
 
     None where the point has no trace of them, or none as long as two bins.
     """
-    path = Path(record["folder"]) / "power.parquet" if "folder" in record else None
+    path = None if record.folder is None else record.folder / "power.parquet"
     if path is None or not path.exists():
         return None
     table = pq.read_table(path)
-    described, rows = json.loads(table.schema.metadata[b"channels"]), table.to_pandas()
-    traces = [trace for trace in described if trace["in_total"] and (hosts is None or trace["host"] in hosts)]
+    descriptions, rows = json.loads(table.schema.metadata[b"channels"]), table.to_pandas()
+    traces = [trace for trace in descriptions if trace["in_total"] and (hosts is None or trace["host"] in hosts)]
     readings = [rows[(rows["host"] == trace["host"]) & (rows["source"] == trace["source"])] for trace in traces]
-    if not traces or any(own.empty for own in readings):
+    if not traces or any(part.empty for part in readings):
         return None
-    first, last = max(own["t_s"].min() for own in readings), min(own["t_s"].max() for own in readings)
+    first, last = max(part["t_s"].min() for part in readings), min(part["t_s"].max() for part in readings)
     edges = np.arange(max(first, 0), last, bin_s)
     if len(edges) < LEAST_EDGES:
         return None
     watts: dict[str, Array] = {}
-    for trace, own in zip(traces, readings, strict=True):
+    for trace, part in zip(traces, readings, strict=True):
         name = trace["host"] if trace["host"] not in watts else f"{trace['host']} {trace['source']}"
-        watts[name] = _calibrated(trace, own, edges)
+        watts[name] = _calibrated(trace, part, edges)
     return edges, watts, float(rows["t_s"].max())
 
 
@@ -71,8 +72,8 @@ def _calibrated(trace: Mapping[str, Any], rows: pd.DataFrame, edges: Array) -> A
     calibration = trace["calibration"] or {"gain": 1.0, "offset_W": 0.0}
     total = np.full(len(edges) - 1, float(calibration["offset_W"]))
     for channel in (c for c in trace["channels"] if c["id"] in trace["in_total"]):
-        own = rows[rows["channel"] == channel["id"]]
-        total += calibration["gain"] * _watts(own["raw"].to_numpy(), own["t_s"].to_numpy(), edges, channel)
+        part = rows[rows["channel"] == channel["id"]]
+        total += calibration["gain"] * _watts(part["raw"].to_numpy(), part["t_s"].to_numpy(), edges, channel)
     return total
 
 
@@ -83,35 +84,39 @@ def _watts(raw: Array, seconds: Array, edges: Array, channel: Mapping[str, Any])
         steps = np.diff(raw)
         steps = np.where(steps < 0, steps + (channel["modulus"] or 0), steps)
         joules = np.concatenate([[0], np.cumsum(steps * channel["scale"])])
-    found: Array = np.diff(np.interp(edges, seconds, joules)) / np.diff(edges) + channel["baseline_W"]
-    return found
+    watts: Array = np.diff(np.interp(edges, seconds, joules)) / np.diff(edges) + channel["baseline_W"]
+    return watts
 
 
-def phases_of(record: Mapping[str, Any], last_s: float) -> list[tuple[str, float, float]]:
+def phases_of(record: MeasuredStudyRecord, last_s: float) -> list[tuple[str, float, float]]:
     """What the ranks did from when to when, in seconds from the start of the run, in order and without overlap.
 
     Warm-up ends where the first timed window begins; what is between windows, or between idle and training, is evaluation.
     Records that do not keep when idle was have half of ``energy.idle.seconds`` before the warm-up and half before ``last_s``,
     the last reading: up to some tenths of a second off, since ranks settle first.
     """
-    time = record["time"]
-    windows = [(window["start_s"], window["end_s"]) for window in time["windows"]]
-    warm_up = windows[0][0] - sum(time["warmup"]["step_s"])
-    before, after = _idle(record, warm_up, last_s)
-    sent = record.get("replication") or {}
-    found = [("replication", sent["start_s"], sent["start_s"] + sent["seconds"])] if "start_s" in sent else []
-    found += [("idle", *before), ("evaluation", before[1], warm_up)] if record["learning"]["initial"] else [("idle", *before)]
-    found.append(("warm-up", warm_up, windows[0][0]))
-    starts = [*(start for start, _ in windows[1:]), after[0]]
-    for (start, end), following in zip(windows, starts, strict=True):
-        found += [("timed", start, end), ("evaluation", end, following)]
-    return [phase for phase in [*found, ("idle", *after)] if phase[2] > phase[1]]
+    windows = [(window.start_s, window.end_s) for window in record.time.windows]
+    warm_up_s = windows[0][0] - sum(record.time.warmup.step_s)
+    before, after = _idle(record, warm_up_s, last_s)
+    phases: list[tuple[str, float, float]] = []
+    sent = record.replication
+    if sent is not None and sent.start_s is not None:
+        phases.append(("replication", sent.start_s, sent.start_s + sent.seconds))
+    phases.append(("idle", *before))
+    if record.learning.initial:
+        phases.append(("evaluation", before[1], warm_up_s))
+    phases.append(("warm-up", warm_up_s, windows[0][0]))
+    next_starts = [*(start for start, _ in windows[1:]), after[0]]
+    for (start, end), next_start in zip(windows, next_starts, strict=True):
+        phases += [("timed", start, end), ("evaluation", end, next_start)]
+    return [phase for phase in [*phases, ("idle", *after)] if phase[2] > phase[1]]
 
 
-def _idle(record: Mapping[str, Any], warm_up: float, last_s: float) -> list[tuple[float, float]]:
-    known = record["time"].get("idle")
+def _idle(record: MeasuredStudyRecord, warm_up_s: float, last_s: float) -> list[tuple[float, float]]:
+    """Begin and end of the idle stretches before and after the training."""
+    known = record.time.idle
     if known:
-        return [(window["start_s"], window["end_s"]) for window in known]
-    idle_s = record["energy"]["idle"]["seconds"] / 2
-    begin = record["time"]["startup_s"] if record["learning"]["initial"] else warm_up - idle_s
+        return [(window.start_s, window.end_s) for window in known]
+    idle_s = record.energy.idle.seconds / 2
+    begin = record.time.startup_s if record.learning.initial else warm_up_s - idle_s
     return [(begin, begin + idle_s), (last_s - idle_s, last_s)]

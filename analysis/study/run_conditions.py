@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from analysis.study.configuration_labels import plain
 from analysis.study.count_phrases import counted, some
+from bench.record.environment_record import HostRecord
+from bench.record.record import Record
 
-Record = Mapping[str, Any]
 Conditions = dict[str, dict[str, list[str]]]
 """By subject (``torch``, ``host pi-1 of local as raspberry-pi-4``) and by value (``2.9``), the names of the points."""
 SAME_MEMORY = 0.02
@@ -23,14 +23,15 @@ def code_of(records: Sequence[Record]) -> Conditions:
 
 def commit_of(record: Record) -> str | None:
     """``commit 1111aaaa1111 with changes``; None where the record has no commit."""
-    git = record["environment"].get("git") or {}
-    return f"commit {git['commit'][:12]}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else None
+    git = record.environment.git
+    return None if git is None or not git.commit else f"commit {git.commit[:12]}{' with changes' if git.dirty else ''}"
 
 
 def _contents(record: Record) -> str | None:
     """The code of every host; None where one does not tell it."""
-    hashes = [host.get("code_hash") for host in record["environment"].get("hosts") or ()]
-    return ", ".join(sorted(set(hashes))) if hashes and all(hashes) else None
+    hosts = record.environment.hosts or ()
+    hashes = {host.code_hash for host in hosts if host.code_hash}
+    return ", ".join(sorted(hashes)) if hosts and all(host.code_hash for host in hosts) else None
 
 
 def software_of(records: Sequence[Record]) -> Conditions:
@@ -40,10 +41,9 @@ def software_of(records: Sequence[Record]) -> Conditions:
 
 def versions_of(record: Record) -> dict[str, str | None]:
     """By name the version of Python, of each package and of MPI; None where the record does not tell it."""
-    environment = record["environment"]
-    mpi = (environment.get("mpi") or {}).get("library")
-    packages = environment.get("packages") or {}
-    return {"Python": environment.get("python"), **packages, "MPI": mpi and mpi.split(", package")[0]}
+    environment = record.environment
+    mpi = environment.mpi.library if environment.mpi else None
+    return {"Python": environment.python, **(environment.packages or {}), "MPI": mpi and mpi.split(", package")[0]}
 
 
 def hosts_of(records: Sequence[Record]) -> Conditions:
@@ -51,19 +51,19 @@ def hosts_of(records: Sequence[Record]) -> Conditions:
     conditions: Conditions = {}
     sizes: dict[str, list[int]] = {}
     for record in records:
-        point = record["point"]
-        for host in record["environment"].get("hosts") or ():
-            mode = point.get("power_mode")
-            subject = f"host {host['host']} of {point['cluster']} as {host['board']}{f' in {plain(mode)}' if mode else ''}"
+        point = record.point
+        mode = f" in {plain(point.power_mode)}" if point.power_mode else ""
+        for host in record.environment.hosts or ():
+            subject = f"host {host.host} of {point.cluster} as {host.board}{mode}"
             memory = _memory(host, sizes.setdefault(subject, []))
-            value = f"{host.get('cpu') or 'unknown CPU'}, {host.get('cores')} cores, {memory}"
-            conditions.setdefault(subject, {}).setdefault(value, []).append(point["name"])
+            value = f"{host.cpu or 'unknown CPU'}, {host.cores} cores, {memory}"
+            conditions.setdefault(subject, {}).setdefault(value, []).append(point.name)
     return conditions
 
 
-def _memory(host: Mapping[str, Any], known: list[int]) -> str:
+def _memory(host: HostRecord, known: list[int]) -> str:
     """The size in words. Sizes within 2 % of one in ``known`` have its name; another is added to ``known``."""
-    size = host.get("memory_bytes")
+    size = host.memory_bytes
     if size is None:
         return "memory unknown"
     near = next((other for other in known if abs(other - size) <= SAME_MEMORY * other), None)
@@ -77,7 +77,7 @@ def _collected(values_of_records: Iterable[tuple[Record, Mapping[str, str | None
     for record, values in values_of_records:
         for subject, value in values.items():
             if value:
-                conditions.setdefault(subject, {}).setdefault(value, []).append(record["point"]["name"])
+                conditions.setdefault(subject, {}).setdefault(value, []).append(record.point.name)
     return conditions
 
 

@@ -11,75 +11,92 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.study.configuration_labels import labels_of, natural, short_label
+from analysis.study.comparability import measured
+from analysis.study.configuration_labels import labels_of, natural
 from analysis.study.point_table import points_frame
-from analysis.study.strategy_appearance import place
+from analysis.study.study_record import MeasuredStudyRecord, StudyRecord, in_study, label_of
 from bench.common.user_error import UserError
+from bench.record.record import Record
 from bench.record.record_file import load_record
 from bench.record.study_folder import STUDY
+
+__all__ = ["Study", "about_study", "label_of", "load_study", "study_of"]
 
 
 @dataclass(frozen=True)
 class Study:
-    """Records of one study in the order in which they ran. ``problems`` are lines about files that are no records.
+    """Records of one study in the order in which they ran.
 
-    Each record has its folder (``record["folder"]``) and its label (``record["point"]["label"]``). ``planned`` are the names of
-    all points that were asked for, as far as study.json knows.
+    ``problems`` are lines about files that are no records. ``planned`` are the names of all points that were asked for, as far
+    as study.json knows.
     """
 
     name: str
     folder: Path
-    records: tuple[dict[str, Any], ...]
+    records: tuple[StudyRecord, ...]
     problems: tuple[str, ...]
     planned: tuple[str, ...] = ()
 
-    @property
-    def good(self) -> list[dict[str, Any]]:
+    @cached_property
+    def good(self) -> list[MeasuredStudyRecord]:
         """Records whose numbers may be compared."""
-        return [record for record in self.records if record["status"] == "ok"]
+        return measured(self.records)
 
     @cached_property
-    def ordered(self) -> list[dict[str, Any]]:
+    def ordered(self) -> list[MeasuredStudyRecord]:
         """Good records by strategy (the single process first), then by label and repeat: the order of every figure."""
+        from analysis.study.strategy_appearance import place  # those that only read records do without the strategies
 
-        def key(record: dict[str, Any]) -> tuple[Any, ...]:
-            point = record["point"]
-            return place(point["strategy"]), names[label_of(point)], point["repeat"]
-
-        good = self.good
-        names = {label: natural(label) for label in {label_of(record["point"]) for record in good}}
-        return sorted(good, key=key)
+        order = {label: natural(label) for label in {record.label for record in self.good}}
+        return sorted(self.good, key=lambda r: (place(r.point.strategy), order[r.label], r.point.repeat))
 
     @cached_property
     def points(self) -> pd.DataFrame:
-        """One row for each good point (``analysis/study/point_table.py`` has the columns), in the order of every figure: by
-        kind of
-        energy, strategy (the single process first), label and repeat. Not to be changed in place."""
+        """One row for each good point (``analysis/study/point_table.py`` has the columns). Not to be changed in place.
+
+        In the order of every figure: by kind of energy, strategy (the single process first), label and repeat.
+        """
         frame = points_frame(self.ordered)
         return frame.sort_values("kind", kind="stable").reset_index(drop=True)
 
     @property
     def smoke(self) -> bool:
-        return any(record["point"]["smoke"] for record in self.records)
+        """Whether any point is a smoke run."""
+        return any(record.point.smoke for record in self.records)
 
 
 def load_study(folder: Path) -> Study:
-    """Read every point of a study. UserError for a folder that is not one, or that holds no record."""
+    """Read every point of a study.
+
+    Args:
+        folder: results/STUDY.
+
+    Raises:
+        UserError: The folder is not a study, or holds no record.
+    """
     about = about_study(folder)
-    records, problems = [], []
+    records: dict[Path, Record] = {}
+    problems = []
     for point in sorted(path for path in folder.iterdir() if path.is_dir()):
         try:
-            records.append({**load_record(point / "result.json"), "folder": point})
+            records[point] = load_record(point / "result.json")
         except UserError as error:
             problems.append(str(error))
     if not records:
         more = f": {problems[0]}" if problems else ""
         raise UserError(f"{folder} holds no record yet{more}; run python -m bench study={folder.name} first")
-    return study_of(about["study"], folder, records, problems, about.get("planned", ()))
+    return study_of(about["study"], folder, list(records.values()), problems, about.get("planned", ()), list(records))
 
 
 def about_study(folder: Path) -> dict[str, Any]:
-    """What study.json says. UserError for a folder without one, or with one of another version."""
+    """What study.json says.
+
+    Args:
+        folder: results/STUDY.
+
+    Raises:
+        UserError: There is no study.json, or it is of another version.
+    """
     marker = folder / "study.json"
     try:
         about: dict[str, Any] = json.loads(marker.read_text())
@@ -90,14 +107,26 @@ def about_study(folder: Path) -> dict[str, Any]:
     return about
 
 
-def study_of(name: str, folder: Path, records: list[dict[str, Any]], problems: list[str], planned: Sequence[str] = ()) -> Study:
-    """A study of these records: in their order, each with its label. ``planned`` are names of points that should be there."""
-    records = sorted(records, key=lambda record: (record["point"]["repeat"], record["point"]["order"]))
-    labels = labels_of(records)
-    named = [{**r, "point": {**r["point"], "label": labels[r["point"]["hash"]]}} for r in records]
-    return Study(name, folder, tuple(named), tuple(problems), tuple(planned))
+def study_of(
+    name: str,
+    folder: Path,
+    records: Sequence[Record],
+    problems: Sequence[str],
+    planned: Sequence[str] = (),
+    folders: Sequence[Path | None] | None = None,
+) -> Study:
+    """A study of these records: in their order, each with its label.
 
-
-def label_of(point: dict[str, Any]) -> str:
-    """A configuration in words, different for different configurations of the study that it was loaded with."""
-    return str(point["label"]) if "label" in point else short_label(point)
+    Args:
+        name: The study's.
+        folder: Where it lies.
+        records: In any order.
+        problems: Lines about files that are no records.
+        planned: Names of points that should be there.
+        folders: Of each record (default: that of a record of a study, None of others).
+    """
+    lie_in = [getattr(record, "folder", None) for record in records] if folders is None else folders
+    ran = sorted(zip(records, lie_in, strict=True), key=lambda pair: (pair[0].point.repeat, pair[0].point.order))
+    labels = labels_of([record for record, _ in ran])
+    labelled = [in_study(record, labels[record.point.hash], path) for record, path in ran]
+    return Study(name, folder, tuple(labelled), tuple(problems), tuple(planned))

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from analysis.study.study import Study
+from analysis.study.study_record import StudyRecord
 from analysis.tables.citation import about
 from analysis.tables.table import CODE, Column, Table
 
@@ -74,7 +75,7 @@ def _row(kind: str, name: str, title: str, records: Sequence[str], seconds: Mapp
     }
 
 
-def execution_s(record: Mapping[str, Any]) -> float | None:
+def execution_s(record: StudyRecord) -> float | None:
     """Seconds from the start of a point to its end; null where its record does not tell them."""
     begin, end = (record["environment"].get(key) for key in ("started", "finished"))
     if not begin or not end:
@@ -126,7 +127,7 @@ def _hardware(row: Mapping[Any, Any]) -> str:
     return f"{row['hosts']}: {row['board']}, {row['cpu']}, {row['cores']} cores, {row['memory_GiB']} GiB, link {row['link']}"
 
 
-def _work(record: Mapping[str, Any]) -> str:
+def _work(record: StudyRecord) -> str:
     point = record["point"]
     weights = f"checkpoint {point['checkpoint']}" if point["weights"] == "pretrained" else f"{point['weights']} weights"
     return f"model {point['model']} ({weights}) on task {point['task']}"

@@ -9,8 +9,10 @@ from typing import Any
 from analysis.plotting.figure_registry import report_figures
 from analysis.plotting.figure_style import Drawn, close
 from analysis.plotting.page_layouts import IEEE, Layout
-from analysis.study.study import Study, load_study, study_of
+from analysis.study import study as studies
+from analysis.study.study import Study, load_study
 from bench.common.atomic_files import write_json
+from bench.record.record import Record
 from tests.records import make_record
 
 STRATEGIES = ("pipeline", "single", "tensor", "data")
@@ -29,9 +31,18 @@ def full(repeats: int = 3, **changes: Any) -> list[dict[str, Any]]:
     return [make_record(strategy, repeat, **changes) for repeat in range(repeats) for strategy in STRATEGIES]
 
 
+def study_of(
+    name: str, folder: Path, records: Sequence[dict[str, Any]], problems: Sequence[str] = (), planned: Sequence[str] = ()
+) -> Study:
+    """A study of records as JSON; one with a ``folder`` lies there."""
+    folders = [record.get("folder") for record in records]
+    bare = [{key: value for key, value in record.items() if key != "folder"} for record in records]
+    return studies.study_of(name, folder, list(map(Record.from_dict, bare)), problems, planned, folders)
+
+
 def study(records: Sequence[dict[str, Any]]) -> Study:
     """A study of these records that is in no folder."""
-    return study_of("test", Path("test"), list(records), [])
+    return study_of("test", Path("test"), records)
 
 
 def drawn_by(

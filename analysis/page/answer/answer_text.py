@@ -68,8 +68,8 @@ def _answer(study: Study, work: Work) -> Answer:
 def _what(study: Study, work: Work) -> str:
     """``minilm, reviews; energy modelled; boards: raspberry-pi-4, emulated``"""
     records = records_by_work(study.good)[work.key]
-    boards = sorted({board for record in records for board in record["point"]["boards"]})
-    emulated = any(host["source"] == "emulated" for record in records for host in record["energy"]["by_host"])
+    boards = sorted({board for record in records for board in record.point.boards})
+    emulated = any(host.source == "emulated" for record in records for host in record.energy.by_host)
     energy = "no energy" if work.kind == "none" else f"energy {work.kind}"
     return f"{work.name}; {energy}; boards: {', '.join(boards) or 'not told'}{', emulated' if emulated else ''}"
 

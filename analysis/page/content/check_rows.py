@@ -32,13 +32,12 @@ def point_rows(study: Study) -> list[Row]:
     first: dict[str, str] = {}
     bad: dict[str, list[str]] = {}
     for record in study.records:
-        for check in record["checks"]:
-            name, status = check["name"], check["status"]
-            counts.setdefault(name, Counter())[status] += 1
-            first.setdefault(name, check["detail"])
-            if status in ("failed", "warned"):
-                bad.setdefault(name, []).append(f"{record['point']['name']}: {check['detail']}")
-    return [_row(name, found, bad.get(name, []) or [first[name]]) for name, found in counts.items()]
+        for check in record.checks:
+            counts.setdefault(check.name, Counter())[check.status] += 1
+            first.setdefault(check.name, check.detail)
+            if check.status in ("failed", "warned"):
+                bad.setdefault(check.name, []).append(f"{record.point.name}: {check.detail}")
+    return [_row(name, statuses, bad.get(name, []) or [first[name]]) for name, statuses in counts.items()]
 
 
 def _row(name: str, counts: Counter[str], details: Sequence[str]) -> Row:

@@ -94,22 +94,22 @@ class Content:
     @property
     def problems(self) -> list[str]:
         """Points without a valid result, and files that are no records."""
-        bad = (record for record in self.study.records if record["status"] != "ok")
-        return [*(f"{r['point']['name']}: {r['status']}. {r['reason']}" for r in bad), *self.study.problems]
+        bad = (record for record in self.study.records if record.status != "ok")
+        return [*(f"{record.point.name}: {record.status}. {record.reason}" for record in bad), *self.study.problems]
 
     @property
     def not_measured(self) -> list[str]:
         """What the energy does not contain."""
-        return list(dict.fromkeys(line for r in self.study.good for line in r["energy"]["coverage"]["not_measured"]))
+        return list(dict.fromkeys(line for record in self.study.good for line in record.energy.coverage.not_measured))
 
     @property
     def unread(self) -> list[str]:
         """Sources of energy that were not read, on which hosts, and why."""
         hosts: dict[tuple[str, str], dict[str, None]] = {}
         for record in self.study.good:
-            for left in record["energy"]["left_out"]:
-                hosts.setdefault((left["source"], left["why"]), {})[left["host"]] = None
-        return [f"{source} on {', '.join(own)}: {why}" for (source, why), own in hosts.items()]
+            for left in record.energy.left_out:
+                hosts.setdefault((left.source, left.why), {})[left.host] = None
+        return [f"{source} on {', '.join(names)}: {why}" for (source, why), names in hosts.items()]
 
 
 def content_of(
@@ -122,7 +122,7 @@ def content_of(
         figures=tuple(grouped(pictures)),
         tables=tuple(tables),
         rules=tuple(rules(study)),
-        study_rows=tuple(Row(check["name"], check["status"], "", (check["detail"],)) for check in study_checks(study)),
+        study_rows=tuple(Row(check.name, check.status, "", (check.detail,)) for check in study_checks(study)),
         point_rows=tuple(point_rows(study)),
         commands=tuple(commands(study)),
         whole_study=whole_study(study),

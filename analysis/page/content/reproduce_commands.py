@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from analysis.study.study import Study, label_of
+from analysis.study.study import Study
+from analysis.study.study_record import StudyRecord
+from bench.record.point_record import PointRecord
 
 RECONSTRUCTED = "reconstructed from the record, which is older than the words that it was composed from"
 
@@ -26,37 +27,41 @@ class Command:
 
 def commands(study: Study) -> list[Command]:
     """One for each configuration, in the order in which they first ran."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    by_hash: dict[str, list[StudyRecord]] = {}
     for record in study.records:
-        found.setdefault(record["point"]["hash"], []).append(record)
-    return [_command(records) for records in found.values()]
+        by_hash.setdefault(record.point.hash, []).append(record)
+    return [_command(records) for records in by_hash.values()]
 
 
-def _command(records: Sequence[Mapping[str, Any]]) -> Command:
+def _command(records: Sequence[StudyRecord]) -> Command:
     first = records[0]
-    point, environment = first["point"], first["environment"]
-    words = environment.get("overrides")
-    line = _reconstructed(point) if words is None else shlex.join(["python", "-m", "bench", "hydra.mode=RUN", *words])
-    note = RECONSTRUCTED if words is None else ""
-    return Command(label_of(point), line, environment.get("command") or "", point["name"], len(records), note)
+    overrides, mpirun = first.environment.overrides, first.environment.command or ""
+    if overrides is None:
+        line, note = _reconstructed(first.point), RECONSTRUCTED
+    else:
+        line, note = shlex.join(["python", "-m", "bench", "hydra.mode=RUN", *overrides]), ""
+    return Command(first.label, line, mpirun, first.point.name, len(records), note)
 
 
-def _reconstructed(point: Mapping[str, Any]) -> str:
-    words = [f"experiment={point['experiment']}", "hydra.mode=RUN"] if point["experiment"] else [f"study={point['study']}"]
-    words += [f"{key}={point[key]}" for key in ("strategy", "ranks", "model", "task")]
-    words += [f"train.{key}={point[key]}" for key in ("batch", "micro_batches", "seq", "lr", "optimizer", "dtype")]
-    if point["strategy"] == "hybrid":
-        words += [f"mesh.{axis}={size}" for axis, size in point["mesh"].items() if size > 1]
-    return shlex.join(["python", "-m", "bench", *words])
+def _reconstructed(point: PointRecord) -> str:
+    overrides = [f"experiment={point.experiment}", "hydra.mode=RUN"] if point.experiment else [f"study={point.study}"]
+    overrides += [f"{key}={getattr(point, key)}" for key in ("strategy", "ranks", "model", "task")]
+    overrides += [f"train.{key}={getattr(point, key)}" for key in ("batch", "micro_batches", "seq", "lr", "optimizer", "dtype")]
+    if point.strategy == "hybrid":
+        overrides += [f"mesh.{axis}={size}" for axis, size in point.mesh.items() if size > 1]
+    return shlex.join(["python", "-m", "bench", *overrides])
 
 
 def whole_study(study: Study) -> str | None:
-    """The line that runs all points: the words that all have in common. None where it was no experiment, or not recorded."""
-    words = [record["environment"].get("overrides") for record in study.records]
-    if any(own is None for own in words):
+    """The line that runs all points: the overrides that all have in common.
+
+    None where it was no experiment, or where a record does not tell.
+    """
+    overrides = [record.environment.overrides or () for record in study.records]
+    if any(record.environment.overrides is None for record in study.records):
         return None
-    common = [word for word in words[0] if all(word in own for own in words)]
-    if not any(word.startswith("experiment=") for word in common):
+    common = [override for override in overrides[0] if all(override in others for others in overrides)]
+    if not any(override.startswith("experiment=") for override in common):
         return None
     return shlex.join(["python", "-m", "bench", *common])
 

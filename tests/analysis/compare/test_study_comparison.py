@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from analysis.compare.study_comparison import changes, compare, compare_verb, report_lines, select, to_markdown
-from analysis.study.study import Study, study_of
+from analysis.study.study import Study
 from bench.common.user_error import UserError
-from tests.analysis.studies import write_study
+from tests.analysis.studies import study_of, write_study
 from tests.records import make_record
 
 OLD, NEW = "1111aaaa" * 5, "2222bbbb" * 5

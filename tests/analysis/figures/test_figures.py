@@ -23,8 +23,9 @@ from analysis.figures import (
 )
 from analysis.plotting.figure_style import Drawn, close, drawing
 from analysis.plotting.page_layouts import IEEE, LAYOUTS
-from analysis.study.study import Study, study_of
+from analysis.study.study import Study
 from tests.analysis.made_studies import paper_study, rich_record
+from tests.analysis.studies import study_of
 from tests.records import make_record
 
 FOUR = ("single", "data", "tensor", "pipeline")

@@ -16,9 +16,8 @@ from analysis.plotting.figure_style import Drawn, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from analysis.statistics.crossing_points import Crossing, certain_range, crossings, how_sure
 from analysis.statistics.repeat_summary import Summary, summarise
-from analysis.study.study import study_of
 from tests.analysis.print_ready import assert_print_ready
-from tests.analysis.studies import drawn_by
+from tests.analysis.studies import drawn_by, study_of
 from tests.records import make_record
 
 RATES = {"wifi-4": 0.5e8, "ethernet-100m": 1e8, "wifi-5": 4e8, "ethernet-1g": 10e8}

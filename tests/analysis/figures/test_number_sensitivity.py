@@ -13,10 +13,9 @@ from analysis.figures.number_sensitivity import draw
 from analysis.plotting.figure_style import Drawn, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from analysis.plotting.sweep_lines import lines_by_figure
-from analysis.study.study import study_of
 from analysis.study.sweeps import short_labels, sweep
 from tests.analysis.print_ready import assert_print_ready
-from tests.analysis.studies import drawn_by
+from tests.analysis.studies import drawn_by, study_of
 from tests.records import make_record
 
 

@@ -11,9 +11,8 @@ import pytest
 from analysis.figures.power_mode_tradeoff import draw, mode_name
 from analysis.plotting.figure_style import Drawn, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
-from analysis.study.study import study_of
 from tests.analysis.print_ready import assert_print_ready
-from tests.analysis.studies import drawn_by
+from tests.analysis.studies import drawn_by, study_of
 from tests.records import make_record
 
 MODES = {"MAXN": (40.0, 80.0), "10W": (10.0, 30.0), "25W": (30.0, 45.0)}

@@ -11,9 +11,8 @@ import pytest
 from analysis.figures.replication_cost import draw
 from analysis.plotting.figure_style import Drawn, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
-from analysis.study.study import study_of
 from tests.analysis.print_ready import assert_print_ready
-from tests.analysis.studies import drawn_by
+from tests.analysis.studies import drawn_by, study_of
 from tests.records import make_record
 
 RATE = 8e6

@@ -12,8 +12,9 @@ from analysis.figures.strategy_bars import draw_energy, draw_throughput
 from analysis.plotting.bar_groups import bars_of
 from analysis.plotting.figure_style import Drawn, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
-from analysis.study.study import Study, study_of
+from analysis.study.study import Study
 from tests.analysis.print_ready import assert_print_ready
+from tests.analysis.studies import study_of
 from tests.records import make_record
 
 

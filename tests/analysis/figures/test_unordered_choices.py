@@ -11,9 +11,8 @@ import pytest
 from analysis.figures.unordered_choices import draw, with_split
 from analysis.plotting.figure_style import Drawn, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
-from analysis.study.study import study_of
 from tests.analysis.print_ready import assert_print_ready
-from tests.analysis.studies import drawn_by
+from tests.analysis.studies import drawn_by, study_of
 from tests.records import make_record
 
 SPLITS = {"data": ("shares", [20, 12]), "pipeline": ("stages", [[0, 2], [2, 6]])}

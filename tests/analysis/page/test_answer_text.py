@@ -11,10 +11,10 @@ import pytest
 from analysis.page.answer.answer_text import answer, answers
 from analysis.page.answer.best_configuration import best_of
 from analysis.page.answer.ratio_phrases import ratio_text
-from analysis.study.study import Study, load_study, study_of
+from analysis.study.study import Study, load_study
 from analysis.tables.headline_table import shown
-from tests.analysis.studies import full, write_study
-from tests.records import make_record
+from tests.analysis.studies import full, study_of, write_study
+from tests.records import make_record, metered
 
 
 def study(records: list[dict[str, Any]]) -> Study:
@@ -169,9 +169,7 @@ def test_smoke_runs_are_stamped(tmp_path: Path) -> None:
 
 def test_emulated_boards_are_called_so() -> None:
     record = make_record("data")
-    record["energy"]["by_host"] = [
-        {"source": "emulated", "host": "pi-1", "hosts": ["pi-1"], "kind": "modelled", "levels": ["board"]}
-    ]
+    record["energy"]["by_host"] = [metered("pi-1", source="emulated", kind="modelled")]
     assert answers(study([record]))[0].what.endswith("boards: x86-mini-pc, emulated")
 
 

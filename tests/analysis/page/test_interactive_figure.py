@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from analysis.page.interactive_figure import explore_figure, write_explore
-from analysis.study.study import Study, study_of
+from analysis.study.study import Study
 from bench.common.user_error import UserError
-from tests.analysis.studies import full
+from tests.analysis.studies import full, study_of
 from tests.records import make_record
 
 graph_objects = pytest.importorskip("plotly.graph_objects", reason="plotly is an extra")

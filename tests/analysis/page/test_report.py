@@ -28,9 +28,9 @@ from analysis.page.report_files import write_report
 from analysis.plotting.figure_registry import FIGURES, SECTIONS, ReportFigure
 from analysis.plotting.figure_style import Drawn
 from analysis.plotting.page_layouts import IEEE
-from analysis.study.study import Study, load_study, study_of
+from analysis.study.study import Study, load_study
 from analysis.tables.report_tables import artefact_tables, study_tables
-from tests.analysis.studies import drawn, full, write_study
+from tests.analysis.studies import drawn, full, study_of, write_study
 from tests.records import make_record
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from analysis.rules.study_checks import refuse_mixed, study_checks
-from analysis.study.study import Study, study_of
+from analysis.study.study import Study
 from bench.common.user_error import UserError
+from tests.analysis.studies import study_of
 from tests.records import make_record
 
 COMMIT = "1111aaaa" * 5

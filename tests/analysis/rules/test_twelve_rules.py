@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from analysis.rules.twelve_rules import Rule, rules
-from analysis.study.study import study_of
 from bench.common.median_interval import median_interval
-from tests.records import make_record
+from tests.analysis.studies import study_of
+from tests.records import make_record, metered
 
 Records = list[dict[str, Any]]
 LINK = {"switch": None, "name": "ethernet-1g", "rate_bit_s": 1e9, "delay_s": None, "loss": None}
@@ -37,7 +37,7 @@ def full(strategy: str, ranks: int, repeat: int) -> dict[str, Any]:
         "ranks": [{"rank": n, "host": name, "threads": 1} for n, name in enumerate(names)],
     }  # fmt: skip
     made["time"]["clock"] = {"hosts_share_a_clock": False, "bound_s": 1e-4, "residual_s": 1e-5, "drift_ppm": {}}
-    made["energy"]["by_host"] = [{"host": name, "samples": 300, "period_s": 0.1} for name in names]
+    made["energy"]["by_host"] = [metered(name, samples=300, period_s=0.1) for name in names]
     made["energy"]["coverage"] |= {"hosts": ranks, "measured": ranks}
     return made
 

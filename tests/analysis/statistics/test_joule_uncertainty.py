@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis.statistics.joule_uncertainty import combine, energy_uncertainty
-from analysis.study.study import study_of
+from tests.analysis.studies import study_of
 from tests.records import make_record
 
 

@@ -11,6 +11,7 @@ from analysis.study.comparability import (
     works,
 )
 from analysis.study.count_phrases import counted, repeat_counts, some
+from bench.record.record import Record
 from tests.analysis.studies import study
 from tests.records import make_record
 
@@ -21,7 +22,7 @@ def test_rows_and_records_fall_into_the_same_works() -> None:
     other_task = make_record("data", 2, kind="measured", point={"task": "lm"})
     of = study([*kinds, other_task])
     by_rows = {work.key: sorted(work.points["point"]) for work in works(of.points)}
-    by_records = {key: sorted(r["point"]["name"] for r in group) for key, group in records_by_work(of.good).items()}
+    by_records = {key: sorted(record.point.name for record in group) for key, group in records_by_work(of.good).items()}
     assert by_rows == by_records
     assert {(key.kind, key.name) for key in by_rows} == {
         ("measured", "minilm, reviews"), ("measured", "minilm, lm"), ("modelled", "minilm, reviews")
@@ -34,26 +35,27 @@ def test_works_without_energy_can_be_left_out() -> None:
 
 
 def test_energy_of_two_kinds_or_places_is_not_compared() -> None:
-    measured, modelled = ([make_record("data", 0, kind=kind)] for kind in ("measured", "modelled"))
+    measured, modelled = (study([make_record("data", 0, kind=kind)]).good for kind in ("measured", "modelled"))
     assert why_energies_differ(measured, measured, ("a", "b")) is None
     assert why_energies_differ(measured, modelled, ("a", "b")) == "energy is measured in a and modelled in b"
     wall = make_record("data", 0, kind="measured")
     wall["energy"]["coverage"] = {**wall["energy"]["coverage"], "levels": ["elsewhere"]}
-    assert "at elsewhere in b" in str(why_energies_differ(measured, [wall], ("a", "b")))
+    assert "at elsewhere in b" in str(why_energies_differ(measured, study([wall]).good, ("a", "b")))
 
 
 def test_a_base_has_the_settings_of_its_ratio() -> None:
     """Another learning rate is the same amount of work, another batch is not."""
     record = make_record("data", 0)
-    rate = {**record, "point": {**record["point"], "lr": 0.5}}
-    batch = {**record, "point": {**record["point"], "batch": 999}}
-    assert base_settings(record) == base_settings(rate) != base_settings(batch)
-    assert base_settings(record, ("lr",)) != base_settings(rate, ("lr",))
+    changes = ({}, {"lr": 0.5}, {"batch": 999})
+    (one, rate, batch) = (Record.from_dict({**record, "point": {**record["point"], **change}}) for change in changes)
+    assert base_settings(one) == base_settings(rate) != base_settings(batch)
+    assert base_settings(one, ("lr",)) != base_settings(rate, ("lr",))
 
 
 def test_other_versions_are_other_conditions() -> None:
-    one, other = make_record("data", 0), make_record("data", 1)
-    other["environment"] = {**other["environment"], "python": "2.7"}
+    changed = make_record("data", 1)
+    changed["environment"] = {**changed["environment"], "python": "2.7"}
+    one, other = study([make_record("data", 0), changed]).good
     assert mixed_conditions([one, one]) == []
     (line,) = mixed_conditions([one, other])
     assert line.startswith("Python ")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis.plotting.figure_style import Drawn
-from analysis.study.study import Study, study_of
+from analysis.study.study import Study
 from analysis.tables.artefact_table import duration, execution_s
 from analysis.tables.citation import bibtex
 from analysis.tables.device_table import devices, software
@@ -20,7 +20,8 @@ from analysis.tables.joining_board_table import participants
 from analysis.tables.latex import GAP_CM, LETTER_CM, PAGE_CM, _splits, _widths, code, escape, floats, number_format
 from analysis.tables.report_tables import artefact_tables, study_tables, write_tables
 from analysis.tables.table import CODE, NUMBER, Column, Table, join, short, significant
-from tests.records import make_record
+from tests.analysis.studies import study_of
+from tests.records import make_record, metered
 
 NASTY = 'a_b & 50 % of $x$ #1 {c} ~^ \\d "e" <f> | -- é °'
 
@@ -43,12 +44,11 @@ def on_host(record: dict[str, Any], host: str, idle_W: float = 2.0, **facts: Any
         "host": host, "board": "raspberry-pi-4", "cpu": "Cortex-A72", "cores": 4, "memory_bytes": 4 << 30, "kernel": "6.6.1",
         "machine": "aarch64", "governor": "performance", "mode": None, **facts,
     }  # fmt: skip
-    meter = {"host": host, "hosts": [host], "source": "ina3221", "kind": "measured", "levels": ["board"], "idle_W": idle_W}
     link = {"host": host, "switch": None, "name": "ethernet-1g", "rate_bit_s": 1e9, "delay_s": None, "loss": None}
     known = record["point"]["network"] or {"kind": "stated", "links": [], "uplink": None}
     record["point"]["network"] = {**known, "links": [*known["links"], link]}
     record["environment"].setdefault("hosts", []).append(own)
-    record["energy"]["by_host"].append(meter)
+    record["energy"]["by_host"].append(metered(host, idle_W=idle_W))
     return record
 
 
