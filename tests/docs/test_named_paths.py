@@ -56,3 +56,13 @@ def test_code_points_to_pages_that_exist() -> None:
 
 def test_a_wrong_path_is_found() -> None:
     assert missing("see `bench/no_such_module.py` and bench/run/worker.py") == ["bench/no_such_module.py"]
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
+def test_links_into_the_docs_lead_somewhere(page: Path) -> None:
+    """MkDocs sees pages below docs/ only; links of README and CONTRIBUTING, with their anchors, are looked up here."""
+    for target, _, anchor in re.findall(r"\]\((?!https?:)([^)#]+)(#([\w-]+))?\)", page.read_text()):
+        assert (ROOT / target).exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", (ROOT / target).read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}

@@ -50,6 +50,7 @@ def test_help_names_every_verb_in_one_line_each() -> None:
     assert (edgejoule().stdout, edgejoule().returncode) == (done.stdout, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VERBS)
 def test_every_verb_has_a_program(name: str) -> None:
     """Verbs name their modules as text, which no type checker follows."""
@@ -81,6 +82,7 @@ def test_mistakes_are_answered_in_one_line(words: list[str], said: str) -> None:
     assert (done.stderr, done.stdout, done.returncode) == (said, "", 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["doctor", "testbed", "plan", "calibrate", "fetch", "report"])
 def test_help_of_a_verb_calls_it_as_the_user_did(name: str) -> None:
     done = edgejoule(name, "--help")

@@ -12,7 +12,7 @@ import pytest
 from edgejoule import shell_completion
 from tests.project import ROOT
 
-pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")]
 
 
 def completed(line: str, folder: Path) -> list[str]:
