@@ -100,8 +100,8 @@ def _labels(key: str, value: Any, known: Sequence[str]) -> list[str]:
 def choose(block: Mapping[str, Any], choice: Mapping[str, Any]) -> dict[str, Any]:
     """A resolved ``cluster`` block with the hosts that ``choice`` takes.
 
-    ``inventory`` keeps the names of all: meters may have some that take no part. The order is in the hosts, so the same
-    order said twice is the same point.
+    ``inventory`` keeps the names of all: meters may have some that take no part. The order is in the hosts, so the same order
+    said twice is the same point.
     """
     kept = {key: value for key, value in block.items() if key != "order"}
     labels = [Host(**host).label for host in block["hosts"]]
@@ -109,7 +109,7 @@ def choose(block: Mapping[str, Any], choice: Mapping[str, Any]) -> dict[str, Any
 
 
 def meaning(block: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the block tells two points apart: a scheduler gives other nodes each time, so they count by their place."""
+    """The values that tell two points apart: a scheduler gives other nodes each time, so they count by their place."""
     if not block.get("allocation"):
         return dict(block)
     places = {label: f"node {number}" for number, label in enumerate(block["inventory"])}

@@ -52,15 +52,15 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
-def _not_finite(value: Any, at: str) -> Iterator[str]:
+def _not_finite(value: Any, path: str) -> Iterator[str]:
     if isinstance(value, float) and not math.isfinite(value):
-        yield at
+        yield path
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _not_finite(inner, f"{at}.{key}" if at else str(key))
+            yield from _not_finite(inner, f"{path}.{key}" if path else str(key))
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
-            yield from _not_finite(inner, f"{at}[{index}]")
+            yield from _not_finite(inner, f"{path}[{index}]")
 
 
 def write_events(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -37,8 +37,9 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
 def half_width(values: Sequence[float]) -> float | None:
     """Half the width of the median's 95 % interval by rank, as a share of the median; null below six values.
 
-    Rates and joules of a finished point are positive, and so is their median."""
-    found = median_interval(values) if values else None
-    if found is None or found["ci_low"] is None:
+    Rates and joules of a finished point are positive, and so is their median.
+    """
+    interval = median_interval(values) if values else None
+    if interval is None or interval["ci_low"] is None:
         return None
-    return (found["ci_high"] - found["ci_low"]) / 2 / abs(found["median"])
+    return (interval["ci_high"] - interval["ci_low"]) / 2 / abs(interval["median"])

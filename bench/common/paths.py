@@ -71,8 +71,8 @@ def import_variables() -> dict[str, str]:
 
     ``PYTHONPATH`` is not needed where the code lies in the interpreter's own site-packages.
     """
-    own = [Path(folder).resolve() for folder in (*site.getsitepackages(), site.getusersitepackages())]
-    code = {} if PROJECT in own else {"PYTHONPATH": str(PROJECT)}
+    interpreters = [Path(folder).resolve() for folder in (*site.getsitepackages(), site.getusersitepackages())]
+    code = {} if PROJECT in interpreters else {"PYTHONPATH": str(PROJECT)}
     return {**code, **plugin_variables()}
 
 

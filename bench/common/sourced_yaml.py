@@ -26,24 +26,24 @@ def read(kind: str, name: str, folders: Path | Sequence[Path]) -> dict[str, Any]
         raise UserError(f"unknown {kind} {name}; known are {', '.join(known)}{did_you_mean(name, known)}")
     path = next(path for folder in several if (path := folder / f"{name}.yaml").is_file())
     try:
-        found = yaml.safe_load(path.read_text())
+        described = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise UserError(f"{kind} {name}: {path} is not YAML ({' '.join(str(error).split())}); mend the file") from None
-    if not isinstance(found, dict) or found.get("name") != name:
-        has = found.get("name") if isinstance(found, dict) else found
+    if not isinstance(described, dict) or described.get("name") != name:
+        has = described.get("name") if isinstance(described, dict) else described
         raise UserError(f"{kind} {name}: {path} must be a mapping with name: {name}, found {has!r}")
-    return found
+    return described
 
 
-def check_keys(where: str, found: Any, known: Collection[str], needed: Collection[str] = ()) -> None:
+def check_keys(where: str, values: Any, known: Collection[str], needed: Collection[str] = ()) -> None:
     """Raise UserError for what is no mapping, for an unknown key, and for a needed one that is not there."""
-    if not isinstance(found, Mapping):
-        raise UserError(f"{where} must be a mapping with {', '.join(known)}, found {found!r}")
-    for key in found:
+    if not isinstance(values, Mapping):
+        raise UserError(f"{where} must be a mapping with {', '.join(known)}, found {values!r}")
+    for key in values:
         if key not in known:
             raise UserError(f"{where} has the unknown key {key}; keys are {', '.join(known)}{did_you_mean(str(key), known)}")
     for key in needed:
-        if key not in found:
+        if key not in values:
             raise UserError(f"{where} has no {key}; add it, each number as value and source")
 
 
@@ -67,5 +67,6 @@ def check_positive(where: str, value: Any, zero: bool = False) -> None:
 
 
 def check_text(where: str, value: Any) -> None:
+    """Raise UserError for what is no line of text."""
     if not isinstance(value, str) or not value.strip():
         raise UserError(f"{where} must be a line of text, found {value!r}")

@@ -23,8 +23,10 @@ def t_quantile(degrees: int, confidence: float = CONFIDENCE) -> float:
 
 
 def _within(angle: float, degrees: int) -> float:
-    """Share of the distribution between -t and t, with t = sqrt(degrees) tan(angle): a finite sum for whole degrees
-    (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
+    """Share of the distribution between -t and t, with t = sqrt(degrees) tan(angle).
+
+    It is a finite sum for whole degrees (Abramowitz and Stegun, 26.7.3 and 26.7.4).
+    """
     cosine, sine = math.cos(angle), math.sin(angle)
     term, total = (cosine, 0.0) if degrees % 2 else (1.0, 0.0)
     for power in range(degrees % 2, degrees - 1, 2):

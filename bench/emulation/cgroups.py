@@ -20,7 +20,7 @@ USEC = 1e-6
 
 
 class Cgroups(ABC):
-    """What the two versions have in common; ``hierarchies`` are the folders in which a board has a group."""
+    """Both versions of control groups; ``hierarchies`` are the folders in which a board has a group."""
 
     version: ClassVar[int]
 
@@ -33,11 +33,11 @@ class Cgroups(ABC):
 
     @abstractmethod
     def quota_cores(self, testbed: str, board: str) -> float | None:
-        """Cores that a board may use at once; None where it has no limit."""
+        """The cores that the board may use; None: all."""
 
     @abstractmethod
     def memory_bytes(self, testbed: str, board: str) -> int | None:
-        """Memory that a board may use; None where it has no limit."""
+        """The limit of the board's memory; None: none."""
 
     @abstractmethod
     def oom_kills(self, testbed: str, board: str) -> int:
@@ -57,11 +57,11 @@ class Cgroups(ABC):
         return sorted({folder.name for top in tops if top.is_dir() for folder in top.iterdir() if folder.is_dir()})
 
     def processes(self, testbed: str, board: str) -> list[int]:
-        """The processes in the groups of a board."""
-        found = set()
+        """The processes of the board, by their numbers on this machine."""
+        pids = set()
         for group in self.groups(testbed, board):
-            found |= {int(word) for word in _read(group / "cgroup.procs").split()}
-        return sorted(found - {0})
+            pids |= {int(word) for word in _read(group / "cgroup.procs").split()}
+        return sorted(pids - {0})
 
     def remove(self, testbed: str) -> None:
         """Remove all groups of the testbed, whose processes have been killed. Raises UserError where the kernel will not."""
@@ -71,11 +71,12 @@ class Cgroups(ABC):
 
 
 class Version1(Cgroups):
-    """Control groups with a hierarchy for each controller."""
+    """A hierarchy for each controller."""
 
     version: ClassVar[int] = 1
 
     def limit(self, testbed: str, board: str, quota_us: tuple[int, int] | None, memory_bytes: int | None) -> None:
+        """Quota in microseconds of a period, memory in bytes, with swap."""
         for group in self.groups(testbed, board):
             group.mkdir(parents=True, exist_ok=True)
         cpu, memory = self._group("cpu", testbed, board), self._group("memory", testbed, board)
@@ -92,18 +93,22 @@ class Version1(Cgroups):
                 _write(path, str(memory_bytes))
 
     def quota_cores(self, testbed: str, board: str) -> float | None:
+        """Quota over period."""
         cpu = self._group("cpu", testbed, board)
         quota, period = _number(cpu / "cpu.cfs_quota_us"), _number(cpu / "cpu.cfs_period_us")
         return quota / period if quota is not None and quota > 0 and period else None
 
     def memory_bytes(self, testbed: str, board: str) -> int | None:
+        """The limit in bytes."""
         limit = _number(self._group("memory", testbed, board) / "memory.limit_in_bytes")
         return limit if limit is not None and 0 < limit < 2**62 else None  # without one the kernel says a huge number
 
     def oom_kills(self, testbed: str, board: str) -> int:
+        """The kernel's count."""
         return _field(self._group("memory", testbed, board) / "memory.oom_control", "oom_kill")
 
     def cpu_file(self, testbed: str, board: str) -> Path:
+        """The file that counts processor time."""
         return self._group("cpuacct", testbed, board) / "cpuacct.usage"
 
     def _group(self, controller: str, testbed: str, board: str) -> Path:
@@ -111,11 +116,12 @@ class Version1(Cgroups):
 
 
 class Version2(Cgroups):
-    """The unified hierarchy."""
+    """One hierarchy for all controllers."""
 
     version: ClassVar[int] = 2
 
     def limit(self, testbed: str, board: str, quota_us: tuple[int, int] | None, memory_bytes: int | None) -> None:
+        """Quota in microseconds of a period, memory in bytes, with swap."""
         (group,), root = self.groups(testbed, board), self.hierarchies["cpu"]
         group.mkdir(parents=True, exist_ok=True)
         for parent in (root, group.parent):  # controllers are handed down level by level
@@ -127,30 +133,34 @@ class Version2(Cgroups):
             _write(group / "memory.swap.max", "max" if memory_bytes is None else "0")
 
     def quota_cores(self, testbed: str, board: str) -> float | None:
+        """Quota over period."""
         words = _read(self.groups(testbed, board)[0] / "cpu.max").split()
         return int(words[0]) / int(words[1]) if words and words[0] != "max" else None
 
     def memory_bytes(self, testbed: str, board: str) -> int | None:
+        """The limit in bytes."""
         return _number(self.groups(testbed, board)[0] / "memory.max")
 
     def oom_kills(self, testbed: str, board: str) -> int:
+        """The kernel's count."""
         return _field(self.groups(testbed, board)[0] / "memory.events", "oom_kill")
 
     def cpu_file(self, testbed: str, board: str) -> Path:
+        """The file that counts processor time."""
         return self.groups(testbed, board)[0] / "cpu.stat"
 
 
 def find_cgroups(root: Path = ROOT) -> Cgroups:
     """The version that has the controllers. Raises UserError where neither has."""
-    own = set(_read(root / "cgroup.controllers").split())
-    if set(NEEDED) <= own:
+    controllers = set(_read(root / "cgroup.controllers").split())
+    if set(NEEDED) <= controllers:
         return Version2(dict.fromkeys(("cpu", "memory"), root))
-    found = {}
+    hierarchies = {}
     for folder in sorted(root.glob("*/")) if root.is_dir() else []:
-        found.update({name: folder.resolve() for name in folder.name.split(",") if (folder / "cgroup.procs").exists()})
-    if {*NEEDED, "cpuacct"} <= set(found):
-        return Version1({name: found[name] for name in (*NEEDED, "cpuacct")})
-    has = ", ".join(sorted(own or found)) or "none"
+        hierarchies.update({name: folder.resolve() for name in folder.name.split(",") if (folder / "cgroup.procs").exists()})
+    if {*NEEDED, "cpuacct"} <= set(hierarchies):
+        return Version1({name: hierarchies[name] for name in (*NEEDED, "cpuacct")})
+    has = ", ".join(sorted(controllers or hierarchies)) or "none"
     raise UserError(
         f"emulated boards need the control groups cpu and memory under {root} (found {has}); boot with them, give the "
         "container its own, or use cluster=local"

@@ -41,12 +41,12 @@ def resolve_cluster(
     ``boards`` are the descriptions of the classes by name, ``links`` the folders of those of links, ``cores`` are this
     machine's, ``threads`` what the user gave for all ranks. Raises UserError for what does not fit together.
     """
-    given = [key for key in OVERRIDES if cluster.get(key) is not None]
+    shaping = [key for key in OVERRIDES if cluster.get(key) is not None]
     if inventory.emulated is None:
-        if given:
+        if shaping:
             raise UserError(
-                f"cluster.{given[0]}={cluster[given[0]]} shapes emulated boards, but hostfile {cluster['hostfile']} has real "
-                "ones; leave it out, or use cluster=emulated4"
+                f"cluster.{shaping[0]}={cluster[shaping[0]]} shapes emulated boards, but hostfile {cluster['hostfile']} has "
+                "real ones; leave it out, or use cluster=emulated4"
             )
         named = sorted({host.link for host in inventory.hosts if host.link})
         stated = {name: asdict(link_of(load_link(name, links), {})) for name in named}
@@ -92,7 +92,7 @@ def emulate(
                 f"emulated board {host.name} would get {quota:.4f} of a core, at least {LEAST_QUOTA} is possible; give it more "
                 "speed:, or emulate fewer boards"
             )
-    found = [
+    emulated_boards = [
         Board(
             str(host.name),
             host.address,
@@ -106,13 +106,14 @@ def emulate(
     ]
     several = len({host.switch for host in hosts}) > 1
     uplink = link_of(link(str(emulated.uplink)), {}) if several else None
-    return Testbed(name, emulated.network, tuple(found), uplink, cores, scale)
+    return Testbed(name, emulated.network, tuple(emulated_boards), uplink, cores, scale)
 
 
 def link_of(described: NetworkLink, cluster: Mapping[str, Any]) -> Link:
     """A link by its description and the overrides.
 
-    Its ``latency_s`` is what real ones have and is not emulated: only ``cluster.link_delay_s`` asks for a delay.
+    The ``latency_s`` of the description is what real ones have and is not emulated: only ``cluster.link_delay_s`` asks for a
+    delay.
     """
     rate, delay = cluster.get("link_rate_bit_s"), cluster.get("link_delay_s")
     loss = described.loss
@@ -127,8 +128,10 @@ def link_of(described: NetworkLink, cluster: Mapping[str, Any]) -> Link:
 def speeds(hosts: Sequence[Host], boards: Mapping[str, BoardClass]) -> list[float]:
     """How fast each board computes, 1.0 for the fastest.
 
-    ``speed`` of the host, else ``flop_s`` of its class among those of the others. Raises UserError for a class without the
-    number.
+    It is the host's ``speed``, else the ``flop_s`` of its class among those of the others.
+
+    Raises:
+        UserError: A class has no ``flop_s``, and there are several classes.
     """
     classes = {host.board for host in hosts if host.speed is None}
     flops = {name: None if (peak := boards[name].flop_s) is None else peak.value for name in classes}
@@ -136,8 +139,8 @@ def speeds(hosts: Sequence[Host], boards: Mapping[str, BoardClass]) -> list[floa
     if without and len(classes) > 1:
         raise UserError(f"board {without[0]} has no flop_s to compare with others; give its hosts a speed: in the inventory")
     fastest = max((value for value in flops.values() if value), default=1.0)
-    found = [host.speed if host.speed is not None else (flops[host.board] or fastest) / fastest for host in hosts]
-    return [speed / max(found) for speed in found]
+    relative = [host.speed if host.speed is not None else (flops[host.board] or fastest) / fastest for host in hosts]
+    return [speed / max(relative) for speed in relative]
 
 
 def scale_cores(relative: Sequence[float], cores: int, compute: str | float) -> float | None:

@@ -66,7 +66,7 @@ def run(command: network_commands.Command) -> str:
 
 
 def first_line(text: str) -> str:
-    """The first line of a command's output that says something."""
+    """The first line of a program's output that says something."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "no output")
 
 
@@ -76,7 +76,7 @@ def present() -> list[str]:
 
 
 def has_device(name: str) -> bool:
-    """Whether this machine has a network device of that name."""
+    """Whether this machine has a network interface of this name."""
     return Path("/sys/class/net", name).exists()
 
 
@@ -94,10 +94,10 @@ def remove_device(name: str) -> None:
 
 def addresses() -> list[tuple[str, str]]:
     """(interface, address/length) of this machine, those of testbeds left out."""
-    found: list[dict[str, Any]] = json.loads(run(["ip", "-j", "-4", "addr"]) or "[]")
+    devices: list[dict[str, Any]] = json.loads(run(["ip", "-j", "-4", "addr"]) or "[]")
     return [
         (device["ifname"], f"{info['local']}/{info['prefixlen']}")
-        for device in found
+        for device in devices
         if device and not device["ifname"].startswith(PREFIX)
         for info in device.get("addr_info", [])
     ]
@@ -119,7 +119,7 @@ def is_whole(testbed: Testbed) -> bool:
     ):
         return False
     try:
-        found = [
+        addresses = [
             run(["ip", "-n", network_commands.namespace(testbed.name, b.name), "-4", "addr", "show", "dev", "eth0"])
             for b in testbed.boards
         ]
@@ -127,7 +127,7 @@ def is_whole(testbed: Testbed) -> bool:
     except UserError:
         return False
     plugged = {port.get("ifname") for port in ports if port.get("master")}
-    addressed = all(f" {board.address}/" in text for board, text in zip(testbed.boards, found, strict=True))
+    addressed = all(f" {board.address}/" in text for board, text in zip(testbed.boards, addresses, strict=True))
     return addressed and network_commands.ports(testbed) <= plugged
 
 

@@ -32,8 +32,8 @@ class Lease:
         self._brought_up: list[str] = []
 
     def __enter__(self) -> Lease:
-        wanted = [testbed for testbed in map(testbed_of, self.points) if testbed is not None]
-        unique = list({repr(testbed): testbed for testbed in wanted}.values())
+        testbeds = [testbed for testbed in map(testbed_of, self.points) if testbed is not None]
+        unique = list({repr(testbed): testbed for testbed in testbeds}.values())
         for testbed in unique:
             check_machine(testbed)
             find_cgroups(self.cgroup_root)

@@ -63,7 +63,7 @@ def down(name: str, state: Path = STATE, cgroup_root: Path = ROOT) -> bool:
         network_commands.launch_device(name),
         [space for space in kernel_network.present() if network_commands.belongs(name, space)],
     )
-    found = bool(spaces or kernel_network.has_device(launch) or groups.boards(name) or (state / name).exists())
+    there_was_one = bool(spaces or kernel_network.has_device(launch) or groups.boards(name) or (state / name).exists())
     (state / name / "state.json").unlink(missing_ok=True)  # so that no agent enters a board that is going
     end_processes(name, groups)
     kernel_network.remove_device(launch)
@@ -71,7 +71,7 @@ def down(name: str, state: Path = STATE, cgroup_root: Path = ROOT) -> bool:
         kernel_network.run(["ip", "netns", "del", space])
     groups.remove(name)
     remove_state(name, state)
-    return found
+    return there_was_one
 
 
 def leftovers(state: Path = STATE, cgroup_root: Path = ROOT) -> list[str]:
@@ -85,26 +85,26 @@ def leftovers(state: Path = STATE, cgroup_root: Path = ROOT) -> list[str]:
 
 def processes(name: str, groups: Cgroups) -> list[int]:
     """Everything that runs on the boards: in their groups, or in their networks by hand."""
-    found = {pid for board in groups.boards(name) for pid in groups.processes(name, board)}
-    found |= {
+    pids = {pid for board in groups.boards(name) for pid in groups.processes(name, board)}
+    pids |= {
         pid
         for space in kernel_network.present()
         if network_commands.belongs(name, space)
         for pid in kernel_network.pids_in(space)
     }
-    return sorted(found - {os.getpid()})
+    return sorted(pids - {os.getpid()})
 
 
 def run_ids(pids: list[int]) -> set[str]:
     """The runs of this project that the processes belong to: their mpirun is on no board and carries the same mark."""
-    found = set()
+    ids = set()
     for pid in pids:
         try:
             words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        found |= {word.split(b"=", 1)[1].decode() for word in words if word.startswith(f"{RUN_ID}=".encode())}
-    return found
+        ids |= {word.split(b"=", 1)[1].decode() for word in words if word.startswith(f"{RUN_ID}=".encode())}
+    return ids
 
 
 def end_processes(name: str, groups: Cgroups) -> int:

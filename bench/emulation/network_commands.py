@@ -49,12 +49,12 @@ class Shaper:
 
 
 def switch_namespace(name: str) -> str:
-    """The network namespace that holds the switches of a testbed."""
+    """The namespace of a testbed's switches."""
     return f"{PREFIX}{name}"
 
 
 def namespace(name: str, board: str) -> str:
-    """The network namespace of one board."""
+    """The namespace of a board."""
     return f"{PREFIX}{name}.{board}"
 
 
@@ -63,13 +63,13 @@ def launch_device(name: str) -> str:
     return PREFIX + hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
-def belongs(name: str, found: str) -> bool:
+def belongs(name: str, space: str) -> bool:
     """Whether a namespace is of testbed ``name``, also one that an older inventory had."""
-    return found == switch_namespace(name) or found.startswith(switch_namespace(name) + ".")
+    return space == switch_namespace(name) or space.startswith(switch_namespace(name) + ".")
 
 
 def namespaces(testbed: Testbed) -> list[str]:
-    """Every network namespace of a testbed."""
+    """All namespaces of a testbed."""
     return [switch_namespace(testbed.name), *(namespace(testbed.name, board.name) for board in testbed.boards)]
 
 
@@ -83,10 +83,10 @@ def create(testbed: Testbed) -> list[Command]:
         commands.append(_veth(f"u{index}a", middle, f"u{index}b", middle))
         commands += [_plug(middle, f"u{index}a", f"sw{index}"), _plug(middle, f"u{index}b", "sw0")]
     for index, board in enumerate(testbed.boards):
-        own, switch = namespace(testbed.name, board.name), testbed.switches.index(board.switch)
-        commands.append(_veth("eth0", own, f"p{index}", middle))
-        commands.append(["ip", "-n", own, "link", "set", "lo", "up"])
-        commands += _address(["-n", own], "eth0", f"{board.address}/{length}")
+        space, switch = namespace(testbed.name, board.name), testbed.switches.index(board.switch)
+        commands.append(_veth("eth0", space, f"p{index}", middle))
+        commands.append(["ip", "-n", space, "link", "set", "lo", "up"])
+        commands += _address(["-n", space], "eth0", f"{board.address}/{length}")
         commands.append(_plug(middle, f"p{index}", f"sw{switch}"))
     launch = launch_device(testbed.name)
     commands.append(["ip", "link", "add", launch, "type", "veth", "peer", "name", "launch", "netns", middle])
@@ -123,14 +123,14 @@ def ports(testbed: Testbed) -> set[str]:
 
 def shapers(testbed: Testbed) -> list[Shaper]:
     """Both ends of every link; the launch host's is not shaped, for it is not a board."""
-    middle, found = switch_namespace(testbed.name), []
+    middle, both_ends = switch_namespace(testbed.name), []
     for index, board in enumerate(testbed.boards):
-        own = namespace(testbed.name, board.name)
-        found += [Shaper(own, "eth0", board.link), Shaper(middle, f"p{index}", board.link)]
+        space = namespace(testbed.name, board.name)
+        both_ends += [Shaper(space, "eth0", board.link), Shaper(middle, f"p{index}", board.link)]
     if testbed.uplink is not None:
         for index in range(1, len(testbed.switches)):
-            found += [Shaper(middle, f"u{index}{end}", testbed.uplink) for end in "ab"]
-    return found
+            both_ends += [Shaper(middle, f"u{index}{end}", testbed.uplink) for end in "ab"]
+    return both_ends
 
 
 def shape(shaper: Shaper) -> list[Command]:
@@ -149,7 +149,7 @@ def shape(shaper: Shaper) -> list[Command]:
 
 
 def burst_bytes(rate_bit_s: float) -> int:
-    """The bucket of a shaped link: large enough for the rate, and for one packet as the kernel hands it over."""
+    """How many bytes may pass a shaper at once after a pause."""
     least = WHOLE_PACKET_BYTES if rate_bit_s > FAST_BIT_S else LEAST_BURST_BYTES
     return max(least, round(rate_bit_s / 8 * BURST_S))
 

@@ -32,12 +32,15 @@ AGENT = Path(__file__).with_name("agent.py")
 
 
 def agent_command(name: str, state: Path = STATE) -> str:
-    """What mpirun calls instead of ssh. It is split at spaces, and /run may forbid programs: so the shell reads a file."""
+    """The command line that mpirun calls instead of ssh.
+
+    It is split at spaces, and /run may forbid programs: so the shell reads a file.
+    """
     return f"/bin/sh {state / name / 'agent'}"
 
 
 def write_state(testbed: Testbed, groups: Cgroups, state: Path) -> None:
-    """Keep what a testbed consists of, for whoever takes it down."""
+    """Keep a testbed that is up, and what the agent needs to enter its boards."""
     folder = state / testbed.name
     folder.mkdir(parents=True, exist_ok=True)
     boards = {
@@ -56,8 +59,8 @@ def write_state(testbed: Testbed, groups: Cgroups, state: Path) -> None:
 def read_state(name: str, state: Path) -> Testbed | None:
     """The testbed as it was last brought up; None where it is not up, or was by another version."""
     try:
-        found = json.loads((state / name / "state.json").read_text())
-        return Testbed.from_dict(found["testbed"]) if found["schema"] == SCHEMA else None
+        values = json.loads((state / name / "state.json").read_text())
+        return Testbed.from_dict(values["testbed"]) if values["schema"] == SCHEMA else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -69,15 +72,18 @@ def remove_state(name: str, state: Path) -> None:
 
 
 def all_up(state: Path) -> list[Testbed]:
-    """The testbeds that are up."""
+    """The testbeds that are up on this machine."""
     names = sorted(path.parent.name for path in state.glob("*/state.json"))
     return [testbed for testbed in (read_state(name, state) for name in names) if testbed is not None]
 
 
-def check_network(testbed: Testbed, others: Sequence[Testbed], own: Sequence[tuple[str, str]]) -> None:
-    """Raise UserError where the boards' addresses are taken.
+def check_network(testbed: Testbed, others: Sequence[Testbed], of_machine: Sequence[tuple[str, str]]) -> None:
+    """Raise UserError where another testbed or this machine has the boards' addresses.
 
-    By another testbed, or by this machine, whose interfaces are (name, address/length).
+    Args:
+        testbed: The boards.
+        others: The testbeds that are up, or that are to be.
+        of_machine: Name and ``address/length`` of each interface of this machine.
     """
     network = ipaddress.IPv4Network(testbed.network)
     for other in others:
@@ -86,7 +92,7 @@ def check_network(testbed: Testbed, others: Sequence[Testbed], own: Sequence[tup
                 f"testbed {other.name} is up on {other.network}, which {testbed.name} wants too; take it down with "
                 f"python -m bench.testbed down cluster={other.name}, or give the inventory another emulated.network"
             )
-    for device, address in own:
+    for device, address in of_machine:
         if network.overlaps(ipaddress.IPv4Interface(address).network):
             raise UserError(
                 f"this machine is already in {network} ({device} has {address}); give the inventory of {testbed.name} another "

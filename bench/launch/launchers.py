@@ -27,8 +27,10 @@ def launcher_of(cluster: Mapping[str, Any]) -> Launcher:
 def forwarded(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> list[str]:
     """Names of variables that go to all ranks without their values being written.
 
-    Those of ``cluster.forward``, and the passwords of meters (``password_env``) that are set here. Raises UserError for one
-    that was asked for and is not set.
+    They are those of ``cluster.forward``, and the passwords of meters (``password_env``) that are set here.
+
+    Raises:
+        UserError: A variable was asked for and is not set.
     """
     asked = list(config["cluster"].get("forward") or ())
     for name in asked:

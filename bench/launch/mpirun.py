@@ -22,7 +22,7 @@ FOREIGN = re.compile(r"^(OMPI_|PMIX_|PRTE_|PMI_|PMI2_|HYDRA_)")
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be started: ``module`` on ``ranks`` ranks over ``hosts``, which are filled in their order.
+    """A job to start: ``module`` on ``ranks`` ranks over ``hosts``, which are filled in their order.
 
     ``environment`` has variables with their values for all ranks, ``forward`` names of those whose values are
     taken from this process and stand on no command line. ``bind`` is none, core or socket. ``agent`` starts the
@@ -52,10 +52,9 @@ class Job:
 
 
 class Launcher(ABC):
-    """One dialect.
+    """One dialect of launchers.
 
-    ``command`` is pure; so is ``hostfile``, the text of the file it refers to. ``emulates``: its daemons can be started on
-    emulated boards.
+    ``command`` and ``hostfile`` are pure. ``emulates``: its daemons can be started on emulated boards.
     """
 
     name: ClassVar[str]
@@ -66,30 +65,32 @@ class Launcher(ABC):
 
     @abstractmethod
     def command(self, job: Job) -> list[str]:
-        """The words of the command line that starts the job."""
+        """The words of the command line. Raises UserError for a job that this launcher cannot start."""
 
     @abstractmethod
     def hostfile(self, hosts: Sequence[Host]) -> str:
-        """The text of the file that names the hosts, in this dialect's form."""
+        """The text of the file that the command refers to."""
 
     @staticmethod
     def worker(job: Job, python: str | None) -> list[str]:
-        """The words that run the module on one rank."""
+        """The words that each rank runs; ``python`` None: the job's."""
         # "-m mpi4py" ends the job when a rank dies of an exception; the others would wait for it for ever.
         return [python or job.python, "-m", "mpi4py", "-m", job.module, *job.arguments]
 
 
 class OpenMPI5(Launcher):
-    """Open MPI 5, whose runtime is PRRTE."""
+    """Open MPI 5 and later, whose daemons are PRRTE's."""
 
     name: ClassVar[str] = "Open MPI 5"
     emulates: ClassVar[bool] = True
     bindings: ClassVar[Mapping[str, str]] = {"none": "none", "core": "core", "socket": "package"}
 
     def hostfile(self, hosts: Sequence[Host]) -> str:
+        """A line for each host."""
         return "".join(f"{host.login} slots={host.slots}\n" for host in hosts)
 
     def command(self, job: Job) -> list[str]:
+        """One part of the line for all hosts where they are alike, else one for each."""
         line = [self.program, *self.common(job)]
         if job.alike:
             place = ["-n", str(job.ranks), "--hostfile", str(job.hostfile)]
@@ -104,7 +105,7 @@ class OpenMPI5(Launcher):
         return host.login
 
     def common(self, job: Job) -> list[str]:
-        """The flags of the whole job, whatever the hosts."""
+        """The flags for all hosts."""
         # Open MPI binds to one core for up to two ranks; our threads need all that a rank may use.
         flags = ["--bind-to", self.bindings[job.bind], "--map-by", "slot:OVERSUBSCRIBE" if job.oversubscribe else "slot"]
         if job.root:
@@ -117,19 +118,20 @@ class OpenMPI5(Launcher):
         return flags + (emulated(job.agent, job.hosts) if job.agent else [])
 
     def exports(self, job: Job, host: Host) -> list[str]:
-        """The flags that give variables to the ranks of one host."""
+        """The variables of a host's ranks."""
         values = [word for key, value in {**job.environment, **host.env}.items() for word in ("-x", f"{key}={value}")]
         return values + [word for name in job.forward for word in ("-x", name)]
 
 
 class OpenMPI4(OpenMPI5):
-    """Open MPI 4, whose runtime is ORTE."""
+    """Open MPI 4, whose daemons are ORTE's."""
 
     name: ClassVar[str] = "Open MPI 4"
     emulates: ClassVar[bool] = False
     bindings: ClassVar[Mapping[str, str]] = {"none": "none", "core": "core", "socket": "socket"}
 
     def login(self, host: Host) -> str:
+        """A host as ``--host`` takes it. Raises UserError where it has a user."""
         if host.user:
             raise UserError(
                 f"user={host.user} of {host.label}: Open MPI 4 takes users from one hostfile only, not beside a python or env "
@@ -138,6 +140,7 @@ class OpenMPI4(OpenMPI5):
         return host.address
 
     def common(self, job: Job) -> list[str]:
+        """The flags for all hosts."""
         if job.agent:
             check_emulates(self)
         check_survives(self, job)
@@ -151,14 +154,16 @@ class OpenMPI4(OpenMPI5):
 
 
 class MPICH(Launcher):
-    """MPICH and Intel MPI: Hydra's mpiexec."""
+    """MPICH, MVAPICH and Intel MPI, whose launcher is Hydra."""
 
     name: ClassVar[str] = "MPICH"
 
     def hostfile(self, hosts: Sequence[Host]) -> str:
+        """A line for each host."""
         return "".join(f"{host.address}:{host.slots}{f' user={host.user}' if host.user else ''}\n" for host in hosts)
 
     def command(self, job: Job) -> list[str]:
+        """One part of the line for all hosts where they are alike, else one for each."""
         if job.agent:
             check_emulates(self)
         check_survives(self, job)
@@ -172,8 +177,8 @@ class MPICH(Launcher):
         line += [*common, *values]
         # Parts fill the hosts of the hostfile in their order, each where the one before it ended.
         for number, (host, ranks) in enumerate(seats(job)):
-            own = [word for key, value in host.env.items() for word in ("-env", key, value)]
-            line += [*([":"] if number else []), "-n", str(ranks), *own, *self.worker(job, host.python)]
+            values_of_host = [word for key, value in host.env.items() for word in ("-env", key, value)]
+            line += [*([":"] if number else []), "-n", str(ranks), *values_of_host, *self.worker(job, host.python)]
         return line
 
 
@@ -221,27 +226,27 @@ def seats(job: Job, round_robin: bool = False) -> list[tuple[Host, int]]:
 
     With ``round_robin`` ranks without a slot go round over the hosts again. Raises UserError without.
     """
-    left, found = job.ranks, []
+    left, seated = job.ranks, []
     while left:
         for host in job.hosts:
             ranks = min(left, host.slots)
             left -= ranks
             if ranks:
-                found.append((host, ranks))
+                seated.append((host, ranks))
         if left and not round_robin:
             raise UserError(
                 f"{left} of {job.ranks} ranks find no slot; hosts with different python or env cannot be oversubscribed"
             )
-    return found
+    return seated
 
 
-def find_mpirun(given: str | None = None) -> str:
+def find_mpirun(program: str | None = None) -> str:
     """The launcher's path: as given, beside this Python (the MPI of this environment), or on PATH."""
     beside = Path(sys.executable).parent / "mpirun"
-    found = given or (str(beside) if beside.exists() else None) or shutil.which("mpirun") or shutil.which("mpiexec")
-    if found is None or shutil.which(found) is None:
-        raise UserError(f"mpirun is missing ({found or 'not on PATH'}); install it: {INSTALL}")
-    return found
+    path = program or (str(beside) if beside.exists() else None) or shutil.which("mpirun") or shutil.which("mpiexec")
+    if path is None or shutil.which(path) is None:
+        raise UserError(f"mpirun is missing ({path or 'not on PATH'}); install it: {INSTALL}")
+    return path
 
 
 def launcher_for(program: str) -> Launcher:
@@ -253,7 +258,7 @@ def launcher_for(program: str) -> Launcher:
 
 
 def dialect(program: str, version: str) -> Launcher:
-    """The launcher that goes with what ``program --version`` prints."""
+    """The launcher that ``program --version`` answered as. Raises UserError for one that is not known."""
     match = re.search(r"(?:Open MPI\)?|OpenRTE\)?)\s+v?(\d+)", version)
     if match:
         return OpenMPI5(program) if int(match[1]) >= 5 else OpenMPI4(program)

@@ -14,11 +14,11 @@ CPU_BIND = {"none": "none", "core": "cores", "socket": "sockets"}
 
 
 def find_srun() -> str:
-    """The path of srun."""
-    found = shutil.which("srun")
-    if found is None:
+    """The path of srun. Raises UserError where it is missing."""
+    path = shutil.which("srun")
+    if path is None:
         raise UserError("cluster.launcher=srun, but srun is not on PATH; start on a node of the allocation, or use mpirun")
-    return found
+    return path
 
 
 class Srun(Launcher):
@@ -27,9 +27,11 @@ class Srun(Launcher):
     name: ClassVar[str] = "SLURM srun"
 
     def hostfile(self, hosts: Sequence[Host]) -> str:
+        """A line for each slot."""
         return "".join(f"{host.address}\n" for host in hosts for _ in range(host.slots))
 
     def command(self, job: Job) -> list[str]:
+        """One step of the allocation, with every rank's host."""
         if job.agent:
             check_emulates(self)
         check_survives(self, job)

@@ -100,14 +100,14 @@ def sweep(run_id: str) -> int:
 
 def survivors(run_id: str) -> list[int]:
     """Processes that carry the run's id in their environment, ourselves excepted; zombies have none."""
-    mark, found = f"{RUN_ID}={run_id}".encode(), []
+    mark, pids = f"{RUN_ID}={run_id}".encode(), []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if mark in (folder / "environ").read_bytes().split(b"\0") and int(folder.name) != os.getpid():
-                found.append(int(folder.name))
+                pids.append(int(folder.name))
         except OSError:
             continue
-    return found
+    return pids
 
 
 def tail(log: Path, lines: int = LOG_LINES) -> list[str]:
@@ -117,8 +117,8 @@ def tail(log: Path, lines: int = LOG_LINES) -> list[str]:
 
 def telling_line(log_tail: Sequence[str]) -> str:
     """The line of a log that says most about a failure: a rank's own error, else the last that is not decoration."""
-    own = [line for line in log_tail if any(word in line for word in ERROR_WORDS) and "Traceback" not in line]
-    named = [line for line in own if line.startswith("error:") or line.split(":")[0].endswith(("Error", "Exception"))]
+    telling = [line for line in log_tail if any(word in line for word in ERROR_WORDS) and "Traceback" not in line]
+    named = [line for line in telling if line.startswith("error:") or line.split(":")[0].endswith(("Error", "Exception"))]
     plain = [line for line in log_tail if line.strip(" -*")]
-    chosen = (named or own or plain or ["no output"])[-1 if not named else 0]
+    chosen = (named or telling or plain or ["no output"])[-1 if not named else 0]
     return chosen.strip()[:300]

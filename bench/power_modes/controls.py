@@ -64,15 +64,17 @@ class _Cpufreq(Control):
     """A control of every CPU frequency policy; states are by the policy's name."""
 
     def folders(self) -> list[Path]:
-        found = policies(self.machine.root)
-        if not found:
+        """The folders of all policies. Raises UserError where there is none."""
+        folders = policies(self.machine.root)
+        if not folders:
             raise UserError(
                 f"{self.machine.root / CPUFREQ} has no policy: this kernel does not scale frequencies; take {self.name} out "
                 "of the board's mode"
             )
-        return found
+        return folders
 
     def folder_of(self, policy: str) -> Path:
+        """The folder of a policy."""
         return self.machine.root / CPUFREQ / policy
 
 
@@ -82,9 +84,11 @@ class Governor(_Cpufreq):
     name: ClassVar[str] = "governor"
 
     def read(self) -> dict[str, str]:
+        """The governor of each policy."""
         return {folder.name: self.machine.need(folder / "scaling_governor") for folder in self.folders()}
 
     def apply(self, value: str) -> None:
+        """Set it for all policies."""
         for folder in self.folders():
             known = self.machine.need(folder / "scaling_available_governors").split()
             if value not in known:
@@ -92,18 +96,22 @@ class Governor(_Cpufreq):
             self.machine.write(folder / "scaling_governor", value)
 
     def verify(self, value: str) -> None:
-        for policy, found in self.read().items():
-            if found != value:
+        """Every policy must have it."""
+        for policy, governor in self.read().items():
+            if governor != value:
                 path = self.folder_of(policy) / "scaling_governor"
                 raise UserError(
-                    f"governor {value} did not hold: {path} says {found}; stop what else sets it (power-profiles-daemon, tlp)"
+                    f"governor {value} did not hold: {path} says {governor}; stop what else sets it "
+                    "(power-profiles-daemon, tlp)"
                 )
 
     def restore(self, state: Mapping[str, str]) -> None:
+        """Each policy has its own again."""
         for policy, governor in state.items():
             self.machine.write(self.folder_of(policy) / "scaling_governor", governor)
 
     def by_hand(self, state: Mapping[str, str]) -> str:
+        """An echo for each policy."""
         return "; ".join(f"echo {g} > {self.folder_of(policy) / 'scaling_governor'}" for policy, g in state.items())
 
 
@@ -113,34 +121,39 @@ class MaxFrequency(_Cpufreq):
     name: ClassVar[str] = "max_frequency_Hz"
 
     def read(self) -> dict[str, dict[str, int]]:
+        """The range of each policy, in kHz."""
         return {folder.name: dict(zip(("min", "max"), self._range(folder), strict=True)) for folder in self.folders()}
 
     def apply(self, value: float) -> None:
-        wanted = round(value / 1000)
+        """Set it for all policies, the lowest too where it would be above."""
+        highest_kHz = round(value / 1000)
         for folder in self.folders():
             low, high = (self.machine.need_number(folder / f"cpuinfo_{end}_freq") for end in ("min", "max"))
             steps = folder / "scaling_available_frequencies"  # not every driver has them
             known = sorted(int(word) for word in self.machine.need(steps).split()) if steps.exists() else []
-            if not low <= wanted <= high or (known and wanted not in known):
+            if not low <= highest_kHz <= high or (known and highest_kHz not in known):
                 could = ", ".join(f"{1000 * step:.6g}" for step in known) or f"{1000 * low:.6g} to {1000 * high:.6g}"
                 raise UserError(f"max_frequency_Hz {value:.6g} is not available on {folder.name}; use {could}")
             least, _ = self._range(folder)
-            self._set(folder, min(least, wanted), wanted)
+            self._set(folder, min(least, highest_kHz), highest_kHz)
 
     def verify(self, value: float) -> None:
-        for policy, found in self.read().items():
-            if found["max"] != round(value / 1000):
+        """Every policy must have it."""
+        for policy, limits in self.read().items():
+            if limits["max"] != round(value / 1000):
                 path = self.folder_of(policy) / "scaling_max_freq"
                 raise UserError(
-                    f"max_frequency_Hz {value:.6g} did not hold: {path} says {found['max']} kHz; stop what else sets it, or "
+                    f"max_frequency_Hz {value:.6g} did not hold: {path} says {limits['max']} kHz; stop what else sets it, or "
                     "cool the board"
                 )
 
     def restore(self, state: Mapping[str, Mapping[str, int]]) -> None:
+        """Each policy has its own range again."""
         for policy, saved in state.items():
             self._set(self.folder_of(policy), saved["min"], saved["max"])
 
     def by_hand(self, state: Mapping[str, Mapping[str, int]]) -> str:
+        """Two echoes for each policy."""
         parts = [
             f"echo {saved[end]} > {self.folder_of(policy) / f'scaling_{end}_freq'}"
             for policy, saved in state.items()
@@ -165,6 +178,7 @@ class RaplLimit(Control):
     name: ClassVar[str] = "rapl_limit_W"
 
     def read(self) -> dict[str, dict[str, int]]:
+        """The limit of each package in microwatts, and whether it holds."""
         return {
             zone.name: {
                 "limit_uW": self.machine.need_number(zone / "constraint_0_power_limit_uw"),
@@ -174,6 +188,7 @@ class RaplLimit(Control):
         }
 
     def apply(self, value: float) -> None:
+        """Set and enable it for all packages."""
         for zone in self._zones():
             kind = self.machine.need(zone / "constraint_0_name")
             if kind != "long_term":
@@ -183,23 +198,27 @@ class RaplLimit(Control):
             self._set(zone, {"limit_uW": round(value * 1e6), "enabled": 1})
 
     def verify(self, value: float) -> None:
-        for zone, found in self.read().items():
-            if not _near(found, {"limit_uW": round(value * 1e6), "enabled": 1}):
-                state = f"{found['limit_uW'] / 1e6:g} W, {'enabled' if found['enabled'] else 'not enabled'}"
+        """Every package must have it, within two steps."""
+        for zone, limit in self.read().items():
+            if not _near(limit, {"limit_uW": round(value * 1e6), "enabled": 1}):
+                state = f"{limit['limit_uW'] / 1e6:g} W, {'enabled' if limit['enabled'] else 'not enabled'}"
                 raise UserError(
                     f"rapl_limit_W {value:g} did not hold: {self.machine.root / POWERCAP / zone} has {state}; it may be locked "
                     "by the firmware: take rapl_limit_W out of the board's mode"
                 )
 
     def restore(self, state: Mapping[str, Mapping[str, int]]) -> None:
+        """Each package has its own limit again."""
         for zone, saved in state.items():
             self._set(self.machine.root / POWERCAP / zone, saved)
 
     def holds(self, state: Mapping[str, Mapping[str, int]]) -> bool:
-        found = self.read()
-        return found.keys() == state.keys() and all(_near(found[zone], state[zone]) for zone in state)
+        """Within two steps of the limit."""
+        present = self.read()
+        return present.keys() == state.keys() and all(_near(present[zone], state[zone]) for zone in state)
 
     def by_hand(self, state: Mapping[str, Mapping[str, int]]) -> str:
+        """Two echoes for each package."""
         folder = self.machine.root / POWERCAP
         parts = []
         for zone, saved in state.items():
@@ -208,20 +227,20 @@ class RaplLimit(Control):
         return "; ".join(parts)
 
     def _zones(self) -> list[Path]:
-        found = packages(self.machine.root)
-        if not found:
+        zones = packages(self.machine.root)
+        if not zones:
             folder = self.machine.root / POWERCAP
             raise UserError(
                 f"{folder} has no package zone (modprobe intel_rapl_msr); take rapl_limit_W out of the board's mode"
             )
-        return found
+        return zones
 
-    def _set(self, zone: Path, wanted: Mapping[str, int]) -> None:
-        if power_limit_uW(zone) != wanted["limit_uW"]:
-            self.machine.write(zone / "constraint_0_power_limit_uw", wanted["limit_uW"])
-        if self.machine.need_number(zone / "enabled") != wanted["enabled"]:
-            self.machine.write(zone / "enabled", wanted["enabled"])
+    def _set(self, zone: Path, limit: Mapping[str, int]) -> None:
+        if power_limit_uW(zone) != limit["limit_uW"]:
+            self.machine.write(zone / "constraint_0_power_limit_uw", limit["limit_uW"])
+        if self.machine.need_number(zone / "enabled") != limit["enabled"]:
+            self.machine.write(zone / "enabled", limit["enabled"])
 
 
-def _near(found: Mapping[str, int], wanted: Mapping[str, int]) -> bool:
-    return found["enabled"] == wanted["enabled"] and abs(found["limit_uW"] - wanted["limit_uW"]) <= RAPL_STEP_uW
+def _near(limit: Mapping[str, int], intended: Mapping[str, int]) -> bool:
+    return limit["enabled"] == intended["enabled"] and abs(limit["limit_uW"] - intended["limit_uW"]) <= RAPL_STEP_uW

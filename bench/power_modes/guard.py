@@ -86,12 +86,12 @@ def _keep(order: Mapping[str, Any], machine: Machine, journal: Journal, woken: i
 
 def set_all(steps: Sequence[mode_choice.Step]) -> str | None:
     """Set and verify every step, and verify all again at the end: a later control may undo an earlier one. What failed."""
-    wanted = [(control, value) for control, value in steps if value is not None]
+    to_set = [(control, value) for control, value in steps if value is not None]
     try:
-        for control, value in wanted:
+        for control, value in to_set:
             control.apply(value)
             control.verify(value)
-        for control, value in wanted:
+        for control, value in to_set:
             control.verify(value)
     except UserError as error:
         return str(error)
@@ -179,11 +179,11 @@ class Guard:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the guard; None before it was started."""
+        """The number of the process; None where nothing is kept."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> dict[str, Any]:
-        """What was set. Returns when the mode stands; raises UserError, when everything is as before, if it cannot."""
+        """Set the mode, and say what was set. Raises UserError, when everything is as before, if that cannot be."""
         from bench.launch.mpirun import own_environment
         from bench.launch.supervised_process import RUN_ID
 

@@ -66,7 +66,7 @@ class PowerModes:
                 self._start()
         except UserError as problem:
             error = f"{self.home.label}: {problem}"
-        errors = [found for found in self.comm.allgather(error) if found]
+        errors = [other for other in self.comm.allgather(error) if other]
         if errors:
             self.release()
             self.comm.Barrier()

@@ -18,14 +18,16 @@ class Nvpmodel(Control):
     survives_reboot: ClassVar[bool] = True
 
     def read(self) -> dict[str, Any]:
+        """Id and name of the mode."""
         # As nobody in particular, some versions tell the mode and then fail on a file of the memory controller.
         _, output = self.machine.call("nvpmodel", "-q")
-        found = parse_nvpmodel(output)
-        if found is None:
+        mode = parse_nvpmodel(output)
+        if mode is None:
             raise UserError(f"nvpmodel -q tells no mode ({last_line(output)}); set one once: sudo nvpmodel -m 0")
-        return found
+        return mode
 
     def apply(self, value: int) -> None:
+        """Set the mode of this id. Raises UserError where that needs a reboot."""
         # It may ask whether to reboot now, and waits for the answer.
         code, output = self.machine.call("nvpmodel", "-m", str(value), answer="no\n")
         if "reboot" in output.lower():
@@ -35,17 +37,20 @@ class Nvpmodel(Control):
             raise UserError(f"nvpmodel -m {value} failed with exit code {code} ({last_line(output)}); {advice}")
 
     def verify(self, value: int) -> None:
-        found = self.read()
-        if found["id"] != value:
+        """``nvpmodel -q`` must tell it."""
+        mode = self.read()
+        if mode["id"] != value:
             raise UserError(
-                f"nvpmodel -m {value} did not hold: nvpmodel -q says {found['name']} ({found['id']}); try sudo nvpmodel -m "
+                f"nvpmodel -m {value} did not hold: nvpmodel -q says {mode['name']} ({mode['id']}); try sudo nvpmodel -m "
                 f"{value} by hand"
             )
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        """Set the mode that was."""
         self.apply(state["id"])
 
     def by_hand(self, state: Mapping[str, Any]) -> str:
+        """One command."""
         return f"nvpmodel -m {state['id']}"
 
 
@@ -56,18 +61,21 @@ class JetsonClocks(Control):
 
     @property
     def stored(self) -> Path:
-        """The file in which jetson_clocks keeps what it found."""
+        """The file that jetson_clocks keeps the clocks in."""
         return self.folder / "jetson_clocks.conf"
 
     def read(self) -> dict[str, Any]:
+        """Whether all clocks are held, and where the clocks before are stored."""
         return {"locked": clocks_locked(self.machine.root), "stored": str(self.stored)}
 
     def save(self) -> dict[str, Any]:
+        """Store the present clocks in a file."""
         self.stored.unlink(missing_ok=True)  # it would ask whether to overwrite it
         self._call("--store", str(self.stored))
         return self.read()
 
     def apply(self, value: bool) -> None:
+        """Hold all clocks, or let go of them."""
         if value:
             self._call()
         elif clocks_locked(self.machine.root):
@@ -77,19 +85,23 @@ class JetsonClocks(Control):
                 raise UserError(f"jetson_clocks is on and cannot be turned off ({error}); reboot the board") from None
 
     def verify(self, value: bool) -> None:
-        found = clocks_locked(self.machine.root)
-        if found is not value:
+        """The policies must be held, or not."""
+        locked = clocks_locked(self.machine.root)
+        if locked is not value:
             folder = self.machine.root / CPUFREQ
-            found_as = "no policy" if found is None else f"scaling_min_freq {'equal to' if found else 'below'} scaling_max_freq"
-            raise UserError(f"jetson_clocks={str(value).lower()} did not hold: {folder} has {found_as}; reboot the board")
+            state = "no policy" if locked is None else f"scaling_min_freq {'equal to' if locked else 'below'} scaling_max_freq"
+            raise UserError(f"jetson_clocks={str(value).lower()} did not hold: {folder} has {state}; reboot the board")
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        """Set the stored clocks."""
         self._call("--restore", state["stored"])
 
     def holds(self, state: Mapping[str, Any]) -> bool:
+        """Whether the clocks are held as they were."""
         return bool(clocks_locked(self.machine.root) == state["locked"])
 
     def by_hand(self, state: Mapping[str, Any]) -> str:
+        """One command."""
         return f"jetson_clocks --restore {state['stored']}"
 
     def _call(self, *arguments: str) -> None:

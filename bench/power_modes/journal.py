@@ -1,4 +1,4 @@
-"""What must be put back on a host, on disk before anything is touched: a guard that was killed leaves it to the next one.
+"""The states to put back on a host, on disk before anything is touched: a guard that was killed leaves it to the next one.
 
 It lies in ``/var/lib`` and not in ``/run``, because nvpmodel's mode outlives a reboot: a board that breaks down under the
 mode that it was tried in must come back to its own.
@@ -27,7 +27,7 @@ POLL_S = 0.1
 
 
 def boot_id(machine: Machine) -> str | None:
-    """The machine's boot id, or None where it has none."""
+    """The kernel's id of this boot; None where it tells none."""
     return text(machine.root / "proc/sys/kernel/random/boot_id")
 
 
@@ -102,5 +102,5 @@ class Journal:
         return dict(entry)
 
     def remove(self) -> None:
-        """Delete the journal: nothing is left to restore."""
+        """Forget the states: they are restored."""
         self.path.unlink(missing_ok=True)

@@ -35,9 +35,9 @@ def text(path: Path) -> str | None:
 
 def number(path: Path) -> int | None:
     """The whole number in a small file; None where there is none."""
-    found = text(path)
+    digits = text(path)
     try:
-        return None if found is None else int(found)
+        return None if digits is None else int(digits)
     except ValueError:
         return None
 
@@ -80,12 +80,12 @@ def clocks_locked(root: Path) -> bool | None:
 
 def parse_nvpmodel(output: str) -> dict[str, Any] | None:
     """Mode of ``nvpmodel -q``: the line with its name, then one with its id; warnings may stand before and errors after."""
-    found = re.search(r"NV Power Mode:\s*(\S.*?)\s*\n\s*(\d+)\s*$", output, re.MULTILINE)
-    return None if found is None else {"id": int(found[2]), "name": found[1]}
+    match = re.search(r"NV Power Mode:\s*(\S.*?)\s*\n\s*(\d+)\s*$", output, re.MULTILINE)
+    return None if match is None else {"id": int(match[2]), "name": match[1]}
 
 
 def open_for_writing(path: Path) -> int:
-    """Open an existing file for writing, emptied."""
+    """The descriptor of a file that is emptied."""
     return os.open(path, os.O_WRONLY | os.O_TRUNC)
 
 
@@ -100,19 +100,19 @@ class Machine:
     def need(self, path: Path) -> str:
         """What the file says. Raises UserError where it says nothing."""
         try:
-            found = path.read_text(errors="replace").strip("\0\n ")
+            said = path.read_text(errors="replace").strip("\0\n ")
         except OSError as error:
             raise UserError(f"{path} cannot be read ({error.strerror}); take this setting out of the board's mode") from None
-        if not found:
+        if not said:
             raise UserError(f"{path} is empty; take this setting out of the board's mode")
-        return found
+        return said
 
     def need_number(self, path: Path) -> int:
         """The whole number in the file. Raises UserError where there is none."""
-        found = self.need(path)
-        if not found.lstrip("-").isdigit():
-            raise UserError(f"{path} has {found!r}, not a number; take this setting out of the board's mode")
-        return int(found)
+        said = self.need(path)
+        if not said.lstrip("-").isdigit():
+            raise UserError(f"{path} has {said!r}, not a number; take this setting out of the board's mode")
+        return int(said)
 
     def write(self, path: Path, value: str | int) -> None:
         """Write a setting. Raises UserError with what to do where that is refused."""

@@ -24,25 +24,25 @@ def settings(mode: Mapping[str, Any]) -> dict[str, Any]:
     return {key: mode[key] for key in CONTROLS if mode.get(key) is not None}
 
 
-def resolve(given: Any, boards: Mapping[str, BoardClass]) -> PowerMode:
+def resolve(power_mode: Any, boards: Mapping[str, BoardClass]) -> PowerMode:
     """``board.power_mode`` in its one form. ``boards`` are the board classes of the cluster's hosts by name.
 
     Raises UserError for a class that the cluster does not have and a mode that its class does not have.
     """
-    if given is None:
+    if power_mode is None:
         return None
-    if isinstance(given, Mapping):
-        for board in given:
+    if isinstance(power_mode, Mapping):
+        for board in power_mode:
             if board not in boards:
                 known = ", ".join(sorted(boards))
                 raise UserError(
                     f"board.power_mode names {board}, but the cluster's boards are {known}{did_you_mean(str(board), boards)}"
                 )
-        chosen = {str(board): str(name) for board, name in sorted(given.items()) if name is not None}
-    elif isinstance(given, (str, int)) and not isinstance(given, bool):
-        chosen = {board: str(given) for board in sorted(boards)}
+        chosen = {str(board): str(name) for board, name in sorted(power_mode.items()) if name is not None}
+    elif isinstance(power_mode, (str, int)) and not isinstance(power_mode, bool):
+        chosen = {board: str(power_mode) for board in sorted(boards)}
     else:
-        raise UserError(f"board.power_mode={given} must be null, the name of a mode, or a mode for each board class")
+        raise UserError(f"board.power_mode={power_mode} must be null, the name of a mode, or a mode for each board class")
     for board, name in chosen.items():
         boards[board].mode(name)
     if chosen.keys() == set(boards) and len(set(chosen.values())) == 1:
@@ -63,9 +63,9 @@ def steps(mode: Mapping[str, Any], machine: Machine, folder: Path) -> list[Step]
     nvpmodel comes first, because it decides which cores and frequencies there are and sets the frequencies anew, so they are
     saved with it; jetson_clocks last, because it holds what the others allow, unless it is to be turned off.
     """
-    wanted = settings(mode)
-    order = [name for name in (Nvpmodel.name, MaxFrequency.name) if Nvpmodel.name in wanted]
-    order += [name for name in wanted if name not in (*order, JetsonClocks.name)]
-    if JetsonClocks.name in wanted:
-        order.insert(len(order) if wanted[JetsonClocks.name] else 0, JetsonClocks.name)
-    return [(CONTROLS[name](machine, folder), wanted.get(name)) for name in order]
+    values = settings(mode)
+    order = [name for name in (Nvpmodel.name, MaxFrequency.name) if Nvpmodel.name in values]
+    order += [name for name in values if name not in (*order, JetsonClocks.name)]
+    if JetsonClocks.name in values:
+        order.insert(len(order) if values[JetsonClocks.name] else 0, JetsonClocks.name)
+    return [(CONTROLS[name](machine, folder), values.get(name)) for name in order]

@@ -18,6 +18,7 @@ class NextToken(Task):
     name: ClassVar[str] = "lm"
 
     def load(self, config: Mapping[str, Any]) -> tuple[Batch, Batch]:
+        """The training split and the validation split of the reviews."""
         train, held_out = split(read_reviews())
         return self._batch(train, config), self._batch(held_out, config)
 

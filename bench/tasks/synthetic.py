@@ -23,6 +23,7 @@ class SyntheticTokens(Task):
     name: ClassVar[str] = "synthetic"
 
     def load(self, config: Mapping[str, Any]) -> tuple[Batch, Batch]:
+        """Samples of two seeds: the point's, and the next."""
         task, seed = config["task"], config["seed"]
         return self._batch(config, task["samples"], 2 * seed), self._batch(config, task["held_out"], 2 * seed + 1)
 

@@ -16,7 +16,7 @@ HELD_OUT = 0.1
 
 @dataclass(frozen=True)
 class Review:
-    """One snippet of a review with its label."""
+    """A snippet with its class: 0 negative, 1 positive."""
 
     id: str
     label: int
@@ -24,7 +24,7 @@ class Review:
 
 
 def read_reviews(file: Path = FILE) -> list[Review]:
-    """All reviews of a file, in its order."""
+    """All reviews in the order of the file. Raises UserError where it is missing."""
     try:
         with file.open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
@@ -40,10 +40,10 @@ def split(reviews: list[Review]) -> tuple[list[Review], list[Review]]:
     """
     train, held_out = [], []
     for label in (0, 1):
-        own = sorted((r for r in reviews if r.label == label), key=_order)
-        cut = int(HELD_OUT * len(own))
-        held_out += own[:cut]
-        train += own[cut:]
+        of_class = sorted((r for r in reviews if r.label == label), key=_order)
+        cut = int(HELD_OUT * len(of_class))
+        held_out += of_class[:cut]
+        train += of_class[cut:]
     return sorted(train, key=_order), sorted(held_out, key=_order)
 
 

@@ -44,6 +44,6 @@ def _bytes(texts: Sequence[str], seq: int, vocab: int) -> tuple[Tensor, Tensor]:
         raise UserError(f"text without a tokenizer needs a vocabulary of {BYTES + 1}, the model has {vocab}")
     ids = torch.full((len(texts), seq), PAD, dtype=torch.int64)
     for row, text in enumerate(texts):
-        found = torch.tensor(list(text.encode()[:seq]), dtype=torch.int64) + 1
-        ids[row, : len(found)] = found
+        tokens = torch.tensor(list(text.encode()[:seq]), dtype=torch.int64) + 1
+        ids[row, : len(tokens)] = tokens
     return ids, ids != PAD
