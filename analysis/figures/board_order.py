@@ -77,8 +77,8 @@ def order_of(hosts: str, switches: Mapping[str, str | None]) -> Order:
 
 def switches_of(study: Study) -> dict[str, str | None]:
     """The switch of each host, as the records' networks say."""
-    networks = [record["point"]["network"] for record in study.good if record["point"]["network"] is not None]
-    return {link["host"]: link["switch"] for network in networks for link in network["links"]}
+    networks = [record.point.network for record in study.good if record.point.network is not None]
+    return {link.host: link.switch for network in networks for link in network.links}
 
 
 @report_figure("topology", section="Network", order=60)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ from analysis.study.point_table import RECOVERY
 from analysis.study.power_traces import watts_of
 from analysis.study.study import Study, label_of
 from analysis.study.study_record import MeasuredStudyRecord
+from bench.record.fault_record import FaultRecord
 
 BIN_S = 0.25
 PANELS = 5
@@ -40,6 +41,13 @@ SEEN_AFTER = 1.2
 """How much of the time after the recovery is shown, as a share of the time before the failure."""
 
 
+class FailedRun(NamedTuple):
+    """The record of a point in which a rank was killed, and its block about that."""
+
+    record: MeasuredStudyRecord
+    fault: FaultRecord
+
+
 @report_figure("failure_timeline", section="Failures", order=140)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """The first good repeat of each configuration in which a rank was killed."""
@@ -47,64 +55,62 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
 
 
 def _draw(part: Part, layout: Layout) -> list[Drawn]:
-    chosen: dict[str, MeasuredStudyRecord] = {}
+    chosen: dict[str, FailedRun] = {}
     for record in part.records:
-        if "fault" in record:
-            chosen.setdefault(label_of(record["point"]), record)
+        if record.fault is not None:
+            chosen.setdefault(label_of(record.point), FailedRun(record, record.fault))
     labels, drawn = list(chosen), []
     for begin in range(0, len(labels), PANELS):
-        page_records = {label: chosen[label] for label in labels[begin : begin + PANELS]}
-        frames = {label: timeline(record) for label, record in page_records.items()}
+        runs = {label: chosen[label] for label in labels[begin : begin + PANELS]}
+        frames = {label: timeline(run) for label, run in runs.items()}
         data = pd.concat([frame.assign(label=label) for label, frame in frames.items()], ignore_index=True)
         data = data[["label", *(column for column in data if column != "label")]]
-        figure = _figure(part, page_records, frames, layout)
-        points = tuple(record["point"]["name"] for record in page_records.values())
+        figure = _figure(part, runs, frames, layout)
+        points = tuple(run.record.point.name for run in runs.values())
         name = f"failure_timeline_{part.kind}{part.ending}"
-        drawn.append(Drawn(name, "A failure and the way back", _caption(part, data, page_records), figure, data, points))
+        drawn.append(Drawn(name, "A failure and the way back", _caption(part, data, runs), figure, data, points))
     return numbered(drawn)
 
 
-def timeline(record: MeasuredStudyRecord) -> pd.DataFrame:
+def timeline(run: FailedRun) -> pd.DataFrame:
     """The events around the failure, in seconds from it.
 
     Steps with their throughput and loss, copies, the parts of the recovery, and mean watts in bins of ``BIN_S`` of the hosts
     that were there.
     """
-    fault, batch = record["fault"], record["point"]["batch"]
-    at_s, rows = fault["at_s"], []
-    for step in fault["steps"]:
-        seconds = step["end_s"] - step["start_s"]
-        step_columns = {"step": step["step"], "ranks": step["ranks"], "samples_per_s": batch / seconds, "loss": step["loss"]}
-        rows.append({"what": f"step ({step['part']})", "start_s": step["start_s"], "end_s": step["end_s"], **step_columns})
+    fault, batch = run.fault, run.record.point.batch
+    at_s, rows = fault.at_s, []
+    for step in fault.steps:
+        seconds = step.end_s - step.start_s
+        step_columns = {"step": step.step, "ranks": step.ranks, "samples_per_s": batch / seconds, "loss": step.loss}
+        rows.append({"what": f"step ({step.part})", "start_s": step.start_s, "end_s": step.end_s, **step_columns})
     rows += [{"what": "copy", "start_s": begin, "end_s": end} for begin, end in copies_of(fault)]
-    rows += [{"what": part["name"], "start_s": part["start_s"], "end_s": part["end_s"]} for part in fault["phases"]]
-    rows += _watts(record)
+    rows += [{"what": part.name, "start_s": part.start_s, "end_s": part.end_s} for part in fault.phases]
+    rows += _watts(run)
     data = pd.DataFrame(rows).reindex(columns=["what", "start_s", "end_s", "step", "ranks", "samples_per_s", "loss", "power_W"])
     data[["start_s", "end_s"]] -= at_s
     return data
 
 
-def copies_of(fault: Mapping[str, Any]) -> list[tuple[float, float]]:
+def copies_of(fault: FaultRecord) -> list[tuple[float, float]]:
     """When the state was copied: before the first of every so many steps."""
-    steps = [step for step in fault["steps"] if step["part"] == "copies"]
-    before = steps[:: fault["copies"]["every_steps"]]
-    return [
-        (step["start_s"] - seconds, step["start_s"]) for step, seconds in zip(before, fault["copies"]["seconds"], strict=True)
-    ]
+    steps = [step for step in fault.steps if step.part == "copies"]
+    before = steps[:: fault.copies.every_steps]
+    return [(step.start_s - seconds, step.start_s) for step, seconds in zip(before, fault.copies.seconds, strict=True)]
 
 
-def _watts(record: MeasuredStudyRecord) -> list[dict[str, Any]]:
+def _watts(run: FailedRun) -> list[dict[str, Any]]:
     """Of all hosts until the failure, of those that are left from then on."""
-    fault = record["fault"]
+    fault = run.fault
     rows: list[dict[str, Any]] = []
     for hosts, begin, end in (
-        (None, fault["copies"]["start_s"], fault["at_s"]),
-        (fault["after"]["hosts"], fault["at_s"], fault["after"]["end_s"]),
+        (None, fault.copies.start_s, fault.at_s),
+        (fault.after.hosts, fault.at_s, fault.after.end_s),
     ):
-        found = watts_of(record, BIN_S, hosts)
-        if found is None:
+        binned = watts_of(run.record, BIN_S, hosts)
+        if binned is None:
             continue
-        edges, watts, _ = found
+        edges, watts, _ = binned
         whole = np.sum(list(watts.values()), axis=0)
         for (start, stop), value in zip(itertools.pairwise(edges), whole, strict=True):
             if begin <= start and stop <= end:
@@ -112,23 +118,23 @@ def _watts(record: MeasuredStudyRecord) -> list[dict[str, Any]]:
     return rows
 
 
-def _figure(part: Part, records: Mapping[str, MeasuredStudyRecord], frames: Mapping[str, pd.DataFrame], layout: Layout) -> Any:
+def _figure(part: Part, runs: Mapping[str, FailedRun], frames: Mapping[str, pd.DataFrame], layout: Layout) -> Any:
     powered = any((frame["what"] == "power").any() for frame in frames.values())
     height = min(TALLEST_IN, AROUND_IN + PANEL_IN * len(frames))
     with drawing(layout):
         shape: dict[str, Any] = {"nrows": len(frames), "ncols": 1 + powered, "sharex": "row", "squeeze": False}
         figure, panels = new_figure(layout, height, page=True, **shape)
         for row, (label, frame) in zip(panels, frames.items(), strict=True):
-            strategy = records[label]["point"]["strategy"]
-            fault = records[label]["fault"]
-            _throughput(row[0], frame, colour(strategy), records[label]["time"]["samples_per_s"])
+            record, fault = runs[label].record, runs[label].fault
+            strategy = record.point.strategy
+            _throughput(row[0], frame, colour(strategy), record.time.samples_per_s)
             row[0].set_title(part.names[label], loc="left")
             if powered:
                 _power(row[1], frame, colour(strategy))
-            before = fault["at_s"] - fault["copies"]["start_s"]
-            until = fault["recovered_s"] - fault["at_s"] + SEEN_AFTER * before
+            before = fault.at_s - fault.copies.start_s
+            until = fault.recovered_s - fault.at_s + SEEN_AFTER * before
             for axes in row:
-                axes.set_xlim(-1.02 * before, min(until, fault["after"]["end_s"] - fault["at_s"]))
+                axes.set_xlim(-1.02 * before, min(until, fault.after.end_s - fault.at_s))
                 _marks(axes, frame)
         for axes in panels[-1]:
             axes.set_xlabel("Time since the failure (s)")
@@ -179,15 +185,15 @@ def _look(part: str) -> dict[str, Any]:
     return {"facecolor": RECOVERY_COLOURS[part], "hatch": RECOVERY_HATCHES[part], "edgecolor": "#333333", "linewidth": 0.4}
 
 
-def _caption(part: Part, data: pd.DataFrame, records: Mapping[str, MeasuredStudyRecord]) -> str:
-    repeats = sorted({record["point"]["repeat"] for record in records.values()})
+def _caption(part: Part, data: pd.DataFrame, runs: Mapping[str, FailedRun]) -> str:
+    repeats = sorted({run.record.point.repeat for run in runs.values()})
     repeat_name = f"repeat {repeats[0]}" if len(repeats) == 1 else "first good repeat"
     deaths = []
-    for label, record in records.items():
-        fault = record["fault"]
+    for label, run in runs.items():
+        fault = run.fault
         deaths.append(
-            f"{part.names[label]}: rank {fault['rank']} on {fault['host']}, {fault['lost_steps']} steps lost, "
-            f"{fault['recovery']['seconds']:.2g} s"
+            f"{part.names[label]}: rank {fault.rank} on {fault.host}, {fault.lost_steps} steps lost, "
+            f"{fault.recovery.seconds:.2g} s"
         )
     powered = f" Power: means of {BIN_S} s, of all boards before and of those that are left after, {part.kind}."
     return (

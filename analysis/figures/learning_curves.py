@@ -92,7 +92,7 @@ def draw_metric(study: Study, layout: Layout) -> list[Drawn]:
     """The validation metric at every evaluation."""
     figures = []
     for part in parts(study, named_kind=True):
-        data, metric = _evaluations(part), part.records[0]["learning"]["metric_name"]
+        data, metric = _evaluations(part), part.records[0].learning.metric_name
         if data.empty:
             continue
         sizes = sorted(set(data["n"]))
@@ -122,10 +122,16 @@ def _spent(part: Part) -> str:
 def _evaluations(part: Part) -> pd.DataFrame:
     rows = []
     for record in part.records:
-        learning = record["learning"]
-        for evaluation in ([learning["initial"]] if learning["initial"] else []) + learning["evaluations"]:
-            row = {key: evaluation[key] for key in ("step", "time_s", "energy_J", "value", "n")}
-            rows.append({**record_columns(record), "metric": learning["metric_name"], **row})
+        learning = record.learning
+        for evaluation in (*([learning.initial] if learning.initial else []), *learning.evaluations):
+            row = {
+                "step": evaluation.step,
+                "time_s": evaluation.time_s,
+                "energy_J": evaluation.energy_J,
+                "value": evaluation.value,
+                "n": evaluation.n,
+            }
+            rows.append({**record_columns(record), "metric": learning.metric_name, **row})
     data = pd.DataFrame(rows).drop_duplicates(ignore_index=True) if rows else pd.DataFrame()
     return data if data.empty else data.assign(energy_J=data["energy_J"].astype(float))
 

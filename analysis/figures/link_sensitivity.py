@@ -103,13 +103,17 @@ def _with_delays(study: Study) -> pd.DataFrame:
     points = study.points
     if DELAY not in points or points[DELAY].isna().all():
         return points
-    emulated = {r["point"]["name"] for r in study.good if (r["point"].get("network") or {}).get("kind") == "emulated"}
+    emulated = {
+        record.point.name
+        for record in study.good
+        if record.point.network is not None and record.point.network.kind == "emulated"
+    }
     none = points[DELAY].isna() & points["point"].isin(emulated)
     return points.assign(**{DELAY: points[DELAY].astype(float).mask(none, 0.0)})
 
 
 def _how_known(study: Study) -> str:
-    kinds = {r["point"]["network"]["kind"] for r in study.good if r["point"].get("network")}
+    kinds = {record.point.network.kind for record in study.good if record.point.network is not None}
     sources = {"emulated": "links are emulated: shaped to it", "stated": "it is what the inventory states, not measured"}
     return "; ".join(sources[kind] for kind in sorted(kinds))
 

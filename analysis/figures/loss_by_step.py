@@ -58,8 +58,8 @@ def _compared(texts: Sequence[str]) -> str:
 
 def _lessons(part: Part) -> dict[str, str]:
     """Of each label, what it learns, in the factors that differ."""
-    points = {label_of(record["point"]): record["point"] for record in part.records}
-    factors = {label: {name: plain(point.get(name)) for name in SAME_LESSON} for label, point in points.items()}
+    points = {label_of(record.point): record.point for record in part.records}
+    factors = {label: {name: plain(getattr(point, name)) for name in SAME_LESSON} for label, point in points.items()}
     varied = [name for name in SAME_LESSON if len({values[name] for values in factors.values()}) > 1]
     return {label: " ".join(f"{name}={values[name]}" for name in varied) for label, values in factors.items()}
 
@@ -67,7 +67,7 @@ def _lessons(part: Part) -> dict[str, str]:
 def _first_repeats(part: Part) -> dict[str, int]:
     first: dict[str, int] = {}
     for record in part.records:
-        label, repeat = label_of(record["point"]), record["point"]["repeat"]
+        label, repeat = label_of(record.point), record.point.repeat
         first[label] = min(repeat, first.get(label, repeat))
     return first
 

@@ -39,7 +39,7 @@ class Held:
 @report_figure("peak_memory", section="Memory and traffic", order=180)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure for each work. Points that ran out of memory have no kind of energy: they are with their model and task."""
-    lost = [record["point"] for record in study.records if record["status"] == "oom"]
+    lost = [record.point for record in study.records if record.status == "oom"]
     known = parts(study)
     works = {(part.model, part.task) for part in known}
     drawings = [
@@ -53,7 +53,7 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
 
 
 def _work(point: LabelledPoint) -> tuple[str, str]:
-    return point["model"], point["task"]
+    return point.model, point.task
 
 
 def _draw(part: Part, lost: list[LabelledPoint], layout: Layout) -> list[Drawn]:
@@ -88,13 +88,13 @@ def _held(part: Part, lost: Sequence[LabelledPoint]) -> list[Held]:
     """Configurations in the order of figures; one that ran out of memory in some repeats only has its bars."""
     by_label = {label: Held(label, strategy) for label, strategy in part.strategies.items()}
     for record in part.records:
-        memory, item = record["memory"], by_label[label_of(record["point"])]
-        rank_sizes = zip(memory["peak_bytes"], memory["predicted_bytes"], memory["baseline_bytes"], strict=True)
+        memory, item = record.memory, by_label[label_of(record.point)]
+        rank_sizes = zip(memory.peak_bytes, memory.predicted_bytes, memory.baseline_bytes, strict=True)
         for rank, sizes in enumerate(rank_sizes):
-            rank_columns = {**_about(item), "repeat": record["point"]["repeat"], "rank": rank, "out_of_memory": False}
+            rank_columns = {**_about(item), "repeat": record.point.repeat, "rank": rank, "out_of_memory": False}
             item.rows.append({**rank_columns, **{key: size / MIB for key, size in zip(KEYS, sizes, strict=True)}})
     for point in lost:
-        by_label.setdefault(label_of(point), Held(label_of(point), point["strategy"]))
+        by_label.setdefault(label_of(point), Held(label_of(point), point.strategy))
     return sorted(by_label.values(), key=lambda item: (place(item.strategy), natural(item.label)))
 
 

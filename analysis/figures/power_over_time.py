@@ -13,6 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import Drawn, colour, drawing, energy_label, legend_above, new_figure
 from analysis.plotting.page_layouts import Layout
+from analysis.plotting.repeat_curves import record_columns
 from analysis.plotting.row_figures import Part, numbered, parts
 from analysis.study.power_traces import ALL, MARKS, power_of
 from analysis.study.study import Study, label_of
@@ -42,12 +43,12 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
 def _draw(part: Part, layout: Layout) -> list[Drawn]:
     frames, chosen = [], {}
     for record in part.records:
-        label = label_of(record["point"])
+        label = label_of(record.point)
         power = None if label in chosen else power_of(record, BIN_S)
         if power is not None:
-            record_names = {"label": label, "strategy": record["point"]["strategy"], "repeat": record["point"]["repeat"]}
+            record_names = record_columns(record)
             frames.append(power.assign(**record_names)[[*record_names, *power.columns]])
-            chosen[label] = record["point"]["name"]
+            chosen[label] = record.point.name
     if not frames:
         return []
     data, labels = pd.concat(frames, ignore_index=True), list(chosen)

@@ -17,9 +17,10 @@ from matplotlib.lines import Line2D
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import Drawn, colour, drawing, legend_above, log_axis, marker, new_figure, plain_number
 from analysis.plotting.page_layouts import Layout
+from analysis.plotting.repeat_curves import record_columns
 from analysis.plotting.row_figures import Part, parts
 from analysis.study.point_table import MIB
-from analysis.study.study import Study, label_of
+from analysis.study.study import Study
 from analysis.study.study_record import MeasuredStudyRecord
 
 MEGA = 1e6
@@ -92,32 +93,32 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
 
 
 def _rows(record: MeasuredStudyRecord) -> Iterator[dict[str, Any]]:
-    point, memory, traffic = record["point"], record["memory"], record["traffic"]
-    record_names = {"label": label_of(point), "strategy": point["strategy"], "repeat": point["repeat"]}
+    point, memory, traffic = record.point, record.memory, record.traffic
+    record_names = record_columns(record)
 
     def row(quantity: str, part: str, predicted: float, measured: float, scale: float = 1.0) -> dict[str, Any]:
         return {**record_names, "quantity": quantity, "of": part, "predicted": predicted / scale, "measured": measured / scale}
 
-    predicted = record["plan"].get("predicted")
-    if predicted:
-        about_profile = f"by {predicted['profile']['file']}, {predicted['split']} shares"
-        yield row("step_s", about_profile, predicted["step_s"], record["time"]["step_s"]["median"])
-        sample_J = record["energy"].get("per_sample_J")
-        if predicted["step_J"] is not None and sample_J is not None:
-            yield row("step_J", about_profile, predicted["step_J"], sample_J * point["batch"])
-    for rank, sizes in enumerate(zip(memory["predicted_bytes"], memory["peak_bytes"], strict=True)):
+    predicted = record.plan.predicted
+    if predicted is not None:
+        about_profile = f"by {predicted.profile.file}, {predicted.split} shares"
+        yield row("step_s", about_profile, predicted.step_s, record.time.step_s.median)
+        sample_J = record.energy.per_sample_J
+        if predicted.step_J is not None and sample_J is not None:
+            yield row("step_J", about_profile, predicted.step_J, sample_J * point.batch)
+    for rank, sizes in enumerate(zip(memory.predicted_bytes, memory.peak_bytes, strict=True)):
         yield row("peak_memory_MiB", f"rank {rank}", *sizes, MIB)
-    planned = {entry["rank"]: entry["activations_bytes"] for entry in record["plan"]["memory"]}
-    for rank, held in enumerate(memory.get("activations_bytes") or ()):
+    planned = {entry.rank: entry.activations_bytes for entry in record.plan.memory}
+    for rank, held in enumerate(memory.activations_bytes or ()):
         if rank in planned and held is not None:
             yield row("activations_MiB", f"rank {rank}", planned[rank], held, MIB)
-    for key, theory in traffic["theory_bytes"].items():
-        yield row("traffic_MB", key, theory, traffic["payload_bytes"].get(key, 0), MEGA)
-    schedule = record["time"].get("schedule")
-    if schedule:
-        played, measured = schedule["predicted"], schedule["measured"]
-        yield row("schedule_s", schedule["name"], played["duration_s"], measured["duration_s"])
-        yield row("bubble", schedule["name"], played["bubble"], measured["bubble"])
+    for key, theory in traffic.theory_bytes.items():
+        yield row("traffic_MB", key, theory, traffic.payload_bytes.get(key, 0), MEGA)
+    schedule = record.time.schedule
+    if schedule is not None:
+        played, measured = schedule.predicted, schedule.measured
+        yield row("schedule_s", schedule.name, played.duration_s, measured.duration_s)
+        yield row("bubble", schedule.name, played.bubble, measured.bubble)
 
 
 def _error(rows: pd.DataFrame, quantity: Quantity) -> str:

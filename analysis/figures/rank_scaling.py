@@ -42,7 +42,7 @@ BOUND: dict[str, Any] = {"linestyle": "-.", "linewidth": 0.9, "zorder": 1}
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """A figure for each work in which the number of ranks varies while the class of boards does not (``participants``)."""
     figures = []
-    floors_s = {record["point"]["name"]: communication_s(record) for record in study.good}
+    floors_s = {record.point.name: communication_s(record) for record in study.good}
     for work in works(study.points):
         lines, swept = lines_of(work.points)
         same = [line for line in lines if line.all["boards"].nunique() == 1]

@@ -76,12 +76,12 @@ def rank_0_rates(study: Study) -> dict[str, float]:
     """
     rates_by_point = {}
     for record in study.good:
-        point = record["point"]
-        network, hosts = point["network"], point.get("hosts") or []
-        if network is not None and len(hosts) == point["ranks"] > 1:
-            rates = {link["host"]: link["rate_bit_s"] for link in network["links"]}
+        point = record.point
+        network, hosts = point.network, point.hosts or []
+        if network is not None and len(hosts) == point.ranks > 1:
+            rates = {link.host: link.rate_bit_s for link in network.links}
             if hosts[0] in rates:
-                rates_by_point[point["name"]] = rates[hosts[0]]
+                rates_by_point[point.name] = rates[hosts[0]]
     return rates_by_point
 
 

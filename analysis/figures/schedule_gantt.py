@@ -15,11 +15,12 @@ from analysis.plotting.figure_style import TALLEST_IN, Drawn, drawing, legend_ab
 from analysis.plotting.page_layouts import Layout
 from analysis.study.study import Study, label_of
 from analysis.study.study_record import MeasuredStudyRecord
+from bench.record.plan_record import PlanRecord
+from bench.record.schedule_record import PlayedScheduleRecord, ScheduleRecord
 
 KINDS = {"F": "forward", "B": "backward", "I": "input gradient", "W": "weight gradient"}
 COLOURS = {"F": "#0072B2", "B": "#E69F00", "I": "#E69F00", "W": "#F0E442"}
 HATCHES = {"F": "", "B": "////", "I": "////", "W": "...."}
-PANELS = ("predicted", "measured")
 PALEST = 0.65  # how much white there is in the last virtual stage
 FITS = 1.15  # a number is shown in a bar that is this many times as wide
 ROW_IN, LEAST_ROW_IN, AROUND_IN = 0.25, 0.16, 1.3
@@ -32,31 +33,31 @@ Colour = tuple[float, float, float]
 @report_figure("schedule", section="Time and energy", order=170)
 def draw(study: Study, layout: Layout) -> list[Drawn]:
     """One figure for each configuration that has stages, of its first good repeat."""
-    first: dict[str, MeasuredStudyRecord] = {}
+    first: dict[str, tuple[MeasuredStudyRecord, ScheduleRecord]] = {}
     for record in study.ordered:
-        if "schedule" in record["time"]:
-            first.setdefault(record["point"]["hash"], record)
-    return [_drawn(record, layout) for record in first.values()]
+        if record.time.schedule is not None:
+            first.setdefault(record.point.hash, (record, record.time.schedule))
+    return [_drawn(record, schedule, layout) for record, schedule in first.values()]
 
 
-def _drawn(record: MeasuredStudyRecord, layout: Layout) -> Drawn:
-    schedule, point = record["time"]["schedule"], record["point"]
-    rows = [(panel, *interval) for panel in PANELS for interval in schedule[panel]["intervals"]]
+def _drawn(record: MeasuredStudyRecord, schedule: ScheduleRecord, layout: Layout) -> Drawn:
+    point, played = record.point, {"predicted": schedule.predicted, "measured": schedule.measured}
+    rows = [(panel, *interval) for panel, steps in played.items() for interval in steps.intervals]
     data = pd.DataFrame(rows, columns=["panel", "rank_or_stage", "action", "start_s", "end_s"])
     caption = (
         "What each stage computed when, with the number of the micro-batch where it fits. Measured: step "
-        f"{schedule['step']}, the timed step of median duration (repeat {point['repeat']}), from its first computation to its "
+        f"{schedule.step}, the timed step of median duration (repeat {point.repeat}), from its first computation to its "
         "last; sums of gradients and the optimizer are not shown. Predicted: the same order with the measured mean times of "
         "each stage (its slowest rank) and free messages. Bubble: the share of the time in which stages, or ranks, do not "
         "compute."
     )
-    sides = [_side(data, panel, record) for panel in PANELS]
+    sides = [_side(data, panel, steps, record.plan) for panel, steps in played.items()]
     if sum(len(side.names) for side in sides) > MOST_ROWS:
-        sides[1] = _first_of_each_stage(sides[1], record)
+        sides[1] = _first_of_each_stage(sides[1], record.plan)
         caption += " Measured is shown of the first rank of each stage; the table behind the figure has all."
-    title = f"Schedule {schedule['name']} of {label_of(point)}"
-    name = f"schedule_{schedule['name']}_{point['hash']}"
-    return Drawn(name, title, caption, _figure(sides, layout), data, (point["name"],))
+    title = f"Schedule {schedule.name} of {label_of(point)}"
+    name = f"schedule_{schedule.name}_{point.hash}"
+    return Drawn(name, title, caption, _figure(sides, layout), data, (point.name,))
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,7 @@ class Side:
     names: dict[int, str]
 
 
-def _side(data: pd.DataFrame, panel: str, record: MeasuredStudyRecord) -> Side:
-    side = record["time"]["schedule"][panel]
+def _side(data: pd.DataFrame, panel: str, steps: PlayedScheduleRecord, plan: PlanRecord) -> Side:
     bars = data[data["panel"] == panel]
     rows = range(int(bars["rank_or_stage"].max()) + 1)
     stages = int(data[data["panel"] == "predicted"]["rank_or_stage"].max()) + 1
@@ -78,15 +78,24 @@ def _side(data: pd.DataFrame, panel: str, record: MeasuredStudyRecord) -> Side:
     elif len(rows) == stages:
         names = {rank: f"rank {rank}" for rank in rows}
     else:  # several ranks share a stage
-        names = {entry["rank"]: f"rank {entry['rank']}, stage {entry['stage'][0]}" for entry in record["plan"]["placement"]}
-    title = f"{panel.capitalize()}: bubble {100 * side['bubble']:.1f} % of {side['duration_s']:.3g} s"
+        names = {rank: f"rank {rank}, stage {stage}" for rank, stage in _stages(plan).items()}
+    title = f"{panel.capitalize()}: bubble {100 * steps.bubble:.1f} % of {steps.duration_s:.3g} s"
     return Side(title, bars, names)
 
 
-def _first_of_each_stage(side: Side, record: MeasuredStudyRecord) -> Side:
+def _stages(plan: PlanRecord) -> dict[int, int]:
+    """The stage of each rank."""
+    return {
+        placement.rank: placement.stage[0]
+        for placement in plan.placement
+        if placement.rank is not None and placement.stage is not None
+    }
+
+
+def _first_of_each_stage(side: Side, plan: PlanRecord) -> Side:
     first: dict[int, int] = {}
-    for entry in record["plan"]["placement"]:
-        first.setdefault(entry["stage"][0], entry["rank"])
+    for rank, stage in _stages(plan).items():
+        first.setdefault(stage, rank)
     return replace(side, names={rank: side.names[rank] for rank in first.values()})
 
 

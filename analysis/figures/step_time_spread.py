@@ -11,9 +11,10 @@ import seaborn as sns
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import Drawn, colour, drawing
 from analysis.plotting.page_layouts import Layout
+from analysis.plotting.repeat_curves import record_columns
 from analysis.plotting.row_figures import Part, lines_of, numbered, pages, parts, row_figure
 from analysis.study.count_phrases import repeat_counts
-from analysis.study.study import Study, label_of
+from analysis.study.study import Study
 
 ROW_IN, LINE_IN, BOX_IN, APART_IN = 0.27, 0.165, 0.1, 0.06
 JITTER_IN = 0.035
@@ -28,11 +29,7 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
 
 
 def _draw(part: Part, layout: Layout) -> list[Drawn]:
-    rows = [
-        {"label": label_of(r["point"]), "strategy": r["point"]["strategy"], "repeat": r["point"]["repeat"], "step_s": seconds}
-        for r in part.records
-        for seconds in r["time"]["step_s"]["values"]
-    ]
+    rows = [{**record_columns(record), "step_s": seconds} for record in part.records for seconds in record.time.step_s.values]
     data = pd.DataFrame(rows)
     repeats = data.groupby("label", sort=False)["repeat"].nunique().tolist()
     steps = data.groupby("label", sort=False).size().tolist()

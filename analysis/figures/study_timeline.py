@@ -78,16 +78,19 @@ def points_in_time(study: Study) -> pd.DataFrame:
     """
     rows = []
     for record in study.records:
-        environment, good = record["environment"], record["status"] == "ok"
+        environment, good = record.environment, record.status == "ok"
         rows.append(
             {
-                "point": record["point"]["name"],
-                "label": label_of(record["point"]),
-                "hash": record["point"]["hash"],
-                **{name: record["point"][name] for name in ("strategy", "repeat")},
-                **{name: record[name] for name in ("status", "reason")},
-                **{name: environment.get(name) or "not told" for name in ("started", "finished")},
-                "samples_per_s": record["time"]["samples_per_s"] if good else None,
+                "point": record.point.name,
+                "label": label_of(record.point),
+                "hash": record.point.hash,
+                "strategy": record.point.strategy,
+                "repeat": record.point.repeat,
+                "status": record.status,
+                "reason": record.reason,
+                "started": environment.started or "not told",
+                "finished": environment.finished or "not told",
+                "samples_per_s": record.time.samples_per_s if good and record.time is not None else None,
             }
         )
     data = pd.DataFrame(rows, columns=["point", "hash", *COLUMNS])

@@ -63,10 +63,10 @@ def _operations(part: Part) -> pd.DataFrame:
     """
     rows = []
     for record in part.records:
-        traffic, label = record["traffic"], label_of(record["point"])
-        theory, measured = traffic["theory_bytes"], traffic["payload_bytes"]
+        traffic, label = record.traffic, label_of(record.point)
+        theory, measured = traffic.theory_bytes, traffic.payload_bytes
         for key in dict.fromkeys([*theory, *measured]):
-            row = {"label": label, "strategy": record["point"]["strategy"], "operation": key}
+            row = {"label": label, "strategy": record.point.strategy, "operation": key}
             rows.append({**row, "theory_bytes": theory.get(key, 0), "measured_bytes": measured.get(key, 0)})
     data = pd.DataFrame(rows).drop_duplicates(ignore_index=True) if rows else pd.DataFrame()
     return data if data.empty else data.assign(equal=data["theory_bytes"] == data["measured_bytes"])

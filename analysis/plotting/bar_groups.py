@@ -58,7 +58,7 @@ def bars_of(study: Study, kind: str) -> tuple[list[Bar], list[str], list[str]]:
         make a group; and those that go with group and strategy.
     """
     good = study.points[study.points["kind"] == kind]
-    without = [r for r in study.records if r["status"] == "oom" and r["point"]["hash"] not in set(good["hash"])]
+    without = [r for r in study.records if r.status == "oom" and r.point.hash not in set(good["hash"])]
     frame = pd.concat([good, pd.DataFrame([factor_row(record) for record in without])], ignore_index=True)
     names = ["ranks"]
     for name in GROUP:

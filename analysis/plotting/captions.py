@@ -87,9 +87,9 @@ def left_out(study: Study, drawn: Collection[str] = ()) -> str:
         drawn: Names of such points that the figure shows all the same.
     """
     counts = Counter(
-        (label_of(record["point"]), record["status"])
+        (label_of(record.point), record.status)
         for record in study.records
-        if record["status"] != "ok" and record["point"]["name"] not in drawn
+        if record.status != "ok" and record.point.name not in drawn
     )
     if not counts:
         return ""
@@ -105,7 +105,7 @@ def some(names: Sequence[str]) -> str:
 def ranks_label(study: Study) -> str:
     """The axis of the number of ranks; it says so where each rank had a board of its own."""
     for record in study.good:
-        hosts = [rank.get("host") for rank in record["plan"]["placement"]]
-        if None in hosts or len(set(hosts)) < record["point"]["ranks"]:
+        hosts = [placement.host for placement in record.plan.placement]
+        if None in hosts or len(set(hosts)) < record.point.ranks:
             return "Number of ranks (processes)"
     return "Number of ranks (one on each board)"

@@ -57,10 +57,11 @@ def loss_curves(records: Iterable[MeasuredStudyRecord]) -> pd.DataFrame:
     """
     columns: dict[str, list[Any]] = {name: [] for name in ("step", "loss", "time_s", "energy_J", "label", "strategy", "repeat")}
     for record in records:
-        curve, steps = record["learning"]["curve"], len(record["learning"]["curve"]["step"])
-        for name in ("step", "loss", "time_s"):
-            columns[name] += curve[name]
-        columns["energy_J"] += curve["energy_J"] or [float("nan")] * steps
+        curve, steps = record.learning.curve, len(record.learning.curve.step)
+        columns["step"] += curve.step
+        columns["loss"] += curve.loss
+        columns["time_s"] += curve.time_s
+        columns["energy_J"] += curve.energy_J or [float("nan")] * steps
         for name, value in record_columns(record).items():
             columns[name] += [value] * steps
     return pd.DataFrame(columns)
@@ -68,8 +69,8 @@ def loss_curves(records: Iterable[MeasuredStudyRecord]) -> pd.DataFrame:
 
 def record_columns(record: MeasuredStudyRecord) -> dict[str, Any]:
     """The columns that name a record's rows: ``label``, ``strategy`` and ``repeat``."""
-    point = record["point"]
-    return {"label": label_of(point), "strategy": point["strategy"], "repeat": point["repeat"]}
+    point = record.point
+    return {"label": label_of(point), "strategy": point.strategy, "repeat": point.repeat}
 
 
 def draw_repeats(axes: Axes, curves: Sequence[Curve], style: dict[str, Any], name: str, points_only: bool) -> Line2D:

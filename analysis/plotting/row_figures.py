@@ -57,12 +57,12 @@ class Part:
     @cached_property
     def strategies(self) -> dict[str, str]:
         """The strategy of each label, in the order of figures."""
-        return {label_of(record["point"]): record["point"]["strategy"] for record in self.records}
+        return {label_of(record.point): record.point.strategy for record in self.records}
 
     def point_names(self, labels: Collection[str] | None = None) -> tuple[str, ...]:
         """Names of the records of these configurations, of all without ``labels``."""
-        points = [record["point"] for record in self.records]
-        return tuple(point["name"] for point in points if labels is None or label_of(point) in labels)
+        points = [record.point for record in self.records]
+        return tuple(point.name for point in points if labels is None or label_of(point) in labels)
 
     @cached_property
     def names(self) -> dict[str, str]:

@@ -94,8 +94,8 @@ def joining_hosts(line: Line) -> list[list[str]]:
 
 def board_classes(study: Study) -> dict[str, str]:
     """The board class of every host that a record describes."""
-    hosts = [host for record in study.good for host in record["environment"].get("hosts", [])]
-    return {host["host"]: host["board"] for host in hosts if host.get("board")}
+    hosts = [host for record in study.good for host in record.environment.hosts or ()]
+    return {host.host: host.board for host in hosts if host.board}
 
 
 def with_class(host: str, classes: Mapping[str, str]) -> str:

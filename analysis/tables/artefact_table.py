@@ -42,7 +42,7 @@ def artefacts(study: Study, figures: Sequence[Figure], tables: Sequence[Table], 
         tables: The tables.
         command: The command that makes them all.
     """
-    seconds = {record["point"]["name"]: execution_s(record) for record in study.good}
+    seconds = {record.point.name: execution_s(record) for record in study.good}
     all_of_it = list(seconds)
     rows = [_row("figure", figure.name, figure.title, figure.points or all_of_it, seconds) for figure in figures]
     rows += [_row("table", table.name, table.title, all_of_it, seconds) for table in tables]
@@ -77,7 +77,7 @@ def _row(kind: str, name: str, title: str, records: Sequence[str], seconds: Mapp
 
 def execution_s(record: StudyRecord) -> float | None:
     """Seconds from the start of a point to its end; null where its record does not tell them."""
-    begin, end = (record["environment"].get(key) for key in ("started", "finished"))
+    begin, end = record.environment.started, record.environment.finished
     if not begin or not end:
         return None
     return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
@@ -128,9 +128,9 @@ def _hardware(row: Mapping[Any, Any]) -> str:
 
 
 def _work(record: StudyRecord) -> str:
-    point = record["point"]
-    weights = f"checkpoint {point['checkpoint']}" if point["weights"] == "pretrained" else f"{point['weights']} weights"
-    return f"model {point['model']} ({weights}) on task {point['task']}"
+    point = record.point
+    weights = f"checkpoint {point.checkpoint}" if point.weights == "pretrained" else f"{point.weights} weights"
+    return f"model {point.model} ({weights}) on task {point.task}"
 
 
 def _once(texts: Iterable[str]) -> str:

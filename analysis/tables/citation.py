@@ -38,7 +38,7 @@ def _installed() -> dict[str, Any]:
 def bibtex(study: Study) -> str:
     """``@misc``, which every bibliography style knows. Braces keep names of organisations and capitals as they are."""
     about_suite = about()
-    commits = list(dict.fromkeys(commit(record["environment"]) for record in study.records))
+    commits = list(dict.fromkeys(commit(record.environment) for record in study.records))
     fields = {
         "title": f"{{{escape(about_suite['title'])}}}",
         "author": " and ".join(_author(author) for author in about_suite.get("authors", ())),

@@ -11,6 +11,9 @@ import pandas as pd
 from analysis.study.study import Study
 from analysis.tables.table import NUMBER, Column, Table, join
 from analysis.tables.table_registry import TableOptions, study_table
+from bench.record.environment_record import EnvironmentRecord, GitRecord, HostRecord
+from bench.record.host_energy_record import HostEnergyRecord
+from bench.record.point_record import NetworkRecord
 
 FACTS = ("board", "cpu", "cores", "memory_GiB", "system", "governor", "power_mode", "link", "energy")
 COLUMNS = (
@@ -63,7 +66,7 @@ def devices(study: Study, options: TableOptions) -> Table:
 def _caption(study: Study, data: pd.DataFrame) -> str:
     if data.empty:
         return "No record tells what it ran on."
-    kinds = sorted({record["energy"]["kind"] for record in study.good} - {"none"})
+    kinds = sorted({record.energy.kind for record in study.good} - {"none"})
     idle = f"Idle power is the median over {len(study.good)} points, {join(kinds)}. " if kinds else ""
     text = f"Hosts in one row say the same of themselves. {idle}What a host does not tell is marked as such."
     return f"{text} {EMULATED}" if data["energy"].str.contains("emulated").any() else text
@@ -72,49 +75,47 @@ def _caption(study: Study, data: pd.DataFrame) -> str:
 def _told(study: Study) -> Iterator[tuple[str, dict[str, str], float | None]]:
     """For each host of each point: its name, its facts, and its own idle power."""
     for record in study.good:
-        point = record["point"]
-        links = _links(point["network"])
-        meters = {host: meter for meter in record["energy"]["by_host"] for host in meter["hosts"]}
-        for host in record["environment"].get("hosts", ()):
-            meter = meters.get(host["host"])
+        point = record.point
+        links = _links(point.network)
+        meters = {host: meter for meter in record.energy.by_host for host in meter.hosts}
+        for host in record.environment.hosts or ():
+            meter = meters.get(host.host)
             host_facts = {
-                "board": host["board"] or "",
-                "cpu": host.get("cpu") or "",
-                "cores": _text(host.get("cores")),
-                "memory_GiB": f"{host['memory_bytes'] / 2**30:.1f}" if host.get("memory_bytes") else "",
-                "system": " ".join(
-                    word for word in ("Linux", host.get("kernel"), host.get("machine")) if word and host.get("kernel")
-                ),
-                "governor": host.get("governor") or "",
-                "power_mode": _mode(host, point.get("power_mode")),
-                "link": links.get(host["host"], ""),
+                "board": host.board or "",
+                "cpu": host.cpu or "",
+                "cores": _text(host.cores),
+                "memory_GiB": f"{host.memory_bytes / 2**30:.1f}" if host.memory_bytes else "",
+                "system": " ".join(word for word in ("Linux", host.kernel, host.machine) if word and host.kernel),
+                "governor": host.governor or "",
+                "power_mode": _mode(host, point.power_mode),
+                "link": links.get(host.host, ""),
                 "energy": "none" if meter is None else _meter(meter),
             }
-            alone = meter is not None and meter["hosts"] == [host["host"]]
-            yield host["host"], host_facts, meter["idle_W"] if meter is not None and alone else None
+            alone = meter is not None and meter.hosts == [host.host]
+            yield host.host, host_facts, meter.idle_W if meter is not None and alone else None
 
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _mode(host: Mapping[str, Any], asked: Any) -> str:
+def _mode(host: HostRecord, asked: str | Mapping[str, str] | None) -> str:
     """The mode that was set, else the one that the point asked for; a board's own default where nobody asked."""
-    mode = (host.get("mode") or {}).get("power_mode")
-    if mode is None and isinstance(asked, dict):
-        mode = asked.get(host["board"])
+    mode = None if host.mode is None else host.mode.power_mode
+    if mode is None and isinstance(asked, Mapping) and host.board is not None:
+        mode = asked.get(host.board)
     return str(mode or (asked if isinstance(asked, str) else "as it was"))
 
 
-def _links(network: Mapping[str, Any] | None) -> dict[str, str]:
+def _links(network: NetworkRecord | None) -> dict[str, str]:
     if network is None:
         return {}
-    return {link["host"]: f"{link['name']} ({link['rate_bit_s'] / 1e6:g} Mbit/s)" for link in network["links"]}
+    return {link.host: f"{link.name} ({link.rate_bit_s / 1e6:g} Mbit/s)" for link in network.links}
 
 
-def _meter(meter: Mapping[str, Any]) -> str:
-    shared = f", shared by {len(meter['hosts'])} hosts" if len(meter["hosts"]) > 1 else ""
-    return f"{meter['source']}, {meter['kind']} at {join(sorted(meter['levels']))}{shared}"
+def _meter(meter: HostEnergyRecord) -> str:
+    shared = f", shared by {len(meter.hosts)} hosts" if len(meter.hosts) > 1 else ""
+    return f"{meter.source}, {meter.kind} at {join(sorted(meter.levels))}{shared}"
 
 
 @study_table("software", order=80)
@@ -122,10 +123,10 @@ def software(study: Study, options: TableOptions) -> Table:
     """Versions of everything; those that differ between points stand side by side."""
     versions_by_name: dict[str, list[str]] = {}
     for record in study.records:
-        environment = record["environment"]
-        versions = {"EdgeJoule, commit": commit(environment), "Python": environment.get("python")}
-        versions |= environment.get("packages", {})
-        versions["MPI"] = environment.get("mpi", {}).get("library")
+        environment = record.environment
+        versions = {"EdgeJoule, commit": commit(environment), "Python": environment.python}
+        versions |= environment.packages or {}
+        versions["MPI"] = None if environment.mpi is None else environment.mpi.library
         for name, version in versions.items():
             if version and version not in versions_by_name.setdefault(name, []):
                 versions_by_name[name].append(version)
@@ -135,7 +136,7 @@ def software(study: Study, options: TableOptions) -> Table:
     return Table("software", "Software", caption, columns, pd.DataFrame(rows, columns=["software", "version"]))
 
 
-def commit(environment: Mapping[str, Any]) -> str:
+def commit(environment: EnvironmentRecord) -> str:
     """The commit of the code that a point ran with."""
-    git = environment.get("git", {})
-    return f"{git.get('commit') or 'unknown'}{' with uncommitted changes' if git.get('dirty') else ''}"
+    git = GitRecord() if environment.git is None else environment.git
+    return f"{git.commit or 'unknown'}{' with uncommitted changes' if git.dirty else ''}"
