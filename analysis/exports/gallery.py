@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from analysis.plotting.figure_registry import report_figures
-from analysis.plotting.figure_style import Drawn, close, drawing
+from analysis.plotting.figure_style import DrawnFigure, close, drawing
 from analysis.plotting.page_layouts import Layout
 from analysis.study.study import Study, load_study
 from bench.common.paths import PROJECT
@@ -30,7 +30,7 @@ def write_gallery(folder: Path, layout: Layout) -> Path:
     the file names is not drawn from its study."""
     wanted = _wanted(folder / "gallery.yaml")
     lines = ["# Gallery", "", *_intro(layout), ""]
-    known: dict[str, tuple[Study, dict[str, Drawn]]] = {}
+    known: dict[str, tuple[Study, dict[str, DrawnFigure]]] = {}
     for entry in wanted:
         name = entry["study"]
         if name not in known:
@@ -69,7 +69,7 @@ def _intro(layout: Layout) -> Iterator[str]:
     )
 
 
-def _entry(study: Study, drawn: Drawn, folder: Path, layout: Layout) -> Iterator[str]:
+def _entry(study: Study, drawn: DrawnFigure, folder: Path, layout: Layout) -> Iterator[str]:
     picture = folder / f"{study.name}-{drawn.name}.png"
     with drawing(layout):
         drawn.figure.savefig(picture, dpi=DPI, metadata={"Software": None})

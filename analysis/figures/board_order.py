@@ -17,7 +17,7 @@ from analysis.plotting.figure_style import (
     STATE_COLOURS,
     STATE_HATCHES,
     TALLEST_IN,
-    Drawn,
+    DrawnFigure,
     drawing,
     energy_label,
     legend_above,
@@ -42,7 +42,7 @@ STATE: dict[str, Any] = {"edgecolor": "#444444", "linewidth": 0.4, "alpha": 0.6}
 
 
 @dataclass(frozen=True)
-class Order:
+class HostOrder:
     """An order of hosts.
 
     Attributes:
@@ -57,22 +57,22 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Row:
+class OrderRow:
     """The repeats of one line in one order."""
 
-    order: Order
+    order: HostOrder
     strategy: str
     label: str
     points: pd.DataFrame
 
 
-def order_of(hosts: str, switches: Mapping[str, str | None]) -> Order:
+def order_of(hosts: str, switches: Mapping[str, str | None]) -> HostOrder:
     """The order that ``hosts`` (separated by commas) are in, where each is on the switch that ``switches`` says."""
     names = hosts.split(",")
     known = all(switches.get(name) is not None for name in names)
     crosses = [known and switches[a] != switches[b] for a, b in itertools.pairwise(names)]
     text = names[0] + "".join(f" {'|' if cross else '>'} {name}" for cross, name in zip(crosses, names[1:], strict=True))
-    return Order(hosts, text, sum(crosses) if known else None)
+    return HostOrder(hosts, text, sum(crosses) if known else None)
 
 
 def switches_of(study: Study) -> dict[str, str | None]:
@@ -82,7 +82,7 @@ def switches_of(study: Study) -> dict[str, str | None]:
 
 
 @report_figure("topology", section="Network", order=60)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """Figures for each work and each set of hosts of which the study has several orders."""
     figures, switches = [], switches_of(study)
     for work in works(study.points):
@@ -107,14 +107,14 @@ def _reordered(points: pd.DataFrame) -> Iterator[list[Series]]:
             yield [Series(s.strategy, label, s.points) for s, label in zip(series, short_labels(series), strict=True)]
 
 
-def _rows(lines: Sequence[Series], switches: Mapping[str, str | None]) -> list[list[Row]]:
+def _rows(lines: Sequence[Series], switches: Mapping[str, str | None]) -> list[list[OrderRow]]:
     """For each order its lines; those that cross least come first."""
     hosts = dict.fromkeys(host for line in lines for host in line.points["hosts"])
     orders = sorted((order_of(text, switches) for text in hosts), key=lambda order: order.crossings or 0)
     rows_by_order = []
     for order in orders:
         levels = [(line, line.points[line.points["hosts"] == order.hosts]) for line in lines]
-        rows_by_order.append([Row(order, line.strategy, line.label, points) for line, points in levels if len(points)])
+        rows_by_order.append([OrderRow(order, line.strategy, line.label, points) for line, points in levels if len(points)])
     return rows_by_order
 
 
@@ -123,9 +123,9 @@ def _room(work: Work, layout: Layout) -> float:
     return 0.33 * layout.page_in if work.kind != "none" else 0.45 * layout.column_in
 
 
-def _pages(rows: Sequence[list[Row]], room_in: float, layout: Layout) -> list[list[list[Row]]]:
+def _pages(rows: Sequence[list[OrderRow]], room_in: float, layout: Layout) -> list[list[list[OrderRow]]]:
     """As many orders in one figure as a page is high."""
-    pages: list[list[list[Row]]] = [[]]
+    pages: list[list[list[OrderRow]]] = [[]]
     with drawing(layout):
         for order_rows in rows:
             if pages[-1] and _height_in(_places([*pages[-1], order_rows], room_in)[0]) > TALLEST_IN - 0.1:
@@ -138,7 +138,7 @@ def _height_in(places: Sequence[float]) -> float:
     return FRAME_IN + ROW_IN * (max(places) + 1.5)
 
 
-def _draw(study: Study, work: Work, rows: Sequence[list[Row]], name: str, layout: Layout) -> Drawn:
+def _draw(study: Study, work: Work, rows: Sequence[list[OrderRow]], name: str, layout: Layout) -> DrawnFigure:
     energy = work.kind != "none"
     with drawing(layout):
         figure, panels = new_figure(layout, page=energy, ncols=2 if energy else 1, sharey=True, squeeze=False)
@@ -165,10 +165,10 @@ def _draw(study: Study, work: Work, rows: Sequence[list[Row]], name: str, layout
         legend_above(figure, patches, list(STATES))
     points = tuple(point for row in every for point in row.points["point"])
     caption = _caption(work, every) + left_out(study)
-    return Drawn(name, f"Orders of the boards in {work.name}", caption, figure, _table(every, work.kind), points)
+    return DrawnFigure(name, f"Orders of the boards in {work.name}", caption, figure, _table(every, work.kind), points)
 
 
-def _places(rows: Sequence[list[Row]], room_in: float) -> tuple[list[float], dict[float, str]]:
+def _places(rows: Sequence[list[OrderRow]], room_in: float) -> tuple[list[float], dict[float, str]]:
     """Where each row stands, downwards, and the names: the order above its lines."""
     place, places, ticks = 0.0, [], {}
     for order_rows in rows:
@@ -184,7 +184,7 @@ def _places(rows: Sequence[list[Row]], room_in: float) -> tuple[list[float], dic
     return places, ticks
 
 
-def _states(axes: Axes, place: float, row: Row) -> None:
+def _states(axes: Axes, place: float, row: OrderRow) -> None:
     """Means over ranks and repeats: they are costs, so the parts add up to the whole."""
     start = 0.0
     for state in STATES:
@@ -193,7 +193,7 @@ def _states(axes: Axes, place: float, row: Row) -> None:
         start += width
 
 
-def _dots(axes: Axes, place: float, row: Row, column: str) -> None:
+def _dots(axes: Axes, place: float, row: OrderRow, column: str) -> None:
     values, style = row.points[column].tolist(), line_styles([row.strategy])[0]
     look = {"color": style["color"], "marker": style["marker"], "linestyle": "none"}
     summary = summarise(values)
@@ -204,7 +204,7 @@ def _dots(axes: Axes, place: float, row: Row, column: str) -> None:
         axes.errorbar([summary.median], [place], xerr=ends, color=look["color"], linewidth=0.8, capsize=2, zorder=4)
 
 
-def _table(rows: Sequence[Row], kind: str) -> pd.DataFrame:
+def _table(rows: Sequence[OrderRow], kind: str) -> pd.DataFrame:
     """One row for each repeat, beside the medians of its order and line."""
     columns = ["step_s", *([] if kind == "none" else ["per_sample_J"])]
     parts = []
@@ -224,7 +224,7 @@ def _table(rows: Sequence[Row], kind: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _caption(work: Work, rows: Sequence[Row]) -> str:
+def _caption(work: Work, rows: Sequence[OrderRow]) -> str:
     energy = "" if work.kind == "none" else f" and energy per sample ({work.kind})"
     crossings = [row.order.crossings for row in rows if row.order.crossings is not None]
     ranks = rows[0].points["ranks"].iloc[0]

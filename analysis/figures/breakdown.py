@@ -16,13 +16,13 @@ from analysis.plotting.figure_style import (
     RECOVERY_HATCHES,
     STATE_COLOURS,
     STATE_HATCHES,
-    Drawn,
+    DrawnFigure,
     drawing,
     energy_label,
     legend_above,
 )
 from analysis.plotting.page_layouts import Layout
-from analysis.plotting.row_figures import Part, lines_of, numbered, pages, parts, row_figure
+from analysis.plotting.row_figures import StudyPart, lines_of, numbered_figures, row_figure, rows_by_page, study_parts
 from analysis.statistics.repeat_summary import average
 from analysis.study.count_phrases import repeat_counts
 from analysis.study.point_table import DRAWN_PHASES, RECOVERY
@@ -34,7 +34,7 @@ EDGE = "#444444"
 
 
 @dataclass(frozen=True)
-class Split:
+class BarPieces:
     """The pieces of a bar: their columns, and the words of the figure about them."""
 
     name: str
@@ -52,22 +52,22 @@ class Split:
 
 
 @report_figure("time_breakdown", section="Time and energy", order=120)
-def draw_time(study: Study, layout: Layout) -> list[Drawn]:
+def draw_time(study: Study, layout: Layout) -> list[DrawnFigure]:
     """Seconds of a step, averaged over ranks: an average of costs, so the parts add up to the whole."""
     return [
         drawn
-        for part in parts(study)
+        for part in study_parts(study)
         for split in (_time_by_state(part), _time_by_phase(part))
         for drawn in _draw(split, part, layout)
     ]
 
 
 @report_figure("energy_breakdown", section="Time and energy", order=130)
-def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
+def draw_energy(study: Study, layout: Layout) -> list[DrawnFigure]:
     """Joules of a sample, averaged over repeats."""
     return [
         drawn
-        for part in parts(study, named_kind=True)
+        for part in study_parts(study, named_kind=True)
         if part.kind != "none"
         for split in (_energy_by_state(part), _energy_by_phase(part))
         for drawn in _draw(split, part, layout)
@@ -75,55 +75,55 @@ def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
 
 
 @report_figure("failure_recovery", section="Failures", order=150)
-def draw_recovery(study: Study, layout: Layout) -> list[Drawn]:
+def draw_recovery(study: Study, layout: Layout) -> list[DrawnFigure]:
     """From the death of a rank to the first new step of the others, in seconds and joules."""
     return [
         drawn
-        for part in parts(study, named_kind=True)
+        for part in study_parts(study, named_kind=True)
         for split in (_recovery_time(part), _recovery_energy(part))
         for drawn in _draw(split, part, layout)
     ]
 
 
-def _time_by_state(part: Part) -> Split:
+def _time_by_state(part: StudyPart) -> BarPieces:
     caption = (
         f"{part.lead}Time of one optimizer step by what the ranks' main threads did, mean over ranks and repeats ({{n}}). "
         "Communication that runs beside computation counts as computing: only what is exposed is shown."
     )
-    return Split(
+    return BarPieces(
         f"time_breakdown{part.ending}", "Time by state", STATES, "{}_s", STATE_COLOURS, STATE_HATCHES,
         "Time per step (s)", caption,
     )  # fmt: skip
 
 
-def _time_by_phase(part: Part) -> Split:
+def _time_by_phase(part: StudyPart) -> BarPieces:
     caption = (
         f"{part.lead}Time of one optimizer step by phase, mean over ranks and repeats ({{n}}). Other: loading of batches and "
         "whatever the ranks do between the phases."
     )
-    return Split(
+    return BarPieces(
         f"time_phases{part.ending}", "Time by phase", DRAWN_PHASES, "{}_s", PHASE_COLOURS, PHASE_HATCHES,
         "Time per step (s)", caption,
     )  # fmt: skip
 
 
-def _energy_by_state(part: Part) -> Split:
+def _energy_by_state(part: StudyPart) -> BarPieces:
     caption = (
         f"{part.lead}Energy of one sample by what the ranks did while it was used, {part.kind}, mean over repeats ({{n}}). A "
         "host's power is shared equally between its ranks at any time; idle power is inside."
     )
-    return Split(
+    return BarPieces(
         f"energy_breakdown_{part.kind}{part.ending}", "Energy by state", STATES, "{}_J", STATE_COLOURS, STATE_HATCHES,
         energy_label(part.kind), caption,
     )  # fmt: skip
 
 
-def _energy_by_phase(part: Part) -> Split:
+def _energy_by_phase(part: StudyPart) -> BarPieces:
     caption = (
         f"{part.lead}Energy of one sample by phase, {part.kind}, mean over repeats ({{n}}). Estimated from the readings and "
         "the times of the phases; idle power is inside. A piece left of zero is within the error of that estimate."
     )
-    return Split(
+    return BarPieces(
         f"energy_phases_{part.kind}{part.ending}", "Energy by phase", DRAWN_PHASES, "phase_{}_J", PHASE_COLOURS, PHASE_HATCHES,
         energy_label(part.kind), caption,
     )  # fmt: skip
@@ -135,28 +135,28 @@ _RECOVERY = (
 )
 
 
-def _recovery_time(part: Part) -> Split:
+def _recovery_time(part: StudyPart) -> BarPieces:
     caption = (
         f"{part.lead}Time from the death of a rank to the first new step of the others, mean over repeats ({{n}}). {_RECOVERY}"
     )
-    return Split(
+    return BarPieces(
         f"failure_time_{part.kind}{part.ending}", "Recovery from a failure: time", RECOVERY, "recovery_{}_s",
         RECOVERY_COLOURS, RECOVERY_HATCHES, "Time without a new step (s)", caption,
     )  # fmt: skip
 
 
-def _recovery_energy(part: Part) -> Split:
+def _recovery_energy(part: StudyPart) -> BarPieces:
     caption = (
         f"{part.lead}Energy of the boards that are left from the death of a rank to their first new step, {part.kind}, mean "
         f"over repeats ({{n}}). {_RECOVERY}"
     )
-    return Split(
+    return BarPieces(
         f"failure_energy_{part.kind}{part.ending}", "Recovery from a failure: energy", RECOVERY, "recovery_{}_J",
         RECOVERY_COLOURS, RECOVERY_HATCHES, energy_label(part.kind, "Energy without a new step (J)"), caption,
     )  # fmt: skip
 
 
-def _draw(split: Split, part: Part, layout: Layout) -> list[Drawn]:
+def _draw(split: BarPieces, part: StudyPart, layout: Layout) -> list[DrawnFigure]:
     columns = split.columns()
     known = part.points.dropna(subset=columns)
     if known.empty:
@@ -173,12 +173,14 @@ def _draw(split: Split, part: Part, layout: Layout) -> list[Drawn]:
     with drawing(layout):
         names = [part.names[label] for label in data["label"]]
         heights = [max(BAR_IN, LINE_IN * lines_of(name, layout)) for name in names]
-        on_pages = pages(heights, data["strategy"].tolist())
+        on_pages = rows_by_page(heights, data["strategy"].tolist())
     wholes = known.assign(whole=known[columns].sum(axis=1)).groupby("label", sort=False)["whole"].apply(list)
-    return numbered([_page(split, part, data.iloc[page], wholes, caption, layout) for page in on_pages])
+    return numbered_figures([_page(split, part, data.iloc[page], wholes, caption, layout) for page in on_pages])
 
 
-def _page(split: Split, part: Part, data: pd.DataFrame, wholes: pd.Series, caption: str, layout: Layout) -> Drawn:
+def _page(
+    split: BarPieces, part: StudyPart, data: pd.DataFrame, wholes: pd.Series, caption: str, layout: Layout
+) -> DrawnFigure:
     with drawing(layout):
         names = [part.names[label] for label in data["label"]]
         heights = [max(BAR_IN, LINE_IN * lines_of(name, layout)) for name in names]
@@ -191,10 +193,10 @@ def _page(split: Split, part: Part, data: pd.DataFrame, wholes: pd.Series, capti
         rows.axes.set_xlabel(split.label)
         rows.axes.set_xlim(right=1.04 * max(map(max, wholes)))
         legend_above(rows.figure, handles, list(split.pieces))
-    return Drawn(split.name, split.title, caption, rows.figure, data, part.point_names(set(data["label"])))
+    return DrawnFigure(split.name, split.title, caption, rows.figure, data, part.point_names(set(data["label"])))
 
 
-def _bars(axes: Any, split: Split, data: pd.DataFrame, middles: list[float]) -> list[Any]:
+def _bars(axes: Any, split: BarPieces, data: pd.DataFrame, middles: list[float]) -> list[Any]:
     """Pieces from left to right; those below zero (an estimate may be) to the left of it. A handle for each piece."""
     ends, starts_below, handles = [0.0] * len(data), [0.0] * len(data), []
     for piece, column in zip(split.pieces, split.columns(), strict=True):

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
-    Drawn,
+    DrawnFigure,
     colour,
     drawing,
     energy_label,
@@ -31,7 +31,7 @@ from analysis.plotting.figure_style import (
 )
 from analysis.plotting.marker_labels import marker_signs, place_signs
 from analysis.plotting.page_layouts import Layout
-from analysis.plotting.row_figures import Part, parts
+from analysis.plotting.row_figures import StudyPart, study_parts
 from analysis.statistics.repeat_summary import Summary, by_configuration, interval_note, pareto_front
 from analysis.study.study import Study
 
@@ -42,13 +42,13 @@ MOST_LINES = 3
 
 
 @report_figure("energy_time", section="Trade-off", order=10)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """One figure for each kind of energy and each work: they are never put together."""
-    return [_draw(part, layout) for part in parts(study, named_kind=True) if part.kind != "none"]
+    return [_draw(part, layout) for part in study_parts(study, named_kind=True) if part.kind != "none"]
 
 
 @dataclass(frozen=True)
-class Spot:
+class ConfigurationSpot:
     """Where a configuration lies."""
 
     label: str
@@ -58,10 +58,13 @@ class Spot:
     rows: pd.DataFrame
 
 
-def _draw(part: Part, layout: Layout) -> Drawn:
+def _draw(part: StudyPart, layout: Layout) -> DrawnFigure:
     frame = part.points
     rate, cost = by_configuration(frame, "samples_per_s"), by_configuration(frame, "per_sample_J")
-    spots = [Spot(label, part.strategies[label], rate[label], cost[label], frame[frame["label"] == label]) for label in rate]
+    spots = [
+        ConfigurationSpot(label, part.strategies[label], rate[label], cost[label], frame[frame["label"] == label])
+        for label in rate
+    ]
     front = [spots[i] for i in pareto_front([(spot.rate.median, spot.cost.median) for spot in spots])]
     tags = marker_signs([(part.names[spot.label], spot.strategy) for spot in spots])
     page = needs_page(len(spots), layout)
@@ -97,18 +100,18 @@ def _draw(part: Part, layout: Layout) -> Drawn:
     data = frame[columns].copy()
     data["on_pareto_front"] = data["label"].isin([spot.label for spot in front])
     name = f"energy_time_{part.kind}{part.ending}"
-    return Drawn(name, "Energy against time", caption, figure, data, part.point_names())
+    return DrawnFigure(name, "Energy against time", caption, figure, data, part.point_names())
 
 
 def _sentence(text: str) -> str:
     return (text if text.startswith("n = ") else text[0].upper() + text[1:]) + "."
 
 
-def _named(front: list[Spot], part: Part) -> str:
+def _named(front: list[ConfigurationSpot], part: StudyPart) -> str:
     return ", ".join(part.names[spot.label] for spot in front)
 
 
-def _show(axes: Axes, spot: Spot, small: bool) -> None:
+def _show(axes: Axes, spot: ConfigurationSpot, small: bool) -> None:
     style: dict[str, Any] = {"color": colour(spot.strategy), "marker": marker(spot.strategy), "linestyle": "none"}
     axes.plot(spot.rows["samples_per_s"], spot.rows["per_sample_J"], **style, markersize=2.5, markeredgewidth=0, zorder=3)
     rate, cost = spot.rate, spot.cost
@@ -126,7 +129,7 @@ def _show(axes: Axes, spot: Spot, small: bool) -> None:
     axes.plot([rate.median], [cost.median], **style, **_open(small))
 
 
-def _covered(spot: Spot) -> list[tuple[float, float]]:
+def _covered(spot: ConfigurationSpot) -> list[tuple[float, float]]:
     """Its median, then everything else that is drawn of it."""
     places = [(spot.rate.median, spot.cost.median)]
     places += list(zip(spot.rows["samples_per_s"], spot.rows["per_sample_J"], strict=True))
@@ -141,7 +144,7 @@ def _open(small: bool) -> dict[str, Any]:
     return {"markerfacecolor": "none", "markersize": 6 if small else 8, "markeredgewidth": 0.9 if small else 1.1}
 
 
-def _legend(spots: list[Spot], part: Part, tagged: bool) -> list[Line2D]:
+def _legend(spots: list[ConfigurationSpot], part: StudyPart, tagged: bool) -> list[Line2D]:
     """By strategy, or by configuration where each strategy has one."""
     names = {spot.strategy: spot.strategy if tagged else part.names[spot.label] for spot in spots}
     return [

@@ -17,7 +17,7 @@ from analysis.plotting.figure_style import (
     RECOVERY_COLOURS,
     RECOVERY_HATCHES,
     TALLEST_IN,
-    Drawn,
+    DrawnFigure,
     colour,
     drawing,
     energy_label,
@@ -25,7 +25,7 @@ from analysis.plotting.figure_style import (
     new_figure,
 )
 from analysis.plotting.page_layouts import Layout
-from analysis.plotting.row_figures import Part, numbered, parts
+from analysis.plotting.row_figures import StudyPart, numbered_figures, study_parts
 from analysis.study.point_table import RECOVERY
 from analysis.study.power_traces import watts_of
 from analysis.study.study import Study, label_of
@@ -49,12 +49,12 @@ class FailedRun(NamedTuple):
 
 
 @report_figure("failure_timeline", section="Failures", order=140)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """The first good repeat of each configuration in which a rank was killed."""
-    return [drawn for part in parts(study, named_kind=True) for drawn in _draw(part, layout)]
+    return [drawn for part in study_parts(study, named_kind=True) for drawn in _draw(part, layout)]
 
 
-def _draw(part: Part, layout: Layout) -> list[Drawn]:
+def _draw(part: StudyPart, layout: Layout) -> list[DrawnFigure]:
     chosen: dict[str, FailedRun] = {}
     for record in part.records:
         if record.fault is not None:
@@ -68,8 +68,8 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
         figure = _figure(part, runs, frames, layout)
         points = tuple(run.record.point.name for run in runs.values())
         name = f"failure_timeline_{part.kind}{part.ending}"
-        drawn.append(Drawn(name, "A failure and the way back", _caption(part, data, runs), figure, data, points))
-    return numbered(drawn)
+        drawn.append(DrawnFigure(name, "A failure and the way back", _caption(part, data, runs), figure, data, points))
+    return numbered_figures(drawn)
 
 
 def timeline(run: FailedRun) -> pd.DataFrame:
@@ -118,7 +118,7 @@ def _watts(run: FailedRun) -> list[dict[str, Any]]:
     return rows
 
 
-def _figure(part: Part, runs: Mapping[str, FailedRun], frames: Mapping[str, pd.DataFrame], layout: Layout) -> Any:
+def _figure(part: StudyPart, runs: Mapping[str, FailedRun], frames: Mapping[str, pd.DataFrame], layout: Layout) -> Any:
     powered = any((frame["what"] == "power").any() for frame in frames.values())
     height = min(TALLEST_IN, AROUND_IN + PANEL_IN * len(frames))
     with drawing(layout):
@@ -185,7 +185,7 @@ def _look(part: str) -> dict[str, Any]:
     return {"facecolor": RECOVERY_COLOURS[part], "hatch": RECOVERY_HATCHES[part], "edgecolor": "#333333", "linewidth": 0.4}
 
 
-def _caption(part: Part, data: pd.DataFrame, runs: Mapping[str, FailedRun]) -> str:
+def _caption(part: StudyPart, data: pd.DataFrame, runs: Mapping[str, FailedRun]) -> str:
     repeats = sorted({run.record.point.repeat for run in runs.values()})
     repeat_name = f"repeat {repeats[0]}" if len(repeats) == 1 else "first good repeat"
     deaths = []

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.plotting.captions import left_out, repeats_note, some
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
-    Drawn,
+    DrawnFigure,
     drawing,
     energy_label,
     legend_above,
@@ -33,7 +33,7 @@ MOST_IN_COLUMN, MOST_WITH_CLASS = 5, 10
 
 
 @report_figure("participants", section="Scaling", order=50)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """A figure for each work and each order in which boards join."""
     figures, table = [], marginal_costs(study)
     for work in works(study.points):
@@ -50,7 +50,7 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
 
 def _draw(
     study: Study, work: Work, lines: Sequence[Line], swept: Sweep, table: pd.DataFrame, name: str, layout: Layout
-) -> Drawn:
+) -> DrawnFigure:
     panels = {"seconds_per_sample": "Time per sample (s)", "per_sample_J": energy_label(work.kind)}
     if work.kind == "none":
         panels.pop("per_sample_J")
@@ -86,7 +86,7 @@ def _draw(
         & table["strategy"].isin([line.label for line in lines])
     ]
     caption = _caption(work, lines, levels, swept, own_table) + left_out(study)
-    return Drawn(name, f"Who takes part in {work.name}", caption, figure, _data(lines, rows, own_table, panels), points)
+    return DrawnFigure(name, f"Who takes part in {work.name}", caption, figure, _data(lines, rows, own_table, panels), points)
 
 
 def _tick(hosts: Sequence[str], classes: Mapping[str, str], first: bool, room_in: float, many: int) -> str:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     TALLEST_IN,
-    Drawn,
+    DrawnFigure,
     drawing,
     legend_above,
     legend_lines,
@@ -31,7 +31,7 @@ from analysis.plotting.repeat_curves import (
     record_columns,
     repeats_note,
 )
-from analysis.plotting.row_figures import Part, numbered, pages, parts
+from analysis.plotting.row_figures import StudyPart, numbered_figures, rows_by_page, study_parts
 from analysis.study.study import Study
 
 SMOOTHED = 5
@@ -42,7 +42,7 @@ LEGEND_SHARE = 0.27
 
 
 @dataclass(frozen=True)
-class Quantity:
+class CurveQuantity:
     """A quantity against joules and seconds: a column of the data, its axis, the figure's name, title and caption."""
 
     column: str
@@ -53,7 +53,7 @@ class Quantity:
 
 
 @dataclass(frozen=True)
-class Plot:
+class CurvePlot:
     """One quantity of one part, ready to be drawn.
 
     Attributes:
@@ -64,34 +64,36 @@ class Plot:
         points_only: Whether there are too few points for lines.
     """
 
-    quantity: Quantity
-    part: Part
+    quantity: CurveQuantity
+    part: StudyPart
     axes: dict[str, str]
     curves: dict[str, dict[str, list[Curve]]]
     points_only: bool
 
 
 @report_figure("loss", section="Learning", order=210)
-def draw_loss(study: Study, layout: Layout) -> list[Drawn]:
+def draw_loss(study: Study, layout: Layout) -> list[DrawnFigure]:
     """Every step's loss, smoothed."""
     figures = []
-    for part in parts(study, named_kind=True):
+    for part in study_parts(study, named_kind=True):
         data = loss_curves(part.records)
         smooth = data.groupby(["label", "repeat"], sort=False)["loss"].rolling(SMOOTHED, min_periods=1, center=True).mean()
         data["smooth_loss"] = smooth.droplevel(["label", "repeat"])
         caption = (
             f"{part.lead}Training loss, mean of {SMOOTHED} steps, against {_spent(part)}: warm-up included, evaluations not."
         )
-        quantity = Quantity("smooth_loss", "Training loss", f"loss_{_against(part)}", f"Loss against {_axes(part)}", caption)
+        quantity = CurveQuantity(
+            "smooth_loss", "Training loss", f"loss_{_against(part)}", f"Loss against {_axes(part)}", caption
+        )
         figures += _figures(quantity, data, part, layout)
     return figures
 
 
 @report_figure("metric", section="Learning", order=220)
-def draw_metric(study: Study, layout: Layout) -> list[Drawn]:
+def draw_metric(study: Study, layout: Layout) -> list[DrawnFigure]:
     """The validation metric at every evaluation."""
     figures = []
-    for part in parts(study, named_kind=True):
+    for part in study_parts(study, named_kind=True):
         data, metric = _evaluations(part), part.records[0].learning.metric_name
         if data.empty:
             continue
@@ -103,23 +105,23 @@ def draw_metric(study: Study, layout: Layout) -> list[Drawn]:
             "seen more samples."
         )
         name, title = f"{slug(metric)}_{_against(part)}", f"{metric.capitalize()} against {_axes(part)}"
-        figures += _figures(Quantity("value", f"Validation {metric}", name, title, caption), data, part, layout)
+        figures += _figures(CurveQuantity("value", f"Validation {metric}", name, title, caption), data, part, layout)
     return figures
 
 
-def _against(part: Part) -> str:
+def _against(part: StudyPart) -> str:
     return ("time" if part.kind == "none" else f"energy_{part.kind}") + part.ending
 
 
-def _axes(part: Part) -> str:
+def _axes(part: StudyPart) -> str:
     return "seconds" if part.kind == "none" else "joules and seconds"
 
 
-def _spent(part: Part) -> str:
+def _spent(part: StudyPart) -> str:
     return "the time of training" if part.kind == "none" else f"the energy ({part.kind}) and the time of training"
 
 
-def _evaluations(part: Part) -> pd.DataFrame:
+def _evaluations(part: StudyPart) -> pd.DataFrame:
     rows = []
     for record in part.records:
         learning = record.learning
@@ -136,31 +138,31 @@ def _evaluations(part: Part) -> pd.DataFrame:
     return data if data.empty else data.assign(energy_J=data["energy_J"].astype(float))
 
 
-def _figures(quantity: Quantity, data: pd.DataFrame, part: Part, layout: Layout) -> list[Drawn]:
+def _figures(quantity: CurveQuantity, data: pd.DataFrame, part: StudyPart, layout: Layout) -> list[DrawnFigure]:
     """Against joules and against seconds, in one panel each, or many configurations in panels of their strategy."""
     axes = {"energy_J": f"Training energy (J), {part.kind}", "time_s": "Training time (s)"}
     axes = {column: label for column, label in axes.items() if data[column].notna().any()}
     points_only = bool(data.groupby(["label", "repeat"]).size().max() < FEWEST_FOR_A_LINE)
-    plot = Plot(quantity, part, axes, {x: curves_of(data, x, quantity.column) for x in axes}, points_only)
+    plot = CurvePlot(quantity, part, axes, {x: curves_of(data, x, quantity.column) for x in axes}, points_only)
     repeats = data.groupby("label", sort=False)["repeat"].nunique()
     caption = quantity.caption + repeats_note(repeats.tolist(), points_only)
     panels = _panels(part)
     if len(panels) == 1:
-        return [Drawn(quantity.name, quantity.title, caption, _one_panel(plot, layout), data, part.point_names())]
+        return [DrawnFigure(quantity.name, quantity.title, caption, _one_panel(plot, layout), data, part.point_names())]
     compared = ", with the single process for comparison" if "single" in part.strategies.values() else ""
     caption += f" Panels by strategy{compared}."
     figures = []
     heights = [_panel_in(panel, part, layout) for panel in panels]
-    for page in pages(heights, [str(number) for number in range(len(panels))], room_in=TALLEST_IN - AROUND_IN):
+    for page in rows_by_page(heights, [str(number) for number in range(len(panels))], room_in=TALLEST_IN - AROUND_IN):
         page_panels = [panels[index] for index in page]
         figure = _grid(plot, page_panels, [heights[index] for index in page], layout)
         shown = {label for panel in page_panels for label in panel}
         rows = data[data["label"].isin(shown)]
-        figures.append(Drawn(quantity.name, quantity.title, caption, figure, rows, part.point_names(shown)))
-    return numbered(figures)
+        figures.append(DrawnFigure(quantity.name, quantity.title, caption, figure, rows, part.point_names(shown)))
+    return numbered_figures(figures)
 
 
-def _panels(part: Part) -> list[list[str]]:
+def _panels(part: StudyPart) -> list[list[str]]:
     """Labels in one panel, or where they are too many, a panel or more for each strategy, the single process in each."""
     if len(part.strategies) <= ONE_PANEL:
         return [list(part.strategies)]
@@ -173,7 +175,7 @@ def _panels(part: Part) -> list[list[str]]:
     return panels
 
 
-def _one_panel(plot: Plot, layout: Layout) -> Any:
+def _one_panel(plot: CurvePlot, layout: Layout) -> Any:
     names = plot.part.names
     with drawing(layout):
         wide = layout.column_in > 5
@@ -190,7 +192,7 @@ def _one_panel(plot: Plot, layout: Layout) -> Any:
     return figure
 
 
-def _grid(plot: Plot, panels: Sequence[list[str]], heights: Sequence[float], layout: Layout) -> Any:
+def _grid(plot: CurvePlot, panels: Sequence[list[str]], heights: Sequence[float], layout: Layout) -> Any:
     """A row for each panel, its legend to the right of it."""
     with drawing(layout):
         shape = {"nrows": len(panels), "ncols": len(plot.axes), "height_ratios": heights, "squeeze": False}
@@ -206,21 +208,21 @@ def _grid(plot: Plot, panels: Sequence[list[str]], heights: Sequence[float], lay
     return figure
 
 
-def _name_x(panel: Any, plot: Plot, labels: Sequence[str], column: str) -> None:
+def _name_x(panel: Any, plot: CurvePlot, labels: Sequence[str], column: str) -> None:
     """From zero to the end of the longest of these configurations."""
     ends = [curve[0].max() for label in labels for curve in plot.curves[column].get(label, [])]
     panel.set_xlabel(plot.axes[column])
     panel.set_xlim(0, 1.05 * max(ends))
 
 
-def _panel_in(labels: Sequence[str], part: Part, layout: Layout) -> float:
+def _panel_in(labels: Sequence[str], part: StudyPart, layout: Layout) -> float:
     """The height of a panel: at least that of its legend."""
     with drawing(layout):
         lines = sum(1 + wrapped(part.names[label], LEGEND_SHARE * layout.page_in).count("\n") for label in labels)
     return max(PANEL_IN, 0.16 * lines + 0.25)
 
 
-def _lines(panel: Any, plot: Plot, labels: Sequence[str], column: str) -> list[Line2D]:
+def _lines(panel: Any, plot: CurvePlot, labels: Sequence[str], column: str) -> list[Line2D]:
     """Every repeat of these configurations; the handles of a legend."""
     part, curves = plot.part, plot.curves[column]
     styles = line_styles([part.strategies[label] for label in labels])

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from analysis.plotting.captions import following, in_setting, sentences, spread_note
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import Drawn, drawing, energy_label, legend_above, log_axis, slug
+from analysis.plotting.figure_style import DrawnFigure, drawing, energy_label, legend_above, log_axis, slug
 from analysis.plotting.line_crossings import AxisScale, LineCrossing, lettered, line_crossings
 from analysis.plotting.name_placement import NamePlacer
 from analysis.plotting.page_layouts import Layout
@@ -30,7 +30,7 @@ CROSSING: dict[str, Any] = {"marker": "*", "markersize": 8, "color": "#000000", 
 
 
 @report_figure("links", section="Network", order=70)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """A figure for each work and for rate and delay, where they are varied."""
     points, link_source = _with_delays(study), _how_known(study)
     figures = []
@@ -45,7 +45,9 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
     return figures
 
 
-def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, link_source: str, layout: Layout) -> Drawn:
+def _figure(
+    work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, link_source: str, layout: Layout
+) -> DrawnFigure:
     rows = pd.concat([line.points for line in series])
     levels = sorted(rows[swept.x].unique())
     scale, panels, names = _axis_scale(swept.x, levels), _panels(rows, work.kind), _link_names(rows, swept.x)
@@ -83,7 +85,7 @@ def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, 
     caption = " ".join(_caption(work, swept, series, setting, scale, panels, crossings, link_source))
     quantity = "rate" if swept.x == RATE else "delay"
     name = slug(f"links {quantity} {work.kind} {work.name} {setting}")
-    return Drawn(name, f"Time and energy over the {quantity} of the links", caption, figure, data, tuple(rows["point"]))
+    return DrawnFigure(name, f"Time and energy over the {quantity} of the links", caption, figure, data, tuple(rows["point"]))
 
 
 def _panels(rows: pd.DataFrame, kind: str) -> list[Panel]:

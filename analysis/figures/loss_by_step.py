@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import TALLEST_IN, Drawn, colour, drawing, legend_above, marker, new_figure
+from analysis.plotting.figure_style import TALLEST_IN, DrawnFigure, colour, drawing, legend_above, marker, new_figure
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.repeat_curves import loss_curves
-from analysis.plotting.row_figures import Part, numbered, parts
+from analysis.plotting.row_figures import StudyPart, numbered_figures, study_parts
 from analysis.study.configuration_labels import plain
 from analysis.study.study import Study, label_of
 
@@ -22,12 +22,12 @@ SAME_LESSON = ("batch", "seq", "optimizer", "lr", "dtype", "seed", "weights", "c
 
 
 @report_figure("loss_step", section="Learning", order=230)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """Loss by step: strategies that are the same computation lie on one line."""
-    return [drawn for part in parts(study) for drawn in _steps(part, layout)]
+    return [drawn for part in study_parts(study) for drawn in _steps(part, layout)]
 
 
-def _steps(part: Part, layout: Layout) -> list[Drawn]:
+def _steps(part: StudyPart, layout: Layout) -> list[DrawnFigure]:
     """A panel for each set of factors that changes what is learned: the lines of one panel should coincide."""
     data = loss_curves(part.records).drop(columns="energy_J")
     lessons = _lessons(part)
@@ -46,8 +46,8 @@ def _steps(part: Part, layout: Layout) -> list[Drawn]:
         figure = _step_panels(data, part, page_lessons, layout)
         rows = data[data["lesson"].isin(page_lessons)]
         points = part.point_names(set(rows["label"]))
-        figures.append(Drawn(f"loss_step{part.ending}", "Loss by step", caption, figure, rows, points))
-    return numbered(figures)
+        figures.append(DrawnFigure(f"loss_step{part.ending}", "Loss by step", caption, figure, rows, points))
+    return numbered_figures(figures)
 
 
 def _compared(texts: Sequence[str]) -> str:
@@ -56,7 +56,7 @@ def _compared(texts: Sequence[str]) -> str:
     return f" The largest difference at the same step, which is rounding where all compute the same: {'; '.join(texts)}."
 
 
-def _lessons(part: Part) -> dict[str, str]:
+def _lessons(part: StudyPart) -> dict[str, str]:
     """Of each label, what it learns, in the factors that differ."""
     points = {label_of(record.point): record.point for record in part.records}
     factors = {label: {name: plain(getattr(point, name)) for name in SAME_LESSON} for label, point in points.items()}
@@ -64,7 +64,7 @@ def _lessons(part: Part) -> dict[str, str]:
     return {label: " ".join(f"{name}={values[name]}" for name in varied) for label, values in factors.items()}
 
 
-def _first_repeats(part: Part) -> dict[str, int]:
+def _first_repeats(part: StudyPart) -> dict[str, int]:
     first: dict[str, int] = {}
     for record in part.records:
         label, repeat = label_of(record.point), record.point.repeat
@@ -80,7 +80,7 @@ def _largest_difference(data: pd.DataFrame, lesson: str) -> str:
     return f"{spread:.1e}" + (f" with {lesson}" if lesson else "")
 
 
-def _step_panels(data: pd.DataFrame, part: Part, lessons: Sequence[str], layout: Layout) -> Any:
+def _step_panels(data: pd.DataFrame, part: StudyPart, lessons: Sequence[str], layout: Layout) -> Any:
     with drawing(layout):
         height = 2.6 if len(lessons) == 1 else min(TALLEST_IN, AROUND_IN + PANEL_IN * len(lessons))
         figure, grid = new_figure(layout, height, nrows=len(lessons), sharex=True, squeeze=False)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.plotting.captions import following, in_setting, sentences, spread_note
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import Drawn, drawing, energy_label, legend_above, slug
+from analysis.plotting.figure_style import DrawnFigure, drawing, energy_label, legend_above, slug
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.sweep_lines import (
     axis_from_zero,
@@ -24,7 +24,7 @@ from analysis.study.sweeps import Series, Sweep, sweep, varied
 
 
 @report_figure("sensitivity", section="Sensitivity", order=90)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """One figure for each work and each number that is varied."""
     figures = []
     for work in works(study.points):
@@ -36,7 +36,7 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
     return figures
 
 
-def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, layout: Layout) -> Drawn:
+def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, layout: Layout) -> DrawnFigure:
     rows = pd.concat([line.points for line in series])
     unit = "token" if rows["seq"].nunique() > 1 else "sample"
     panels = [Panel(f"{unit}s_per_s", f"Throughput ({unit}s/s)")]
@@ -63,4 +63,4 @@ def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, 
     )
     data = sweep_table(series, swept, [panel.column for panel in panels])
     name = slug(f"sensitivity {swept.x} {work.kind} {work.name} {setting}")
-    return Drawn(name, f"Sensitivity to the {title.lower()}", caption, figure, data, tuple(rows["point"]))
+    return DrawnFigure(name, f"Sensitivity to the {title.lower()}", caption, figure, data, tuple(rows["point"]))

@@ -11,9 +11,18 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import Drawn, colour, drawing, legend_above, slug
+from analysis.plotting.figure_style import DrawnFigure, colour, drawing, legend_above, slug
 from analysis.plotting.page_layouts import Layout
-from analysis.plotting.row_figures import Part, bar_note, lines_of, numbered, pages, parts, row_figure, show_repeats
+from analysis.plotting.row_figures import (
+    StudyPart,
+    bar_note,
+    lines_of,
+    numbered_figures,
+    row_figure,
+    rows_by_page,
+    show_repeats,
+    study_parts,
+)
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.configuration_labels import names_in, natural
 from analysis.study.point_table import MIB
@@ -28,7 +37,7 @@ KEYS = ("peak_MiB", "predicted_MiB", "baseline_MiB")
 
 
 @dataclass(frozen=True)
-class Held:
+class MemoryUse:
     """What one configuration needed: a row for each rank and repeat, none where it ran out of memory."""
 
     label: str
@@ -37,17 +46,17 @@ class Held:
 
 
 @report_figure("peak_memory", section="Memory and traffic", order=180)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """One figure for each work. Points that ran out of memory have no kind of energy: they are with their model and task."""
     lost = [record.point for record in study.records if record.status == "oom"]
-    known = parts(study)
+    known = study_parts(study)
     works = {(part.model, part.task) for part in known}
     drawings = [
         drawn for part in known for drawn in _draw(part, [p for p in lost if _work(p) == (part.model, part.task)], layout)
     ]
     for work in dict.fromkeys(_work(point) for point in lost if _work(point) not in works):
         ending = "".join(f"_{slug(word)}" for word in work) if works else ""
-        only = Part("none", *work, (), ending, f"{work[0]} on {work[1]}. ")
+        only = StudyPart("none", *work, (), ending, f"{work[0]} on {work[1]}. ")
         drawings += _draw(only, [point for point in lost if _work(point) == work], layout)
     return drawings
 
@@ -56,10 +65,10 @@ def _work(point: LabelledPoint) -> tuple[str, str]:
     return point.model, point.task
 
 
-def _draw(part: Part, lost: list[LabelledPoint], layout: Layout) -> list[Drawn]:
-    held = _held(part, lost)
-    names = names_in([item.label for item in held])
-    counts = [len({row["repeat"] for row in item.rows}) for item in held if item.rows]
+def _draw(part: StudyPart, lost: list[LabelledPoint], layout: Layout) -> list[DrawnFigure]:
+    uses = _memory_uses(part, lost)
+    names = names_in([use.label for use in uses])
+    counts = [len({row["repeat"] for row in use.rows}) for use in uses if use.rows]
     caption = part.lead
     if counts:
         caption += (
@@ -68,51 +77,51 @@ def _draw(part: Part, lost: list[LabelledPoint], layout: Layout) -> list[Drawn]:
             "plan's parameters, gradients, optimizer states and an estimate of the activations. Temporary buffers of the "
             "libraries are not predicted."
         )
-    without_memory = [names[item.label] for item in held if not item.rows]
+    without_memory = [names[use.label] for use in uses if not use.rows]
     caption += f"{' ' if counts else ''}Out of memory: {', '.join(without_memory)}." if without_memory else ""
     with drawing(layout):
-        heights = [_height(item, names[item.label], layout) for item in held]
+        heights = [_height(use, names[use.label], layout) for use in uses]
     figures = []
-    for page in pages(heights, [item.strategy for item in held]):
-        page_held = [held[index] for index in page]
-        figure = _figure(page_held, [names[item.label] for item in page_held], [heights[index] for index in page], layout)
-        shown = {item.label for item in page_held}
-        data = pd.DataFrame([row for item in page_held for row in item.rows or [{**_about(item), "out_of_memory": True}]])
+    for page in rows_by_page(heights, [use.strategy for use in uses]):
+        page_uses = [uses[index] for index in page]
+        figure = _figure(page_uses, [names[use.label] for use in page_uses], [heights[index] for index in page], layout)
+        shown = {use.label for use in page_uses}
+        data = pd.DataFrame([row for use in page_uses for row in use.rows or [{**_about(use), "out_of_memory": True}]])
         figures.append(
-            Drawn(f"peak_memory{part.ending}", "Peak memory of each rank", caption, figure, data, part.point_names(shown))
+            DrawnFigure(f"peak_memory{part.ending}", "Peak memory of each rank", caption, figure, data, part.point_names(shown))
         )
-    return numbered(figures)
+    return numbered_figures(figures)
 
 
-def _held(part: Part, lost: Sequence[LabelledPoint]) -> list[Held]:
+def _memory_uses(part: StudyPart, lost: Sequence[LabelledPoint]) -> list[MemoryUse]:
     """Configurations in the order of figures; one that ran out of memory in some repeats only has its bars."""
-    by_label = {label: Held(label, strategy) for label, strategy in part.strategies.items()}
+    by_label = {label: MemoryUse(label, strategy) for label, strategy in part.strategies.items()}
     for record in part.records:
-        memory, item = record.memory, by_label[label_of(record.point)]
+        memory, use = record.memory, by_label[label_of(record.point)]
         rank_sizes = zip(memory.peak_bytes, memory.predicted_bytes, memory.baseline_bytes, strict=True)
         for rank, sizes in enumerate(rank_sizes):
-            rank_columns = {**_about(item), "repeat": record.point.repeat, "rank": rank, "out_of_memory": False}
-            item.rows.append({**rank_columns, **{key: size / MIB for key, size in zip(KEYS, sizes, strict=True)}})
+            rank_columns = {**_about(use), "repeat": record.point.repeat, "rank": rank, "out_of_memory": False}
+            use.rows.append({**rank_columns, **{key: size / MIB for key, size in zip(KEYS, sizes, strict=True)}})
     for point in lost:
-        by_label.setdefault(label_of(point), Held(label_of(point), point.strategy))
-    return sorted(by_label.values(), key=lambda item: (place(item.strategy), natural(item.label)))
+        by_label.setdefault(label_of(point), MemoryUse(label_of(point), point.strategy))
+    return sorted(by_label.values(), key=lambda use: (place(use.strategy), natural(use.label)))
 
 
-def _about(held: Held) -> dict[str, Any]:
-    return {"label": held.label, "strategy": held.strategy}
+def _about(use: MemoryUse) -> dict[str, Any]:
+    return {"label": use.label, "strategy": use.strategy}
 
 
-def _height(held: Held, name: str, layout: Layout) -> float:
-    ranks = len({row["rank"] for row in held.rows})
+def _height(use: MemoryUse, name: str, layout: Layout) -> float:
+    ranks = len({row["rank"] for row in use.rows})
     return max(RANK_IN * ranks + 0.04, LEAST_IN, LINE_IN * lines_of(name, layout))
 
 
-def _figure(held: list[Held], names: list[str], heights: list[float], layout: Layout) -> Any:
+def _figure(uses: list[MemoryUse], names: list[str], heights: list[float], layout: Layout) -> Any:
     with drawing(layout):
-        rows = row_figure(layout, names, [item.strategy for item in held], heights)
-        for item, middle in zip(held, rows.middles, strict=True):
-            if item.rows:
-                _ranks(rows.axes, item, middle)
+        rows = row_figure(layout, names, [use.strategy for use in uses], heights)
+        for use, middle in zip(uses, rows.middles, strict=True):
+            if use.rows:
+                _ranks(rows.axes, use, middle)
             else:
                 rows.axes.text(0.01, middle, "OOM", transform=rows.axes.get_yaxis_transform(), va="center", fontweight="bold")
         rows.axes.set_xlim(left=0)
@@ -122,16 +131,16 @@ def _figure(held: list[Held], names: list[str], heights: list[float], layout: La
             Patch(facecolor="#888888", hatch="//////", edgecolor="white", linewidth=0, label="before the model"),
             Line2D([], [], **PREDICTED, label="predicted"),
         ]
-        if any(item.rows for item in held):
+        if any(use.rows for use in uses):
             legend_above(rows.figure, handles, [str(handle.get_label()) for handle in handles])
         else:
             rows.axes.set_xticks([])
     return rows.figure
 
 
-def _ranks(axes: Any, held: Held, middle: float) -> None:
+def _ranks(axes: Any, use: MemoryUse, middle: float) -> None:
     by_rank: dict[int, dict[str, list[float]]] = {}
-    for row in held.rows:
+    for row in use.rows:
         sizes = by_rank.setdefault(row["rank"], {key: [] for key in KEYS})
         for key in KEYS:
             sizes[key].append(row[key])
@@ -139,7 +148,7 @@ def _ranks(axes: Any, held: Held, middle: float) -> None:
     places = [middle + (index - (len(ranks) - 1) / 2) * RANK_IN for index in range(len(ranks))]
     summaries_by_key = [[summarise(by_rank[rank][key]) for rank in ranks] for key in KEYS]
     peaks, predicted, baselines = ([summary.median for summary in summaries] for summaries in summaries_by_key)
-    axes.barh(places, peaks, height=0.86 * RANK_IN, color=colour(held.strategy), alpha=0.8, linewidth=0)
+    axes.barh(places, peaks, height=0.86 * RANK_IN, color=colour(use.strategy), alpha=0.8, linewidth=0)
     axes.barh(places, baselines, height=0.86 * RANK_IN, color="none", hatch="//////", edgecolor="white", linewidth=0)
     axes.plot(predicted, places, **PREDICTED, zorder=3, clip_on=False)
     for height, peak, rank in zip(places, summaries_by_key[0], ranks, strict=True):

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.plotting.captions import in_setting, repeats_note
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import Drawn, drawing, energy_label, legend_above, line_styles, new_figure, slug
+from analysis.plotting.figure_style import DrawnFigure, drawing, energy_label, legend_above, line_styles, new_figure, slug
 from analysis.plotting.name_placement import NamePlacer
 from analysis.plotting.page_layouts import IEEE, Layout
 from analysis.plotting.sweep_lines import interval_reach, lines_by_figure
@@ -33,7 +33,7 @@ MOST_NAMES = 20
 
 
 @dataclass(frozen=True)
-class Mode:
+class ModeSummary:
     """A line of the figure in one power mode: the summaries of its repeats, and their rows."""
 
     line: str
@@ -50,7 +50,7 @@ class Mode:
 
 
 @report_figure("power_mode", section="Trade-off", order=80)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """One figure for each work whose power mode is varied."""
     figures = []
     for work in works(study.points, with_energy=True):
@@ -61,7 +61,7 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
     return figures
 
 
-def _figure(work: Work, series: tuple[Series, ...], setting: str, layout: Layout) -> Drawn:
+def _figure(work: Work, series: tuple[Series, ...], setting: str, layout: Layout) -> DrawnFigure:
     labels = short_labels(series)
     curves = [_modes(line, label) for line, label in zip(series, labels, strict=True)]
     modes = [mode for curve in curves for mode in curve]
@@ -84,15 +84,17 @@ def _figure(work: Work, series: tuple[Series, ...], setting: str, layout: Layout
         _equal_power(axes, names)
     data = _table(modes, front)
     caption = " ".join(_caption(work, setting, curves, front, unnamed))
-    return Drawn(slug(f"{X} {work.kind} {work.name} {setting}"), "Power modes", caption, figure, data, tuple(data["point"]))
+    return DrawnFigure(
+        slug(f"{X} {work.kind} {work.name} {setting}"), "Power modes", caption, figure, data, tuple(data["point"])
+    )
 
 
-def _modes(line: Series, label: str) -> list[Mode]:
+def _modes(line: Series, label: str) -> list[ModeSummary]:
     """In the order of the power that they drew."""
     modes = []
     for mode, rows in line.points.groupby(X, sort=False):
         rate, cost, power = (summarise(rows[column].tolist()) for column in ("samples_per_s", "per_sample_J", "power_W"))
-        modes.append(Mode(label, mode_name(str(mode)), rate, cost, power, rows))
+        modes.append(ModeSummary(label, mode_name(str(mode)), rate, cost, power, rows))
     return sorted(modes, key=lambda mode: mode.power_W.median)
 
 
@@ -101,7 +103,7 @@ def mode_name(mode: str) -> str:
     return "/".join(json.loads(mode).values()) if mode.startswith("{") else mode
 
 
-def _curve(axes: Axes, curve: Sequence[Mode], style: dict[str, Any]) -> Line2D:
+def _curve(axes: Axes, curve: Sequence[ModeSummary], style: dict[str, Any]) -> Line2D:
     repeats = {**style, "linestyle": "none", "markersize": 2.5, "markeredgewidth": 0, "zorder": 3}
     for mode in curve:
         axes.plot(mode.rows["samples_per_s"], mode.rows["per_sample_J"], **repeats)
@@ -126,7 +128,11 @@ def _equal_power(axes: Axes, names: NamePlacer) -> None:
 
 
 def _caption(
-    work: Work, setting: str, curves: Sequence[Sequence[Mode]], front: Sequence[Mode], unnamed: Sequence[Mode]
+    work: Work,
+    setting: str,
+    curves: Sequence[Sequence[ModeSummary]],
+    front: Sequence[ModeSummary],
+    unnamed: Sequence[ModeSummary],
 ) -> list[str]:
     modes = [mode for curve in curves for mode in curve]
     lines = [
@@ -145,7 +151,7 @@ def _caption(
     return lines
 
 
-def _verdict(curve: Sequence[Mode]) -> str:
+def _verdict(curve: Sequence[ModeSummary]) -> str:
     """What the most frugal mode saves and costs against the fastest, with what the ratios are ratios of."""
     frugal, fast = min(curve, key=lambda mode: mode.cost.median), max(curve, key=lambda mode: mode.rate.median)
     if frugal is fast:
@@ -157,15 +163,15 @@ def _verdict(curve: Sequence[Mode]) -> str:
     )
 
 
-def _rate(mode: Mode) -> str:
+def _rate(mode: ModeSummary) -> str:
     return f"{mode.rate.median:.3g} samples/s"
 
 
-def _cost(mode: Mode) -> str:
+def _cost(mode: ModeSummary) -> str:
     return f"{mode.cost.median:.3g} J per sample"
 
 
-def _table(modes: Sequence[Mode], front: Sequence[Mode]) -> pd.DataFrame:
+def _table(modes: Sequence[ModeSummary], front: Sequence[ModeSummary]) -> pd.DataFrame:
     columns = ["point", "strategy", "repeat", X, "samples_per_s", "per_sample_J", "power_W", "kind"]
     tables = [mode.rows[columns].assign(line=mode.line, on_pareto_front=mode in front) for mode in modes]
     return pd.concat(tables, ignore_index=True)

@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import Drawn, colour, drawing, energy_label, legend_above, new_figure
+from analysis.plotting.figure_style import DrawnFigure, colour, drawing, energy_label, legend_above, new_figure
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.repeat_curves import record_columns
-from analysis.plotting.row_figures import Part, numbered, parts
+from analysis.plotting.row_figures import StudyPart, numbered_figures, study_parts
 from analysis.study.power_traces import ALL, MARKS, power_of
 from analysis.study.study import Study, label_of
 
@@ -35,12 +35,12 @@ STRIP: dict[str, dict[str, Any]] = {
 
 
 @report_figure("power", section="Time and energy", order=160)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """The first good repeat that has a trace; nothing where no point has one."""
-    return [drawn for part in parts(study, named_kind=True) for drawn in _draw(part, layout)]
+    return [drawn for part in study_parts(study, named_kind=True) for drawn in _draw(part, layout)]
 
 
-def _draw(part: Part, layout: Layout) -> list[Drawn]:
+def _draw(part: StudyPart, layout: Layout) -> list[DrawnFigure]:
     frames, chosen = [], {}
     for record in part.records:
         label = label_of(record.point)
@@ -60,11 +60,11 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
         points = tuple(chosen[label] for label in group)
         caption = _caption(part, rows, len(groups), len(labels)) + (f" No trace: {', '.join(missing)}." if missing else "")
         figure = _figure(part, group, rows, layout)
-        drawn.append(Drawn(f"power_{part.kind}{part.ending}", "Power over time", caption, figure, rows, points))
-    return numbered(drawn)
+        drawn.append(DrawnFigure(f"power_{part.kind}{part.ending}", "Power over time", caption, figure, rows, points))
+    return numbered_figures(drawn)
 
 
-def _figures_of(labels: Sequence[str], part: Part) -> list[list[str]]:
+def _figures_of(labels: Sequence[str], part: StudyPart) -> list[list[str]]:
     """All in one figure where a page has room; otherwise by strategy, a handful in each."""
     if len(labels) <= PANELS:
         return [list(labels)]
@@ -79,7 +79,7 @@ def _figures_of(labels: Sequence[str], part: Part) -> list[list[str]]:
     return groups
 
 
-def _caption(part: Part, rows: pd.DataFrame, figures: int, configurations: int) -> str:
+def _caption(part: StudyPart, rows: pd.DataFrame, figures: int, configurations: int) -> str:
     repeats = sorted(set(rows["repeat"]))
     repeat_name = f"repeat {repeats[0]}" if len(repeats) == 1 else "first good repeat"
     hosts = _most_hosts(rows)
@@ -98,7 +98,7 @@ def _most_hosts(rows: pd.DataFrame) -> int:
     return int(rows[rows["host"] != ALL].groupby("label")["host"].nunique().max())
 
 
-def _figure(part: Part, labels: Sequence[str], data: pd.DataFrame, layout: Layout) -> Any:
+def _figure(part: StudyPart, labels: Sequence[str], data: pd.DataFrame, layout: Layout) -> Any:
     hosts = list(dict.fromkeys(data[data["host"] != ALL]["host"]))
     stacked = _most_hosts(data) > 1 and len(hosts) <= MOST_HOSTS
     looks: dict[str, dict[str, Any]] = {}

@@ -15,10 +15,19 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import Drawn, colour, drawing, legend_above, log_axis, marker, new_figure, plain_number
+from analysis.plotting.figure_style import (
+    DrawnFigure,
+    colour,
+    drawing,
+    legend_above,
+    log_axis,
+    marker,
+    new_figure,
+    plain_number,
+)
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.repeat_curves import record_columns
-from analysis.plotting.row_figures import Part, parts
+from analysis.plotting.row_figures import StudyPart, study_parts
 from analysis.study.point_table import MIB
 from analysis.study.study import Study
 from analysis.study.study_record import MeasuredStudyRecord
@@ -30,7 +39,7 @@ FACTORS = (1.1, 1.25, 1.5, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
-class Quantity:
+class PredictedQuantity:
     """One quantity that plans predict: a panel of the figure.
 
     Attributes:
@@ -51,23 +60,23 @@ class Quantity:
 
 
 QUANTITIES = (
-    Quantity("step_s", "Time of a step", "s", "the time of a step"),
-    Quantity("step_J", "Energy of a step", "J", "the energy of a step", energy=True),
-    Quantity("peak_memory_MiB", "Peak memory of a rank", "MiB", "the peak memory of ranks"),
-    Quantity("activations_MiB", "Activations of a rank", "MiB", "the activations of ranks"),
-    Quantity("traffic_MB", "Bytes of an operation", "MB", "the bytes of operations"),
-    Quantity("schedule_s", "Pipeline schedule", "s", "the duration of pipeline schedules"),
-    Quantity("bubble", "Pipeline bubble", "share", "the bubble of pipelines", share=True),
+    PredictedQuantity("step_s", "Time of a step", "s", "the time of a step"),
+    PredictedQuantity("step_J", "Energy of a step", "J", "the energy of a step", energy=True),
+    PredictedQuantity("peak_memory_MiB", "Peak memory of a rank", "MiB", "the peak memory of ranks"),
+    PredictedQuantity("activations_MiB", "Activations of a rank", "MiB", "the activations of ranks"),
+    PredictedQuantity("traffic_MB", "Bytes of an operation", "MB", "the bytes of operations"),
+    PredictedQuantity("schedule_s", "Pipeline schedule", "s", "the duration of pipeline schedules"),
+    PredictedQuantity("bubble", "Pipeline bubble", "share", "the bubble of pipelines", share=True),
 )
 
 
 @report_figure("prediction", section="Quality", order=190)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """A figure for each work, a panel for each quantity: never one line through different things."""
-    return [drawn for part in parts(study) for drawn in _draw(part, layout)]
+    return [drawn for part in study_parts(study) for drawn in _draw(part, layout)]
 
 
-def _draw(part: Part, layout: Layout) -> list[Drawn]:
+def _draw(part: StudyPart, layout: Layout) -> list[DrawnFigure]:
     data = pd.DataFrame([row for record in part.records for row in _rows(record)])
     if data.empty:
         return []
@@ -89,7 +98,7 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
         caption += " Energy was not measured: against the prediction stands what was modelled from the run's processor time."
     if len(not_shown):
         caption += f" Not drawn, since one side is zero: {len(not_shown)} rows of the table."
-    return [Drawn(f"prediction{part.ending}", "Predicted against measured", caption, figure, data, part.point_names())]
+    return [DrawnFigure(f"prediction{part.ending}", "Predicted against measured", caption, figure, data, part.point_names())]
 
 
 def _rows(record: MeasuredStudyRecord) -> Iterator[dict[str, Any]]:
@@ -121,7 +130,7 @@ def _rows(record: MeasuredStudyRecord) -> Iterator[dict[str, Any]]:
         yield row("bubble", schedule.name, played.bubble, measured.bubble)
 
 
-def _error(rows: pd.DataFrame, quantity: Quantity) -> str:
+def _error(rows: pd.DataFrame, quantity: PredictedQuantity) -> str:
     """The median of absolute errors, which unlike their mean says nothing about ratios on average."""
     pairs = zip(rows["predicted"], rows["measured"], strict=True)
     if quantity.share:
@@ -131,7 +140,7 @@ def _error(rows: pd.DataFrame, quantity: Quantity) -> str:
     return f"{percent:.2g} % for {quantity.noun} (n = {len(rows)})"
 
 
-def _figure(data: pd.DataFrame, quantities: list[Quantity], kind: str, layout: Layout) -> Any:
+def _figure(data: pd.DataFrame, quantities: list[PredictedQuantity], kind: str, layout: Layout) -> Any:
     with drawing(layout):
         columns = min(len(quantities), 3 if layout.page_in > 5 else 2)
         rows = -(-len(quantities) // columns)
@@ -151,7 +160,7 @@ def _figure(data: pd.DataFrame, quantities: list[Quantity], kind: str, layout: L
     return figure
 
 
-def _panel(axes: Any, rows: pd.DataFrame, quantity: Quantity, measured_title: str) -> None:
+def _panel(axes: Any, rows: pd.DataFrame, quantity: PredictedQuantity, measured_title: str) -> None:
     for strategy, points in rows.groupby("strategy", sort=False):
         look = {"color": colour(str(strategy)), "marker": marker(str(strategy)), "markerfacecolor": "none"}
         axes.plot(

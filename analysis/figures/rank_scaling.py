@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from analysis.plotting.captions import left_out, ranks_label, repeats_note
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
-    Drawn,
+    DrawnFigure,
     drawing,
     energy_label,
     legend_above,
@@ -39,7 +39,7 @@ BOUND: dict[str, Any] = {"linestyle": "-.", "linewidth": 0.9, "zorder": 1}
 
 
 @report_figure("scaling", section="Scaling", order=40)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """A figure for each work in which the number of ranks varies while the class of boards does not (``participants``)."""
     figures = []
     floors_s = {record.point.name: communication_s(record) for record in study.good}
@@ -56,7 +56,7 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
 
 def _draw(
     study: Study, work: Work, lines: list[Line], levels: list[pd.DataFrame], swept: Sweep, name: str, layout: Layout
-) -> Drawn:
+) -> DrawnFigure:
     energy = work.kind != "none"
     with drawing(layout):
         rows = 2 if energy else 1
@@ -76,7 +76,7 @@ def _draw(
     data = data if energy else data[[column for column in data if not column.endswith("_J")]]
     caption = _caption(work, lines, levels, swept, panels[0, 0].get_ylim()[1]) + left_out(study)
     points = tuple(dict.fromkeys(point for line in lines for point in line.all["point"]))
-    return Drawn(name, f"Scaling of {work.name}", caption, figure, data, points)
+    return DrawnFigure(name, f"Scaling of {work.name}", caption, figure, data, points)
 
 
 def _throughput(axes: Axes, lines: Sequence[Line], levels: Sequence[pd.DataFrame]) -> None:

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from analysis.plotting.captions import repeats_note
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
-    Drawn,
+    DrawnFigure,
     colour,
     drawing,
     energy_label,
@@ -56,7 +56,7 @@ class Panel:
 
 
 @report_figure("replication", section="Scaling", order=110)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """A figure for each work whose weights were sent (``train.replicate=true``)."""
     rates = rank_0_rates(study)
     figures = []
@@ -94,7 +94,7 @@ def _with_bounds(rows: pd.DataFrame, rates: Mapping[str, float]) -> pd.DataFrame
     )
 
 
-def _figure(work: Work, rows: pd.DataFrame, part: str, layout: Layout) -> Drawn:
+def _figure(work: Work, rows: pd.DataFrame, part: str, layout: Layout) -> DrawnFigure:
     panels = [
         Panel("replication_s", 1, "Time (s)"),
         Panel("replication_bytes", MB, "Received (MB)"),
@@ -125,7 +125,7 @@ def _figure(work: Work, rows: pd.DataFrame, part: str, layout: Layout) -> Drawn:
         *("as_many_samples", "as_many_steps", "kind"),
     ]
     name = slug(f"replication {work.kind} {work.name} {part}")
-    return Drawn(name, "Bringing the weights to the boards", caption, figure, rows[columns], tuple(rows["point"]))
+    return DrawnFigure(name, "Bringing the weights to the boards", caption, figure, rows[columns], tuple(rows["point"]))
 
 
 def _panels(layout: Layout, panels: int, labels: Sequence[str]) -> tuple[Figure, list[Axes]]:

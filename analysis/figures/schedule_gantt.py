@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import TALLEST_IN, Drawn, drawing, legend_above, new_figure
+from analysis.plotting.figure_style import TALLEST_IN, DrawnFigure, drawing, legend_above, new_figure
 from analysis.plotting.page_layouts import Layout
 from analysis.study.study import Study, label_of
 from analysis.study.study_record import MeasuredStudyRecord
@@ -31,7 +31,7 @@ Colour = tuple[float, float, float]
 
 
 @report_figure("schedule", section="Time and energy", order=170)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """One figure for each configuration that has stages, of its first good repeat."""
     first: dict[str, tuple[MeasuredStudyRecord, ScheduleRecord]] = {}
     for record in study.ordered:
@@ -40,7 +40,7 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
     return [_drawn(record, schedule, layout) for record, schedule in first.values()]
 
 
-def _drawn(record: MeasuredStudyRecord, schedule: ScheduleRecord, layout: Layout) -> Drawn:
+def _drawn(record: MeasuredStudyRecord, schedule: ScheduleRecord, layout: Layout) -> DrawnFigure:
     point, played = record.point, {"predicted": schedule.predicted, "measured": schedule.measured}
     rows = [(panel, *interval) for panel, steps in played.items() for interval in steps.intervals]
     data = pd.DataFrame(rows, columns=["panel", "rank_or_stage", "action", "start_s", "end_s"])
@@ -51,17 +51,17 @@ def _drawn(record: MeasuredStudyRecord, schedule: ScheduleRecord, layout: Layout
         "each stage (its slowest rank) and free messages. Bubble: the share of the time in which stages, or ranks, do not "
         "compute."
     )
-    sides = [_side(data, panel, steps, record.plan) for panel, steps in played.items()]
-    if sum(len(side.names) for side in sides) > MOST_ROWS:
-        sides[1] = _first_of_each_stage(sides[1], record.plan)
+    schedule_panels = [_panel(data, panel, steps, record.plan) for panel, steps in played.items()]
+    if sum(len(schedule_panel.names) for schedule_panel in schedule_panels) > MOST_ROWS:
+        schedule_panels[1] = _first_of_each_stage(schedule_panels[1], record.plan)
         caption += " Measured is shown of the first rank of each stage; the table behind the figure has all."
     title = f"Schedule {schedule.name} of {label_of(point)}"
     name = f"schedule_{schedule.name}_{point.hash}"
-    return Drawn(name, title, caption, _figure(sides, layout), data, (point.name,))
+    return DrawnFigure(name, title, caption, _figure(schedule_panels, layout), data, (point.name,))
 
 
 @dataclass(frozen=True)
-class Side:
+class SchedulePanel:
     """One panel: its bars, and the names of its rows by rank or stage."""
 
     title: str
@@ -69,7 +69,7 @@ class Side:
     names: dict[int, str]
 
 
-def _side(data: pd.DataFrame, panel: str, steps: PlayedScheduleRecord, plan: PlanRecord) -> Side:
+def _panel(data: pd.DataFrame, panel: str, steps: PlayedScheduleRecord, plan: PlanRecord) -> SchedulePanel:
     bars = data[data["panel"] == panel]
     rows = range(int(bars["rank_or_stage"].max()) + 1)
     stages = int(data[data["panel"] == "predicted"]["rank_or_stage"].max()) + 1
@@ -80,7 +80,7 @@ def _side(data: pd.DataFrame, panel: str, steps: PlayedScheduleRecord, plan: Pla
     else:  # several ranks share a stage
         names = {rank: f"rank {rank}, stage {stage}" for rank, stage in _stages(plan).items()}
     title = f"{panel.capitalize()}: bubble {100 * steps.bubble:.1f} % of {steps.duration_s:.3g} s"
-    return Side(title, bars, names)
+    return SchedulePanel(title, bars, names)
 
 
 def _stages(plan: PlanRecord) -> dict[int, int]:
@@ -92,16 +92,16 @@ def _stages(plan: PlanRecord) -> dict[int, int]:
     }
 
 
-def _first_of_each_stage(side: Side, plan: PlanRecord) -> Side:
+def _first_of_each_stage(schedule_panel: SchedulePanel, plan: PlanRecord) -> SchedulePanel:
     first: dict[int, int] = {}
     for rank, stage in _stages(plan).items():
         first.setdefault(stage, rank)
-    return replace(side, names={rank: side.names[rank] for rank in first.values()})
+    return replace(schedule_panel, names={rank: schedule_panel.names[rank] for rank in first.values()})
 
 
-def _figure(sides: list[Side], layout: Layout) -> Figure:
-    counts = [len(side.names) for side in sides]
-    everything = pd.concat([side.bars for side in sides])
+def _figure(schedule_panels: list[SchedulePanel], layout: Layout) -> Figure:
+    counts = [len(schedule_panel.names) for schedule_panel in schedule_panels]
+    everything = pd.concat([schedule_panel.bars for schedule_panel in schedule_panels])
     virtual = 1 + max(map(_chunk, everything["action"]))
     page = everything.groupby(["panel", "rank_or_stage"]).size().max() > A_PAGE_FROM
     row_in = max(LEAST_ROW_IN, min(ROW_IN, (TALLEST_IN - AROUND_IN) / sum(counts)))
@@ -109,14 +109,14 @@ def _figure(sides: list[Side], layout: Layout) -> Figure:
     with drawing(layout):
         height_in = min(TALLEST_IN, AROUND_IN + row_in * sum(counts))
         figure, panels = new_figure(layout, height_in, page=page, nrows=2, sharex=True, height_ratios=counts)
-        for axes, side in zip(panels, sides, strict=True):
-            places = {row: place for place, row in enumerate(side.names)}
-            for bar in side.bars[side.bars["rank_or_stage"].isin(places)].itertuples():
+        for axes, schedule_panel in zip(panels, schedule_panels, strict=True):
+            places = {row: place for place, row in enumerate(schedule_panel.names)}
+            for bar in schedule_panel.bars[schedule_panel.bars["rank_or_stage"].isin(places)].itertuples():
                 numbered.append(_bar(axes, bar, places[bar.rank_or_stage], virtual))
-            axes.set_yticks(range(len(places)), list(side.names.values()))
+            axes.set_yticks(range(len(places)), list(schedule_panel.names.values()))
             axes.set_ylim(len(places) - 0.45, -0.55)
             axes.grid(axis="y", visible=False)
-            axes.set_title(side.title, loc="left", pad=3)
+            axes.set_title(schedule_panel.title, loc="left", pad=3)
         panels[0].set_xlim(0, 1.005 * everything["end_s"].max())
         panels[1].set_xlabel("Time since the first computation of the step (s)")
         handles = _legend(everything, virtual)

@@ -9,10 +9,10 @@ import pandas as pd
 import seaborn as sns
 
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import Drawn, colour, drawing
+from analysis.plotting.figure_style import DrawnFigure, colour, drawing
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.repeat_curves import record_columns
-from analysis.plotting.row_figures import Part, lines_of, numbered, pages, parts, row_figure
+from analysis.plotting.row_figures import StudyPart, lines_of, numbered_figures, row_figure, rows_by_page, study_parts
 from analysis.study.count_phrases import repeat_counts
 from analysis.study.study import Study
 
@@ -23,12 +23,12 @@ MANY_DOTS = 3000
 
 
 @report_figure("step_times", section="Quality", order=240)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """Figures of each work: a row for each configuration."""
-    return [drawn for part in parts(study) for drawn in _draw(part, layout)]
+    return [drawn for part in study_parts(study) for drawn in _draw(part, layout)]
 
 
-def _draw(part: Part, layout: Layout) -> list[Drawn]:
+def _draw(part: StudyPart, layout: Layout) -> list[DrawnFigure]:
     rows = [{**record_columns(record), "step_s": seconds} for record in part.records for seconds in record.time.step_s.values]
     data = pd.DataFrame(rows)
     repeats = data.groupby("label", sort=False)["repeat"].nunique().tolist()
@@ -41,14 +41,16 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
     with drawing(layout):
         heights = [max(ROW_IN, LINE_IN * lines_of(part.names[label], layout)) for label in labels]
         figures = []
-        for page in pages(heights, list(part.strategies.values())):
+        for page in rows_by_page(heights, list(part.strategies.values())):
             page_labels = [labels[index] for index in page]
             shown = data[data["label"].isin(page_labels)]
             figure = _figure(part, page_labels, shown, [heights[index] for index in page], layout)
             figures.append(
-                Drawn(f"step_times{part.ending}", "Spread of step times", caption, figure, shown, part.point_names(page_labels))
+                DrawnFigure(
+                    f"step_times{part.ending}", "Spread of step times", caption, figure, shown, part.point_names(page_labels)
+                )
             )
-    return numbered(figures)
+    return numbered_figures(figures)
 
 
 def _range(counts: list[int]) -> str:
@@ -56,7 +58,7 @@ def _range(counts: list[int]) -> str:
     return str(least) if least == most else f"{least} to {most}"
 
 
-def _figure(part: Part, labels: list[str], data: pd.DataFrame, heights: list[float], layout: Layout) -> Any:
+def _figure(part: StudyPart, labels: list[str], data: pd.DataFrame, heights: list[float], layout: Layout) -> Any:
     strategies = [part.strategies[label] for label in labels]
     rows = row_figure(layout, [part.names[label] for label in labels], strategies, heights)
     places = dict(zip(labels, rows.middles, strict=True))

@@ -22,7 +22,7 @@ from analysis.plotting.captions import left_out, ranks_label, some
 from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import (
     TALLEST_IN,
-    Drawn,
+    DrawnFigure,
     colour,
     drawing,
     energy_label,
@@ -48,7 +48,7 @@ PALE = 0.2
 
 
 @report_figure("energy_bars", section="Bars", order=20)
-def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
+def draw_energy(study: Study, layout: Layout) -> list[DrawnFigure]:
     """Measured and modelled energy are figures of their own."""
     figures = []
     for kind in dict.fromkeys(study.points["kind"]):
@@ -58,7 +58,7 @@ def draw_energy(study: Study, layout: Layout) -> list[Drawn]:
 
 
 @report_figure("throughput_bars", section="Bars", order=30)
-def draw_throughput(study: Study, layout: Layout) -> list[Drawn]:
+def draw_throughput(study: Study, layout: Layout) -> list[DrawnFigure]:
     """Runs with measured and with modelled energy are different runs, and figures of their own here too."""
     kinds, figures = list(dict.fromkeys(study.points["kind"])), []
     for kind in kinds:
@@ -92,7 +92,7 @@ class BarPlot:
     below_in: float
 
 
-def _draw(study: Study, kind: str, column: str, name: str, label: str, layout: Layout) -> list[Drawn]:
+def _draw(study: Study, kind: str, column: str, name: str, label: str, layout: Layout) -> list[DrawnFigure]:
     bars, group_factors, following = bars_of(study, kind)
     if len(bars) < 2:
         return []
@@ -132,7 +132,7 @@ def _only_factor(bars: Sequence[Bar]) -> str | None:
     return factors.pop() if len(factors) == 1 else None
 
 
-def _figure(plot: BarPlot, rows: Sequence[list[list[Bar]]], name: str, page: bool, layout: Layout) -> Drawn:
+def _figure(plot: BarPlot, rows: Sequence[list[list[Bar]]], name: str, page: bool, layout: Layout) -> DrawnFigure:
     column, texts = plot.column, plot.texts
     bars = [bar for row in rows for group in row for bar in group]
     figure, panels = new_figure(layout, TALLEST_IN, page=page, nrows=len(rows), squeeze=False)
@@ -158,7 +158,7 @@ def _figure(plot: BarPlot, rows: Sequence[list[list[Bar]]], name: str, page: boo
     figure.supylabel(plot.label, y=(under_in + data_in / 2) / height_in)
     points = tuple(point for bar in bars for point in bar.points)
     title = "Energy of each parallelism" if column == "per_sample_J" else "Throughput of each parallelism"
-    return Drawn(name, title, _caption(plot, bars, points), figure, _table(bars, column), points)
+    return DrawnFigure(name, title, _caption(plot, bars, points), figure, _table(bars, column), points)
 
 
 def _axis_label(plot: BarPlot, bars: Sequence[Bar]) -> str:

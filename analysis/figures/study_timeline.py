@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator
 
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import Drawn, colour, drawing, legend_above, marker, new_figure, text_in
+from analysis.plotting.figure_style import DrawnFigure, colour, drawing, legend_above, marker, new_figure, text_in
 from analysis.plotting.page_layouts import Layout
 from analysis.study.configuration_labels import names_in
 from analysis.study.strategy_appearance import place
@@ -42,7 +42,7 @@ COLUMNS += ["samples_per_s", "of_median_percent"]
 
 
 @report_figure("timeline", section="Quality", order=250)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """One figure; none where no record says when it ran."""
     data = points_in_time(study)
     timed = data[data["duration_s"].notna()].reset_index(drop=True)
@@ -65,7 +65,7 @@ def draw(study: Study, layout: Layout) -> list[Drawn]:
         legend_above(figure, handles, [handle.get_label() for handle in handles])
     shown = timed.assign(**{name: timed[name].map(lambda time: time.isoformat()) for name in ("started", "finished")})
     caption = _caption(data, timed, drift, row_each)
-    return [Drawn("timeline", "What ran when", caption, figure, shown[COLUMNS], tuple(timed["point"]))]
+    return [DrawnFigure("timeline", "What ran when", caption, figure, shown[COLUMNS], tuple(timed["point"]))]
 
 
 def points_in_time(study: Study) -> pd.DataFrame:

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import Drawn, drawing, legend_above, log_axis
+from analysis.plotting.figure_style import DrawnFigure, drawing, legend_above, log_axis
 from analysis.plotting.page_layouts import Layout
-from analysis.plotting.row_figures import Part, lines_of, numbered, pages, parts, row_figure
+from analysis.plotting.row_figures import StudyPart, lines_of, numbered_figures, row_figure, rows_by_page, study_parts
 from analysis.study.study import Study, label_of
 
 MOST_ROWS = 24
@@ -22,12 +22,12 @@ WIDE_RANGE = 30
 
 
 @report_figure("traffic", section="Memory and traffic", order=200)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """Figures of each work: a row for each operation, or for each configuration where they are too many."""
-    return [drawn for part in parts(study) for drawn in _draw(part, layout)]
+    return [drawn for part in study_parts(study) for drawn in _draw(part, layout)]
 
 
-def _draw(part: Part, layout: Layout) -> list[Drawn]:
+def _draw(part: StudyPart, layout: Layout) -> list[DrawnFigure]:
     data = _operations(part)
     if data.empty:
         return []
@@ -44,19 +44,21 @@ def _draw(part: Part, layout: Layout) -> list[Drawn]:
         heights = [max(ROW_IN, LINE_IN * lines_of(name, layout)) for name in shown["name"]]
         title, name = "Theory against measured bytes", f"traffic{part.ending}"
         figures = []
-        for page in pages(heights, shown["strategy"].tolist()):
+        for page in rows_by_page(heights, shown["strategy"].tolist()):
             page_rows = shown.iloc[page]
             figure = _figure(page_rows, [heights[index] for index in page], layout)
             labels = set(page_rows["label"])
-            figures.append(Drawn(name, title, caption, figure, data[data["label"].isin(labels)], part.point_names(labels)))
-    return numbered(figures)
+            figures.append(
+                DrawnFigure(name, title, caption, figure, data[data["label"].isin(labels)], part.point_names(labels))
+            )
+    return numbered_figures(figures)
 
 
-def _name(label: str, operation: str, part: Part) -> str:
+def _name(label: str, operation: str, part: StudyPart) -> str:
     return part.names[label] if operation == ALL else f"{part.names[label]}: {operation}"
 
 
-def _operations(part: Part) -> pd.DataFrame:
+def _operations(part: StudyPart) -> pd.DataFrame:
     """A row for each operation of each configuration; repeats that moved the same are one row.
 
     Operations that only theory or only the measurement knows have zero bytes on the other side.
@@ -83,7 +85,7 @@ def _sums(data: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _verdict(data: pd.DataFrame, part: Part) -> str:
+def _verdict(data: pd.DataFrame, part: StudyPart) -> str:
     rows = data[~data["equal"]]
     wrong = [f"{key} of {part.names[label]}" for label, key in zip(rows["label"], rows["operation"], strict=True)]
     if not wrong:

@@ -13,7 +13,16 @@ from matplotlib.lines import Line2D
 
 from analysis.plotting.captions import in_setting, repeats_note
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import MORE_MARKERS, Drawn, colour, drawing, energy_label, legend_above, new_figure, slug
+from analysis.plotting.figure_style import (
+    MORE_MARKERS,
+    DrawnFigure,
+    colour,
+    drawing,
+    energy_label,
+    legend_above,
+    new_figure,
+    slug,
+)
 from analysis.plotting.page_layouts import IEEE, Layout
 from analysis.plotting.sweep_lines import axis_from_zero, interval_reach, leading_factor, lines_by_figure
 from analysis.plotting.sweep_panels import CIRCUMSTANCES, TRAINING_NUMBERS, Panel
@@ -34,7 +43,7 @@ MOST_SENTENCES = 8
 
 
 @report_figure("choice", section="Sensitivity", order=100)
-def draw(study: Study, layout: Layout) -> list[Drawn]:
+def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
     """A figure for each work and each choice, where it is varied."""
     figures = []
     for work in works(study.points):
@@ -82,7 +91,7 @@ def _with_levels(points: pd.DataFrame, x: str) -> pd.DataFrame:
     return points.assign(**{x: pd.Series(levels, index=points.index, dtype=object)})
 
 
-def _figure(work: Work, swept: Sweep, series: Sequence[Series], setting: str, layout: Layout) -> Drawn:
+def _figure(work: Work, swept: Sweep, series: Sequence[Series], setting: str, layout: Layout) -> DrawnFigure:
     rows, labels = pd.concat([line.points for line in series]), short_labels(series)
     levels = sorted(rows[swept.x].unique(), key=_rank)
     same = rows["batch"].nunique() == 1
@@ -102,7 +111,7 @@ def _figure(work: Work, swept: Sweep, series: Sequence[Series], setting: str, la
     title = "Even against planned split" if swept.x == SPLIT else f"Choice of {_word(swept.x)}"
     caption = " ".join(_caption(work, swept, series, setting, levels, panels))
     data = _table(work, swept, series, labels, panels)
-    return Drawn(
+    return DrawnFigure(
         slug(f"choice {_word(swept.x)} {work.kind} {work.name} {setting}"), title, caption, figure, data, tuple(rows["point"])
     )
 

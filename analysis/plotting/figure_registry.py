@@ -3,7 +3,7 @@
 In the file of a figure:
 
     @report_figure("energy_time", section="Trade-off", order=10)
-    def draw(study: Study, layout: Layout) -> list[Drawn]: ...
+    def draw(study: Study, layout: Layout) -> list[DrawnFigure]: ...
 
 Built-in ones lie in ``analysis/figures``; others come from a folder of ``EDGEJOULE_PLUGINS`` or from the entry point group
 ``edgejoule.figures`` of an installed distribution (``strategies/common/registry.py``).
@@ -19,10 +19,10 @@ from analysis.plotting.page_layouts import Layout
 from strategies.common.registry import Registry
 
 if TYPE_CHECKING:  # drawing libraries take a second to import, and whoever lists figures draws none
-    from analysis.plotting.figure_style import Drawn
+    from analysis.plotting.figure_style import DrawnFigure
     from analysis.study.study import Study
 
-Draw: TypeAlias = "Callable[[Study, Layout], list[Drawn]]"
+Draw: TypeAlias = "Callable[[Study, Layout], list[DrawnFigure]]"
 SECTIONS = (
     "Trade-off",
     "Bars",
@@ -51,7 +51,7 @@ class ReportFigure:
         functools.update_wrapper(self, draw)  # its module too, by which the registry tells two figures of one name apart
         self.draw, self.name, self.section, self.order = draw, name, section, order
 
-    def __call__(self, study: Study, layout: Layout) -> list[Drawn]:
+    def __call__(self, study: Study, layout: Layout) -> list[DrawnFigure]:
         """Draw the figures of ``study`` at the widths of ``layout``."""
         return self.draw(study, layout)
 

@@ -59,7 +59,7 @@ MORE_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnFigure:
     """A finished figure.
 
     Attributes:
@@ -285,7 +285,7 @@ def lay_out(figure: Figure) -> None:
         figure.set_layout_engine("none")
 
 
-def save(drawn: Drawn, folder: Path, formats: Sequence[str], layout: Layout) -> None:
+def save(drawn: DrawnFigure, folder: Path, formats: Sequence[str], layout: Layout) -> None:
     """Write the figure; the same records give the same bytes.
 
     Args:
@@ -299,7 +299,7 @@ def save(drawn: Drawn, folder: Path, formats: Sequence[str], layout: Layout) -> 
         (folder / f"{drawn.name}.{kind}").write_bytes(picture_of(drawn, kind, layout))
 
 
-def picture_of(drawn: Drawn, kind: str, layout: Layout, dpi: float | None = None) -> bytes:
+def picture_of(drawn: DrawnFigure, kind: str, layout: Layout, dpi: float | None = None) -> bytes:
     """The figure as a file.
 
     Args:
@@ -319,6 +319,6 @@ def picture_of(drawn: Drawn, kind: str, layout: Layout, dpi: float | None = None
     return buffer.getvalue()
 
 
-def close(drawn: Drawn) -> None:
+def close(drawn: DrawnFigure) -> None:
     """Let go of the figure, which pyplot holds until then."""
     plt.close(drawn.figure)

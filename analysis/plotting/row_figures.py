@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.plotting.figure_style import TALLEST_IN, Drawn, new_figure, slug, text_in, wrapped
+from analysis.plotting.figure_style import TALLEST_IN, DrawnFigure, new_figure, slug, text_in, wrapped
 from analysis.plotting.page_layouts import Layout
 from analysis.statistics.repeat_summary import Summary
 from analysis.study.comparability import records_by_work
@@ -30,7 +30,7 @@ GAP_IN = 0.07
 
 
 @dataclass(frozen=True)
-class Part:
+class StudyPart:
     """Good records that may be in one figure: one kind of energy, one model on one task.
 
     Attributes:
@@ -70,7 +70,7 @@ class Part:
         return names_in(list(self.strategies))
 
 
-def parts(study: Study, named_kind: bool = False) -> list[Part]:
+def study_parts(study: Study, named_kind: bool = False) -> list[StudyPart]:
     """The parts of a study in their order. ``named_kind``: the figure's name has the kind of energy in it already."""
     records_of = records_by_work(study.ordered)
     kinds, works = {kind for kind, *_ in records_of}, {tuple(work) for _, *work in records_of}
@@ -79,11 +79,13 @@ def parts(study: Study, named_kind: bool = False) -> list[Part]:
         ending_parts = [*([kind] if len(kinds) > 1 and not named_kind else []), *((model, task) if len(works) > 1 else ())]
         ending = "".join(f"_{slug(word)}" for word in ending_parts)
         caption_start = f"{model} on {task}. " if len(works) > 1 else ""
-        parts_found.append(Part(kind, model, task, tuple(records), ending, caption_start))
+        parts_found.append(StudyPart(kind, model, task, tuple(records), ending, caption_start))
     return parts_found
 
 
-def pages(heights_in: Sequence[float], groups: Sequence[str], room_in: float = TALLEST_IN - AROUND_IN) -> list[list[int]]:
+def rows_by_page(
+    heights_in: Sequence[float], groups: Sequence[str], room_in: float = TALLEST_IN - AROUND_IN
+) -> list[list[int]]:
     """Rows for figures no higher than a page: groups stay together where they fit, and every row is somewhere.
 
     Args:
@@ -118,7 +120,7 @@ def _runs(groups: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowFigure:
     """A figure with rows: the middle of each row on the vertical axis, which is in inches and goes down."""
 
     figure: Any
@@ -126,7 +128,7 @@ class Rows:
     middles: list[float]
 
 
-def row_figure(layout: Layout, names: Sequence[str], groups: Sequence[str], heights_in: Sequence[float]) -> Rows:
+def row_figure(layout: Layout, names: Sequence[str], groups: Sequence[str], heights_in: Sequence[float]) -> RowFigure:
     """A figure with these rows, the first on top; on a page's width where names leave a column no room. Inside ``drawing``.
 
     Args:
@@ -148,7 +150,7 @@ def row_figure(layout: Layout, names: Sequence[str], groups: Sequence[str], heig
     axes.set_ylim(offset + GAP_IN, 0)
     axes.tick_params(axis="y", length=0, left=False)
     axes.grid(axis="y", visible=False)
-    return Rows(figure, axes, middles)
+    return RowFigure(figure, axes, middles)
 
 
 def lines_of(name: str, layout: Layout) -> int:
@@ -186,12 +188,12 @@ def bar_note(counts: Sequence[int]) -> str:
     return f"medians of {n} repeats with 95 % intervals by rank (exact binomial)"
 
 
-def numbered(figures: list[Drawn]) -> list[Drawn]:
+def numbered_figures(figures: list[DrawnFigure]) -> list[DrawnFigure]:
     """Figures of one thing that did not fit on one page: named and titled in their order."""
     if len(figures) < 2:
         return figures
     return [
-        Drawn(
+        DrawnFigure(
             f"{drawn.name}_{number}",
             f"{drawn.title} ({number} of {len(figures)})",
             f"{drawn.caption} Part {number} of {len(figures)}.",

@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from analysis.plotting.figure_style import Drawn, drawing
+from analysis.plotting.figure_style import DrawnFigure, drawing
 from analysis.plotting.page_layouts import Layout
 
 TOUCH_PX = 1.0
@@ -30,13 +30,13 @@ GREY_STEP = 0.2
 """How far apart two tones must be, of 1 from black to white, to be told apart on paper without anything else."""
 
 
-def assert_print_ready(drawn: Drawn, layout: Layout, unitless: tuple[str, ...] = ()) -> None:
+def assert_print_ready(drawn: DrawnFigure, layout: Layout, unitless: tuple[str, ...] = ()) -> None:
     """``unitless``: labels of axes that have no unit (counts, names of things, shares given as such)."""
     with drawing(layout):  # fonts are looked up when text is measured
         _assert_ready(drawn, layout, unitless)
 
 
-def _assert_ready(drawn: Drawn, layout: Layout, unitless: tuple[str, ...]) -> None:
+def _assert_ready(drawn: DrawnFigure, layout: Layout, unitless: tuple[str, ...]) -> None:
     assert drawn.figure.get_figwidth() in (layout.column_in, layout.page_in), drawn.name
     assert drawn.figure.get_figheight() <= 9.0, "a column of a page is 9 in high"
     drawn.figure.draw_without_rendering()
@@ -110,7 +110,7 @@ class Look:
     tone: float
 
 
-def assert_grey_safe(drawn: Drawn) -> None:
+def assert_grey_safe(drawn: DrawnFigure) -> None:
     """Entries of a legend that differ in colour differ in marker, dash or hatch too, or are clearly lighter or darker."""
     figure = drawn.figure
     for legend in (legend for holder in (figure, *figure.axes) for legend in _legends(holder)):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.plotting.figure_registry import report_figures
-from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.figure_style import DrawnFigure, close
 from analysis.plotting.page_layouts import IEEE, Layout
 from analysis.study import study as studies
 from analysis.study.study import Study, load_study
@@ -46,8 +46,8 @@ def study(records: Sequence[dict[str, Any]]) -> Study:
 
 
 def drawn_by(
-    draw: Callable[[Study, Layout], list[Drawn]], records: Sequence[dict[str, Any]], layout: Layout = IEEE
-) -> list[Drawn]:
+    draw: Callable[[Study, Layout], list[DrawnFigure]], records: Sequence[dict[str, Any]], layout: Layout = IEEE
+) -> list[DrawnFigure]:
     """What one figure's function draws of these records."""
     found = draw(study(records), layout)
     for figure in found:
@@ -55,7 +55,7 @@ def drawn_by(
     return found
 
 
-def drawn(folder: Path) -> dict[str, Drawn]:
+def drawn(folder: Path) -> dict[str, DrawnFigure]:
     """All figures of a study by name."""
     found = {figure.name: figure for draw in report_figures() for figure in draw(load_study(folder), IEEE)}
     for figure in found.values():

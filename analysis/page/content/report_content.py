@@ -11,7 +11,7 @@ from analysis.page.answer.answer_text import NOTHING, SMOKE, Answer, answers
 from analysis.page.content.check_rows import Row, point_rows
 from analysis.page.content.figure_sections import grouped
 from analysis.page.content.reproduce_commands import Command, commands, whole_study
-from analysis.plotting.figure_style import Drawn, picture_of, save
+from analysis.plotting.figure_style import DrawnFigure, picture_of, save
 from analysis.plotting.page_layouts import Layout
 from analysis.rules.study_checks import study_checks
 from analysis.rules.twelve_rules import Rule, rules
@@ -130,7 +130,7 @@ def content_of(
     )
 
 
-def picture(drawn: Drawn, section: str, out: Path, formats: Sequence[str], layout: Layout) -> Picture:
+def picture(drawn: DrawnFigure, section: str, out: Path, formats: Sequence[str], layout: Layout) -> Picture:
     """Write a figure and its data below ``out``, and take it into this section of the page."""
     save(drawn, out / "figures", formats, layout)
     drawn.data.to_csv(out / "data" / f"{drawn.name}.csv", index=False)
@@ -151,7 +151,7 @@ def picture(drawn: Drawn, section: str, out: Path, formats: Sequence[str], layou
     )
 
 
-def _data_url(drawn: Drawn, file: Path, formats: Sequence[str], layout: Layout) -> str:
+def _data_url(drawn: DrawnFigure, file: Path, formats: Sequence[str], layout: Layout) -> str:
     image, kind = file.read_bytes() if "svg" in formats else picture_of(drawn, "svg", layout), "svg+xml"
     if len(image) > LARGEST_SVG:
         image, kind = picture_of(drawn, "png", layout, DOTS_PER_INCH), "png"

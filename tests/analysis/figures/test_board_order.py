@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analysis.figures.board_order import draw, order_of
-from analysis.plotting.figure_style import TALLEST_IN, Drawn, close
+from analysis.plotting.figure_style import TALLEST_IN, DrawnFigure, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study
@@ -19,7 +19,7 @@ SWITCHES = {"pi-1": "left", "pi-2": "left", "pi-3": "right", "pi-4": "right"}
 NEAR, FAR = ["pi-1", "pi-2", "pi-3", "pi-4"], ["pi-1", "pi-3", "pi-2", "pi-4"]
 
 
-def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
+def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[DrawnFigure]:
     return drawn_by(draw, records, layout)
 
 

@@ -23,7 +23,7 @@ FIGURE = '''
 import pandas as pd
 
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import Drawn, drawing, new_figure
+from analysis.plotting.figure_style import DrawnFigure, drawing, new_figure
 
 
 @report_figure("record_count", section="Of our own", order=15)
@@ -33,7 +33,7 @@ def draw(study, layout):
         figure, axes = new_figure(layout)
         axes.bar([0], [len(study.records)])
     data = pd.DataFrame({"records": [len(study.records)]})
-    return [Drawn("record_count", "Number of records", "How many records there are.", figure, data)]
+    return [DrawnFigure("record_count", "Number of records", "How many records there are.", figure, data)]
 '''
 
 TABLE = '''

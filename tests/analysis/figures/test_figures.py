@@ -21,7 +21,7 @@ from analysis.figures import (
     step_time_spread,
     traffic_bars,
 )
-from analysis.plotting.figure_style import Drawn, close, drawing
+from analysis.plotting.figure_style import DrawnFigure, close, drawing
 from analysis.plotting.page_layouts import IEEE, LAYOUTS
 from analysis.study.study import Study
 from tests.analysis.made_studies import paper_study, rich_record
@@ -34,9 +34,9 @@ FOUR = ("single", "data", "tensor", "pipeline")
 @pytest.fixture
 def drawn() -> Iterator[Any]:
     """Figures of records by name; closed after the test."""
-    made: list[Drawn] = []
+    made: list[DrawnFigure] = []
 
-    def draw(function: Any, records: list[dict[str, Any]], layout: str = "ieee") -> dict[str, Drawn]:
+    def draw(function: Any, records: list[dict[str, Any]], layout: str = "ieee") -> dict[str, DrawnFigure]:
         found = function(study(records), LAYOUTS[layout])
         made.extend(found)
         return {figure.name: figure for figure in found}

@@ -36,7 +36,7 @@ from analysis.figures import (
     traffic_bars,
 )
 from analysis.plotting import figure_style
-from analysis.plotting.figure_style import Drawn, close, drawing
+from analysis.plotting.figure_style import DrawnFigure, close, drawing
 from analysis.plotting.page_layouts import IEEE
 from analysis.study.strategy_appearance import appearance_of
 from analysis.study.study import Study, load_study
@@ -54,7 +54,7 @@ processors may differ in the last bit of a place, which changes the grey of a fe
 of one strategy gives 2.3 and more, one more dot in the label of an axis 5 and more."""
 
 FOUR = ("single", "data", "tensor", "pipeline")
-FIGURES: dict[str, tuple[str, Callable[..., list[Drawn]]]] = {
+FIGURES: dict[str, tuple[str, Callable[..., list[DrawnFigure]]]] = {
     "energy_time_modelled": ("four", energy_time.draw),
     "energy_time_modelled_gpt2_mini_lm": ("paper", energy_time.draw),
     "time_phases": ("four", breakdown.draw_time),
@@ -80,7 +80,7 @@ def made(which: str, folder: Path) -> Study:
 
 
 @contextmanager
-def figure(name: str, folder: Path) -> Iterator[Drawn]:
+def figure(name: str, folder: Path) -> Iterator[DrawnFigure]:
     which, draw = FIGURES[name]
     found = {drawn.name: drawn for drawn in draw(made(which, folder), IEEE)}
     try:
@@ -137,7 +137,7 @@ def digests(kind: str, folder: Path) -> list[str]:
     return found
 
 
-def _save(drawn: Drawn, path: Path) -> None:
+def _save(drawn: DrawnFigure, path: Path) -> None:
     drawn.figure.savefig(path, dpi=DPI, metadata={"Software": None, "made with": matplotlib.__version__})
 
 

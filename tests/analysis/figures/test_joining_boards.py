@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis.figures.joining_boards import draw
-from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.figure_style import DrawnFigure, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from analysis.statistics.marginal_boards import marginal_costs
 from tests.analysis.print_ready import assert_print_ready
@@ -20,7 +20,7 @@ CLASSES = {"orin-1": "jetson-orin-nano", "nx-1": "jetson-xavier-nx", "pi-1": "ra
 HOSTS = list(CLASSES)
 
 
-def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
+def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[DrawnFigure]:
     return drawn_by(draw, records, layout)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.figures.link_sensitivity import draw, spread_out
-from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.figure_style import DrawnFigure, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from analysis.statistics.crossing_points import Crossing, certain_range, crossings, how_sure
 from analysis.statistics.repeat_summary import Summary, summarise
@@ -44,7 +44,7 @@ def of_laws(repeats: int = 1, rates: dict[str, float] | None = None, **changes: 
     return found
 
 
-def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
+def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[DrawnFigure]:
     return drawn_by(draw, records, layout)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.figures.number_sensitivity import draw
-from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.figure_style import DrawnFigure, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from analysis.plotting.sweep_lines import lines_by_figure
 from analysis.study.sweeps import short_labels, sweep
@@ -19,7 +19,7 @@ from tests.analysis.studies import drawn_by, study_of
 from tests.records import make_record
 
 
-def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
+def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[DrawnFigure]:
     return drawn_by(draw, records, layout)
 
 
@@ -43,7 +43,7 @@ def lengths() -> list[dict[str, Any]]:
     return records
 
 
-def medians(figure: Drawn, panel: int, line: int) -> tuple[list[float], list[float]]:
+def medians(figure: DrawnFigure, panel: int, line: int) -> tuple[list[float], list[float]]:
     """What is drawn as the ``line``-th line of medians: the joined ones, or open markers."""
     shown = [own for own in figure.figure.axes[panel].lines if own.get_markerfacecolor() == "none" and len(own.get_xdata())]
     return list(shown[line].get_xdata()), list(shown[line].get_ydata())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analysis.figures.power_mode_tradeoff import draw, mode_name
-from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.figure_style import DrawnFigure, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study_of
@@ -28,11 +28,11 @@ def modes(repeats: int = 1, strategies: dict[str, float] | None = None, **change
     ]
 
 
-def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
+def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[DrawnFigure]:
     return drawn_by(draw, records, layout)
 
 
-def curve(figure: Drawn, strategy: str) -> list[tuple[float, float]]:
+def curve(figure: DrawnFigure, strategy: str) -> list[tuple[float, float]]:
     """The line whose marker is the strategy's."""
     shape = {"data": "o", "pipeline": "D"}[strategy]
     (found,) = (

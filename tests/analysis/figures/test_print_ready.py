@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.plotting.figure_registry import report_figures
-from analysis.plotting.figure_style import Drawn, close, drawing
+from analysis.plotting.figure_style import DrawnFigure, close, drawing
 from analysis.plotting.page_layouts import IEEE, LAYOUTS
 from analysis.study.study import load_study
 from tests.analysis.made_studies import paper_study, rich_record, with_traces
@@ -58,11 +58,11 @@ def test_turned_labels_are_compared_as_turned(apart_px: float, touching: bool) -
 
 
 @pytest.fixture
-def legend_of() -> Iterator[Callable[..., Drawn]]:
+def legend_of() -> Iterator[Callable[..., DrawnFigure]]:
     """A figure with a line for each of the given looks."""
     made = []
 
-    def make(*looks: dict[str, Any], bars: bool = False) -> Drawn:
+    def make(*looks: dict[str, Any], bars: bool = False) -> DrawnFigure:
         figure, axes = plt.subplots()
         made.append(figure)
         for number, look in enumerate(looks):
@@ -71,7 +71,7 @@ def legend_of() -> Iterator[Callable[..., Drawn]]:
             else:
                 axes.plot([0, 1], [number, 1], **look, label=str(number))
         axes.legend()
-        return Drawn("made", "", "", figure, pd.DataFrame())
+        return DrawnFigure("made", "", "", figure, pd.DataFrame())
 
     yield make
     for figure in made:
@@ -95,7 +95,7 @@ ORANGE, BLUE = "#D55E00", "#0072B2"  # nearly the same grey
     ],
 )
 def test_colour_alone_does_not_tell_apart(
-    safe: bool, bars: bool, one: dict[str, Any], other: dict[str, Any], legend_of: Callable[..., Drawn]
+    safe: bool, bars: bool, one: dict[str, Any], other: dict[str, Any], legend_of: Callable[..., DrawnFigure]
 ) -> None:
     """Two series of unlike colour need another marker, dash, hatch or tone; two of one colour are one thing."""
     figure = legend_of(one, other, bars=bars)

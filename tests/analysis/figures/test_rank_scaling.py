@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis.figures.rank_scaling import draw
-from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.figure_style import DrawnFigure, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from analysis.statistics.scaling_bounds import amdahl, communication_s, lines_of
 from tests.analysis.print_ready import assert_print_ready
@@ -20,7 +20,7 @@ from tests.records import make_record
 HOSTS = ["pi-1", "pi-2", "pi-3", "pi-4"]
 
 
-def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
+def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[DrawnFigure]:
     return drawn_by(draw, records, layout)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analysis.figures.replication_cost import draw
-from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.figure_style import DrawnFigure, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study_of
@@ -37,7 +37,7 @@ def sent(
     return record
 
 
-def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
+def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[DrawnFigure]:
     return drawn_by(draw, records, layout)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.figures.schedule_gantt import draw
-from analysis.plotting.figure_style import Drawn, close, drawing
+from analysis.plotting.figure_style import DrawnFigure, close, drawing
 from analysis.plotting.page_layouts import IEEE
 from analysis.study.configuration_labels import short_label
 from analysis.study.study import Study
@@ -15,7 +15,7 @@ from bench.record.record import Record
 from tests.records import make_record
 
 
-def drawn(*records: dict[str, Any]) -> list[Drawn]:
+def drawn(*records: dict[str, Any]) -> list[DrawnFigure]:
     """Figures of records that have one label by their strategy and ranks, in the order of their repeats."""
     typed = [Record.from_dict(record) for record in records]
     found = draw(Study("test", Path("test"), tuple(in_study(r, short_label(r.point), None) for r in typed), ()), IEEE)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from analysis.figures.strategy_bars import draw_energy, draw_throughput
 from analysis.plotting.bar_groups import bars_of
-from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.figure_style import DrawnFigure, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from analysis.study.study import Study
 from tests.analysis.print_ready import assert_print_ready
@@ -22,7 +22,7 @@ def study(*records: dict[str, Any]) -> Study:
     return study_of("test", Path("test"), list(records), [])
 
 
-def drawn(found: list[Drawn]) -> list[Drawn]:
+def drawn(found: list[DrawnFigure]) -> list[DrawnFigure]:
     for figure in found:
         close(figure)
     return found

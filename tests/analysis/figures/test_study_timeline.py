@@ -12,7 +12,7 @@ import pytest
 from matplotlib.dates import date2num
 
 from analysis.figures.study_timeline import STATUSES, draw, time_ticks
-from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.figure_style import DrawnFigure, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from strategies.base import appearances
 from tests.analysis.print_ready import assert_print_ready
@@ -22,7 +22,7 @@ from tests.records import make_record
 BEGIN = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 
 
-def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
+def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[DrawnFigure]:
     return drawn_by(draw, records, layout)
 
 

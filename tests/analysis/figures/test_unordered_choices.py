@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analysis.figures.unordered_choices import draw, with_split
-from analysis.plotting.figure_style import Drawn, close
+from analysis.plotting.figure_style import DrawnFigure, close
 from analysis.plotting.page_layouts import IEEE, LAYOUTS, Layout
 from tests.analysis.print_ready import assert_print_ready
 from tests.analysis.studies import drawn_by, study_of
@@ -18,7 +18,7 @@ from tests.records import make_record
 SPLITS = {"data": ("shares", [20, 12]), "pipeline": ("stages", [[0, 2], [2, 6]])}
 
 
-def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[Drawn]:
+def drawn(records: Sequence[dict[str, Any]], layout: Layout = IEEE) -> list[DrawnFigure]:
     return drawn_by(draw, records, layout)
 
 

@@ -26,7 +26,7 @@ from analysis.page.html_page import MOST_COMMANDS, MOST_FIGURES, MOST_PROBLEMS, 
 from analysis.page.markdown_summary import escape, markdown
 from analysis.page.report_files import write_report
 from analysis.plotting.figure_registry import FIGURES, SECTIONS, ReportFigure
-from analysis.plotting.figure_style import Drawn
+from analysis.plotting.figure_style import DrawnFigure
 from analysis.plotting.page_layouts import IEEE
 from analysis.study.study import Study, load_study
 from analysis.tables.report_tables import artefact_tables, study_tables
@@ -329,9 +329,9 @@ def test_every_figure_of_the_suite_is_in_a_section_whose_place_is_known() -> Non
 def test_a_section_with_many_figures_is_folded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.figure import Figure
 
-    def many(study: Study, layout: Any) -> list[Drawn]:
+    def many(study: Study, layout: Any) -> list[DrawnFigure]:
         data = pd.DataFrame({"x_s": [1.0]})
-        return [Drawn(f"loss_{n}", f"Loss {n}", "A caption.", Figure((3.5, 1)), data) for n in range(MOST_FIGURES + 3)]
+        return [DrawnFigure(f"loss_{n}", f"Loss {n}", "A caption.", Figure((3.5, 1)), data) for n in range(MOST_FIGURES + 3)]
 
     figures = (ReportFigure(many, "many", "Learning", 1),)
     monkeypatch.setattr("analysis.page.parallel_drawing.report_figures", lambda: figures)

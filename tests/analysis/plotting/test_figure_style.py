@@ -8,21 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.plotting.figure_style import TALLEST_IN, line_styles, log_ticks
-from analysis.plotting.row_figures import AROUND_IN, pages
+from analysis.plotting.row_figures import AROUND_IN, rows_by_page
 from analysis.study.configuration_labels import names_in, natural
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 3.0), st.sampled_from("abcd")), min_size=1, max_size=80))
 def test_every_row_is_on_one_page_and_fits(rows: list[tuple[float, str]]) -> None:
     heights, groups = [height for height, _ in rows], [group for _, group in rows]
-    found = pages(heights, groups)
+    found = rows_by_page(heights, groups)
     assert [index for page in found for index in page] == list(range(len(rows)))
     for page in found:
         assert sum(heights[index] for index in page) <= TALLEST_IN - AROUND_IN + 1e-9
 
 
 def test_strategies_stay_together_where_they_fit() -> None:
-    assert pages([1.0] * 9, ["a"] * 5 + ["b"] * 4, room_in=8) == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
+    assert rows_by_page([1.0] * 9, ["a"] * 5 + ["b"] * 4, room_in=8) == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
 
 
 def test_names_leave_out_what_all_share() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from analysis.figures import energy_time
 from analysis.page.parallel_drawing import FEWEST_RECORDS, draw_all, processes_for
-from analysis.plotting.figure_style import Drawn, close, drawing, lay_out, save
+from analysis.plotting.figure_style import DrawnFigure, close, drawing, lay_out, save
 from analysis.plotting.page_layouts import IEEE
 from analysis.study.study import load_study
 from tests.analysis.made_studies import paper_study, with_traces
@@ -23,13 +23,13 @@ from tests.records import make_record
 pytestmark = pytest.mark.slow
 
 
-def made() -> Drawn:
+def made() -> DrawnFigure:
     (drawn,) = energy_time.draw(study(full()), IEEE)
     return drawn
 
 
 @pytest.fixture
-def figure() -> Iterator[Drawn]:
+def figure() -> Iterator[DrawnFigure]:
     drawn = made()
     yield drawn
     close(drawn)
@@ -44,7 +44,7 @@ def test_a_format_does_not_depend_on_the_others(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / "together" / path.name).read_bytes()
 
 
-def test_a_settled_figure_stays_where_it_is(figure: Drawn) -> None:
+def test_a_settled_figure_stays_where_it_is(figure: DrawnFigure) -> None:
     """As it would be laid out with each format, to within a point: on a screen letters are of whole dots, two of a point."""
     with drawing(IEEE):
         lay_out(figure.figure)

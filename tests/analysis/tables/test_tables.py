@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.plotting.figure_style import Drawn
+from analysis.plotting.figure_style import DrawnFigure
 from analysis.study.study import Study
 from analysis.tables.artefact_table import duration, execution_s
 from analysis.tables.citation import bibtex
@@ -209,15 +209,15 @@ def made_names(made: Study) -> list[str]:
     return [record["point"]["name"] for record in made.good]
 
 
-def new_figure_of(name: str, points: tuple[str, ...] = ()) -> Drawn:
+def new_figure_of(name: str, points: tuple[str, ...] = ()) -> DrawnFigure:
     from matplotlib.figure import Figure
 
-    return Drawn(name, name, "A caption.", Figure(), pd.DataFrame({"a": [1]}), points)
+    return DrawnFigure(name, name, "A caption.", Figure(), pd.DataFrame({"a": [1]}), points)
 
 
 def test_times_that_were_not_recorded_are_not_made_up() -> None:
     record = make_record("data")
-    assert execution_s(record) is None
+    assert execution_s(study([record]).records[0]) is None
     _, described = artefact_tables(study([record]), [], study_tables(study([record])), "x")
     assert described.data.set_index("item").loc["Expected time", "content"] == "not recorded"
     assert [duration(seconds) for seconds in (90, 1200, 9000)] == ["90 s", "20 min", "2.5 h"]
