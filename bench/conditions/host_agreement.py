@@ -1,19 +1,19 @@
-"""What must be the same on all hosts, and quiet on each, before a point starts: the code, and the load by others."""
+"""Whether all hosts run the same code, and whether each is quiet, before a point starts."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from bench.common.paths import PROJECT
 from bench.record.check_record import Check
 from bench.record.checks import finding, skipped
+from bench.record.environment_record import HostRecord
 
 PACKAGES = ("bench", "strategies")
-"""What ranks import. conf and analysis are the launch host's alone."""
+"""Packages that ranks import. conf and analysis are the launch host's alone."""
 SUFFIXES = (".py", ".json")
 LOOK_S, SETTLE_S = 0.3, 0.1
 MOST_BUSY = 0.15
@@ -64,20 +64,19 @@ def _ticks(root: Path) -> list[int] | None:
         return None
 
 
-def same_code(hosts: Sequence[Mapping[str, Any]]) -> Check:
+def same_code(hosts: Sequence[HostRecord]) -> Check:
     """Every host ran the same code: a rank with another version computes something else, or moves other bytes."""
-    found = {host["host"]: host.get("code_hash") for host in hosts}
-    known = {name: value for name, value in found.items() if value}
+    known = {host.host: host.code_hash for host in hosts if host.code_hash}
     if not known:
         return skipped("same code on all hosts", "no host tells its code")
     values = set(known.values())
     by_value = "; ".join(f"{value} on {', '.join(n for n, v in known.items() if v == value)}" for value in sorted(values))
-    return finding("same code on all hosts", len(values) == 1 and len(known) == len(found), by_value)
+    return finding("same code on all hosts", len(values) == 1 and len(known) == len({host.host for host in hosts}), by_value)
 
 
-def quiet_before(hosts: Sequence[Mapping[str, Any]]) -> Check:
+def quiet_before(hosts: Sequence[HostRecord]) -> Check:
     """Nothing else computed on the hosts when the point started, before any work of its own."""
-    known = {host["host"]: host["busy_before"] for host in hosts if host.get("busy_before") is not None}
+    known = {host.host: host.busy_before for host in hosts if host.busy_before is not None}
     if not known:
         return skipped("quiet before start", "no host tells its load")
     text = ", ".join(f"{name} {100 * share:.0f} %" for name, share in known.items())

@@ -24,6 +24,16 @@ from bench.power_modes.machine_files import (
     power_limit_uW,
     text,
 )
+from bench.record.host_state_record import (
+    CpuFrequencyRecord,
+    DeviceFrequencyRecord,
+    HostStateRecord,
+    NvpmodelRecord,
+    PowerLimitRecord,
+    SupplyRecord,
+    ThermalZoneRecord,
+    ThrottleRecord,
+)
 
 PROGRAM_TIMEOUT_S = 5.0
 COLDEST_C = -55.0
@@ -35,27 +45,27 @@ THROTTLING_DEVICES = re.compile(r"cpufreq|devfreq|throttle|powerclamp|^processor
 LIMITING_TRIPS = ("passive", "hot", "critical")
 
 
-def collect(root: Path = Path("/")) -> dict[str, Any]:
+def collect(root: Path = Path("/")) -> HostStateRecord:
     """The state of the machine under ``root``."""
     loads, uptime = (text(root / "proc" / name) for name in ("loadavg", "uptime"))
-    return {
-        "boot_id": text(root / "proc/sys/kernel/random/boot_id"),
-        "uptime_s": float(uptime.split()[0]) if uptime else None,
-        "load_1min": float(loads.split()[0]) if loads else None,
-        "clock_source": text(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
-        "temperatures": temperatures(root),
-        "cpufreq": [_policy(folder) for folder in policies(root)],
-        "devfreq": [_device(folder) for folder in sorted((root / "sys/class/devfreq").glob("*"))],
-        "nvpmodel": parse_nvpmodel(_ask(root, "nvpmodel", "-q") or ""),
-        "jetson_clocks": clocks_locked(root) if find_program(root, "jetson_clocks") else None,
-        "power_limits": [_limit(zone) for zone in packages(root)],
-        "throttle": throttle(root),
-        "supplies": [_supply(folder) for folder in sorted((root / "sys/class/power_supply").glob("*"))],
-        "sensors": _sensors(root),
-    }
+    return HostStateRecord(
+        boot_id=text(root / "proc/sys/kernel/random/boot_id"),
+        uptime_s=float(uptime.split()[0]) if uptime else None,
+        load_1min=float(loads.split()[0]) if loads else None,
+        clock_source=text(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        temperatures=temperatures(root),
+        cpufreq=[_policy(folder) for folder in policies(root)],
+        devfreq=[_device(folder) for folder in sorted((root / "sys/class/devfreq").glob("*"))],
+        nvpmodel=_nvpmodel(root),
+        jetson_clocks=clocks_locked(root) if find_program(root, "jetson_clocks") else None,
+        power_limits=[_limit(zone) for zone in packages(root)],
+        throttle=throttle(root),
+        supplies=[_supply(folder) for folder in sorted((root / "sys/class/power_supply").glob("*"))],
+        sensors=_sensors(root),
+    )
 
 
-def temperatures(root: Path) -> list[dict[str, Any]]:
+def temperatures(root: Path) -> list[ThermalZoneRecord]:
     """Every zone that tells a temperature, and the lowest at which the kernel slows down or stops because of it."""
     found = []
     for zone in numbered(root / "sys/class/thermal", "thermal_zone*"):
@@ -69,18 +79,18 @@ def temperatures(root: Path) -> list[dict[str, Any]]:
         ]
         limits = [trip / 1000 for trip in trips if trip is not None and trip > 0]  # 0 or less: never set
         found.append(
-            {
-                "zone": zone.name,
-                "type": text(zone / "type"),
-                "temperature_C": value / 1000,
-                "limit_C": min(limits, default=None),
-            }
+            ThermalZoneRecord(
+                zone=zone.name,
+                type=text(zone / "type"),
+                temperature_C=value / 1000,
+                limit_C=min(limits, default=None),
+            )
         )
     return found
 
 
-def throttle(root: Path) -> dict[str, Any] | None:
-    """What slowed the machine down: causes active ``now`` and ``since_boot``, and ``counters`` whose differences count.
+def throttle(root: Path) -> ThrottleRecord | None:
+    """Causes that slow the machine down: those active ``now`` and ``since_boot``, and ``counters`` whose differences count.
 
     None where the machine tells nothing of the kind.
     """
@@ -104,7 +114,7 @@ def throttle(root: Path) -> dict[str, Any] | None:
             counters[name] = sum(value or 0 for value in found)
     if bits is None and not alarms and not devices and not counters:
         return None
-    return {"now": now, "since_boot": since_boot, "counters": counters}
+    return ThrottleRecord(now=now, since_boot=since_boot, counters=counters)
 
 
 def _raspberry_bits(root: Path) -> int | None:
@@ -124,31 +134,42 @@ def _hwmon(root: Path, name: str, pattern: str) -> list[Path]:
     return [path for chip in chips for path in sorted(chip.glob(pattern))]
 
 
-def _policy(folder: Path) -> dict[str, Any]:
-    return {
-        "policy": folder.name,
-        "governor": text(folder / "scaling_governor"),
-        **{
-            f"{end}_Hz": None if value is None else value * 1000
-            for end, name in (("current", "cur"), ("min", "min"), ("max", "max"))
-            for value in (number(folder / f"scaling_{name}_freq"),)
-        },
-    }
+def _policy(folder: Path) -> CpuFrequencyRecord:
+    current, lowest, highest = (number(folder / f"scaling_{name}_freq") for name in ("cur", "min", "max"))
+    return CpuFrequencyRecord(
+        policy=folder.name,
+        governor=text(folder / "scaling_governor"),
+        current_Hz=None if current is None else current * 1000,
+        min_Hz=None if lowest is None else lowest * 1000,
+        max_Hz=None if highest is None else highest * 1000,
+    )
 
 
-def _device(folder: Path) -> dict[str, Any]:
-    ends = {f"{end}_Hz": number(folder / f"{name}_freq") for end, name in (("current", "cur"), ("min", "min"), ("max", "max"))}
-    return {"device": folder.name, "governor": text(folder / "governor"), **ends}
+def _device(folder: Path) -> DeviceFrequencyRecord:
+    current, lowest, highest = (number(folder / f"{name}_freq") for name in ("cur", "min", "max"))
+    return DeviceFrequencyRecord(
+        device=folder.name,
+        governor=text(folder / "governor"),
+        current_Hz=current,
+        min_Hz=lowest,
+        max_Hz=highest,
+    )
 
 
-def _limit(zone: Path) -> dict[str, Any]:
+def _nvpmodel(root: Path) -> NvpmodelRecord | None:
+    mode = parse_nvpmodel(_ask(root, "nvpmodel", "-q") or "")
+    return None if mode is None else NvpmodelRecord(**mode)
+
+
+def _limit(zone: Path) -> PowerLimitRecord:
     limit_uW = power_limit_uW(zone)
-    return {"zone": zone.name, "name": text(zone / "name"), "limit_W": None if limit_uW is None else limit_uW / 1e6}
+    limit_W = None if limit_uW is None else limit_uW / 1e6
+    return PowerLimitRecord(zone=zone.name, name=text(zone / "name"), limit_W=limit_W)
 
 
-def _supply(folder: Path) -> dict[str, Any]:
+def _supply(folder: Path) -> SupplyRecord:
     online = number(folder / "online")
-    return {"name": folder.name, "type": text(folder / "type"), "online": None if online is None else bool(online)}
+    return SupplyRecord(name=folder.name, type=text(folder / "type"), online=None if online is None else bool(online))
 
 
 def _sensors(root: Path) -> dict[str, Any]:
@@ -161,7 +182,7 @@ def _sensors(root: Path) -> dict[str, Any]:
 
 
 def _ask(root: Path, name: str, *arguments: str) -> str | None:
-    """What a program of the machine says, whatever its exit code; None where there is none."""
+    """The output of a program of the machine, whatever its exit code; None where there is none."""
     program = find_program(root, name)
     if program is None:
         return None

@@ -28,6 +28,7 @@ from bench.conditions.host_agreement import busy_together, code_hash
 from bench.doctor.energy_ranks import label_of, own_boot_id
 from bench.energy.sampling.energy_session import root_of
 from bench.launch.supervised_process import RUN_ID
+from bench.record.block import as_json
 from bench.timeline.clock_model import ClockModel, measure
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def host_report(order: Mapping[str, Any], number: int, processor: str, busy: flo
         "executable": sys.executable,
         "python": platform.python_version(),
         "architecture": platform.machine(),
-        "packages": code["packages"],
+        "packages": code.packages,
         "code_hash": code_hash(),
         "missing": [path for path in order["paths"] if not Path(path).exists()],
         "cores": os.cpu_count(),
@@ -59,9 +60,9 @@ def host_report(order: Mapping[str, Any], number: int, processor: str, busy: flo
         **_memory(root),
         "busy": busy,
         "leftovers": leftovers(order["run_id"]),
-        "governors": sorted({str(policy["governor"]) for policy in state["cpufreq"] if policy["governor"]}),
-        **{key: state[key] for key in ("load_1min", "throttle", "supplies", "nvpmodel")},
-        "hottest_C": max((zone["temperature_C"] for zone in state["temperatures"]), default=None),
+        "governors": sorted({policy.governor for policy in state.cpufreq if policy.governor}),
+        **{key: as_json(getattr(state, key)) for key in ("load_1min", "throttle", "supplies", "nvpmodel")},
+        "hottest_C": max((zone.temperature_C for zone in state.temperatures), default=None),
     }
 
 
@@ -125,13 +126,13 @@ def main(argv: list[str]) -> int:
     library = MPI.Get_library_version().split("\n")[0].strip("\0 ")
     hosts = comm.gather(None if mine is None else {**mine, "mpi": library})
     if hosts is not None and clock is not None:
-        bound_s = ClockModel.fit(clock, clock).summary()
+        agreement = ClockModel.fit(clock, clock).summary()
         labels = [label_of(host) for host in order["hosts"]]
         report = {
             "hosts": [host for host in hosts if host is not None],
             "ranks": comm.Get_size(),
             "all_reduce_s": reduce_s,
-            "clock": {key: bound_s[key] for key in ("hosts_share_a_clock", "bound_s")},
+            "clock": {"hosts_share_a_clock": agreement.hosts_share_a_clock, "bound_s": agreement.bound_s},
             "links": [{**link, "from": labels[link["from"] // each], "to": labels[link["to"] // each]} for link in found],
         }
         write_json(Path(order["found"]), report)

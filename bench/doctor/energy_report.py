@@ -37,7 +37,7 @@ def describe(looks: Sequence[HostReadings], config: Mapping[str, Any], clock: Cl
         "parts": [_part(part, clock_s) for part in found.parts],
         "missing": list(found.missing),
         "others": _others(found, config),
-        "clock": None if clock is None else clock.summary(),
+        "clock": None if clock is None else clock.summary().to_dict(),
     }
 
 

@@ -1,4 +1,4 @@
-"""What happens when a device fails: a rank is killed, the others notice, share its work, and go on (docs/how-to/faults.md).
+"""The failure of a device: a rank is killed, the others notice, share its work, and go on (docs/how-to/faults.md).
 
 settings     the ``fault`` section of a point, and the plan of the survivors
 pieces       who holds which part of the state, who keeps a copy, who sends what to whom; pure

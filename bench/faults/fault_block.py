@@ -1,177 +1,208 @@
-"""The record's ``fault`` block: what the failure took, in seconds, bytes and joules, step by step on the common axis."""
+"""The record's ``fault`` block: seconds, bytes and joules of the failure, step by step on the common axis."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
 
-from bench.faults.recovery import Lived, Span
-from bench.faults.state_pieces import copy_bytes
+from bench.common.phases import RECOVERY
+from bench.config.point_config import PointFault
 from bench.joules.cover import Cover, Window
 from bench.joules.energy_block import window_energy
-from bench.record.check_record import Check
-from bench.record.checks import finding, skipped
+from bench.record.fault_record import (
+    AfterFaultRecord,
+    CopiesRecord,
+    FaultRecord,
+    FaultStepRecord,
+    RecoveryPhaseRecord,
+    RecoveryRecord,
+)
+from bench.record.point_record import MeshRecord
+from bench.timeline.fault_spans import Lived, Span
+from bench.timeline.rank_states import ToCommon
 from strategies.plan.shapes import Plan
 
-PHASES = ("notice", "shrink", "rebuild", "redo")
-LARGEST_DIFFERENCE = {"float32": 1e-5, "float64": 1e-12}
-"""Of the losses of a step and of its repetition, relative: sums are rounded in another order on other ranks."""
-
+Part = Literal["copies", "redo", "after"]
 Covers = Callable[[Sequence[str]], Cover]
-ToCommon = Callable[[int, int], float]
 
 
 def fault_block(
-    config: Mapping[str, Any],
+    fault: PointFault,
+    batch: int,
     plan: Plan,
     lives: Sequence[Lived],
     hosts: Sequence[str],
     covers: Covers,
     clock_s: float,
     to_common: ToCommon,
-) -> dict[str, Any]:
-    """From what all ranks saw. ``plan`` is that of the survivors, ``hosts`` has the host of every rank, ``covers`` the readings
-    of some hosts. Joules before the failure are those of all hosts, from then on those of the survivors' hosts."""
-    fault, batch = config["fault"], config["train"]["batch"]
-    left = [life for life in lives if life.rank != fault["rank"]]
-    everywhere = covers(list(dict.fromkeys(hosts)))
-    remaining = list(dict.fromkeys(hosts[life.rank] for life in left))
-    surviving = covers(remaining)
+) -> FaultRecord:
+    """The block of a point of which one rank was killed.
 
-    def begins(lived: Sequence[Lived], part: str) -> float:
-        return min(to_common(life.rank, span.begin_ns) for life in lived for span in _of(life, part))
+    Joules before the failure are those of all hosts, from then on those of the survivors' hosts.
 
-    def ends(lived: Sequence[Lived], part: str) -> float:
-        return max(to_common(life.rank, span.end_ns) for life in lived for span in _of(life, part))
-
-    redone = list(_steps(left, "redo", to_common))
-    again_s = redone[-1]["end_s"] if redone else -math.inf
-    steps = [*_steps(lives, "copies", to_common), *redone, *_steps(left, "after", to_common, again_s)]
-    at_s = begins(left, "notice")
-    edges = [at_s]
-    for part in PHASES:
-        edges.append(ends(left, part) if part != "redo" or redone else edges[-1])
-    phases = [
-        {"name": part, "start_s": begin, "end_s": end, **window_energy(surviving, clock_s, (begin, end))}
-        for part, begin, end in zip(PHASES, edges, edges[1:], strict=False)
-        if part != "redo" or redone
-    ]
-    before = (begins(lives, "copies"), ends(lives, "copies"))
-    after = (edges[-1], ends(left, "after"))
-    copies = [_edges(lives, same, to_common) for same in _together(lives, "copies", "copy")]
-    return {
-        "rank": fault["rank"],
-        "host": hosts[fault["rank"]],
-        "step": max(step["step"] for step in steps if step["part"] == "copies") + 1,
-        "at_s": at_s,
-        "recovered_s": edges[-1],
-        "recovery": {"seconds": edges[-1] - at_s, **window_energy(surviving, clock_s, (at_s, edges[-1]))},
-        "phases": phases,
-        "lost_steps": len(redone),
-        "loss_difference": _difference(steps, redone),
-        "restored_bytes": sum(life.restored_bytes for life in left),
-        "copies": {
-            "every_steps": fault["snapshot_every"],
-            "seconds": [end - begin for begin, end in copies],
-            "payload_bytes": sum(life.copied_bytes for life in lives),
-            "memory_bytes": [life.copy_memory_bytes for life in lives],
-            **_window(before, len(lives), _count(steps, "copies"), batch, everywhere, clock_s),
-        },
-        "after": {
-            "mesh": dict(plan.mesh.__dict__),
-            "hosts": remaining,
-            **_window(after, len(left), _count(steps, "after"), batch, surviving, clock_s),
-        },
-        "steps": steps,
-    }
+    Args:
+        fault: The failure that was asked for.
+        batch: Samples of one optimizer step.
+        plan: The plan of the survivors.
+        lives: The views of all ranks, the failed one included.
+        hosts: The host of every rank, by its name in the inventory.
+        covers: The readings of some hosts.
+        clock_s: The error bound of the hosts' clocks, s.
+        to_common: ``to_common(rank, t_ns)`` gives seconds on the common axis.
+    """
+    return _FaultSummary(fault, batch, plan, lives, hosts, covers, clock_s, to_common).block()
 
 
-def checks(
-    config: Mapping[str, Any], block: Mapping[str, Any], plans: tuple[Plan, Plan], lives: Sequence[Lived], hosts: Sequence[str]
-) -> list[Check]:
-    """Whether copies were as planned, and the survivors went on with the same training; ``plans`` before and after."""
-    limit, worst = LARGEST_DIFFERENCE[config["train"]["dtype"]], block["loss_difference"]
-    name = "redone steps give the same loss"
-    if worst is None:
-        found = skipped(name, "no step was lost: the copy was made right before the failure")
-    else:
-        detail = f"{block['lost_steps']} steps, at most {worst:.1e} apart (relative), {limit:.0e} allowed"
-        found = finding(name, math.isfinite(worst) and worst <= limit, detail)
-    finite = all(math.isfinite(step["loss"]) for step in block["steps"])
-    by_part: dict[tuple[int, int], set[str | None]] = {}
-    left = [life for life in lives if life.rank != block["rank"]]
-    for at, life in zip(plans[1].placements, left, strict=True):
-        by_part.setdefault((at.stage[0], at.tensor[0]), set()).add(life.weights_hash)
-    different = [part for part, hashes in by_part.items() if len(hashes) > 1]
-    detail = f"weights differ between {len(different)} sets of replicas" if different else f"{len(left)} ranks"
-    copies, planned = block["copies"], copy_bytes(plans[0], hosts)
-    sent, wanted = copies["payload_bytes"], len(copies["seconds"]) * sum(bytes_ for _, bytes_ in planned)
-    as_planned = sent == wanted and copies["memory_bytes"] == [bytes_ for bytes_, _ in planned]
-    said = f"{sent} bytes sent, {wanted} planned; in memory {copies['memory_bytes']}, planned {[b for b, _ in planned]}"
-    return [
-        finding(
-            "copies are as planned", as_planned, f"{sent} bytes for {len(copies['seconds'])} copies" if as_planned else said
-        ),
-        found,
-        finding("loss is finite after the failure", finite, f"{len(block['steps'])} steps"),
-        finding("replicas are equal after the failure", not different, detail),
-    ]
+@dataclass(frozen=True)
+class _FaultSummary:
+    """One failure: the arguments of ``fault_block``, and what several keys of the block need."""
+
+    fault: PointFault
+    batch: int
+    plan: Plan
+    lives: Sequence[Lived]
+    hosts: Sequence[str]
+    covers: Covers
+    clock_s: float
+    to_common: ToCommon
+
+    @cached_property
+    def survivors(self) -> list[Lived]:
+        return [life for life in self.lives if life.rank != self.fault.rank]
+
+    @cached_property
+    def remaining_hosts(self) -> list[str]:
+        return list(dict.fromkeys(self.hosts[life.rank] for life in self.survivors))
+
+    @cached_property
+    def surviving_cover(self) -> Cover:
+        return self.covers(self.remaining_hosts)
+
+    @cached_property
+    def replayed(self) -> list[FaultStepRecord]:
+        return list(self._steps(self.survivors, "redo"))
+
+    @cached_property
+    def steps(self) -> list[FaultStepRecord]:
+        replayed_s = self.replayed[-1].end_s if self.replayed else -math.inf
+        return [*self._steps(self.lives, "copies"), *self.replayed, *self._steps(self.survivors, "after", replayed_s)]
+
+    @cached_property
+    def edges(self) -> list[float]:
+        """The failure, then the end of each phase of the recovery; without lost steps the last one takes no time."""
+        edges = [self._begin_s(self.survivors, "notice")]
+        for part in RECOVERY:
+            edges.append(self._end_s(self.survivors, part) if part != "redo" or self.replayed else edges[-1])
+        return edges
+
+    def block(self) -> FaultRecord:
+        at_s, recovered_s = self.edges[0], self.edges[-1]
+        spent = window_energy(self.surviving_cover, self.clock_s, (at_s, recovered_s))
+        return FaultRecord(
+            rank=self.fault.rank,
+            host=self.hosts[self.fault.rank],
+            step=max(step.step for step in self.steps if step.part == "copies") + 1,
+            at_s=at_s,
+            recovered_s=recovered_s,
+            recovery=RecoveryRecord(seconds=recovered_s - at_s, **vars(spent)),
+            phases=self._phases(),
+            lost_steps=len(self.replayed),
+            loss_difference=self._loss_difference(),
+            restored_bytes=sum(life.restored_bytes for life in self.survivors),
+            copies=self._copies(),
+            after=self._after(),
+            steps=self.steps,
+        )
+
+    def _phases(self) -> list[RecoveryPhaseRecord]:
+        return [
+            RecoveryPhaseRecord(
+                name=part,
+                start_s=begin,
+                end_s=end,
+                **vars(window_energy(self.surviving_cover, self.clock_s, (begin, end))),
+            )
+            for part, begin, end in zip(RECOVERY, self.edges, self.edges[1:], strict=False)
+            if part != "redo" or self.replayed
+        ]
+
+    def _copies(self) -> CopiesRecord:
+        copies = [self._edges_of(self.lives, same) for same in _together(self.lives, "copies", "copy")]
+        window = (self._begin_s(self.lives, "copies"), self._end_s(self.lives, "copies"))
+        everywhere = self.covers(list(dict.fromkeys(self.hosts)))
+        return CopiesRecord(
+            every_steps=self.fault.snapshot_every,
+            seconds=[end - begin for begin, end in copies],
+            payload_bytes=sum(life.copied_bytes for life in self.lives),
+            memory_bytes=[life.copy_memory_bytes for life in self.lives],
+            **self._stretch(window, len(self.lives), "copies", everywhere),
+        )
+
+    def _after(self) -> AfterFaultRecord:
+        window = (self.edges[-1], self._end_s(self.survivors, "after"))
+        return AfterFaultRecord(
+            mesh=MeshRecord(**vars(self.plan.mesh)),
+            hosts=self.remaining_hosts,
+            **self._stretch(window, len(self.survivors), "after", self.surviving_cover),
+        )
+
+    def _stretch(self, window: Window, ranks: int, part: Part, cover: Cover) -> dict[str, Any]:
+        """Throughput and energy of the steps of a part; joules per sample null where a host has no readings."""
+        spent = window_energy(cover, self.clock_s, window)
+        steps = sum(step.part == part for step in self.steps)
+        samples = steps * self.batch
+        return {
+            "ranks": ranks,
+            "start_s": window[0],
+            "end_s": window[1],
+            "steps": steps,
+            "samples_per_s": samples / (window[1] - window[0]),
+            "per_sample_J": None if spent.joules is None else spent.joules / samples,
+            **vars(spent),
+        }
+
+    def _steps(self, lives: Sequence[Lived], part: Part, before: float = -math.inf) -> Iterator[FaultStepRecord]:
+        """The steps of a part, each from the first rank's begin to the last rank's end.
+
+        A step begins no earlier than the one ``before`` it ended. The loss is the sum over the ranks.
+        """
+        for same in _together(lives, part, "step"):
+            begin, end = self._edges_of(lives, same)
+            yield FaultStepRecord(
+                part=part,
+                step=same[0].step or 0,
+                ranks=len(lives),
+                start_s=max(before, begin),
+                end_s=end,
+                loss=math.fsum(span.loss for span in same if span.loss is not None),
+            )
+            before = end
+
+    def _loss_difference(self) -> float | None:
+        """The largest relative difference between the loss of a lost step and of its repetition."""
+        first = {step.step: step.loss for step in self.steps if step.part == "copies"}
+        return max((abs(step.loss - first[step.step]) / abs(first[step.step]) for step in self.replayed), default=None)
+
+    def _begin_s(self, lives: Sequence[Lived], part: str) -> float:
+        return min(self.to_common(life.rank, span.begin_ns) for life in lives for span in _of(life, part))
+
+    def _end_s(self, lives: Sequence[Lived], part: str) -> float:
+        return max(self.to_common(life.rank, span.end_ns) for life in lives for span in _of(life, part))
+
+    def _edges_of(self, lives: Sequence[Lived], same: Sequence[Span]) -> Window:
+        """From the first rank's begin to the last one's end."""
+        pairs = list(zip(lives, same, strict=True))
+        first = min(self.to_common(life.rank, span.begin_ns) for life, span in pairs)
+        return first, max(self.to_common(life.rank, span.end_ns) for life, span in pairs)
 
 
 def _of(life: Lived, part: str) -> list[Span]:
     return [span for span in life.spans if span.part == part]
 
 
-def _steps(lives: Sequence[Lived], part: str, to_common: ToCommon, before: float = -math.inf) -> Iterator[dict[str, Any]]:
-    """The steps of a part: from the first rank's begin, or the end of the step ``before`` where that was later, to the last
-    rank's end; the loss is the sum over the ranks."""
-    for same in _together(lives, part, "step"):
-        begin, end = _edges(lives, same, to_common)
-        yield {
-            "part": part,
-            "step": same[0].step,
-            "ranks": len(lives),
-            "start_s": max(before, begin),
-            "end_s": end,
-            "loss": math.fsum(span.loss for span in same if span.loss is not None),
-        }
-        before = end
-
-
 def _together(lives: Sequence[Lived], part: str, what: str) -> Iterator[tuple[Span, ...]]:
-    """What the ranks did at the same time, one after the other."""
+    """Spans of the ranks at the same time, one after the other."""
     return zip(*([span for span in _of(life, part) if span.what == what] for life in lives), strict=True)
-
-
-def _edges(lives: Sequence[Lived], same: Sequence[Span], to_common: ToCommon) -> Window:
-    """From the first rank's begin to the last one's end."""
-    pairs = list(zip(lives, same, strict=True))
-    first = min(to_common(life.rank, span.begin_ns) for life, span in pairs)
-    return first, max(to_common(life.rank, span.end_ns) for life, span in pairs)
-
-
-def _count(steps: Sequence[Mapping[str, Any]], part: str) -> int:
-    return sum(step["part"] == part for step in steps)
-
-
-def _difference(steps: Sequence[Mapping[str, Any]], redone: Sequence[Mapping[str, Any]]) -> float | None:
-    """The largest relative difference between the loss of a lost step and of its repetition."""
-    first = {step["step"]: step["loss"] for step in steps if step["part"] == "copies"}
-    apart = [abs(step["loss"] - first[step["step"]]) / abs(first[step["step"]]) for step in redone]
-    return max(apart) if apart else None
-
-
-def _window(window: Window, ranks: int, steps: int, batch: int, found: Cover, clock_s: float) -> dict[str, Any]:
-    """Throughput and energy of some steps; joules per sample null where a host has no readings."""
-    seconds = window[1] - window[0]
-    spent = window_energy(found, clock_s, window)
-    return {
-        "ranks": ranks,
-        "start_s": window[0],
-        "end_s": window[1],
-        "steps": steps,
-        "samples_per_s": steps * batch / seconds,
-        "per_sample_J": None if spent["joules"] is None else spent["joules"] / (steps * batch),
-        **spent,
-    }

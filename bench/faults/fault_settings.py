@@ -16,9 +16,18 @@ COUNTS = ("snapshot_every", "after_steps")
 
 
 def fault_settings(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The checked ``fault`` of a point; None where nothing fails. ``config`` is the point without it.
+    """Check the ``fault`` of a point.
 
-    Raises UserError or PlanError for a fault that could not be survived.
+    Args:
+        given: The block as it was composed.
+        config: The point without it.
+
+    Returns:
+        The block; None where nothing fails.
+
+    Raises:
+        UserError: A value is wrong, or the fault does not go together with the rest of the point.
+        PlanError: The survivors could not run the point.
     """
     rank = given["rank"]
     if rank is None:
@@ -48,11 +57,14 @@ def fault_settings(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[
 
 
 def plan_after(config: Mapping[str, Any]) -> Plan:
-    """The plan of the ranks that are left: ``fault.mesh`` and ``fault.options``, else the mesh that the strategy makes of them
-    and the options of before. Options that list ranks, stages or shares were for all ranks, and are left out; a tensor axis
-    cuts heads as evenly as they can be.
+    """The plan of the ranks that are left.
 
-    Raises PlanError where the survivors cannot run it.
+    Mesh and options are ``fault.mesh`` and ``fault.options``, else the mesh that the strategy makes of the survivors and the
+    options of before. Options that list ranks, stages or shares were for all ranks, and are left out; a tensor axis cuts
+    heads as evenly as they can be.
+
+    Raises:
+        PlanError: The survivors cannot run it.
     """
     options, train, fault = dict(config["strategy"]), config["train"], config["fault"]
     strategy = get(options.pop("name"))

@@ -4,7 +4,7 @@
     notice   the rank is killed as a step begins; every other one gets an error from MPI, or from a partner that left
     shrink   a communicator of those that are left (ULFM: revoke, shrink)
     rebuild  their plan, their mesh, and their parts of the last copy, from whoever has them
-    redo     the lost steps again
+    redo     replayed steps: those since the last copy
     after    steps with one rank less, for as long as the window before
 
 The rank that will be killed hands over what it has recorded right before; nothing of a dead process can be read. A copy of
@@ -20,14 +20,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from bench.cluster.rank_hosts import hosts_of
 from bench.common.user_error import UserError
+from bench.config.point_config import PointConfig
 from bench.faults.fault_settings import plan_after
 from bench.faults.state_copies import Copies, Copy, restore
+from bench.joules.channel import Trace
+from bench.timeline.fault_spans import Lived, Span
+from bench.timeline.rank_report import RankReport
 from bench.training.rank_setup import weights_hash
 from bench.training.trainer import Trainer, make_optimizer, make_strategy
 from strategies.comm.ledger import Ledger
@@ -42,40 +46,25 @@ FT_VARIABLE = "OMPI_MCA_mpi_ft_enable"
 
 
 @dataclass(frozen=True)
-class Span:
-    """Something that this rank did, on its clock. ``part`` is copies, notice, shrink, rebuild, redo or after; ``what`` step
-    or copy, or again the part where that is all of it. ``loss`` is this rank's contribution to that of a step."""
+class Handed:
+    """Given to rank 0 by the rank that will be killed: its report, and the readings of its host if it has them."""
 
-    part: str
-    what: str
-    begin_ns: int
-    end_ns: int
-    step: int | None = None
-    loss: float | None = None
-
-
-@dataclass
-class Lived:
-    """What one rank saw of the failure. Ranks have their numbers of before."""
-
-    rank: int
-    spans: list[Span] = field(default_factory=list)
-    copied_bytes: int = 0
-    copy_memory_bytes: int = 0
-    restored_bytes: int = 0
-    weights_hash: str | None = None
-    """Of its weights at the end; None of the rank that failed."""
+    report: RankReport
+    traces: list[Trace]
 
 
 @dataclass(frozen=True)
 class Survived:
-    """What is left: the communicator of the survivors, their plan, what this rank saw, and, on rank 0, what the rank that
-    failed had handed over."""
+    """The state after a failure.
+
+    The communicator of the survivors, their plan, the failure as this rank saw it, and, on rank 0, what the rank that failed
+    had handed over.
+    """
 
     comm: MPI.Intracomm
     plan: Plan
     lived: Lived
-    handed: Any
+    handed: Handed | None
 
 
 def check_survives() -> None:
@@ -92,12 +81,13 @@ class Failure:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], comm: MPI.Intracomm, trainer: Trainer, hand_over: Callable[[Lived], object]
+        self, config: PointConfig, comm: MPI.Intracomm, trainer: Trainer, hand_over: Callable[[Lived], Handed]
     ) -> None:
         self.config, self.comm, self.trainer, self.hand_over = config, comm, trainer, hand_over
-        self.fault, self.rank = config["fault"], comm.Get_rank()
+        assert config.fault is not None
+        self.fault, self.rank = config.fault, comm.Get_rank()
         self.first = trainer.history.steps
-        self.failing = self.first + self.fault["after_steps"]
+        self.failing = self.first + self.fault.after_steps
         self.lived = Lived(self.rank)
 
     def run(self) -> Survived:
@@ -117,7 +107,7 @@ class Failure:
         """The steps before the failure, and the copies that were made between them."""
         copies = Copies(self.comm, self.trainer.strategy, self.trainer.optimizer, hosts_of(self.config))
         for number in range(self.first, self.failing):
-            if (number - self.first) % self.fault["snapshot_every"] == 0:
+            if (number - self.first) % self.fault.snapshot_every == 0:
                 begin = time.monotonic_ns()
                 copies.take(number)
                 self._saw("copies", "copy", begin, number)
@@ -133,19 +123,19 @@ class Failure:
     def _saw(self, part: str, what: str, begin_ns: int, step: int | None = None, loss: float | None = None) -> None:
         self.lived.spans.append(Span(part, what, begin_ns, time.monotonic_ns(), step, loss))
 
-    def _handed(self) -> Any:
-        """What the rank that will be killed gives to rank 0."""
+    def _handed(self) -> Handed | None:
+        """The report of the rank that will be killed, on rank 0."""
         self.comm.Barrier()  # its readings must reach over the last step of all
-        if self.rank == self.fault["rank"]:
+        if self.rank == self.fault.rank:
             self.comm.send(self.hand_over(self.lived), dest=0)
-        return self.comm.recv(source=self.fault["rank"]) if self.rank == 0 else None
+        return self.comm.recv(source=self.fault.rank) if self.rank == 0 else None
 
     def _notice(self) -> MPI.Intracomm:
         """One more step, as which the rank is killed; a communicator of the others."""
         from mpi4py import MPI
 
         begin = time.monotonic_ns()
-        if self.rank == self.fault["rank"]:
+        if self.rank == self.fault.rank:
             _die()
         try:
             self.trainer.take_step(self.failing)
@@ -154,14 +144,14 @@ class Failure:
             if error.Get_error_class() not in (MPI.ERR_PROC_FAILED, MPI.ERR_REVOKED):
                 raise
         else:
-            raise RuntimeError(f"rank {self.fault['rank']} was killed, and no operation failed")
+            raise RuntimeError(f"rank {self.fault.rank} was killed, and no operation failed")
         self._saw("notice", "notice", begin)
         begin = time.monotonic_ns()
         self.trainer.strategy.mesh.revoke()  # partners that wait for this rank must know
         self.comm.Revoke()
         alive = cast("MPI.Intracomm", self.comm.Shrink())
-        if alive.Get_size() != self.config["ranks"] - 1:
-            raise UserError(f"{self.config['ranks'] - alive.Get_size()} ranks are gone, and one was to be killed")
+        if alive.Get_size() != self.config.ranks - 1:
+            raise UserError(f"{self.config.ranks - alive.Get_size()} ranks are gone, and one was to be killed")
         self._saw("shrink", "shrink", begin)
         return alive
 
@@ -177,7 +167,7 @@ class Failure:
         restored = restore(kept, plan, alive)
         trainer.ledger = Ledger()
         trainer.strategy = make_strategy(self.config, alive, plan, trainer.ledger, restored, device)
-        trainer.optimizer = make_optimizer(trainer.strategy.trainable(), self.config["train"])
+        trainer.optimizer = make_optimizer(trainer.strategy.trainable(), vars(self.config.train))
         load_states(trainer.strategy, trainer.optimizer, restored.states, restored.step)
         self.lived.restored_bytes = restored.received_bytes
         alive.Barrier()
@@ -190,19 +180,19 @@ class Failure:
         for number in range(self.failing, self.failing + LEAST_STEPS):
             self._step("after", number)
         step_s = (time.monotonic_ns() - begin) / 1e9 / LEAST_STEPS
-        wanted = alive.bcast(math.ceil(self.config["window_s"] / step_s))
+        wanted = alive.bcast(math.ceil(self.config.window_s / step_s))
         for number in range(self.failing + LEAST_STEPS, self.failing + wanted):
             self._step("after", number)
         alive.Barrier()
 
 
-def leave(config: Mapping[str, Any], code: int) -> int:
+def leave(config: PointConfig, code: int) -> int:
     """End this process with ``code`` where a rank was killed; otherwise return ``code``.
 
     MPI_Finalize waits for the dead rank now and then (seen with Open MPI 5.0.11), and there is nothing left to wait
     for: the ranks that are left have agreed that the record is written.
     """
-    if "fault" not in config:
+    if config.fault is None:
         return code
     sys.stdout.flush()
     sys.stderr.flush()
@@ -210,6 +200,6 @@ def leave(config: Mapping[str, Any], code: int) -> int:
 
 
 def _die() -> NoReturn:
-    """As a process dies that the kernel ends: nothing is cleaned up, nobody is told."""
+    """As a process dies that the kernel ends: nothing is cleaned up, no error is raised."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("still alive")

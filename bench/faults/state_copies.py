@@ -70,7 +70,7 @@ class Copies:
 
     @property
     def memory_bytes(self) -> int:
-        """What the newest copy takes on this rank."""
+        """Memory of the newest copy on this rank."""
         return sum(nbytes(tensor) for by_kind in self.kept[-1].held.values() for tensor in by_kind.values())
 
     def _room(self, kinds: Sequence[str]) -> Held:
@@ -97,6 +97,7 @@ class Restored(WeightLoader):
         self.weights, self.states = state[WEIGHT], {kind: values for kind, values in state.items() if kind != WEIGHT}
 
     def read(self, parameter: Parameter, span: Span | None, dtype: torch.dtype) -> Tensor:
+        """This rank's part of a weight; ``span`` is that of the plan."""
         return self.weights[parameter.name].to(dtype)
 
 

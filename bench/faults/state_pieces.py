@@ -34,11 +34,12 @@ class Transfer:
 
 
 def whole(parameter: Parameter) -> Span:
+    """The span of a whole parameter along the axis that it is split by."""
     return (0, 1) if parameter.split is None else (0, parameter.shape[parameter.split])
 
 
 def pieces(at: RankPlacement, spec: ModelSpec) -> list[Piece]:
-    """What a rank holds, in the order of the model's parameters."""
+    """The pieces of the state that a rank holds, in the order of the model's parameters."""
     return [
         Piece(parameter.name, at.shard(parameter, spec) or whole(parameter))
         for parameter in parameters(spec)

@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
-from bench.joules.channel import Trace, cover
+from bench.joules.channel import Kind, Trace, cover
 from bench.joules.energy_curve import Array, Curve, curve_of, joules_at
 from bench.joules.integration import Energy, energy, sum_of_sensors, sum_of_windows
 
@@ -32,7 +33,7 @@ class Part:
         return " + ".join(self.hosts)
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """A part that has one modelled channel in it is modelled."""
         return "measured" if all(curve.trace.kind == "measured" for curve in self.curves) else "modelled"
 
@@ -61,7 +62,7 @@ class Cover:
     missing: tuple[str, ...]
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind | Literal["none"]:
         """A total that has one modelled host in it is modelled; ``none`` without readings."""
         if not self.parts:
             return "none"

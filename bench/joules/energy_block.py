@@ -1,132 +1,149 @@
-"""The ``energy`` block of a record: totals over a disjoint cover, shares, derived figures, and what was not measured."""
+"""The ``energy`` block of a record: totals over a disjoint cover, derived figures, shares, and what was not measured."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from bench.common.phases import PHASES, STATES
-from bench.joules.attribution import Attribution, Stretches, attribute
 from bench.joules.channel import Trace
 from bench.joules.cover import Cover, Part, Window, total_J
-from bench.joules.integration import Energy, energy, sum_of_sensors, sum_of_windows
+from bench.joules.energy_shares import energy_shares, refused
+from bench.joules.integration import Energy, sum_of_sensors
+from bench.joules.metered_parts import (
+    EnergyContext,
+    coverage_record,
+    cross_check_records,
+    host_record,
+    left_out_records,
+    other_records,
+    sampler_record,
+)
+from bench.joules.timed_run import Run
+from bench.record.energy_record import CarbonRecord, CoverageRecord, EnergyRecord, IdlePowerRecord, OtherPartRecord
+from bench.record.host_energy_record import SamplerRecord
+from bench.record.spent_record import WindowEnergyRecord
 
 J_PER_KWH = 3.6e6
 
 
 @dataclass(frozen=True)
-class Run:
-    """What happened, on the common axis in seconds: the timed windows, the idle windows before and after, each rank's host
-    (its name in the inventory) and the stretches of its phases, and the work done inside the windows."""
+class Totals:
+    """Joules and watts of all hosts in the timed windows, and what follows from them.
 
-    windows: Sequence[Window]
-    idle_windows: Sequence[Window]
-    rank_host: Mapping[int, str]
-    stretches: Mapping[int, Stretches]
-    samples: int
-    tokens: int
-    steps: int
+    All are null where a host is missing, for a total is never silently smaller.
+    """
 
-    @property
-    def hosts(self) -> list[str]:
-        return list(dict.fromkeys(host for _, host in sorted(self.rank_host.items())))
+    total_J: float | None = None
+    uncertainty_J: float | None = None
+    random_J: float | None = None
+    systematic_J: float | None = None
+    mean_power_W: float | None = None
+    per_sample_J: float | None = None
+    per_token_J: float | None = None
+    edp_Js: float | None = None
+    ed2p_Js2: float | None = None
+    samples_per_s_MJ: float | None = None
+    idle_W: float | None = None
+    idle_J: float | None = None
+    dynamic_J: float | None = None
+    dynamic_uncertainty_J: float | None = None
+    carbon: CarbonRecord | None = None
 
-    @property
-    def window_s(self) -> float:
-        return math.fsum(end - begin for begin, end in self.windows)
 
+def energy_block(cover: Cover, traces: Sequence[Trace], clock_s: float, run: Run, context: EnergyContext) -> EnergyRecord:
+    """The record's ``energy`` block.
 
-def summary(found: Cover, traces: Sequence[Trace], clock_s: float, run: Run, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The record's ``energy`` block. ``found`` is the cover of the run's hosts by ``traces``, ``clock_s`` the error bound of
-    the hosts' clocks, ``config`` the point's ``energy`` with ``others`` and ``carbon``."""
+    Args:
+        cover: The cover of the run's hosts by ``traces``.
+        traces: All readings; none where no energy was asked for or found.
+        clock_s: The error bound of the hosts' clocks, s.
+        run: Windows, hosts, phases and work.
+        context: Settings of the point.
+    """
     if not traces:
-        return _nothing(run, config)
-    each = [part.energies(run.windows, clock_s) for part in found.parts]
-    rests = [part.energies(run.idle_windows, clock_s) for part in found.parts]
-    whole, rest = sum_of_sensors(each), sum_of_sensors(rests)
-    idle_s = math.fsum(end - begin for begin, end in run.idle_windows)
-    complete = found.complete
-    idle_W = rest.joules / idle_s if complete and idle_s else None
-    before, after = (_watts(found.parts, window) if complete else None for window in run.idle_windows)
-    shares = _shares(found, run)
-    others = _others(found, run, clock_s, config)
-    return {
-        "kind": found.kind,
-        "source": "+".join(sorted({curve.trace.source for part in found.parts for curve in part.curves})),
-        **_totals(whole, rest, run, idle_s, idle_W, complete, config),
-        "idle": {"before_W": before, "after_W": after, "seconds": idle_s},
-        **shares,
-        "by_host": [_host_block(*row, run, idle_s) for row in zip(found.parts, each, rests, strict=True)],
-        "others": others,
-        "system_J": _system(whole.joules, others, complete),
-        "cross_checks": _cross_checks(found, run, clock_s),
-        "coverage": _coverage(found, traces, run),
-        "left_out": [{"host": trace.label, **left} for trace in traces for left in trace.left_out],
-        "sampler": _sampler(traces),
-    }
+        return _without_readings(run, context)
+    wholes = [part.energies(run.windows, clock_s) for part in cover.parts]
+    rests = [part.energies(run.idle_windows, clock_s) for part in cover.parts]
+    whole = sum_of_sensors(wholes)
+    before, after = (_watts(cover.parts, window) if cover.complete else None for window in run.idle_windows)
+    others = other_records(cover, run, clock_s, context.others)
+    return EnergyRecord(
+        kind=cover.kind,
+        source="+".join(sorted({curve.trace.source for part in cover.parts for curve in part.curves})),
+        **vars(_totals(whole, sum_of_sensors(rests), run, context) if cover.complete else Totals()),
+        idle=IdlePowerRecord(before_W=before, after_W=after, seconds=run.idle_s),
+        **vars(energy_shares(cover, run)),
+        by_host=[host_record(*row, run) for row in zip(cover.parts, wholes, rests, strict=True)],
+        others=others,
+        system_J=_system_J(whole.joules, others) if cover.complete else None,
+        cross_checks=cross_check_records(cover, run, clock_s),
+        coverage=coverage_record(cover, run),
+        left_out=left_out_records(traces),
+        sampler=sampler_record(traces),
+    )
 
 
-def step_joules(found: Cover, edges: Sequence[Sequence[float]]) -> list[float] | None:
+def step_joules(cover: Cover, edges: Sequence[Sequence[float]]) -> list[float] | None:
     """Joules of all hosts in each step; ``edges`` are the step boundaries of each segment. None where a host has none."""
-    if not found.complete:
+    if not cover.complete:
         return None
-    steps = [sum(np.diff(part.joules_at(segment)) for part in found.parts) for segment in edges]
+    steps = [sum(np.diff(part.joules_at(segment)) for part in cover.parts) for segment in edges]
     return [float(joules) for step in steps for joules in np.atleast_1d(step)]
 
 
-def window_energy(found: Cover, clock_s: float, window: Window) -> dict[str, Any]:
-    """``kind``, ``joules``, ``uncertainty_J`` and ``quality`` of all hosts in one window; joules null where a host has none."""
-    if not found.complete:
-        return {"kind": "none", "joules": None, "uncertainty_J": None, "quality": "no readings"}
-    whole = sum_of_sensors(part.energies([window], clock_s) for part in found.parts)
-    return {"kind": found.kind, "joules": whole.joules, "uncertainty_J": whole.uncertainty_J, "quality": whole.quality}
+def window_energy(cover: Cover, clock_s: float, window: Window) -> WindowEnergyRecord:
+    """Energy of all hosts in one window; joules null where a host has none."""
+    if not cover.complete:
+        return WindowEnergyRecord(kind="none", joules=None, uncertainty_J=None, quality="no readings")
+    whole = sum_of_sensors(part.energies([window], clock_s) for part in cover.parts)
+    return WindowEnergyRecord(kind=cover.kind, joules=whole.joules, uncertainty_J=whole.uncertainty_J, quality=whole.quality)
 
 
-def _totals(
-    whole: Energy, rest: Energy, run: Run, idle_s: float, idle_W: float | None, complete: bool, config: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Joules, watts and what follows from them; all null where a host is missing, for a total is never silently smaller."""
-    names = (
-        "total_J", "uncertainty_J", "random_J", "systematic_J", "mean_power_W", "per_sample_J", "per_token_J", "edp_Js",
-        "ed2p_Js2", "samples_per_s_MJ", "idle_W", "idle_J", "dynamic_J", "dynamic_uncertainty_J",
-    )  # fmt: skip
-    if not complete:
-        return {**dict.fromkeys(names), "carbon": None}
+def _totals(whole: Energy, rest: Energy, run: Run, context: EnergyContext) -> Totals:
+    """``whole`` is the energy of all hosts in the timed windows, ``rest`` in the idle ones."""
     sample_J, sample_s = whole.joules / run.samples, run.window_s / run.samples
-    scale = run.window_s / idle_s if idle_s else math.nan
-    return {
-        "total_J": whole.joules,
-        "uncertainty_J": whole.uncertainty_J,
-        "random_J": whole.random_J,
-        "systematic_J": whole.systematic_J,
-        "mean_power_W": whole.joules / run.window_s,
-        "per_sample_J": sample_J,
-        "per_token_J": whole.joules / run.tokens,
-        "edp_Js": sample_J * sample_s,
-        "ed2p_Js2": sample_J * sample_s**2,
+    idle_W = rest.joules / run.idle_s if run.idle_s else None
+    idle_J = None if idle_W is None else idle_W * run.window_s
+    return Totals(
+        total_J=whole.joules,
+        uncertainty_J=whole.uncertainty_J,
+        random_J=whole.random_J,
+        systematic_J=whole.systematic_J,
+        mean_power_W=whole.joules / run.window_s,
+        per_sample_J=sample_J,
+        per_token_J=whole.joules / run.tokens,
+        edp_Js=sample_J * sample_s,
+        ed2p_Js2=sample_J * sample_s**2,
         # Throughput by the energy of a step; independent of how long the window is.
-        "samples_per_s_MJ": (1 / sample_s) / (whole.joules / run.steps / 1e6),
-        "idle_W": idle_W,
-        "idle_J": None if idle_W is None else idle_W * run.window_s,
-        "dynamic_J": None if idle_W is None else whole.joules - idle_W * run.window_s,
-        # The sensor's own error is in both and cancels as far as its gain goes; what is left is its share of the difference.
-        "dynamic_uncertainty_J": None
-        if idle_W is None
-        else math.hypot(whole.random_J, rest.random_J * scale, whole.systematic_J * (1 - idle_W * run.window_s / whole.joules)),
-        "carbon": _carbon(whole.joules, sample_J, config["carbon"]),
-    }
+        samples_per_s_MJ=(1 / sample_s) / (whole.joules / run.steps / 1e6),
+        idle_W=idle_W,
+        idle_J=idle_J,
+        dynamic_J=None if idle_J is None else whole.joules - idle_J,
+        dynamic_uncertainty_J=None if idle_J is None else _dynamic_uncertainty_J(whole, rest, run, idle_J),
+        carbon=_carbon(whole.joules, sample_J, context),
+    )
 
 
-def _carbon(joules: float, sample_J: float, stated: Mapping[str, Any]) -> dict[str, Any] | None:
+def _dynamic_uncertainty_J(whole: Energy, rest: Energy, run: Run, idle_J: float) -> float:
+    """The sensor's own error is in both and cancels as far as its gain goes; what is left is its share of the difference."""
+    scale = run.window_s / run.idle_s
+    return math.hypot(whole.random_J, rest.random_J * scale, whole.systematic_J * (1 - idle_J / whole.joules))
+
+
+def _carbon(joules: float, sample_J: float, context: EnergyContext) -> CarbonRecord | None:
     """Grams of CO2 equivalent of the window from a stated intensity; null where none is stated."""
-    if stated["g_per_kWh"] is None:
+    if context.g_per_kWh is None:
         return None
-    grams_per_J = stated["g_per_kWh"] / J_PER_KWH
-    return {**stated, "total_g": joules * grams_per_J, "per_sample_g": sample_J * grams_per_J}
+    grams_per_J = context.g_per_kWh / J_PER_KWH
+    return CarbonRecord(
+        g_per_kWh=context.g_per_kWh,
+        source=context.grid_source,
+        total_g=joules * grams_per_J,
+        per_sample_g=sample_J * grams_per_J,
+    )
 
 
 def _watts(parts: Sequence[Part], window: Window) -> float | None:
@@ -134,181 +151,33 @@ def _watts(parts: Sequence[Part], window: Window) -> float | None:
     return total_J(parts, window) / seconds if seconds > 0 else None
 
 
-def _shares(found: Cover, run: Run) -> dict[str, Any]:
-    """Energy by phase, and summed up by MPI state and rank; null where it was refused.
-
-    States follow from phases: computing forward takes other power than backward, so a fit to states alone would lend the
-    difference to whatever lies beside them.
-    """
-    attributions: list[Attribution] = []
-    for part in found.parts:
-        ranks = {rank: run.stretches[rank] for rank, host in run.rank_host.items() if host in part.hosts}
-        attributions += [attribute(curve, ranks, run.windows, PHASES) for curve in part.curves]
-    why = [a.why for a in attributions if a.method == "refused"]
-    if found.missing:
-        why = [f"no readings of {', '.join(found.missing)}"]
-    conditions = [a.condition for a in attributions if a.condition is not None]
-    how = {
-        "method": "refused" if why else " and ".join(sorted({a.method for a in attributions})),
-        "why": why[0] if why else attributions[0].why,
-        "condition_number": max(conditions, default=None),
-    }
-    if why:
-        return {"by_phase": None, "phases": None, "by_rank": None, "attribution": how}
-    joules = {phase: math.fsum(a.joules[phase] for a in attributions) for phase in PHASES}
-    errors = {phase: math.hypot(*(a.error_J[phase] for a in attributions)) for phase in PHASES}
-    by_rank: dict[int, dict[str, float]] = {}
-    for a in attributions:
-        for rank, own in a.by_rank.items():
-            mine = by_rank.setdefault(rank, dict.fromkeys(PHASES, 0.0))
-            mine.update({phase: mine[phase] + own[phase] for phase in PHASES})
-    return {
-        "by_phase": _states(joules),
-        "phases": [{"phase": p, "joules": joules[p], "standard_error_J": errors[p]} for p in PHASES],
-        "by_rank": [{"rank": rank, **_states(own)} for rank, own in sorted(by_rank.items())],
-        "attribution": how,
-    }
-
-
-def _states(phases: Mapping[str, float]) -> dict[str, float]:
-    computed = math.fsum(joules for phase, joules in phases.items() if phase not in STATES)
-    return {"compute_J": computed, "communicate_J": phases["communicate"], "wait_J": phases["wait"]}
-
-
-def _host_block(part: Part, whole: Energy, rest: Energy, run: Run, idle_s: float) -> dict[str, Any]:
-    traces = [curve.trace for curve in part.curves]
-    first, calibration = traces[0], next((t.calibration for t in traces if t.calibration), None)
-    return {
-        "host": part.name,
-        "hosts": list(part.hosts),
-        "board": first.board,
-        "boot_id": first.boot_id,
-        "kind": part.kind,
-        "source": "+".join(trace.source for trace in traces),
-        "meter": first.meter,
-        "levels": part.levels(),
-        "total_J": whole.joules,
-        "uncertainty_J": whole.uncertainty_J,
-        "mean_power_W": whole.joules / run.window_s,
-        "idle_W": rest.joules / idle_s if idle_s else None,
-        "channels": [channel.to_dict() for trace in traces for channel in trace.channels],
-        "samples": whole.samples,
-        "max_gap_s": whole.max_gap_s,
-        "period_s": max(trace.period_s for trace in traces),
-        "errors": sum(trace.errors for trace in traces),
-        "quality": whole.quality if whole.quality != "good" else rest.quality,
-        "calibration": None if calibration is None else asdict(calibration),
-    }
-
-
-def _others(found: Cover, run: Run, clock_s: float, config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Switches and other parts that are no hosts: measured by a meter, estimated with a stated figure, or missing."""
-    blocks = []
-    for name, stated in config["others"].items():
-        meters = [meter for meter, about in config["meters"].items() if name in about["includes"]]
-        block = {"name": name, "kind": "missing", "joules": None, "uncertainty_J": None, "basis": "not measured"}
-        inside = [part for part in found.parts if part.curves[0].trace.meter in meters]
-        alone = [curve for meter, curve in found.others.items() if meter in meters]
-        if inside:
-            block.update(kind="in total", basis=f"inside meter {inside[0].curves[0].trace.meter}")
-        elif alone:
-            read = sum_of_windows([energy(alone[0], *window, clock_s) for window in run.windows])
-            block.update(kind="measured", joules=read.joules, uncertainty_J=read.uncertainty_J, basis=f"meter {meters[0]}")
-        elif stated.get("power_W") is not None:
-            block.update(kind="estimated", joules=stated["power_W"] * run.window_s, basis=stated["source"])
-        blocks.append(block)
-    return blocks
-
-
-def _system(joules: float, others: Sequence[Mapping[str, Any]], complete: bool) -> float | None:
+def _system_J(joules: float, others: Sequence[OtherPartRecord]) -> float | None:
     """Hosts and other parts together; null where one of them is missing."""
-    if not complete or any(other["kind"] == "missing" for other in others):
+    if any(other.kind == "missing" for other in others):
         return None
-    return joules + math.fsum(other["joules"] for other in others if other["joules"] is not None)
+    return joules + math.fsum(other.joules for other in others if other.joules is not None)
 
 
-def _cross_checks(found: Cover, run: Run, clock_s: float) -> list[dict[str, Any]]:
-    """Sensors that are in no total against what is: the same sensor read another way, or a board's sensor and its meter."""
-    rows = []
-    for curve, other in found.checks:
-        own = sum_of_windows([energy(curve, *window, clock_s) for window in run.windows])
-        if isinstance(other, Part):
-            first = other.curves[0].trace
-            against, name = other.energies(run.windows, clock_s), first.meter or first.source
-        else:
-            against = sum_of_windows([energy(other, *window, clock_s) for window in run.windows])
-            name = other.trace.source
-        same = curve.trace.check_of is not None
-        rows.append(
-            {
-                "host": curve.trace.label,
-                "source": curve.trace.source,
-                "against": name,
-                "same_sensor": same,
-                "joules": own.joules,
-                "against_J": against.joules,
-                "ratio": own.joules / against.joules if against.joules else None,
-                "uncertainty_J": math.hypot(own.random_J, against.random_J),
-                "quality": own.quality,
-            }
-        )
-    return rows
-
-
-def _coverage(found: Cover, traces: Sequence[Trace], run: Run) -> dict[str, Any]:
-    total = [curve.trace for part in found.parts for curve in part.curves]
-    return {
-        "hosts": len(run.hosts),
-        "measured": sum(len(part.hosts) for part in found.parts),
-        "missing": list(found.missing),
-        "levels": sorted({level for part in found.parts for level in part.levels()}),
-        "also_measured": sorted({host for trace in total for host in trace.covers} - set(run.hosts)),
-        "not_measured": sorted({what for trace in total for what in trace.not_measured}),
-    }
-
-
-def _sampler(traces: Sequence[Trace]) -> dict[str, Any]:
-    """What the samplers cost: their CPU seconds as a share of their own life time on one core."""
-    reads_s = np.concatenate([(trace.t_after_ns - trace.t_before_ns) / 1e9 for trace in traces])
-    cost: dict[str, float] = {}
-    life: dict[str, float] = {}
-    for trace in traces:
-        seconds = float(trace.t_after_ns[-1] - trace.t_before_ns[0]) / 1e9
-        cost[trace.label] = cost.get(trace.label, 0.0) + trace.cpu_s
-        life[trace.label] = max(life.get(trace.label, 0.0), seconds)
-    return {
-        "read_s_median": float(np.median(reads_s)),
-        "reads": len(reads_s),
-        "errors": sum(trace.errors for trace in traces),
-        "cost_fraction": max((cost[host] / life[host] for host in cost if life[host] > 0), default=0.0),
-    }
-
-
-def _nothing(run: Run, config: Mapping[str, Any]) -> dict[str, Any]:
-    empty = sum_of_sensors([])
-    refused = {"method": "refused", "why": "no readings", "condition_number": None}
-    asked = config["source"] != "none"
-    return {
-        "kind": "none",
-        "source": None,
-        **_totals(empty, empty, run, 0.0, None, False, config),
-        "idle": {"before_W": None, "after_W": None, "seconds": 0.0},
-        "by_phase": None,
-        "phases": None,
-        "by_rank": None,
-        "attribution": refused,
-        "by_host": [],
-        "others": [],
-        "system_J": None,
-        "cross_checks": [],
-        "coverage": {
-            "hosts": len(run.hosts),
-            "measured": 0,
-            "missing": run.hosts if asked else [],
-            "levels": [],
-            "also_measured": [],
-            "not_measured": ["everything: no readings" if asked else "everything: energy=none"],
-        },
-        "left_out": [],
-        "sampler": {"read_s_median": None, "reads": 0, "errors": 0, "cost_fraction": None},
-    }
+def _without_readings(run: Run, context: EnergyContext) -> EnergyRecord:
+    unseen = "everything: no readings" if context.asked else "everything: energy=none"
+    return EnergyRecord(
+        kind="none",
+        source=None,
+        **vars(Totals()),
+        idle=IdlePowerRecord(before_W=None, after_W=None, seconds=0.0),
+        **vars(refused("no readings")),
+        by_host=[],
+        others=[],
+        system_J=None,
+        cross_checks=[],
+        coverage=CoverageRecord(
+            hosts=len(run.hosts),
+            measured=0,
+            missing=run.hosts if context.asked else [],
+            levels=[],
+            also_measured=[],
+            not_measured=[unseen],
+        ),
+        left_out=[],
+        sampler=SamplerRecord(read_s_median=None, reads=0, errors=0, cost_fraction=None),
+    )

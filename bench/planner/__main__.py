@@ -134,7 +134,7 @@ def order_of(point: PointConfig, seconds: float) -> dict[str, Any]:
     hosts = [Host(**host) for host in cluster["hosts"]]
     ranks = sum(host.slots for host in hosts)
     emulated = emulated_boards(point)
-    git = environment.collect_code().get("git")
+    git = environment.collect_code().git
     return {
         "point": point.to_json(),
         "ranks": ranks,
@@ -153,7 +153,7 @@ def order_of(point: PointConfig, seconds: float) -> dict[str, Any]:
         "about": {
             "subject": subject(point),
             "made": date.today().isoformat(),
-            "git": None if git is None else f"{git['commit']}{' with changes' if git['dirty'] else ''}",
+            "git": None if git is None else f"{git.commit}{' with changes' if git.dirty else ''}",
             "kind": KIND,
         },
     }

@@ -27,6 +27,7 @@ from torch import Tensor
 from bench.cluster.link_rates import links, rest
 from bench.cluster.rank_hosts import host_of
 from bench.prediction.cluster_profile import Curve, HostProfile, LinkProfile, Part, Profile
+from bench.timeline.rank_report import RankFacts
 from bench.training import process_memory, rank_setup
 from bench.training.trainer import make_optimizer
 from strategies.base import Batch
@@ -194,22 +195,22 @@ def _all_reduce_s(group: Group, comm: MPI.Intracomm, size: int, longest: Any) ->
     return median(took[1:])  # the first one makes the connections
 
 
-def of_rank(order: Mapping[str, Any], comm: MPI.Intracomm, facts: Mapping[str, Any], baseline_bytes: int) -> HostProfile:
+def of_rank(order: Mapping[str, Any], comm: MPI.Intracomm, facts: RankFacts, baseline_bytes: int) -> HostProfile:
     """This rank's host as this rank finds it. Collective, since waiting is."""
-    point, device, rank = order["point"], facts["device"], comm.Get_rank()
+    point, device, rank = order["point"], facts.device, comm.Get_rank()
     host, dtype = host_of(point, rank), getattr(torch, point["train"]["dtype"])
     settled = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
     comm.Barrier()
     measured = list(curves(order, device, settled))
-    about = order["hosts"][facts["host"]]
+    about = order["hosts"][facts.host]
     updates = {name: optimizer_s(name, dtype, device, order["seconds"], settled) for name in OPTIMIZER_STATES}
     capacity = about["cores"] or float(os.cpu_count() or 1)
     busy = fmean(cores[-1] for curve, cores in measured if curve.part == "block")
     return HostProfile(
-        host=facts["host"],
+        host=facts.host,
         board=host["board"],
         slots=host["slots"],
-        threads=facts["threads"],
+        threads=facts.threads,
         cores=capacity,
         busy_cores=busy if device == "cpu" else capacity / host["slots"],  # a GPU at work is a busy board
         waiting_cores=waiting_cores(comm),

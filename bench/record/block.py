@@ -19,7 +19,7 @@ UNIONS = (Union, types.UnionType)
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a key beside its type: its meaning in one line, its unit, and the bounds of its values.
+    """The description of a key beside its type: its meaning in one line, its unit, and the bounds of its values.
 
     ``unit`` is empty for names and yes or no, ``1`` for counts and ratios. ``more_than`` is an exclusive minimum; ``pattern``
     a regular expression of text; ``at_least_items`` and ``at_most_items`` bound the length of a list. ``or_null`` is of

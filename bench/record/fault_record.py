@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from bench.common.phases import RecoveryPhase
 from bench.record.block import Block, Entry
 from bench.record.point_record import MeshRecord
 from bench.record.spent_record import WindowEnergyRecord
@@ -23,7 +24,7 @@ class RecoveryPhaseRecord(WindowEnergyRecord):
     """One phase of the recovery, on the hosts of the survivors."""
 
     name: Annotated[
-        Literal["notice", "shrink", "rebuild", "redo"],
+        RecoveryPhase,
         Entry("the failure is noticed, the communicator shrinks, state is rebuilt from copies, lost steps are replayed"),
     ]
     start_s: Annotated[float, Entry("begin, from the start of the run", "s")]

@@ -14,7 +14,7 @@ class ThermalZoneRecord(Block):
     """A zone of the machine that tells its temperature."""
 
     zone: Annotated[str, Entry("the kernel's name of the zone")]
-    type: Annotated[str | None, Entry("its type; null: not told")]
+    type: Annotated[str | None, Entry("its type; null: unknown")]
     temperature_C: Annotated[float, Entry("temperature", "C")]
     limit_C: Annotated[float | None, Entry("lowest at which the kernel slows down or stops; null: none", "C")]
 
@@ -24,10 +24,10 @@ class CpuFrequencyRecord(Block):
     """A frequency policy of some cores."""
 
     policy: Annotated[str, Entry("the kernel's name of the policy")]
-    governor: Annotated[str | None, Entry("governor; null: not told")]
-    current_Hz: Annotated[float | None, Entry("frequency now; null: not told", "Hz")]
-    min_Hz: Annotated[float | None, Entry("lowest allowed; null: not told", "Hz")]
-    max_Hz: Annotated[float | None, Entry("highest allowed; null: not told", "Hz")]
+    governor: Annotated[str | None, Entry("governor; null: unknown")]
+    current_Hz: Annotated[float | None, Entry("frequency now; null: unknown", "Hz")]
+    min_Hz: Annotated[float | None, Entry("lowest allowed; null: unknown", "Hz")]
+    max_Hz: Annotated[float | None, Entry("highest allowed; null: unknown", "Hz")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +35,10 @@ class DeviceFrequencyRecord(Block):
     """The clock of a device such as the GPU or the memory."""
 
     device: Annotated[str, Entry("the kernel's name of the device")]
-    governor: Annotated[str | None, Entry("governor; null: not told")]
-    current_Hz: Annotated[float | None, Entry("frequency now; null: not told", "Hz")]
-    min_Hz: Annotated[float | None, Entry("lowest allowed; null: not told", "Hz")]
-    max_Hz: Annotated[float | None, Entry("highest allowed; null: not told", "Hz")]
+    governor: Annotated[str | None, Entry("governor; null: unknown")]
+    current_Hz: Annotated[float | None, Entry("frequency now; null: unknown", "Hz")]
+    min_Hz: Annotated[float | None, Entry("lowest allowed; null: unknown", "Hz")]
+    max_Hz: Annotated[float | None, Entry("highest allowed; null: unknown", "Hz")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +54,8 @@ class PowerLimitRecord(Block):
     """The long-term power limit of a processor package."""
 
     zone: Annotated[str, Entry("the kernel's name of the zone")]
-    name: Annotated[str | None, Entry("name of the package; null: not told")]
-    limit_W: Annotated[float | None, Entry("limit; null: not told", "W")]
+    name: Annotated[str | None, Entry("name of the package; null: unknown")]
+    limit_W: Annotated[float | None, Entry("limit; null: unknown", "W")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +72,8 @@ class SupplyRecord(Block):
     """A power supply that the kernel knows."""
 
     name: Annotated[str, Entry("the kernel's name")]
-    type: Annotated[str | None, Entry("mains, battery or USB; null: not told")]
-    online: Annotated[bool | None, Entry("whether it supplies power; null: not told")]
+    type: Annotated[str | None, Entry("mains, battery or USB; null: unknown")]
+    online: Annotated[bool | None, Entry("whether it supplies power; null: unknown")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The record's ``plan``: what the strategy said before it ran: who holds what, in how many bytes, and how many bytes move."""
+"""The record's ``plan``: the strategy's prediction before it ran: placement, memory and bytes that move."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.record.point_record import MeshRecord
 
 @dataclass(frozen=True, kw_only=True)
 class PlacementRecord(OpenBlock):
-    """What one rank holds and computes. Pairs are ``[index, number]``, spans half-open ``[start, stop]``."""
+    """The part of the model and data that one rank holds. Pairs are ``[index, number]``, spans half-open ``[start, stop]``."""
 
     rank: Annotated[int | None, Entry("the rank")] = None
     coordinates: Annotated[Mapping[str, int] | None, Entry("place of the rank along each axis of the mesh")] = None
@@ -76,7 +76,7 @@ class ProfileRecord(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class PredictedStepRecord(Block):
-    """What a profile of the cluster predicted for one step before it ran; modelled."""
+    """The prediction of one step by a profile of the cluster, made before it ran; modelled."""
 
     step_s: Annotated[float, Entry("one optimizer step", "s", more_than=0)]
     step_J: Annotated[float | None, Entry("one optimizer step on all hosts; null: the profile has no powers", "J", minimum=0)]

@@ -33,8 +33,13 @@ def check_study(folder: Path, experiment: str | None) -> None:
 
 
 def open_study(folder: Path, study: str, experiment: str | None, planned: Iterable[str] = ()) -> None:
-    """Make the study's folder, or check that it is this one. The names of points that are ``planned`` join those of before, so
-    that one that never ran is missed."""
+    """Make the study's folder, or check that it is this one.
+
+    The names of points that are ``planned`` join those of before, so that one that never ran is missed.
+
+    Raises:
+        UserError: The folder holds another study, or no study.
+    """
     check_study(folder, experiment)
     marker = folder / "study.json"
     new = {"schema": STUDY, "study": study, "experiment": experiment}

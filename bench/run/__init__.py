@@ -1,1 +1,1 @@
-"""What every rank does, from the configuration of a point to its record."""
+"""The way of a point on every rank, from its configuration to its record."""

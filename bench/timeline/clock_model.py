@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bench.record.time_record import ClockRecord
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -72,6 +74,7 @@ class ClockModel:
 
     @classmethod
     def fit(cls, before: Sequence[Offset], after: Sequence[Offset]) -> ClockModel:
+        """The model of a run from the offsets of all ranks before and after it."""
         return cls(tuple(before), tuple(after))
 
     def slope(self, rank: int) -> float:
@@ -99,11 +102,12 @@ class ClockModel:
         """How far the best exchanges lie from the line: the largest of their standard deviations."""
         return max((o.spread_ns for o in self._far()), default=0.0) / 1e9
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> ClockRecord:
+        """The record's ``time.clock``."""
         far = sorted({o.rank for o in self._far()})
-        return {
-            "hosts_share_a_clock": not far,
-            "bound_s": self.bound_s,
-            "residual_s": self.residual_s,
-            "drift_ppm": {str(rank): 1e6 * self.slope(rank) for rank in far},
-        }
+        return ClockRecord(
+            hosts_share_a_clock=not far,
+            bound_s=self.bound_s,
+            residual_s=self.residual_s,
+            drift_ppm={str(rank): 1e6 * self.slope(rank) for rank in far},
+        )

@@ -1,5 +1,6 @@
-"""The schedule of a pipeline as a record shows it: its text, and when each computation of one step ran, predicted beside
-measured. Pure functions of the plan and the ranks' ledgers.
+"""The schedule of a pipeline as a record shows it: when each computation of one step ran, predicted beside measured.
+
+Pure functions of the plan and the ranks' ledgers.
 
 Predicted is what the schedule would take if messages were free: the simulator plays it with the mean measured time of a
 forward and of a backward on each stage. It differs from the measured step by the messages, and by what the times of that
@@ -12,8 +13,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import fmean, median_low
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from bench.record.schedule_record import PlayedScheduleRecord, ScheduleInterval, ScheduleRecord
 from bench.timeline.rank_report import RankReport, Timeline
 from bench.timeline.rank_states import ToCommon
 from strategies.plan.shapes import Plan
@@ -24,8 +26,10 @@ ACTION = re.compile(r"[FBIW]\d+(\.\d+)?")
 
 
 class Computation(NamedTuple):
-    """One action of a rank, such as ``F3``, in seconds on the common axis. Communication inside it, as that of tensor
-    shards, is part of it; messages between stages are not."""
+    """One action of a rank, such as ``F3``, in seconds on the common axis.
+
+    Communication inside it, as that of tensor shards, is part of it; messages between stages are not.
+    """
 
     rank: int
     step: int
@@ -35,7 +39,7 @@ class Computation(NamedTuple):
 
 
 def stage_actions(plan: Plan) -> list[list[Action]]:
-    """What each stage does in one step, messages included; an empty list for a plan without pipeline stages."""
+    """The actions of each stage in one step, messages included; an empty list for a plan without pipeline stages."""
     at = plan.placements[0]
     stages, micros, virtual = at.stage[1], len(at.micros), len(at.layers)
     if stages == 1:
@@ -43,7 +47,7 @@ def stage_actions(plan: Plan) -> list[list[Action]]:
     return [list(actions(plan.options["schedule"], stage, stages, micros, virtual)) for stage in range(stages)]
 
 
-def schedule_block(plan: Plan, reports: Sequence[RankReport], timeline: Timeline, to_common: ToCommon) -> dict[str, Any] | None:
+def schedule_block(plan: Plan, reports: Sequence[RankReport], timeline: Timeline, to_common: ToCommon) -> ScheduleRecord | None:
     """``time.schedule`` of the record, or None for a plan without pipeline stages.
 
     The step shown is the timed one of median duration (of an even number the shorter of the two in the middle), numbered
@@ -58,24 +62,27 @@ def schedule_block(plan: Plan, reports: Sequence[RankReport], timeline: Timeline
     forward_s, backward_s, weight_share = mean_times(plan, done)
     predicted = simulate(todo, forward_s, backward_s, weight_share=weight_share)
     step = steps[durations.index(median_low(durations))]
-    return {
-        "name": plan.options["schedule"],
-        "step": step,
-        "text": [text(stage) for stage in todo],
-        "predicted": {
-            "duration_s": predicted.duration_s,
-            "bubble": predicted.bubble,
-            "intervals": [[i.stage, str(i.action), i.start_s, i.end_s] for i in predicted.intervals],
-        },
-        "measured": _measured([found for found in done if found.step == step], len(reports)),
-    }
+    return ScheduleRecord(
+        name=plan.options["schedule"],
+        step=step,
+        text=[text(stage) for stage in todo],
+        predicted=PlayedScheduleRecord(
+            duration_s=predicted.duration_s,
+            bubble=predicted.bubble,
+            intervals=[ScheduleInterval(i.stage, str(i.action), i.start_s, i.end_s) for i in predicted.intervals],
+        ),
+        measured=_measured([one for one in done if one.step == step], len(reports)),
+    )
 
 
 def mean_times(plan: Plan, done: Iterable[Computation]) -> tuple[list[float], list[float], float]:
-    """``(forward_s, backward_s, weight_share)`` for the simulator: mean seconds of one micro-batch on each stage, and the
-    part of all backward time that computes weight gradients (0 where the schedule does not split backward).
+    """Mean seconds of one micro-batch on each stage, for the simulator.
 
     Of several ranks at one stage the slowest counts, as the next stage waits for all of them.
+
+    Returns:
+        ``(forward_s, backward_s, weight_share)``; the last is the part of all backward time that computes weight gradients
+        (0 where the schedule does not split backward).
     """
     spent: dict[tuple[int, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for found in done:
@@ -100,12 +107,12 @@ def _computations(reports: Sequence[RankReport], steps: set[int], to_common: ToC
     ]
 
 
-def _measured(done: Sequence[Computation], ranks: int) -> dict[str, Any]:
-    begin_s = min(found.start_s for found in done)
-    duration_s = max(found.end_s for found in done) - begin_s
-    busy_s = sum(found.end_s - found.start_s for found in done)
-    return {
-        "duration_s": duration_s,
-        "bubble": 1 - busy_s / (ranks * duration_s),
-        "intervals": [[found.rank, found.action, found.start_s - begin_s, found.end_s - begin_s] for found in done],
-    }
+def _measured(done: Sequence[Computation], ranks: int) -> PlayedScheduleRecord:
+    begin_s = min(one.start_s for one in done)
+    duration_s = max(one.end_s for one in done) - begin_s
+    busy_s = sum(one.end_s - one.start_s for one in done)
+    return PlayedScheduleRecord(
+        duration_s=duration_s,
+        bubble=1 - busy_s / (ranks * duration_s),
+        intervals=[ScheduleInterval(one.rank, one.action, one.start_s - begin_s, one.end_s - begin_s) for one in done],
+    )

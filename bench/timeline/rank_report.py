@@ -1,4 +1,4 @@
-"""What the ranks hand to rank 0 when a run is over, and their steps on one axis of time."""
+"""The report of a rank to rank 0 when a run is over, and the steps of all ranks on one axis of time."""
 
 from __future__ import annotations
 
@@ -6,30 +6,83 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
+from bench.record.environment_record import HostRecord, PowerModeRecord
+from bench.record.host_state_record import HostStateRecord
+from bench.record.memory_record import StateBytesRecord
 from bench.timeline import rank_states
+from bench.timeline.fault_spans import Lived
+from bench.timeline.training_history import History
+from strategies.comm.ledger import Entry
+
+
+@dataclass(frozen=True)
+class RankPlace:
+    """Where a rank runs. ``host`` is the name in the inventory, ``processor`` that which MPI tells.
+
+    ``first`` is true of the first rank of a host, which looks at the host for all others.
+    """
+
+    rank: int
+    host: str
+    processor: str
+    board: str
+    boot_id: str
+    first: bool
+
+
+@dataclass(frozen=True)
+class RankFacts(RankPlace):
+    """How a rank settled there: cores, threads and device; ``machine`` is told by the first rank of a host."""
+
+    pid: int
+    affinity: list[int]
+    threads: int
+    threads_planned: int
+    device: str
+    machine: HostRecord | None
+    mpi: str
+    thread_level: int
+
+
+@dataclass(frozen=True)
+class RankMemory:
+    """Bytes of one rank: of the process (``peak_bytes``, ``baseline_bytes``) and of its tensors."""
+
+    peak_bytes: int
+    baseline_bytes: int
+    states: StateBytesRecord
+    activations_bytes: int
 
 
 @dataclass(frozen=True)
 class RankReport:
-    """What a rank hands to rank 0 when the run is over."""
+    """All that rank 0 needs of one rank for the record."""
 
     rank: int
-    facts: dict[str, Any]
-    history: Any
-    entries: list[Any]
+    facts: RankFacts
+    history: History
+    entries: list[Entry]
     losses: list[float]
-    memory: dict[str, int]
+    memory: RankMemory
     weights_hash: str
     idle_ns: list[tuple[int, int]]
     drawn: list[str]
-    host_states: list[dict[str, Any]] = field(default_factory=list)
-    """Of the first rank of a host: how it stood before the idle phase and after the last one. Empty elsewhere."""
-    mode: dict[str, Any] | None = None
+    host_states: list[HostStateRecord] = field(default_factory=list)
+    """Of the first rank of a host: its state before the idle phase and after the last one. Empty elsewhere."""
+    mode: PowerModeRecord | None = None
     """Of the first rank of a host: the power mode that was set on it, and whether what was before is restored."""
-    lived: Any = None
+    lived: Lived | None = None
     """Where a rank was killed: what this one saw of it."""
+
+
+@dataclass(frozen=True)
+class Replication:
+    """When the weights were on their way, by this rank's clock, and the bytes that all ranks received."""
+
+    begin_ns: int
+    end_ns: int
+    payload_bytes: int
 
 
 @dataclass(frozen=True)
@@ -40,7 +93,7 @@ class RunFacts:
     ready_ns: int
     started: datetime
     finished: datetime
-    replication: Any = None
+    replication: Replication | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +109,7 @@ class Timeline:
 
     @classmethod
     def of(cls, reports: Sequence[RankReport], to_common: rank_states.ToCommon) -> Timeline:
+        """The timeline of all ranks; ``to_common(rank, t_ns)`` gives seconds on the common axis."""
         segments = list(zip(*(report.history.segments for report in reports), strict=True))
         edges = []
         for same in segments:
@@ -66,13 +120,21 @@ class Timeline:
 
     @property
     def windows(self) -> list[tuple[float, float]]:
+        """Begin and end of each timed window, s."""
         return [(edge[0], edge[-1]) for edge, timed in zip(self.edges, self.timed, strict=True) if timed]
 
+    @property
+    def window_steps(self) -> list[int]:
+        """Number of steps in each timed window."""
+        return [len(edge) - 1 for edge, timed in zip(self.edges, self.timed, strict=True) if timed]
+
     def durations(self, timed: bool) -> list[float]:
+        """Seconds of every timed step, or of every other one."""
         chosen = [edge for edge, is_timed in zip(self.edges, self.timed, strict=True) if is_timed == timed]
         return [after - before for edge in chosen for before, after in itertools.pairwise(edge)]
 
     def timed_steps(self) -> list[int]:
+        """Numbers of the timed steps."""
         return [
             step
             for edge, timed, first in zip(self.edges, self.timed, self.first_step, strict=True)

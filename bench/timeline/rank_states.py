@@ -1,4 +1,4 @@
-"""What each rank was doing at any time: computing, communicating, or waiting for others.
+"""The state of each rank at any time: computing, communicating, or waiting for others.
 
 An operation that needs all ranks of a group can only begin to move data when the last of them has arrived: what comes
 before is waiting, the rest communication. A receive waits until its message was sent. Pure functions of the ledgers.
@@ -15,7 +15,7 @@ from bench.common.phases import PHASES
 if TYPE_CHECKING:
     from strategies.comm.ledger import Entry
 
-State = Literal["communicate", "wait"]
+Exchange = Literal["communicate", "wait"]
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
 
 
@@ -24,7 +24,7 @@ class Interval(NamedTuple):
 
     t0_s: float
     t1_s: float
-    state: State
+    state: Exchange
 
 
 class RankStates(NamedTuple):
@@ -38,9 +38,14 @@ ToCommon = Callable[[int, float], float]
 
 
 def rank_states(entries: Mapping[int, Sequence[Entry]], to_common: ToCommon) -> dict[int, RankStates]:
-    """States of every rank. ``to_common(rank, t_ns)`` gives seconds on the common axis."""
+    """States of every rank.
+
+    Args:
+        entries: The ledger of every rank.
+        to_common: ``to_common(rank, t_ns)`` gives seconds on the common axis.
+    """
     ready = _ready_times(entries, to_common)
-    return {rank: _states_of(rank, own, ready, to_common) for rank, own in entries.items()}
+    return {rank: _states_of(rank, ledger, ready, to_common) for rank, ledger in entries.items()}
 
 
 def _key(entry: Entry) -> tuple[object, ...]:
@@ -51,19 +56,21 @@ def _key(entry: Entry) -> tuple[object, ...]:
 def _ready_times(entries: Mapping[int, Sequence[Entry]], to_common: ToCommon) -> dict[tuple[object, ...], float]:
     """When data could begin to move: the last arrival of a collective, the sending of a message."""
     ready: dict[tuple[object, ...], float] = {}
-    for rank, own in entries.items():
-        for entry in own:
+    for rank, ledger in entries.items():
+        for entry in ledger:
             if entry.kind == "comm" and (entry.op in COLLECTIVES or entry.op == "send"):
                 t0_s = to_common(rank, entry.t0_ns)
                 ready[_key(entry)] = max(ready.get(_key(entry), t0_s), t0_s)
     return ready
 
 
-def _states_of(rank: int, own: Sequence[Entry], ready: Mapping[tuple[object, ...], float], to_common: ToCommon) -> RankStates:
+def _states_of(
+    rank: int, ledger: Sequence[Entry], ready: Mapping[tuple[object, ...], float], to_common: ToCommon
+) -> RankStates:
     main: list[Interval] = []
     beside: list[Interval] = []
     drains: list[tuple[float, float]] = []
-    for entry in own:
+    for entry in ledger:
         t0_s, t1_s = to_common(rank, entry.t0_ns), to_common(rank, entry.t1_ns)
         if entry.kind == "wait":
             drains.append((t0_s, t1_s))
@@ -77,35 +84,46 @@ def _states_of(rank: int, own: Sequence[Entry], ready: Mapping[tuple[object, ...
 
 def _split(t0_s: float, t1_s: float, ready_s: float) -> list[Interval]:
     turn = min(max(ready_s, t0_s), t1_s)
-    found = [Interval(t0_s, turn, "wait"), Interval(turn, t1_s, "communicate")]
-    return [interval for interval in found if interval.t1_s > interval.t0_s]
+    halves = [Interval(t0_s, turn, "wait"), Interval(turn, t1_s, "communicate")]
+    return [interval for interval in halves if interval.t1_s > interval.t0_s]
 
 
 def _drained(drain: tuple[float, float], beside: Sequence[Interval]) -> list[Interval]:
     """The main thread waits for its communication thread: its state is what that thread is doing."""
     t0_s, t1_s = drain
-    found, at = [], t0_s
+    states, reached_s = [], t0_s
     for interval in sorted(beside):
-        begin, end = max(interval.t0_s, at), min(interval.t1_s, t1_s)
+        begin, end = max(interval.t0_s, reached_s), min(interval.t1_s, t1_s)
         if end <= begin:
             continue
-        if begin > at:  # between two buckets: handing over
-            found.append(Interval(at, begin, "communicate"))
-        found.append(Interval(begin, end, interval.state))
-        at = end
-    if at < t1_s:
-        found.append(Interval(at, t1_s, "communicate"))
-    return found
+        if begin > reached_s:  # between two buckets: handing over
+            states.append(Interval(reached_s, begin, "communicate"))
+        states.append(Interval(begin, end, interval.state))
+        reached_s = end
+    if reached_s < t1_s:
+        states.append(Interval(reached_s, t1_s, "communicate"))
+    return states
 
 
-def stretches(own: Sequence[Entry], found: RankStates, rank: int, to_common: ToCommon) -> dict[str, list[tuple[float, float]]]:
-    """When a rank's main thread was in each of PHASES but ``other``: what it computed in forward, backward and optimizer, and
-    when it communicated or waited, in the order of time."""
-    busy = [(interval.t0_s, interval.t1_s) for interval in found.main]
+def stretches(
+    ledger: Sequence[Entry], states: RankStates, rank: int, to_common: ToCommon
+) -> dict[str, list[tuple[float, float]]]:
+    """The times at which a rank's main thread was in each of PHASES but ``other``.
+
+    Args:
+        ledger: The rank's entries.
+        states: When it communicated and waited, from ``rank_states``.
+        rank: The rank.
+        to_common: ``to_common(rank, t_ns)`` gives seconds on the common axis.
+
+    Returns:
+        ``(begin, end)`` in seconds by phase, in the order of time; computation without the communication inside it.
+    """
+    busy = [(interval.t0_s, interval.t1_s) for interval in states.main]
     spans: dict[str, list[tuple[float, float]]] = {phase: [] for phase in PHASES[1:]}
-    for interval in found.main:
+    for interval in states.main:
         spans[interval.state].append((interval.t0_s, interval.t1_s))
-    computed = [(to_common(rank, e.t0_ns), to_common(rank, e.t1_ns), e.phase) for e in own if e.kind == "phase"]
+    computed = [(to_common(rank, e.t0_ns), to_common(rank, e.t1_ns), e.phase) for e in ledger if e.kind == "phase"]
     first = 0
     for t0_s, t1_s, phase in sorted(computed):
         while first < len(busy) and busy[first][1] <= t0_s:
@@ -115,7 +133,7 @@ def stretches(own: Sequence[Entry], found: RankStates, rank: int, to_common: ToC
 
 
 def _without(t0_s: float, t1_s: float, busy: Sequence[tuple[float, float]], first: int) -> list[tuple[float, float]]:
-    """What is left of a span where those from ``first`` on are taken out, which are in order of time."""
+    """The rest of a span without those of ``busy`` from ``first`` on, which are in order of time."""
     left = []
     for begin, end in itertools.islice(busy, first, None):
         if begin >= t1_s:
@@ -137,8 +155,12 @@ def clipped(intervals: Sequence[Interval], windows: Sequence[tuple[float, float]
 
 
 def totals(states: RankStates, windows: Sequence[tuple[float, float]]) -> dict[str, float]:
-    """Seconds inside ``windows``: compute, communicate and wait add up to their length; ``overlapped_s`` is the
-    communication that ran beside the computation."""
+    """Seconds of a rank inside ``windows``.
+
+    Returns:
+        ``compute_s``, ``communicate_s`` and ``wait_s``, which add up to the windows' length, and ``overlapped_s``, the
+        communication that ran beside the computation.
+    """
     main = clipped(states.main, windows)
     spent = {state: sum(i.t1_s - i.t0_s for i in main if i.state == state) for state in ("communicate", "wait")}
     length = sum(end - begin for begin, end in windows)

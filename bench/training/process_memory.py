@@ -10,6 +10,8 @@ from types import TracebackType
 import torch
 from torch import Tensor, nn
 
+from bench.record.memory_record import StateBytesRecord
+
 PROC = Path("/proc/self")
 
 
@@ -37,16 +39,16 @@ def peak_bytes() -> int:
 
 def states(
     trainable: Sequence[tuple[nn.Parameter, bool]], optimizer: torch.optim.Optimizer, module: nn.Module
-) -> dict[str, int]:
+) -> StateBytesRecord:
     """Bytes of this rank's parameters, gradients and optimizer states, each storage counted once."""
     parameters = list(module.parameters())
     gradients = [p.grad for p in (*parameters, *(p for p, _ in trainable)) if p.grad is not None]
     held = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor) and value.ndim]
-    return {
-        "parameters_bytes": _storage_bytes(parameters),
-        "gradients_bytes": _storage_bytes(gradients),
-        "optimizer_bytes": _storage_bytes(held),
-    }
+    return StateBytesRecord(
+        parameters_bytes=_storage_bytes(parameters),
+        gradients_bytes=_storage_bytes(gradients),
+        optimizer_bytes=_storage_bytes(held),
+    )
 
 
 def _storage_bytes(tensors: Sequence[Tensor]) -> int:

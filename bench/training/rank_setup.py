@@ -1,10 +1,11 @@
-"""Where a rank finds itself, and how it settles there: host, cores, threads."""
+"""How a rank settles on its host: cores, threads, device."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,73 +13,82 @@ import torch
 
 from bench.cluster.rank_hosts import host_of
 from bench.common.user_error import UserError
+from bench.conditions.environment import collect_host
+from bench.conditions.host_agreement import busy_together, code_hash
 from bench.energy.sampling.energy_session import root_of
+from bench.energy.sampling.host_identity import HostIdentity
+from bench.record.environment_record import HostRecord
+from bench.timeline.rank_report import RankFacts, RankPlace
 from strategies.comm.cuda_buffers import why_not_aware
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-    from bench.energy.sampling.host_identity import HostIdentity
-
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def locate(config: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any]:
+def locate(config: Mapping[str, Any], comm: MPI.Intracomm) -> RankPlace:
     """Where this rank is; ``first`` of its host is the one that looks at the host for all others. Collective."""
-    from mpi4py import MPI
+    from mpi4py import MPI  # importing it starts MPI, and the planner reads this module on the launch host
 
     host = host_of(config, comm.Get_rank())
     processor = MPI.Get_processor_name()
     boot_id = BOOT_ID.read_text().strip() if BOOT_ID.exists() else "unknown"
     homes = comm.allgather((boot_id, processor))
-    return {
-        "rank": comm.Get_rank(),
-        "host": host.get("name") or host["address"],
-        "processor": processor,
-        "board": host["board"],
-        "boot_id": boot_id,
-        "first": homes.index((boot_id, processor)) == comm.Get_rank(),
-    }
+    return RankPlace(
+        rank=comm.Get_rank(),
+        host=host.get("name") or host["address"],
+        processor=processor,
+        board=host["board"],
+        boot_id=boot_id,
+        first=homes.index((boot_id, processor)) == comm.Get_rank(),
+    )
 
 
-def settle(config: Mapping[str, Any], comm: MPI.Comm, where: Mapping[str, Any]) -> dict[str, Any]:
-    """Set this rank's threads; ``where`` it is, and how it settled there.
+def settle(config: Mapping[str, Any], comm: MPI.Comm, place: RankPlace) -> RankFacts:
+    """Set this rank's threads, choose its device, and look at the host where this rank is its first. Collective.
 
     Threads default to the host's cores shared by its slots: a slot is a part of the host whether or not it is used,
     so one rank on a host of two slots gets half of it. torch alone would take one thread under Open MPI, because MKL
     sees ``OMPI_COMM_WORLD_LOCAL_SIZE``.
-    """
-    from mpi4py import MPI
 
-    from bench.conditions.environment import collect_host
-    from bench.conditions.host_agreement import busy_together, code_hash
+    Raises:
+        UserError: A GPU is asked for and there is none.
+    """
+    from mpi4py import MPI  # see locate
 
     host = host_of(config, comm.Get_rank())
-    root = Path(root_of(config["energy"]["root"], where["host"]))
-    busy = busy_together(comm.Barrier, where["first"], root)  # before anything of ours computes
-    machine = {**collect_host(root), "code_hash": code_hash(), "busy_before": busy} if where["first"] else {}
+    machine = _look_at_host(config, comm, place)  # before anything of ours computes
     affinity = sorted(os.sched_getaffinity(0))
-    cores = os.cpu_count() or 1
-    wanted = host.get("threads") or config["threads"] or max(1, cores // host["slots"])
-    torch.set_num_threads(min(wanted, len(affinity)))
-    return {
-        **where,
-        "pid": os.getpid(),
-        "affinity": affinity,
-        "threads": torch.get_num_threads(),
-        "device": device_of(config, comm),
-        "threads_planned": wanted,
-        "machine": machine,
-        "mpi": MPI.Get_library_version().split("\n")[0].strip("\0 "),
-        "thread_level": MPI.Query_thread(),
-    }
+    planned = host.get("threads") or config["threads"] or max(1, (os.cpu_count() or 1) // host["slots"])
+    torch.set_num_threads(min(planned, len(affinity)))
+    return RankFacts(
+        **vars(place),
+        pid=os.getpid(),
+        affinity=affinity,
+        threads=torch.get_num_threads(),
+        threads_planned=planned,
+        device=device_of(config, comm),
+        machine=machine,
+        mpi=MPI.Get_library_version().split("\n")[0].strip("\0 "),
+        thread_level=MPI.Query_thread(),
+    )
+
+
+def _look_at_host(config: Mapping[str, Any], comm: MPI.Comm, place: RankPlace) -> HostRecord | None:
+    """The host before anything of this run computes, on its first rank; None on the others. Collective."""
+    root = Path(root_of(config["energy"]["root"], place.host))
+    busy = busy_together(comm.Barrier, place.first, root)
+    if not place.first:
+        return None
+    return replace(collect_host(place.host, place.board, root), code_hash=code_hash(), busy_before=busy)
 
 
 def device_of(config: Mapping[str, Any], comm: MPI.Comm) -> str:
     """``cpu``, or the GPU of this rank: the ranks of a host go round over its GPUs. Raises UserError where there is none."""
     if config["device"] == "cpu":
         return "cpu"
-    from mpi4py import MPI
+    from mpi4py import MPI  # see locate
 
     if not torch.cuda.is_available():
         raise UserError(f"device=cuda, but torch {torch.__version__} finds no GPU on this host; use device=cpu")
@@ -91,11 +101,9 @@ def device_of(config: Mapping[str, Any], comm: MPI.Comm) -> str:
     return f"cuda:{device}"
 
 
-def home(facts: Mapping[str, Any]) -> HostIdentity:
+def host_identity(place: RankPlace) -> HostIdentity:
     """The host as the energy session knows it. Boards emulated on one machine share its boot id, not its name."""
-    from bench.energy.sampling.host_identity import HostIdentity
-
-    return HostIdentity(facts["processor"], facts["boot_id"], facts["board"], facts["host"])
+    return HostIdentity(place.processor, place.boot_id, place.board, place.host)
 
 
 def weights_hash(module: torch.nn.Module) -> str:

@@ -10,7 +10,6 @@ import itertools
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from bench.config.point_config import PointConfig
 from bench.tasks.task_base.task import Task
+from bench.timeline.training_history import Evaluation, History, Segment
 from bench.training.process_memory import ActivationMeter
 from strategies.base import Scores, Strategy, get
 from strategies.comm.comm_options import CommOptions
@@ -36,46 +37,6 @@ STABLE_STEPS = 3
 MARGIN = 1.01  # the common window begins when the last rank does, a little after rank 0's own
 
 
-@dataclass
-class Segment:
-    """Consecutive steps without a pause. ``ends_ns`` has the end of each step; ``timed`` is False for warm-up."""
-
-    timed: bool
-    first_step: int
-    start_ns: int
-    ends_ns: list[int] = field(default_factory=list)
-
-    @property
-    def steps(self) -> range:
-        """The numbers of its steps."""
-        return range(self.first_step, self.first_step + len(self.ends_ns))
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Sums of this rank's share of the validation split after ``step`` steps."""
-
-    step: int
-    scores: Scores
-
-
-@dataclass
-class History:
-    """What one rank saw of the training, which began at ``first_step``: the steps done before, where it was resumed."""
-
-    segments: list[Segment] = field(default_factory=list)
-    losses: list[Tensor] = field(default_factory=list)
-    first_step: int = 0
-    evaluations: list[Evaluation] = field(default_factory=list)
-    warmup_stable: bool = True
-    activations_bytes: int = 0
-
-    @property
-    def steps(self) -> int:
-        """Steps done in all, with those before ``first_step``."""
-        return self.first_step + len(self.losses)
-
-
 def make_optimizer(trainable: Sequence[tuple[torch.nn.Parameter, bool]], train: Mapping[str, Any]) -> torch.optim.Optimizer:
     """AdamW or SGD over what the strategy trains here; weight decay spares biases and norms."""
     matrices = [parameter for parameter, matrix in trainable if matrix]
@@ -88,53 +49,58 @@ def make_optimizer(trainable: Sequence[tuple[torch.nn.Parameter, bool]], train: 
 
 
 def make_strategy(
-    config: Mapping[str, Any], comm: MPI.Intracomm, plan: Plan, ledger: Ledger, load: WeightLoader, device: str
+    config: PointConfig, comm: MPI.Intracomm, plan: Plan, ledger: Ledger, load: WeightLoader, device: str
 ) -> Strategy:
     """This rank's part of ``plan`` over ``comm``, its module filled from ``load``. Collective."""
-    mesh = Mesh(comm, plan.mesh, ledger, CommOptions(**config["comm"]))
+    mesh = Mesh(comm, plan.mesh, ledger, CommOptions(**vars(config.comm)))
     strategy = get(plan.strategy)(plan, mesh)
-    strategy.build(load, getattr(torch, config["train"]["dtype"]), device)
+    strategy.build(load, getattr(torch, config.train.dtype), device)
     return strategy
 
 
 class Trainer:
     """Runs the steps of one point on this rank, from the beginning or from the checkpoint ``train.resume``."""
 
-    def __init__(self, config: Mapping[str, Any], comm: MPI.Comm, strategy: Strategy, task: Task, ledger: Ledger) -> None:
+    def __init__(self, config: PointConfig, comm: MPI.Comm, strategy: Strategy, task: Task, ledger: Ledger) -> None:
         self.config, self.comm, self.strategy, self.task, self.ledger = config, comm, strategy, task, ledger
-        self.optimizer = make_optimizer(strategy.trainable(), config["train"])
-        folder = config["train"]["resume"]
+        self.optimizer = make_optimizer(strategy.trainable(), vars(config.train))
+        folder = config.train.resume
         self.history = History(first_step=resume(strategy, self.optimizer, Path(folder)) if folder else 0)
 
-    def run(self, window_s: float) -> History:
-        """Warm up, then train in timed windows: ``train.steps`` steps in all, or enough of them for ``window_s``."""
-        train = self.config["train"]
-        if train["eval_every"]:
-            self.evaluate()
-        step_s = self.warm_up()
-        if train["steps"] is None:
-            left = max(STABLE_STEPS, math.ceil(window_s / step_s))
-        else:
-            left = train["steps"] - self.history.steps
-        every = train["eval_every"] or math.inf
+    @property
+    def evaluates_between(self) -> bool:
+        """Whether evaluations were asked for before the first step and between the windows."""
+        return bool(self.config.train.eval_every)
+
+    def train(self, window_s: float, step_s: float) -> None:
+        """Train in timed windows: up to ``train.steps`` steps in all, or enough of them for ``window_s``.
+
+        Evaluations between them end one window and begin the next.
+
+        Args:
+            window_s: The least length of all windows together where no number of steps is given, s.
+            step_s: The time of one step, as the warm-up found it, s.
+        """
+        train = self.config.train
+        enough = max(STABLE_STEPS, math.ceil(window_s / step_s))
+        left = enough if train.steps is None else train.steps - self.history.steps
+        every = train.eval_every or math.inf
         while left > 0:
             count = int(min(left, every - self.history.steps % every))
             segment = self._begin(timed=True)
             self._steps(segment, count)
             left -= count
-            if train["steps"] is None and left == 0:
+            if train.steps is None and left == 0:
                 self._extend(segment, window_s)
-            if train["eval_every"] and left > 0:
+            if self.evaluates_between and left > 0:
                 self.evaluate()
-        self.evaluate()
-        return self.history
 
     def _extend(self, segment: Segment, window_s: float) -> None:
         """More steps in the same window where they turned out faster than the warm-up promised; rank 0 judges."""
         while True:
-            timed = [found for found in self.history.segments if found.timed]
-            spent_s = sum(found.ends_ns[-1] - found.start_ns for found in timed) / 1e9
-            steps = sum(len(found.ends_ns) for found in timed)
+            timed = [window for window in self.history.segments if window.timed]
+            spent_s = sum(window.ends_ns[-1] - window.start_ns for window in timed) / 1e9
+            steps = sum(len(window.ends_ns) for window in timed)
             more = self.comm.bcast(math.ceil((MARGIN * window_s - spent_s) / (spent_s / steps)))
             if more <= 0:
                 return
@@ -145,8 +111,8 @@ class Trainer:
 
         Rank 0 judges for all. Gives up after ``warmup.max_steps``, and the record says so.
         """
-        warmup, steps = self.config["warmup"], self.config["train"]["steps"]
-        most = warmup["max_steps"] if steps is None else min(warmup["max_steps"], max(1, steps - self.history.steps - 1))
+        warmup, steps = self.config.warmup, self.config.train.steps
+        most = warmup.max_steps if steps is None else min(warmup.max_steps, max(1, steps - self.history.steps - 1))
         segment = self._begin(timed=False)
         stable = False
         while len(segment.ends_ns) < most and not stable:
@@ -157,8 +123,8 @@ class Trainer:
                     self._step(segment)
                 self.history.activations_bytes = meter.peak_bytes
             last = _durations_s(segment)[-STABLE_STEPS:]
-            flat = len(last) == STABLE_STEPS and max(last) - min(last) <= warmup["tolerance"] * median(last)
-            stable = self.comm.bcast(flat and len(segment.ends_ns) >= warmup["min_steps"])
+            flat = len(last) == STABLE_STEPS and max(last) - min(last) <= warmup.tolerance * median(last)
+            stable = self.comm.bcast(flat and len(segment.ends_ns) >= warmup.min_steps)
         self.history.warmup_stable = stable
         return self.comm.bcast(median(_durations_s(segment)[-STABLE_STEPS:]))  # type: ignore[no-any-return]
 
@@ -169,7 +135,7 @@ class Trainer:
     def evaluate(self) -> None:
         """Forward over the validation split, outside of every window."""
         self.ledger.step = -1
-        limit = self.config["eval_samples"]
+        limit = self.config.eval_samples
         total = Scores(0.0, 0, 0)
         for batch in self.task.validation(EVALUATION_BATCH, limit):
             part = self.strategy.evaluate(batch)
@@ -195,7 +161,7 @@ class Trainer:
         with self.ledger.during("optimizer"):
             self.optimizer.step()
             self.strategy.updated()
-        if self.config["device"] == "cuda":
+        if self.config.device == "cuda":
             torch.cuda.synchronize()
         return loss
 

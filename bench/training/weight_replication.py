@@ -1,4 +1,4 @@
-"""What it costs to bring the weights to the boards: the third phase of collaborative training, timed and metered apart.
+"""The cost of bringing the weights to the boards: the third phase of collaborative training, timed and metered apart.
 
     rank 0 --(each tensor once to all who need it: broadcast)--> ranks that hold it, whole or a slice
 
@@ -10,8 +10,6 @@ that receive it. A broadcast of MPI sends them along a tree, so rank 0's link ne
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,8 @@ import torch
 from torch import Tensor
 
 from bench.common.user_error import UserError
+from bench.config.point_config import PointConfig
+from bench.timeline.rank_report import Replication
 from strategies.comm.mpi_buffers import as_mpi, nbytes
 from strategies.models.pretrained_weights import WeightLoader
 from strategies.plan.model_spec import ModelSpec, Parameter
@@ -38,28 +38,19 @@ class RememberingLoader(WeightLoader):
         self.asked: list[Request] = []
 
     def read(self, parameter: Parameter, span: Span | None, dtype: torch.dtype) -> Tensor:
+        """As the base class, noting the request."""
         self.asked.append((parameter, span, dtype))
         return super().read(parameter, span, dtype)
 
 
-@dataclass(frozen=True)
-class Replication:
-    """When the weights were on their way, by this rank's clock, and the bytes that all ranks received."""
-
-    begin_ns: int
-    end_ns: int
-    payload_bytes: int
-
-
-def replicate(config: Mapping[str, Any], comm: MPI.Intracomm, asked: list[Request]) -> Replication:
+def replicate(config: PointConfig, comm: MPI.Intracomm, asked: list[Request]) -> Replication:
     """Send every rank what it asked for, from rank 0. Collective. Raises UserError where a rank's own files differ."""
     rank = comm.Get_rank()
     wanted = comm.bcast(_needed(found) if (found := comm.gather(asked)) is not None else None)
     groups = {ranks: _group(comm, ranks) for ranks in dict.fromkeys(ranks for _, ranks in wanted)}
-    checkpoint = config["model"]["checkpoint"]
-    spec = ModelSpec.from_dict(config["model"]["spec"])
+    model = config.model
     received: list[tuple[Request, Tensor]] = []
-    with WeightLoader(spec, Path(checkpoint) if checkpoint else None, config["seed"]) as load:
+    with WeightLoader(model.spec, model.checkpoint_folder, config.seed) as load:
         comm.Barrier()
         begin_ns = time.monotonic_ns()
         for request, ranks in wanted:

@@ -17,7 +17,9 @@ from bench.energy.sampling.energy_settings import EnergySettings
 from bench.energy.sampling.host_identity import HostIdentity
 from bench.joules.channel import Channel
 from bench.joules.cover import find_cover
-from bench.joules.energy_block import Run, summary
+from bench.joules.energy_block import energy_block
+from bench.joules.metered_parts import EnergyContext
+from bench.joules.timed_run import Run
 from bench.timeline.clock_model import ClockModel, measure
 from tests.bench.energy.simulator import Clock, Phases, S, read
 
@@ -73,7 +75,7 @@ def energies(clock: Clock) -> dict[str, object] | None:
         steps=10,
     )
     found = find_cover(traces, run.hosts, lambda rank, ns: (model.to_common(rank, ns) - begin_ns) / S)
-    return summary(found, traces, model.bound_s, run, NOTHING)
+    return energy_block(found, traces, model.bound_s, run, EnergyContext.of(NOTHING)).to_dict()
 
 
 def test_injected_offset_and_drift_change_nothing() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,14 @@ from analysis.imports.metered import run_timeline
 from bench.common.user_error import UserError
 from bench.joules.channel import Trace
 from bench.joules.cover import Cover, Window, find_cover
-from bench.joules.energy_block import Run, step_joules, summary, window_energy
+from bench.joules.energy_block import energy_block, step_joules, window_energy
+from bench.joules.energy_shares import refused
+from bench.joules.metered_parts import EnergyContext
+from bench.joules.timed_run import Run
 from bench.record import checks, repeat_spread
 from bench.record.check_record import Check
+from bench.record.energy_record import EnergyRecord
+from bench.record.host_energy_record import LeftOutRecord
 from bench.record.record import MeasuredRecord
 
 Record = dict[str, Any]
@@ -84,7 +89,7 @@ def join(record: Record, folder: Path, meters: Sequence[Meter], how: Alignment, 
         run_timeline.windows(record), resting, hosts, phases, *(record["time"][key] for key in ("samples", "tokens", "steps"))
     )
     clock_s = record["time"]["clock"].get("bound_s", 0.0) + within_s
-    new = {**record, "energy": _energy(record, folder, traces, cover, clock_s, run, without, unknown)}
+    new = {**record, "energy": _energy(record, folder, traces, cover, clock_s, run, without, unknown).to_dict()}
     new["learning"] = _learning(record, cover)
     new["replication"] = _replication(record, cover, clock_s)
     judged = _judged(MeasuredRecord.from_dict(new), without, within_s, into)
@@ -174,15 +179,14 @@ def _energy(
     run: Run,
     without: Mapping[str, str],
     unknown: str | None,
-) -> dict[str, Any]:
-    block = summary(cover, traces, clock_s, run, _settings(record, folder))
-    if unknown is not None and block["by_phase"] is not None:
-        how = {"method": "refused", "why": unknown, "condition_number": None}
-        block |= {"by_phase": None, "phases": None, "by_rank": None, "attribution": how}
+) -> EnergyRecord:
+    block = energy_block(cover, traces, clock_s, run, EnergyContext.of(_settings(record, folder)))
+    if unknown is not None and block.by_phase is not None:
+        block = replace(block, **vars(refused(unknown)))
+    left_out = [LeftOutRecord(host=host, source="import", why=why) for host, why in without.items()]
     # Nothing of ours read the meter.
-    block["sampler"] |= {"read_s_median": None, "cost_fraction": None}
-    block["left_out"] += [{"host": host, "source": "import", "why": why} for host, why in without.items()]
-    return block
+    sampler = replace(block.sampler, read_s_median=None, cost_fraction=None)
+    return replace(block, sampler=sampler, left_out=[*block.left_out, *left_out])
 
 
 def _settings(record: Record, folder: Path) -> dict[str, Any]:
@@ -225,7 +229,7 @@ def _replication(record: Record, cover: Cover, clock_s: float) -> dict[str, Any]
     if begin is None:
         nothing = {"kind": "none", "joules": None, "uncertainty_J": None}
         return {**sent, **nothing, "quality": "the record does not say when the weights were sent"}
-    return {**sent, **window_energy(cover, clock_s, (begin, begin + sent["seconds"]))}
+    return {**sent, **window_energy(cover, clock_s, (begin, begin + sent["seconds"])).to_dict()}
 
 
 def _judged(record: MeasuredRecord, without: Mapping[str, str], within_s: float, into: Path) -> list[Check]:

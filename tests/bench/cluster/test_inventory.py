@@ -227,13 +227,13 @@ def test_the_order_is_a_part_of_the_meaning_and_of_the_record(tmp_path: Path) ->
     )
     assert first["hash"] == same["hash"]
     assert len({first["hash"], other["hash"], fewer["hash"]}) == 3
-    assert point_block(other)["hosts"] == ["b2", "b1", "b3"]
-    assert point_block(fewer)["hosts"] == ["b1", "b3"]
+    assert point_block(other).hosts == ["b2", "b1", "b3"]
+    assert point_block(fewer).hosts == ["b1", "b3"]
     assert fewer["cluster"]["inventory"] == ["b1", "b2", "b3"]
     records = []
     for point in (first, other):
         record = make_record()
-        record["point"] = {**record["point"], **point_block(point)}
+        record["point"] = {**record["point"], **point_block(point).to_dict()}
         records.append(record)
     assert sorted(labels_of(records).values()) == ["data n=2 hosts=b1,b2,b3", "data n=2 hosts=b2,b1,b3"]
     with pytest.raises(UserError, match=r"ranks=3 needs 3 slots; cluster local has 2 \(10\.0\.0\.1: 1, 10\.0\.0\.3: 1\)"):

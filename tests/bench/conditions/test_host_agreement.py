@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench.conditions import host_agreement
+from bench.record.environment_record import HostRecord
 
 
 def tree(folder: Path) -> Path:
@@ -59,20 +59,20 @@ def test_the_busy_share_between_two_readings(tmp_path: Path) -> None:
     assert host_agreement.busy_share(tmp_path, 0, lambda _: None) is None
 
 
-def host(name: str, code: str | None = "abc", busy: float | None = 0.02) -> dict[str, Any]:
-    return {"host": name, "code_hash": code, "busy_before": busy}
+def host(name: str, code: str | None = "abc", busy: float | None = 0.02) -> HostRecord:
+    return HostRecord(host=name, board=None, code_hash=code, busy_before=busy)
 
 
 def test_another_version_on_one_host_makes_the_point_invalid() -> None:
-    assert host_agreement.same_code([host("a"), host("b")])["status"] == "passed"
+    assert host_agreement.same_code([host("a"), host("b")]).status == "passed"
     differs = host_agreement.same_code([host("a"), host("b", "def"), host("c")])
-    assert (differs["status"], differs["detail"]) == ("failed", "abc on a, c; def on b")
-    assert host_agreement.same_code([host("a"), host("b", None)])["status"] == "failed"
-    assert host_agreement.same_code([{"host": "old record"}])["status"] == "skipped"
+    assert (differs.status, differs.detail) == ("failed", "abc on a, c; def on b")
+    assert host_agreement.same_code([host("a"), host("b", None)]).status == "failed"
+    assert host_agreement.same_code([HostRecord(host="old record", board=None)]).status == "skipped"
 
 
 def test_a_loud_host_is_warned_about() -> None:
-    assert host_agreement.quiet_before([host("a"), host("b", busy=0.15)])["status"] == "passed"
+    assert host_agreement.quiet_before([host("a"), host("b", busy=0.15)]).status == "passed"
     loud = host_agreement.quiet_before([host("a"), host("b", busy=0.16)])
-    assert (loud["status"], loud["detail"]) == ("warned", "a 2 %, b 16 % of the cores were busy")
-    assert host_agreement.quiet_before([host("a", busy=None)])["status"] == "skipped"
+    assert (loud.status, loud.detail) == ("warned", "a 2 %, b 16 % of the cores were busy")
+    assert host_agreement.quiet_before([host("a", busy=None)]).status == "skipped"

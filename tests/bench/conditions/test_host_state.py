@@ -11,8 +11,9 @@ import pytest
 
 from bench.conditions import host_checks
 from bench.conditions.environment import collect_host
-from bench.conditions.host_state import collect
+from bench.conditions.host_state import collect as collect_state
 from bench.record import checks
+from bench.record.environment_record import HostRecord
 from bench.record.record_file import validator
 from tests.bench.power_modes.machine_trees import POLICY, machine
 from tests.records import make_record
@@ -31,6 +32,16 @@ def put(root: Path, name: str, value: object) -> None:
     (root / name).write_text(f"{value}\n")
 
 
+def collect(root: Path) -> dict[str, Any]:
+    """The state of a machine as records have it."""
+    return collect_state(root).to_dict()
+
+
+def typed(*hosts: dict[str, Any]) -> list[HostRecord]:
+    """Hosts of a record as checks read them."""
+    return [HostRecord.from_dict(one) for one in hosts]
+
+
 def host(root: Path, **changes: object) -> dict[str, Any]:
     """A host of a record, with ``changes`` of its files (``/`` written ``__``) between its two states."""
     before = collect(root)
@@ -41,7 +52,7 @@ def host(root: Path, **changes: object) -> dict[str, Any]:
 
 def test_states_are_what_the_schema_says(root: Path) -> None:
     record = make_record()
-    record["environment"]["hosts"] = [{**collect_host(root), **host(root)}]
+    record["environment"]["hosts"] = [{**collect_host(root.name, root.name, root).to_dict(), **host(root)}]
     assert list(validator().iter_errors(record)) == []
     record["environment"]["hosts"][0]["after"]["throttle"] = "none"
     with pytest.raises(jsonschema.ValidationError):
@@ -54,7 +65,7 @@ def test_a_machine_that_tells_nothing_is_no_error(tmp_path: Path) -> None:
     record = make_record()
     record["environment"]["hosts"] = [{"host": "h", "board": None, "before": state, "after": state, "mode": None}]
     assert list(validator().iter_errors(record)) == []
-    assert {check["status"] for check in host_checks.of(record["environment"]["hosts"])} == {"skipped"}
+    assert {check.status for check in host_checks.host_checks(typed(*record["environment"]["hosts"]))} == {"skipped"}
 
 
 def test_jetson(tmp_path: Path) -> None:
@@ -74,12 +85,12 @@ def test_raspberry_pi(tmp_path: Path) -> None:
     root = machine(PI, tmp_path / "root")
     assert collect(root)["throttle"] == {"now": [], "since_boot": [], "counters": {}}
     assert collect(root)["temperatures"][0]["limit_C"] == 80.0
-    assert collect_host(root)["throttled"] is False
+    assert collect_host("h", None, root).throttled is False
     put(root, "var/throttled", "throttled=0x50005")
     assert collect(root)["throttle"] == {
         "now": ["under-voltage", "throttled"], "since_boot": ["under-voltage", "throttled"], "counters": {},
     }  # fmt: skip
-    assert collect_host(root)["throttled"] is True
+    assert collect_host("h", None, root).throttled is True
     put(root, "var/throttled", "VCHI initialization failed")
     put(root, "sys/class/hwmon/hwmon1/in0_lcrit_alarm", 1)
     assert (collect(root)["throttle"] or {})["now"] == ["under-voltage (kernel)"]
@@ -100,7 +111,7 @@ def test_x86(tmp_path: Path) -> None:
 
 
 def test_a_quiet_run_passes_everything(root: Path) -> None:
-    found = {check["name"]: check["status"] for check in host_checks.of([host(root)])}
+    found = {check.name: check.status for check in host_checks.host_checks(typed(host(root)))}
     assert found.pop("frequency held") == "skipped"  # all three follow the load
     assert found.pop("power mode restored") == "skipped"
     assert set(found.values()) == {"passed"}
@@ -124,8 +135,8 @@ THROTTLED = [
 @pytest.mark.parametrize(("tree", "changes", "detail"), THROTTLED, ids=[detail for _, _, detail in THROTTLED])
 def test_throttling_makes_a_point_invalid(tree: str, changes: dict[str, object], detail: str, tmp_path: Path) -> None:
     found = host(machine(tree, tmp_path / tree), **changes)
-    check = host_checks.throttling([found])
-    assert (check["status"], check["detail"]) == ("failed", f"{tree}: {detail.format(host=tree)}")
+    check = host_checks.throttling(typed(found))
+    assert (check.status, check.detail) == ("failed", f"{tree}: {detail.format(host=tree)}")
     status, reason = checks.overall([check])
     assert status == "invalid"
     assert (reason or "").startswith(f"no throttling: {tree}: ")
@@ -139,18 +150,18 @@ def test_throttling_makes_a_point_invalid(tree: str, changes: dict[str, object],
     ],
 )
 def test_what_slows_nothing_down_is_no_throttling(tree: str, changes: dict[str, object], tmp_path: Path) -> None:
-    assert host_checks.throttling([host(machine(tree, tmp_path / tree), **changes)])["status"] == "passed"
+    assert host_checks.throttling(typed(host(machine(tree, tmp_path / tree), **changes))).status == "passed"
 
 
 def test_throttling_before_the_run_and_bits_that_cannot_show_more(tmp_path: Path) -> None:
     root = machine(PI, tmp_path / PI)
     put(root, "var/throttled", "throttled=0x50000")
-    check = host_checks.throttling([host(root)])
-    assert check["status"] == "warned"
-    assert check["detail"].startswith(f"since boot, before this run: {PI}: under-voltage, throttled; whether it happened again")
+    check = host_checks.throttling(typed(host(root)))
+    assert check.status == "warned"
+    assert check.detail.startswith(f"since boot, before this run: {PI}: under-voltage, throttled; whether it happened again")
     put(root, "var/throttled", "throttled=0x50001")
-    check = host_checks.throttling([host(root, var__throttled="throttled=0x50000")])
-    assert (check["status"], check["detail"]) == ("failed", f"{PI}: under-voltage before")
+    check = host_checks.throttling(typed(host(root, var__throttled="throttled=0x50000")))
+    assert (check.status, check.detail) == ("failed", f"{PI}: under-voltage before")
 
 
 MOVED = [
@@ -168,29 +179,29 @@ MOVED = [
 
 @pytest.mark.parametrize(("tree", "changes", "detail"), MOVED, ids=[detail for _, _, detail in MOVED])
 def test_a_power_mode_that_changed_under_the_run(tree: str, changes: dict[str, object], detail: str, tmp_path: Path) -> None:
-    check = host_checks.mode_held([host(machine(tree, tmp_path / tree), **changes)])
-    assert (check["status"], check["detail"]) == ("failed", f"{tree}: {detail}")
+    check = host_checks.mode_held(typed(host(machine(tree, tmp_path / tree), **changes)))
+    assert (check.status, check.detail) == ("failed", f"{tree}: {detail}")
 
 
 def test_cores_that_went_off_are_named(tmp_path: Path) -> None:
     root = machine(JETSON, tmp_path / JETSON)
     found = host(root)
     found["after"]["cpufreq"].pop()
-    check = host_checks.mode_held([found])
-    assert check["status"] == "failed"
-    assert "policy4 governor schedutil before, not there after" in check["detail"]
+    check = host_checks.mode_held(typed(found))
+    assert check.status == "failed"
+    assert "policy4 governor schedutil before, not there after" in check.detail
 
 
 def test_temperature_warns_of_a_rise_and_of_the_limit(tmp_path: Path) -> None:
     zone = f"{THERMAL}/thermal_zone0/temp"
     root = machine(PI, tmp_path / PI)
-    assert host_checks.temperature([host(root, **{zone: 58_600})])["status"] == "passed"
+    assert host_checks.temperature(typed(host(root, **{zone: 58_600}))).status == "passed"
     put(root, zone, 50_000)
-    check = host_checks.temperature([host(root, **{zone: 60_500})])
-    assert (check["status"], check["detail"]) == ("warned", f"{PI} cpu-thermal rose from 50.0 to 60.5 C")
+    check = host_checks.temperature(typed(host(root, **{zone: 60_500})))
+    assert (check.status, check.detail) == ("warned", f"{PI} cpu-thermal rose from 50.0 to 60.5 C")
     put(root, zone, 74_500)
-    check = host_checks.temperature([host(root, **{zone: 75_500})])
-    assert (check["status"], check["detail"]) == ("warned", f"{PI} cpu-thermal at 75.5 C, limit 80.0 C")
+    check = host_checks.temperature(typed(host(root, **{zone: 75_500})))
+    assert (check.status, check.detail) == ("warned", f"{PI} cpu-thermal at 75.5 C, limit 80.0 C")
 
 
 def test_frequencies_are_compared_where_they_do_not_follow_the_load(tmp_path: Path) -> None:
@@ -199,22 +210,22 @@ def test_frequencies_are_compared_where_they_do_not_follow_the_load(tmp_path: Pa
         put(root, f"{POLICY.format(number)}/scaling_governor", "performance")
         put(root, f"{POLICY.format(number)}/scaling_cur_freq", 2_900_000)
     slower = {f"{POLICY.format(number)}/scaling_cur_freq": 2_700_000 for number in range(2)}
-    assert host_checks.frequency_held([host(root)])["status"] == "passed"
-    check = host_checks.frequency_held([host(root, **slower)])
-    assert (check["status"], check["detail"]) == ("warned", f"{X86}: 2900 MHz before, 2700 MHz after")
+    assert host_checks.frequency_held(typed(host(root))).status == "passed"
+    check = host_checks.frequency_held(typed(host(root, **slower)))
+    assert (check.status, check.detail) == ("warned", f"{X86}: 2900 MHz before, 2700 MHz after")
     jetson = machine(JETSON, tmp_path / JETSON)
     assert (
-        host_checks.frequency_held([host(jetson, **{f"{POLICY.format(0)}/scaling_cur_freq": 115_200})])["status"] == "skipped"
+        host_checks.frequency_held(typed(host(jetson, **{f"{POLICY.format(0)}/scaling_cur_freq": 115_200}))).status == "skipped"
     )
 
 
 def test_a_mode_that_was_not_restored_is_told(tmp_path: Path) -> None:
     found = host(machine(PI, tmp_path / PI))
     mode = {"power_mode": "slow", "emulated": False, "set": [], "recovered": None, "restored": True, "problem": None}
-    assert host_checks.mode_restored([{**found, "mode": mode}])["detail"] == f"{PI} was slow"
+    assert host_checks.mode_restored(typed({**found, "mode": mode})).detail == f"{PI} was slow"
     problem = "not restored, set back by hand as root: echo ondemand > /sys/x"
-    check = host_checks.mode_restored([{**found, "mode": {**mode, "restored": False, "problem": problem}}])
-    assert (check["status"], check["detail"]) == ("warned", f"{PI}: {problem}")
+    check = host_checks.mode_restored(typed({**found, "mode": {**mode, "restored": False, "problem": problem}}))
+    assert (check.status, check.detail) == ("warned", f"{PI}: {problem}")
 
 
 @pytest.mark.parametrize(
@@ -230,5 +241,5 @@ def test_step_times_that_drift(factor: float, smoke: bool, status: str) -> None:
     # The middles of the first and the last third lie two thirds of the window apart.
     steps = [0.5 * (1 + (factor - 1) * (place - 4.5) / 20) for place in range(count)]
     steps[3], steps[25] = 5.0, 4.0
-    assert checks.step_time_stable(steps, smoke)["status"] == status
-    assert checks.step_time_stable(copy.copy(steps[:8]), smoke)["status"] == "skipped"
+    assert checks.step_time_stable(steps, smoke).status == status
+    assert checks.step_time_stable(copy.copy(steps[:8]), smoke).status == "skipped"

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bench.cluster.board_class import BoardClass, BoardPower
+from bench.common.sourced_number import SourcedNumber
 from bench.common.user_error import UserError
 from bench.config.point_config import PointConfig
 from bench.point import hydra_compose, resolved_point
@@ -29,15 +31,10 @@ HASHES = {
 """Of points as they were named before the configuration had classes, on two cores and boards of one description."""
 
 
-def fixed_board(name: str, _: object) -> dict[str, Any]:
+def fixed_board(name: str, _: object) -> BoardClass:
     """One description for all classes: conf/board may learn more of them without renaming the points here."""
-    return {
-        "name": name,
-        "description": "fixed",
-        "cores": {"value": 4, "source": "x"},
-        "memory_bytes": {"value": 8_000_000_000, "source": "x"},
-        "power": {"idle_W": {"value": 6.0, "source": "x"}, "busy_W": {"value": 20.0, "source": "x"}},
-    }
+    power = BoardPower(SourcedNumber(6.0, "x"), SourcedNumber(20.0, "x"))
+    return BoardClass(name, "fixed", SourcedNumber(4, "x"), SourcedNumber(8_000_000_000, "x"), power=power)
 
 
 @pytest.fixture

@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
-from bench.faults.fault_block import checks, fault_block
-from bench.faults.recovery import Lived, Span
+from bench.config.mesh_config import MeshConfig
+from bench.config.point_config import PointFault
+from bench.faults.fault_block import fault_block
+from bench.faults.fault_checks import fault_checks
 from bench.joules.cover import Cover, find_cover
+from bench.record.fault_record import FaultRecord
+from bench.timeline.fault_spans import Lived, Span
 from strategies.base import check_options, get
 from strategies.plan.model_spec import parameter_count
 from strategies.plan.shapes import Plan, StepShape
@@ -17,10 +21,8 @@ from tests.bench.faults.test_state_pieces import SPEC
 from tests.bench.joules.test_energy_block import counter
 
 S = 10**9
-CONFIG: dict[str, Any] = {
-    "fault": {"rank": 1, "snapshot_every": 2, "after_steps": 3},
-    "train": {"batch": 10, "dtype": "float32"},
-}
+FAULT = PointFault(rank=1, snapshot_every=2, after_steps=3, mesh=MeshConfig(), options={})
+BATCH = 10
 STATE = 3 * 4 * parameter_count(SPEC)
 """Bytes of the weights and of AdamW's two states, which every replica has."""
 
@@ -61,11 +63,14 @@ def block(found: list[Lived] | None = None) -> dict[str, Any]:
     def covers(hosts: Any) -> Cover:
         return find_cover([trace for trace in traces if trace.label in hosts], hosts, lambda rank, ns: ns / 1e9)
 
-    return fault_block(CONFIG, plan(2), found or lives(), ["a", "b", "c"], covers, 0.0, lambda rank, ns: ns / 1e9)
+    return fault_block(
+        FAULT, BATCH, plan(2), found or lives(), ["a", "b", "c"], covers, 0.0, lambda rank, ns: ns / 1e9
+    ).to_dict()
 
 
 def checked(found: dict[str, Any], seen: list[Lived]) -> list[dict[str, str]]:
-    return checks(CONFIG, found, (plan(3), plan(2)), seen, ["a", "b", "c"])
+    block_of_it = FaultRecord.from_dict(found)
+    return [check.to_dict() for check in fault_checks("float32", block_of_it, (plan(3), plan(2)), seen, ["a", "b", "c"])]
 
 
 def test_by_hand() -> None:

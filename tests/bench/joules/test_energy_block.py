@@ -10,7 +10,9 @@ import pytest
 
 from bench.joules.channel import Calibration, Channel, Trace
 from bench.joules.cover import Cover, find_cover
-from bench.joules.energy_block import Run, step_joules, summary
+from bench.joules.energy_block import energy_block, step_joules
+from bench.joules.metered_parts import EnergyContext
+from bench.joules.timed_run import Run
 from bench.record import checks
 from bench.record.host_energy_record import CrossCheckRecord
 from tests.bench.energy.simulator import S
@@ -49,7 +51,8 @@ def run(*hosts: str) -> Run:
 
 
 def block(traces: list[Trace], *hosts: str, **settings: Any) -> dict[str, Any]:
-    return summary(covered(traces, *hosts), traces, 0.0, run(*hosts), {**SETTINGS, **settings})
+    context = EnergyContext.of({**SETTINGS, **settings})
+    return energy_block(covered(traces, *hosts), traces, 0.0, run(*hosts), context).to_dict()
 
 
 def covered(traces: list[Trace], *hosts: str) -> Cover:
@@ -87,7 +90,7 @@ def test_a_meter_has_its_host_and_the_boards_sensor_is_a_check() -> None:
     (row,) = found["cross_checks"]
     assert (row["source"], row["against"], row["same_sensor"]) == ("rapl", "p", False)
     assert row["ratio"] == pytest.approx(0.75)
-    assert checks.cross_checks([CrossCheckRecord.from_dict(row) for row in found["cross_checks"]])["status"] == "skipped"
+    assert checks.cross_checks([CrossCheckRecord.from_dict(row) for row in found["cross_checks"]]).status == "skipped"
 
 
 def test_one_meter_for_several_hosts_is_one_part() -> None:
@@ -99,7 +102,7 @@ def test_one_meter_for_several_hosts_is_one_part() -> None:
     assert [row["compute_J"] for row in found["by_rank"]] == pytest.approx([150, 150])
     assert {p["phase"]: round(p["joules"]) for p in found["phases"] if p["joules"] > 0.5} == {"forward": 120, "backward": 180}
     assert found["coverage"]["also_measured"] == ["idle"]
-    assert checks.participants(found["coverage"]["also_measured"])["status"] == "warned"
+    assert checks.participants(found["coverage"]["also_measured"]).status == "warned"
 
 
 def test_a_missing_host_makes_no_smaller_total() -> None:
@@ -110,21 +113,21 @@ def test_a_missing_host_makes_no_smaller_total() -> None:
     check = checks.energy_quality(
         found["kind"], found["coverage"]["missing"], {h["host"]: h["quality"] for h in found["by_host"]}
     )
-    assert (check["status"], check["detail"]) == ("failed", "b: no readings")
+    assert (check.status, check.detail) == ("failed", "b: no readings")
     assert step_joules(covered([counter("a", 20.0)], "a", "b"), [[1.0, 2.0]]) is None
 
 
 def test_no_readings_at_all_fail_where_energy_was_asked_for() -> None:
     asked, unasked = block([], "a"), block([], "a", source="none")
-    assert checks.energy_quality("none", asked["coverage"]["missing"], {})["status"] == "failed"
-    assert checks.energy_quality("none", unasked["coverage"]["missing"], {})["status"] == "skipped"
+    assert checks.energy_quality("none", asked["coverage"]["missing"], {}).status == "failed"
+    assert checks.energy_quality("none", unasked["coverage"]["missing"], {}).status == "skipped"
 
 
 def test_one_modelled_host_makes_the_total_modelled_and_levels_are_told() -> None:
     found = block([plug("p", 20.0, "a"), counter("b", 7.0, kind="modelled", level="board")], "a", "b")
     assert found["kind"] == "modelled"
     assert found["coverage"]["levels"] == ["board", "wall"]
-    assert checks.one_level(found["coverage"]["levels"])["status"] == "warned"
+    assert checks.one_level(found["coverage"]["levels"]).status == "warned"
 
 
 def test_a_sensor_read_two_ways_is_compared() -> None:
@@ -133,7 +136,7 @@ def test_a_sensor_read_two_ways_is_compared() -> None:
         second = counter("a", 20.0 * factor, source="pyjoules", check_of="rapl")
         found = block([counter("a", 20.0), second], "a")
         assert found["total_J"] == pytest.approx(200)
-        assert checks.cross_checks([CrossCheckRecord.from_dict(row) for row in found["cross_checks"]])["status"] == status
+        assert checks.cross_checks([CrossCheckRecord.from_dict(row) for row in found["cross_checks"]]).status == status
 
 
 @pytest.mark.parametrize(

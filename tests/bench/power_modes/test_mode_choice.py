@@ -81,8 +81,8 @@ def test_a_mode_is_part_of_what_a_point_means(resolved) -> None:  # type: ignore
     default, slow, fast = resolved(), resolved("board.power_mode=600MHz"), resolved("board.power_mode=1500MHz")
     assert len({point["hash"] for point in (default, slow, fast)}) == 3
     assert resolved("board.power_mode={raspberry-pi-4: 600MHz}")["hash"] == slow["hash"]
-    assert point_block(slow)["power_mode"] == "600MHz"
-    assert point_block(default)["power_mode"] is None
+    assert point_block(slow).power_mode == "600MHz"
+    assert point_block(default).power_mode is None
 
 
 def bench(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

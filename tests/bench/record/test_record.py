@@ -19,6 +19,7 @@ from bench.common.median_interval import median_interval, median_ranks
 from bench.common.user_error import UserError
 from bench.conditions.environment import collect_code, collect_host
 from bench.record import checks, repeat_spread
+from bench.record.environment_record import GitRecord
 from bench.record.point_block import network
 from bench.record.record import MeasuredRecord
 from bench.record.record_file import load_record, problem
@@ -82,25 +83,31 @@ def repeat(folder: Path, number: int, factor: float = 1.0, **changes: Any) -> di
 
 def test_repeats_agree_with_those_before_them(tmp_path: Path) -> None:
     first = repeat(tmp_path, 0)
-    assert repeat_spread.agree(MeasuredRecord.from_dict(first), tmp_path / first["point"]["name"])["status"] == "skipped"
+    assert repeat_spread.agree(MeasuredRecord.from_dict(first), tmp_path / first["point"]["name"]).status == "skipped"
     repeat(tmp_path, 1, 1.04)
     bad = repeat(tmp_path, 2, 9.0, status="invalid", reason="gap")  # what is not ok does not count
     other = make_record("data", 3)
     other["point"]["hash"] = "else"  # nor does another configuration
     write_json(tmp_path / other["point"]["name"] / "result.json", other)
     found = repeat_spread.agree(MeasuredRecord.from_dict(first), tmp_path / first["point"]["name"])
-    assert found["status"] == "passed"
-    assert found["detail"] == "samples_per_s ±0.0 %, per_sample_J ±2.0 % (n = 2)"
+    assert found.status == "passed"
+    assert found.detail == "samples_per_s ±0.0 %, per_sample_J ±2.0 % (n = 2)"
     apart = repeat(tmp_path, 4, 1.2)
     found = repeat_spread.agree(MeasuredRecord.from_dict(apart), tmp_path / apart["point"]["name"])
-    assert (found["status"], found["detail"]) == ("warned", "samples_per_s ±0.0 %, per_sample_J ±9.6 % (n = 3)")
+    assert (found.status, found.detail) == ("warned", "samples_per_s ±0.0 %, per_sample_J ±9.6 % (n = 3)")
     for number in range(5, 11):  # nine good ones: the interval is from the second to the eighth value
         last = repeat(tmp_path, number, 1.0)
     assert (
-        repeat_spread.agree(MeasuredRecord.from_dict(last), tmp_path / last["point"]["name"])["detail"]
+        repeat_spread.agree(MeasuredRecord.from_dict(last), tmp_path / last["point"]["name"]).detail
         == "samples_per_s ±0.0 %, per_sample_J ±2.0 % (n = 9)"
     )
     assert bad["status"] == "invalid"
+
+
+def as_dict(cluster: dict[str, Any]) -> dict[str, Any] | None:
+    """The network of a cluster as records have it."""
+    block = network(cluster)
+    return None if block is None else block.to_dict()
 
 
 def test_the_network_of_a_point() -> None:
@@ -108,14 +115,14 @@ def test_the_network_of_a_point() -> None:
     fast, slow = ({"name": n, "rate_bit_s": r, "delay_s": None, "loss": None} for n, r in (("fast", 1e9), ("slow", 1e8)))
     boards = [{"name": name, "switch": "left", "link": link} for name, link in (("a", fast), ("b", slow), ("c", fast))]
     hosts = [{"name": name, "address": name, "switch": None, "link": link} for name, link in (("b", "slow"), ("a", "fast"))]
-    emulated = network({"hosts": hosts, "emulated": {"boards": boards, "uplink": slow}})
+    emulated = as_dict({"hosts": hosts, "emulated": {"boards": boards, "uplink": slow}})
     assert emulated is not None
     assert [(link["host"], link["name"], link["switch"]) for link in emulated["links"]] == [
         ("b", "slow", "left"),
         ("a", "fast", "left"),
     ]
     assert (emulated["kind"], emulated["uplink"]) == ("emulated", slow)
-    stated = network({"hosts": hosts, "links": {"fast": fast, "slow": slow}})
+    stated = as_dict({"hosts": hosts, "links": {"fast": fast, "slow": slow}})
     assert stated is not None
     assert (stated["kind"], [link["rate_bit_s"] for link in stated["links"]]) == ("stated", [1e8, 1e9])
     assert (
@@ -213,8 +220,8 @@ def test_every_check_can_pass_and_fail() -> None:
         (checks.clock, (1e-6, 1e-7, 0.5), (0.1, 1e-7, 0.5), "warned"),
     ]
     for check, good, bad, verdict in cases:
-        assert check(*good)["status"] == "passed", check.__name__  # type: ignore[operator]
-        assert check(*bad)["status"] == verdict, check.__name__  # type: ignore[operator]
+        assert check(*good).status == "passed", check.__name__  # type: ignore[operator]
+        assert check(*bad).status == verdict, check.__name__  # type: ignore[operator]
     assert checks.overall([checks.loss_finite([1.0])]) == ("ok", None)
     status, reason = checks.overall([checks.power_samples([3], False)])
     assert status == "invalid"
@@ -222,9 +229,9 @@ def test_every_check_can_pass_and_fail() -> None:
 
 
 def test_environment_tolerates_what_is_missing(tmp_path: Path) -> None:
-    found = collect_host(tmp_path)
-    assert found["memory_bytes"] is None
-    assert found["cores"] == os.cpu_count()
+    found = collect_host("here", None, tmp_path)
+    assert found.memory_bytes is None
+    assert found.cores == os.cpu_count()
     cpu = tmp_path / "sys/devices/system/cpu/cpu0/cpufreq"
     cpu.mkdir(parents=True)
     (cpu / "scaling_governor").write_text("performance\n")
@@ -232,6 +239,6 @@ def test_environment_tolerates_what_is_missing(tmp_path: Path) -> None:
     zone = tmp_path / "sys/class/thermal/thermal_zone0"
     zone.mkdir(parents=True)
     (zone / "temp").write_text("48500\n")
-    found = collect_host(tmp_path)
-    assert (found["governor"], found["frequency_Hz"], found["temperature_C"]) == ("performance", 1_500_000_000, 48.5)
-    assert collect_code(tmp_path)["git"] == {"commit": None, "dirty": None}
+    found = collect_host("here", None, tmp_path)
+    assert (found.governor, found.frequency_Hz, found.temperature_C) == ("performance", 1_500_000_000, 48.5)
+    assert collect_code(tmp_path).git == GitRecord()

@@ -50,7 +50,8 @@ def block(plan: Plan, steps: dict[int, list[list[Ran]]]) -> Any:
         evaluation = entries(rank, -1, 900, [("F0", 0, 400)])
         reports.append(RankReport(rank, {}, None, warm_up + own + evaluation, [], {}, "", [], []))
     timeline = Timeline([[-0.5, 0.0], edges[: len(steps) + 1]], [False, True], [0, min(steps)])
-    return schedule_block(plan, reports, timeline, lambda rank, t_ns: t_ns / 1e9 - rank * HOUR_S)
+    shown = schedule_block(plan, reports, timeline, lambda rank, t_ns: t_ns / 1e9 - rank * HOUR_S)
+    return None if shown is None else shown.to_dict()
 
 
 def in_ms(intervals: Iterable[list[Any]]) -> set[tuple[Any, ...]]:

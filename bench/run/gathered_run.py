@@ -1,0 +1,79 @@
+"""All that rank 0 has when a run is over, on one axis of time: what the blocks of the record are built from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bench.config.point_config import PointConfig
+from bench.joules.channel import Trace
+from bench.joules.cover import Cover, find_cover
+from bench.joules.timed_run import Run
+from bench.timeline import rank_states
+from bench.timeline.clock_model import ClockModel
+from bench.timeline.rank_report import RankReport, RunFacts, Timeline
+from strategies.comm.ledger import Entry
+from strategies.plan.shapes import Plan
+
+
+@dataclass(frozen=True)
+class GatheredRun:
+    """A run that is over.
+
+    ``reports`` and ``traces`` are those of all ranks, one report a rank in their order. ``plan_after`` is the plan of the
+    survivors where a rank was killed; everything else is of the time before.
+    """
+
+    config: PointConfig
+    plan: Plan
+    reports: Sequence[RankReport]
+    traces: Sequence[Trace]
+    clock: ClockModel
+    facts: RunFacts
+    plan_after: Plan | None = None
+
+    def to_common(self, rank: int, t_ns: float) -> float:
+        """A time of ``rank``'s clock in seconds from the start of the run."""
+        return (self.clock.to_common(rank, t_ns) - self.facts.begin_ns) / 1e9
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """The steps of all ranks."""
+        return Timeline.of(self.reports, self.to_common)
+
+    @cached_property
+    def entries(self) -> dict[int, list[Entry]]:
+        """The ledger of every rank."""
+        return {report.rank: report.entries for report in self.reports}
+
+    @cached_property
+    def by_state(self) -> dict[int, rank_states.RankStates]:
+        """When every rank communicated and waited."""
+        return rank_states.rank_states(self.entries, self.to_common)
+
+    @cached_property
+    def run(self) -> Run:
+        """Windows, hosts, phases and work, as the energy needs them."""
+        train, steps = self.config.train, len(self.timeline.durations(timed=True))
+        return Run(
+            windows=self.timeline.windows,
+            idle_windows=[(self.to_common(0, begin), self.to_common(0, end)) for begin, end in self.reports[0].idle_ns],
+            rank_host={report.rank: report.facts.host for report in self.reports},
+            stretches={
+                rank: rank_states.stretches(self.entries[rank], states, rank, self.to_common)
+                for rank, states in self.by_state.items()
+            },
+            samples=steps * train.batch,
+            tokens=steps * train.batch * train.seq,
+            steps=steps,
+        )
+
+    @cached_property
+    def cover(self) -> Cover:
+        """The readings of all hosts that take part, nothing counted twice."""
+        return self.cover_of(self.run.hosts)
+
+    def cover_of(self, hosts: Sequence[str]) -> Cover:
+        """The readings of some hosts."""
+        return find_cover(self.traces, hosts, self.to_common)
