@@ -26,12 +26,22 @@ DPI = 200
 
 
 def write_gallery(folder: Path, layout: Layout) -> Path:
-    """Write the pictures of ``folder``/gallery.yaml and README.md there; the path of the page. UserError where a figure that
-    the file names is not drawn from its study."""
-    wanted = _wanted(folder / "gallery.yaml")
+    """Write the pictures of ``folder``/gallery.yaml and README.md there.
+
+    Args:
+        folder: With gallery.yaml and records/.
+        layout: The width of columns and pages.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UserError: A figure that the file names is not drawn from its study, or the file cannot be read.
+    """
+    entries = _entries(folder / "gallery.yaml")
     lines = ["# Gallery", "", *_intro(layout), ""]
     known: dict[str, tuple[Study, dict[str, DrawnFigure]]] = {}
-    for entry in wanted:
+    for entry in entries:
         name = entry["study"]
         if name not in known:
             study = load_study(folder / "records" / name)
@@ -50,12 +60,12 @@ def write_gallery(folder: Path, layout: Layout) -> Path:
     return page
 
 
-def _wanted(path: Path) -> list[Mapping[str, Any]]:
+def _entries(path: Path) -> list[Mapping[str, Any]]:
     try:
-        found = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read ({str(error).splitlines()[0]}); give the folder of a gallery") from None
-    rows = found if isinstance(found, list) else []
+    rows = content if isinstance(content, list) else []
     if not rows or any(not isinstance(row, dict) or set(row) != {"figure", "study"} for row in rows):
         raise UserError(f"{path} must be a list of entries with figure: and study:")
     return rows
@@ -74,7 +84,7 @@ def _entry(study: Study, drawn: DrawnFigure, folder: Path, layout: Layout) -> It
     with drawing(layout):
         drawn.figure.savefig(picture, dpi=DPI, metadata={"Software": None})
     yield from (f"## {drawn.title}", "", f"![{drawn.title}]({picture.name})", "", drawn.caption, "")
-    commands = {f"experiment={record['point']['experiment']}" for record in study.records if record["point"]["experiment"]}
+    commands = {f"experiment={record.point.experiment}" for record in study.records if record.point.experiment}
     smoke = " Smoke runs: windows too short for conclusions." if study.smoke else ""
-    words = "; ".join(f"`python -m bench {command}`" for command in sorted(commands))
-    yield from (f"From the study `{study.name}`{f' ({words})' if words else ''}, {len(study.records)} points.{smoke}", "")
+    lines = "; ".join(f"`python -m bench {command}`" for command in sorted(commands))
+    yield from (f"From the study `{study.name}`{f' ({lines})' if lines else ''}, {len(study.records)} points.{smoke}", "")

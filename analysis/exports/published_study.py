@@ -27,21 +27,32 @@ HOME = re.compile(r"(?:/home/[^/\s\"']+|/root)(?=/|\s|$)")
 
 
 def publish(study: Study, into: Path, power: str = "first") -> int:
-    """Write the copies into ``into``, which must not exist; the number of records. ``power`` is whose ``power.parquet`` goes
-    with them: of the first repeat of each configuration, of all, of none. Raises UserError."""
+    """Write the copies of a study's records.
+
+    Args:
+        study: In a folder.
+        into: The folder of the copy; must not exist.
+        power: Whose ``power.parquet`` goes with them: of the ``first`` repeat of each configuration, of ``all``, of ``none``.
+
+    Returns:
+        The number of records.
+
+    Raises:
+        UserError: ``into`` exists, ``power`` is unknown, or a copy breaks the schema.
+    """
     if power not in POWER:
         raise UserError(f"--power={power} is unknown; use {', '.join(POWER)}")
     if into.exists():
         raise UserError(f"{into} exists; choose another --into, or move that folder away")
     boots: dict[str, str] = {}
     for record in study.records:
-        folder = Path(record["folder"])
+        folder = record.folder or study.folder / record.point.name
         copy = published(json.loads((folder / "result.json").read_text(encoding="utf-8")), folder.name, study.name, boots)
         if wrong := problem(copy):
             raise UserError(f"{folder} cannot be published: its copy breaks the schema at {wrong}")
         write_json(into / folder.name / "result.json", copy)
         trace = folder / "power.parquet"
-        if trace.exists() and (power == "all" or (power == "first" and record["point"]["repeat"] == 0)):
+        if trace.exists() and (power == "all" or (power == "first" and record.point.repeat == 0)):
             shutil.copyfile(trace, into / folder.name / trace.name)
     about = json.loads((study.folder / "study.json").read_text())
     write_json(into / "study.json", {**about, "schema": STUDY})
@@ -50,9 +61,9 @@ def publish(study: Study, into: Path, power: str = "first") -> int:
 
 def published(record: Mapping[str, Any], point: str, study: str, boots: dict[str, str]) -> dict[str, Any]:
     """The copy of one record. ``boots`` has the names that boot ids were given so far, and gets new ones."""
-    about = record["environment"]
-    found = re.search(rf"(\S+)/results/{re.escape(study)}/{re.escape(point)}/", about.get("command") or "")
-    project = found[1] if found else None
+    command = record["environment"].get("command") or ""
+    path = re.search(rf"(\S+)/results/{re.escape(study)}/{re.escape(point)}/", command)
+    project = path[1] if path else None
     for identity in _boot_ids(record):
         boots.setdefault(identity, f"boot-{len(boots) + 1}")
 
@@ -75,6 +86,6 @@ def published(record: Mapping[str, Any], point: str, study: str, boots: dict[str
 def _boot_ids(value: Any) -> list[str]:
     """All of a record, in the order in which they stand in it."""
     if isinstance(value, dict):
-        own = [value["boot_id"]] if isinstance(value.get("boot_id"), str) else []
-        return own + [identity for inner in value.values() for identity in _boot_ids(inner)]
+        here = [value["boot_id"]] if isinstance(value.get("boot_id"), str) else []
+        return here + [identity for inner in value.values() for identity in _boot_ids(inner)]
     return [identity for inner in value for identity in _boot_ids(inner)] if isinstance(value, list) else []

@@ -31,6 +31,7 @@ class View:
 
 
 def view(table: Table, most: int = MOST_ROWS, folder: str = "tables") -> View:
+    """The first ``most`` rows of a table; ``folder`` is where its file lies beside the page."""
     rows = table.rows(most)
     return View(table.name, table.title, table.caption, table.columns, rows, len(table.data), f"{folder}/{table.name}.csv")
 

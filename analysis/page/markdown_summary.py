@@ -16,6 +16,7 @@ MOST_ROWS, MOST_COMMANDS = 60, 12
 
 
 def markdown(content: Content) -> str:
+    """The page in Markdown: answer, headline tables, figures, checks, environment and commands."""
     study = content.study
     lines = [f"# {escape(study.name)}", "", escape(content.lead), ""]
     lines += [f"> **Note:** {escape(note)}\n" for note in content.notes]

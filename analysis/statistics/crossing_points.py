@@ -16,9 +16,12 @@ from analysis.statistics.repeat_summary import Summary
 
 @dataclass(frozen=True)
 class Crossing:
-    """Two lines meet at (``x``, ``y``), between the measured levels ``low_x`` and ``high_x``; ``one_below``: the first line is
-    the smaller one before it. Equal at a level, the lines meet there and both levels are that one; equal at several in a row,
-    the levels are the first and the last of these, and ``x`` is the last: from there on the other is smaller."""
+    """Two lines meet at (``x``, ``y``), between the measured levels ``low_x`` and ``high_x``.
+
+    ``one_below``: the first line is the smaller one before it. Where the lines are equal at a level they meet there and both
+    levels are that one; where they are equal at several in a row, the levels are the first and the last of these, and ``x`` is
+    the last: from there on the other is smaller.
+    """
 
     x: float
     y: float
@@ -28,31 +31,46 @@ class Crossing:
 
 
 def crossings(x: Sequence[float], one: Sequence[float], other: Sequence[float], log_x: bool = True) -> list[Crossing]:
-    """The crossings of two lines that have values at the same rising ``x``. Lines that only touch do not cross.
+    """The crossings of two lines. Lines that only touch do not cross.
 
-    ``log_x`` False: ``x`` itself is interpolated, for a sweep that begins at zero. ValueError where a logarithm has no value or
-    ``x`` does not rise.
+    Args:
+        x: Rising levels.
+        one: The first line's value at each level.
+        other: The second line's.
+        log_x: Interpolate the logarithm of ``x``; False for a sweep that begins at zero.
+
+    Raises:
+        ValueError: A logarithm has no value, ``x`` does not rise, or the lengths differ.
     """
     _check(x, one, other, log_x)
-    found: list[Crossing] = []
+    met: list[Crossing] = []
     apart = [index for index in range(len(x)) if one[index] != other[index]]
     for before, after in itertools.pairwise(apart):
         if (one[before] < other[before]) == (one[after] < other[after]):
             continue
         if after - before > 1:
-            at = after - 1
-            found.append(Crossing(x[at], one[at], x[before + 1], x[at], one[before] < other[before]))
+            last = after - 1
+            met.append(Crossing(x[last], one[last], x[before + 1], x[last], one[before] < other[before]))
         else:
-            found.append(_between(x, one, other, before, log_x))
-    return found
+            met.append(_between(x, one, other, before, log_x))
+    return met
 
 
 def certain_range(
     x: Sequence[float], one: Sequence[Summary], other: Sequence[Summary], crossing: Crossing, log_x: bool = True
 ) -> tuple[float, float] | None:
-    """Where the crossing of the medians can lie by their 95 % intervals; None where they do not say that the lines cross.
+    """Where the crossing of the medians can lie by their 95 % intervals.
 
-    They say so where the intervals lie apart, one way round at the level below and the other way round at the level above.
+    Args:
+        x: Rising levels.
+        one: The repeats of the first line at each level.
+        other: The repeats of the second line.
+        crossing: Of the medians (``crossings``).
+        log_x: As there.
+
+    Returns:
+        The lowest and the highest ``x``; None where the intervals do not say that the lines cross. They say so where they lie
+        apart, one way round at the level below and the other way round at the level above.
     """
     apart = [i for i in range(len(x)) if one[i].median != other[i].median]
     begin = max(i for i in apart if x[i] <= crossing.low_x)
@@ -63,7 +81,7 @@ def certain_range(
         return None
     ends = []
     for low, high in ((0, 1), (1, 0)):
-        a, b = [found[low] for found in first if found], [found[high] for found in second if found]
+        a, b = [bounds[low] for bounds in first if bounds], [bounds[high] for bounds in second if bounds]
         if (a[0] < b[0]) != crossing.one_below or (a[-1] < b[-1]) == crossing.one_below:
             return None
         ends.append(crossings([x[i] for i in part], a, b, log_x)[0].x)
@@ -78,13 +96,22 @@ def how_sure(
     text: Callable[[float], str],
     log_x: bool = True,
 ) -> str:
-    """What the repeats say about a crossing of medians, in words; ``text`` writes a value of ``x``."""
+    """How sure a crossing of medians is by the repeats, in words.
+
+    Args:
+        x: Rising levels.
+        one: The repeats of the first line at each level.
+        other: The repeats of the second line.
+        crossing: Of the medians (``crossings``).
+        text: Writes a value of ``x``.
+        log_x: As in ``crossings``.
+    """
     both = [*one, *other]
     if all(summary.low is not None for summary in both):
-        found = certain_range(x, one, other, crossing, log_x)
-        if found is None:
+        reach = certain_range(x, one, other, crossing, log_x)
+        if reach is None:
             return "95 % intervals overlap beside it, so that the lines cross is not shown"
-        return f"between {text(found[0])} and {text(found[1])} by 95 % intervals"
+        return f"between {text(reach[0])} and {text(reach[1])} by 95 % intervals"
     if any(summary.n == 1 for summary in both):
         return "one repeat, which cannot say how sure this is"
     whole, rest = ([replace(s, low=s.smallest, high=s.largest) for s in line] for line in (one, other))
@@ -93,17 +120,17 @@ def how_sure(
     return "all repeats agree that the lines cross"
 
 
-def _ends(found: Summary) -> tuple[float, float] | None:
-    return None if found.low is None or found.high is None else (found.low, found.high)
+def _ends(repeats: Summary) -> tuple[float, float] | None:
+    return None if repeats.low is None or repeats.high is None else (repeats.low, repeats.high)
 
 
-def _between(x: Sequence[float], one: Sequence[float], other: Sequence[float], at: int, log_x: bool) -> Crossing:
+def _between(x: Sequence[float], one: Sequence[float], other: Sequence[float], level: int, log_x: bool) -> Crossing:
     """Straight lines in the logarithms: the share of the way at which their difference is zero."""
-    gap, next_gap = (math.log(one[i] / other[i]) for i in (at, at + 1))
+    gap, next_gap = (math.log(one[i] / other[i]) for i in (level, level + 1))
     share = gap / (gap - next_gap)
-    low, high = x[at], x[at + 1]
+    low, high = x[level], x[level + 1]
     where = low * (high / low) ** share if log_x else low + (high - low) * share
-    return Crossing(where, one[at] * (one[at + 1] / one[at]) ** share, low, high, one[at] < other[at])
+    return Crossing(where, one[level] * (one[level + 1] / one[level]) ** share, low, high, one[level] < other[level])
 
 
 def _check(x: Sequence[float], one: Sequence[float], other: Sequence[float], log_x: bool) -> None:

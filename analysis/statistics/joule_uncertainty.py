@@ -61,16 +61,21 @@ def combine(
         combined_high - median = sqrt(d_high^2 + (k u)^2), and the same below.
 
     Where repeats state different shares, the largest counts. GUM is JCGM 100:2008.
+
+    Args:
+        values: Of the repeats, in any unit.
+        random_shares: Of each, the standard uncertainty that is drawn anew, as a share of the value; None where not stated.
+        systematic_shares: Of each, the standard uncertainty that all have in common, likewise.
     """
-    found = summarise(values)
-    random, systematic = (_widest(shares, found.median) for shares in (random_shares, systematic_shares))
+    repeats = summarise(values)
+    random, systematic = (_widest(shares, repeats.median) for shares in (random_shares, systematic_shares))
     low = high = half = None
-    if found.low is not None and found.high is not None and systematic is not None:
-        low = found.median - math.hypot(found.median - found.low, systematic)
-        high = found.median + math.hypot(found.high - found.median, systematic)
+    if repeats.low is not None and repeats.high is not None and systematic is not None:
+        low = repeats.median - math.hypot(repeats.median - repeats.low, systematic)
+        high = repeats.median + math.hypot(repeats.high - repeats.median, systematic)
         half = (high - low) / 2
-    why = why_no_interval(found.n) or ("a record states no uncertainty of its energy" if systematic is None else None)
-    return Uncertainty(found.median, found.n, found.low, found.high, random, systematic, low, high, half, why)
+    why = why_no_interval(repeats.n) or ("a record states no uncertainty of its energy" if systematic is None else None)
+    return Uncertainty(repeats.median, repeats.n, repeats.low, repeats.high, random, systematic, low, high, half, why)
 
 
 def _widest(shares: Sequence[float | None], median: float) -> float | None:
@@ -87,9 +92,9 @@ def energy_uncertainty(points: pd.DataFrame) -> pd.DataFrame:
     for (kind, label), group in points[points["kind"] != "none"].groupby(["kind", "label"], sort=False):
         known = group[group["per_sample_J"].notna()]
         if not known.empty:
-            found = combine(*(known[column].tolist() for column in ("per_sample_J", "random_share", "systematic_share")))
-            numbers = {f"{name}_J" if name not in ("n", "why") else name: value for name, value in asdict(found).items()}
-            rows.append(
-                {"configuration": label, "kind": kind, **numbers, "measurement_half_width_J": found.measurement_half_width}
-            )
+            columns = (known[column].tolist() for column in ("per_sample_J", "random_share", "systematic_share"))
+            uncertainty = combine(*columns)
+            numbers = {f"{name}_J" if name not in ("n", "why") else name: value for name, value in asdict(uncertainty).items()}
+            half_J = uncertainty.measurement_half_width
+            rows.append({"configuration": label, "kind": kind, **numbers, "measurement_half_width_J": half_J})
     return pd.DataFrame(rows)

@@ -1,5 +1,7 @@
-"""How much each board that joins adds to the joules and to the time of a sample: differences of medians along nested sets of
-hosts."""
+"""How much each board that joins adds to the joules and to the time of a sample.
+
+These are differences of medians along nested sets of hosts.
+"""
 
 from __future__ import annotations
 

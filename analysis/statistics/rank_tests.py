@@ -30,8 +30,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Ratio:
-    """By what factor values are larger than their base. Where there are too few for an interval that holds with
-    ``confidence``, ``low`` and ``high`` are None and ``why`` says why."""
+    """By what factor values are larger than their base.
+
+    Where there are too few for an interval that holds with ``confidence``, ``low`` and ``high`` are None and ``why`` says why.
+    """
 
     ratio: float
     low: float | None
@@ -45,18 +47,21 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Difference:
-    """Of ``n`` values against ``base_n``: two-sided ``p`` (None where the test was not performed, and ``why``), the smallest
-    that these numbers allow, and ``chance``, the share of pairs in which the value is larger than the base (ties count half:
-    Vargha and Delaney's A12; 0.5 is no effect). ``verdict``: larger, smaller, no difference shown, too few repeats.
-    ``p_holm`` is p corrected for the other comparisons made beside this one."""
+    """Whether ``n`` values differ from ``base_n``."""
 
     p: float | None
+    """Two-sided; None where the test was not performed, and ``why`` says why."""
     p_holm: float | None
+    """Corrected for the other comparisons made beside this one."""
     least_p: float
+    """The smallest that these numbers of values allow."""
     chance: float
+    """The share of pairs in which the value is larger than the base; ties count half (Vargha and Delaney's A12), 0.5 is no
+    effect."""
     n: int
     base_n: int
     verdict: str
+    """Larger, smaller, no difference shown, too few repeats."""
     why: str | None
 
 
@@ -89,6 +94,14 @@ def ratio_of(values: Sequence[float], base: Sequence[float], confidence: float =
     Statistical Methods, 3rd ed., sections 4.2 and 4.3). Whatever the distribution is, both sets are taken to have it, up to
     the factor; with equal numbers of repeats it matters little (``docs/explanation/statistics.md``). Nothing is averaged: a
     median of ratios is the ratio whichever way round it is read.
+
+    Args:
+        values: Positive.
+        base: Positive.
+        confidence: That the interval is to hold with.
+
+    Raises:
+        ValueError: A value is not positive.
     """
     if min(*values, *base) <= 0:
         raise ValueError("a ratio needs positive values")
@@ -106,7 +119,16 @@ def ratio_of(values: Sequence[float], base: Sequence[float], confidence: float =
 
 
 def two(values: Sequence[float], base: Sequence[float], level: float = LEVEL) -> Difference:
-    """Mann and Whitney's test, two-sided, exact also with ties (all assignments of the values at hand to the two sets)."""
+    """Mann and Whitney's test, two-sided, exact also with ties (all assignments of the values at hand to the two sets).
+
+    Args:
+        values: At least one.
+        base: At least one.
+        level: The p up to which a difference is shown.
+
+    Returns:
+        Without p where even the smallest possible one is above ``level``.
+    """
     n, m = len(values), len(base)
     least = 2 / math.comb(n + m, n)
     a, b = np.asarray(values, float), np.asarray(base, float)
@@ -118,22 +140,26 @@ def two(values: Sequence[float], base: Sequence[float], level: float = LEVEL) ->
     return Difference(p, p, least, chance, n, m, _direction(p, chance, level), None)
 
 
-def corrected(found: Sequence[Difference], level: float = LEVEL) -> list[Difference]:
+def corrected(differences: Sequence[Difference], level: float = LEVEL) -> list[Difference]:
     """The same differences with verdicts that hold together: the chance that any of them is wrong stays below ``level``.
 
     Holm, Scandinavian Journal of Statistics 6, 1979. Tests that were not performed do not count. Where the smallest possible p
     of all is too large once it is corrected, none could have shown anything, and each says so.
+
+    Args:
+        differences: All comparisons that are read together.
+        level: Of all together.
     """
-    made = [index for index, one in enumerate(found) if one.p is not None]
-    least = min((found[index].least_p for index in made), default=0.0) * len(made)
-    adjusted = dict(zip(made, holm([one.p for one in found if one.p is not None]), strict=True))
+    tested = [index for index, one in enumerate(differences) if one.p is not None]
+    least = min((differences[index].least_p for index in tested), default=0.0) * len(tested)
+    adjusted = dict(zip(tested, holm([one.p for one in differences if one.p is not None]), strict=True))
     result = []
-    for index, one in enumerate(found):
+    for index, one in enumerate(differences):
         p = adjusted.get(index)
         if p is None:
             result.append(one)
         elif least > level:
-            why = f"{len(made)} comparisons: their smallest possible p is {least:.2g} once corrected, more than {level:g}"
+            why = f"{len(tested)} comparisons: their smallest possible p is {least:.2g} once corrected, more than {level:g}"
             result.append(replace(one, p_holm=p, verdict=TOO_FEW, why=why))
         else:
             result.append(replace(one, p_holm=p, verdict=_direction(p, one.chance, level)))
@@ -143,11 +169,11 @@ def corrected(found: Sequence[Difference], level: float = LEVEL) -> list[Differe
 def holm(ps: Sequence[float]) -> list[float]:
     """Holm's step-down correction of p-values, in their order."""
     order = sorted(range(len(ps)), key=lambda index: ps[index])
-    worst, found = 0.0, [0.0] * len(ps)
+    worst, adjusted = 0.0, [0.0] * len(ps)
     for place, index in enumerate(order):
         worst = max(worst, min(1.0, (len(ps) - place) * ps[index]))
-        found[index] = worst
-    return found
+        adjusted[index] = worst
+    return adjusted
 
 
 def many(groups: Mapping[str, Sequence[float]], level: float = LEVEL) -> Groups:
@@ -156,17 +182,23 @@ def many(groups: Mapping[str, Sequence[float]], level: float = LEVEL) -> Groups:
     p is the share of 9,999 random assignments (always the same ones) whose H is as large, plus one in both (Phipson and Smyth,
     2010): valid for groups of any size, where the chi-square limit needs five in each. ``least_p`` counts the assignments
     that part the groups wholly; with groups of different sizes it is a lower bound.
+
+    Args:
+        groups: At least two, by name.
+        level: The p up to which a difference is shown.
+
+    Raises:
+        ValueError: There are fewer than two groups.
     """
     if len(groups) < 2:
         raise ValueError("a comparison needs two groups")
     sizes = [len(values) for values in groups.values()]
-    alike = math.prod(math.factorial(count) for count in Counter(sizes).values())
+    same_sizes = math.prod(math.factorial(count) for count in Counter(sizes).values())
     ways = math.factorial(sum(sizes)) // math.prod(math.factorial(size) for size in sizes)
-    least = max(alike / ways, 1 / (DRAWS + 1))
-    names = list(groups)
-    pairs = [(one, base) for base, one in combinations(names, 2)]
-    found = corrected([two(groups[one], groups[base], level) for one, base in pairs], level)
-    listed = tuple(Pair(*both, difference) for both, difference in zip(pairs, found, strict=True))
+    least = max(same_sizes / ways, 1 / (DRAWS + 1))
+    pairs = [(one, base) for base, one in combinations(groups, 2)]
+    differences = corrected([two(groups[one], groups[base], level) for one, base in pairs], level)
+    listed = tuple(Pair(*names, difference) for names, difference in zip(pairs, differences, strict=True))
     ranks = _ranks(np.concatenate([np.asarray(values, float) for values in groups.values()]))
     h = _h(ranks[None, :], sizes)[0]
     if least > level:
@@ -190,13 +222,13 @@ def _ranks(values: Array) -> Array:
 
 def _p_of(a: Array, b: Array) -> float:
     ranks, size = _ranks(np.concatenate([a, b])), len(a)
-    found, middle = ranks[:size].sum(), size * (len(ranks) + 1)
+    rank_sum, middle = ranks[:size].sum(), size * (len(ranks) + 1)
     if len(ranks) > EXACT_N:
         spread = math.sqrt(size * len(b) * ranks.var(ddof=1) / len(ranks))
         # One step of the sum is two: half of it is the correction for continuity.
-        return 1.0 if spread == 0 else min(1.0, 2 * NormalDist().cdf(-max(0.0, abs(found - middle) - 1) / spread))
+        return 1.0 if spread == 0 else min(1.0, 2 * NormalDist().cdf(-max(0.0, abs(rank_sum - middle) - 1) / spread))
     ways = _ways(tuple(sorted(int(rank) for rank in ranks)), size)
-    far = np.abs(np.arange(len(ways)) - middle) >= abs(found - middle)
+    far = np.abs(np.arange(len(ways)) - middle) >= abs(rank_sum - middle)
     return float(ways[far].sum() / ways.sum())
 
 
@@ -240,9 +272,9 @@ def _h(ranks: Array, sizes: Sequence[int]) -> Array:
 
 
 def _drawn_p(ranks: Array, sizes: Sequence[int]) -> float:
-    random, found = np.random.default_rng(0), _h(ranks[None, :], sizes)[0]
+    random, observed = np.random.default_rng(0), _h(ranks[None, :], sizes)[0]
     reached = 0
     for _ in range(DRAWS // BATCH):
         drawn = random.permuted(np.tile(ranks, (BATCH, 1)), axis=1)
-        reached += int((_h(drawn, sizes) >= found * (1 - 1e-9)).sum())
+        reached += int((_h(drawn, sizes) >= observed * (1 - 1e-9)).sum())
     return (1 + reached) / (1 + DRAWS)

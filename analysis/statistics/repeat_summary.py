@@ -68,8 +68,9 @@ class Outliers:
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    found = median_interval(values)
-    return Summary(found["median"], found["ci_low"], found["ci_high"], min(values), max(values), len(values))
+    """The summary of at least one value; its interval is ``bench.common.median_interval``'s, as in every record."""
+    interval = median_interval(values)
+    return Summary(interval["median"], interval["ci_low"], interval["ci_high"], min(values), max(values), len(values))
 
 
 def why_no_interval(n: int) -> str | None:
@@ -91,7 +92,12 @@ def why_no_interval(n: int) -> str | None:
 def average(values: Sequence[float], what: str) -> float:
     """The mean that fits the quantity: arithmetic for a ``cost`` (s, J), harmonic for a ``rate`` (1/s).
 
-    Ratios have no mean (Hoefler and Belli, SC'15, rules 3 and 4): ValueError.
+    Args:
+        values: At least one.
+        what: ``cost`` or ``rate``.
+
+    Raises:
+        ValueError: It is neither: ratios have no mean (Hoefler and Belli, SC'15, rules 3 and 4).
     """
     if what == "cost":
         return mean(values)
@@ -101,7 +107,7 @@ def average(values: Sequence[float], what: str) -> float:
 
 
 def normality(values: Sequence[float]) -> float | None:
-    """p of the Shapiro-Wilk test (Biometrika 52, 1965); None for fewer than eight values, or where all are equal."""
+    """The p of the Shapiro-Wilk test (Biometrika 52, 1965); None for fewer than eight values, or where all are equal."""
     if len(values) < FEWEST_FOR_NORMALITY or min(values) == max(values):
         return None
     from scipy.stats import shapiro  # takes as long to import as all the rest of a report
@@ -133,8 +139,20 @@ def mean_interval(values: Sequence[float]) -> Mean | str:
 
 
 def olympic_mean(values: Sequence[float], what: str) -> Olympic | str:
-    """The mean of a ``cost`` or a ``rate`` without its smallest and its largest value, as MLPerf Training scores runs; or in
-    words why there is none. Only for comparison with scores of that kind: it drops two repeats, and has no interval."""
+    """The mean of a ``cost`` or a ``rate`` without its smallest and its largest value, as MLPerf Training scores runs.
+
+    Only for comparison with scores of that kind: it drops two repeats, and has no interval.
+
+    Args:
+        values: The repeats.
+        what: ``cost`` or ``rate``, as in ``average``.
+
+    Returns:
+        The mean, or in words why there is none.
+
+    Raises:
+        ValueError: ``what`` is neither.
+    """
     n = len(values)
     if n < 3:
         return f"no Olympic mean: it drops the fastest and the slowest, and there are only {n} repeats; three are needed"
@@ -171,12 +189,12 @@ def interval_note(counts: Sequence[int]) -> str:
 
 def by_configuration(frame: pd.DataFrame, column: str) -> dict[str, Summary]:
     """Summary of ``column`` for each label, in the frame's order; repeats without a value do not count."""
-    found = {}
+    summaries = {}
     for label, group in frame.groupby("label", sort=False):
         values = group[column].dropna().tolist()
         if values:
-            found[str(label)] = summarise(values)
-    return found
+            summaries[str(label)] = summarise(values)
+    return summaries
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:

@@ -32,8 +32,11 @@ NONE = float("nan")
 
 @dataclass(frozen=True)
 class Line:
-    """A configuration over the number of ranks. ``points`` are its own; ``base`` those of the single process that did the same
-    work: none where there is no such process, or more than one."""
+    """A configuration over the number of ranks.
+
+    ``points`` are its own; ``base`` those of the single process that did the same work: none where there is no such process, or
+    more than one.
+    """
 
     strategy: str
     label: str
@@ -47,18 +50,21 @@ class Line:
 
     @cached_property
     def weak(self) -> bool:
+        """Whether the batch grows with the ranks (weak scaling)."""
         return bool(self.points["batch"].nunique() > 1)
 
     @cached_property
     def ideal_rate(self) -> float:
-        """Samples per second of the base, null where there is none or where boards are of several classes: they have no
-        common speed to scale from."""
+        """Samples per second of the base; null where there is none.
+
+        Also null where boards are of several classes: they have no common speed to scale from.
+        """
         several = self.all["boards"].map(lambda classes: "," in str(classes)).any()
         return NONE if several or self.base.empty else float(self.base["samples_per_s"].median())
 
     @cached_property
     def serial_share(self) -> float | None:
-        """s of Amdahl's law; None in weak scaling, without a base, and with too few levels."""
+        """The serial share s of Amdahl's law; None in weak scaling, without a base, and with too few levels."""
         if self.weak or np.isnan(self.ideal_rate) or self.all["ranks"].nunique() < LEAST_FOR_LINE:
             return None
         medians = self.points.groupby("ranks")["samples_per_s"].median()
@@ -70,26 +76,31 @@ Item = TypeVar("Item", Line, Series)
 
 def lines_of(points: pd.DataFrame) -> tuple[list[Line], Sweep]:
     """The lines of one work with at least two numbers of ranks, and their sweep."""
-    found = sweep(points[points["strategy"] != "single"], "ranks", least=1)
-    lines = [Line(own.strategy, own.label, own.points, single_process_of(points, own.points)) for own in found.series]
+    swept = sweep(points[points["strategy"] != "single"], "ranks", least=1)
+    lines = [Line(one.strategy, one.label, one.points, single_process_of(points, one.points)) for one in swept.series]
     lines = [line for line in lines if line.all["ranks"].nunique() > 1]
     labels = short_labels(series_of(lines)) if lines else []
-    return [replace(line, label=label) for line, label in zip(lines, labels, strict=True)], found
+    return [replace(line, label=label) for line, label in zip(lines, labels, strict=True)], swept
 
 
 def portions(items: Sequence[Item], most: int) -> list[tuple[str, list[Item]]]:
-    """All in one portion where ``most`` allows it; otherwise one for each strategy, in parts. With endings of their names."""
+    """Lines that share a figure: all where ``most`` allows it, otherwise those of each strategy, in parts.
+
+    Returns:
+        Each with the ending of its figure's name.
+    """
     if len(items) <= most:
         return [("", list(items))] if items else []
-    found = []
+    parts = []
     for strategy in dict.fromkeys(item.strategy for item in items):
-        own = [item for item in items if item.strategy == strategy]
-        for number, start in enumerate(range(0, len(own), most)):
-            found.append((f"_{strategy}{f'_{number + 1}' if number else ''}", own[start : start + most]))
-    return found
+        of_strategy = [item for item in items if item.strategy == strategy]
+        for number, start in enumerate(range(0, len(of_strategy), most)):
+            parts.append((f"_{strategy}{f'_{number + 1}' if number else ''}", of_strategy[start : start + most]))
+    return parts
 
 
 def series_of(lines: Sequence[Line]) -> list[Series]:
+    """The lines without their bases."""
     return [Series(line.strategy, line.label, line.points) for line in lines]
 
 
@@ -97,7 +108,16 @@ def amdahl(ranks: Sequence[int], seconds: Sequence[float], single_s: float) -> f
     """The serial share s of T(n) = T(1) (s + (1 - s) / n) with T(1) = ``single_s``: unweighted least squares.
 
     It is outside of 0 to 1 where the law does not describe the points: below 0 they scale better than linearly, above 1 they
-    are slower than the single process. ValueError where no point has more than one rank."""
+    are slower than the single process.
+
+    Args:
+        ranks: n of each point.
+        seconds: T(n) of each point, s.
+        single_s: T(1), s.
+
+    Raises:
+        ValueError: No point has more than one rank.
+    """
     gained = [1 - 1 / n for n in ranks]
     if not any(gained):
         raise ValueError("Amdahl's law needs a point with more than one rank")
@@ -111,8 +131,10 @@ def lawful(share: float | None) -> TypeGuard[float]:
 
 
 def communication_s(record: MeasuredRecord) -> float:
-    """Seconds that the bytes of a step need at least: all of them over the rates of its ranks' links together. Null where the
-    network is not known, where nothing is sent, and where ranks share a board, so that not all bytes leave it."""
+    """Seconds that the bytes of a step need at least: all of them over the rates of its ranks' links together.
+
+    Null where the network is not known, where nothing is sent, and where ranks share a board, so that not all bytes leave it.
+    """
     network = record.point.network
     hosts = [place.host for place in record.plan.placement if place.host is not None]
     sent_bytes = sum(record.traffic.wire_bytes.values())
@@ -124,29 +146,35 @@ def communication_s(record: MeasuredRecord) -> float:
 
 
 def medians(rows: pd.DataFrame, by: str, columns: Sequence[str]) -> pd.DataFrame:
-    """One row for each level of ``by``: n, and of every column its median and interval (``median_...``, ``low_...``,
-    ``high_...``); null where a repeat has no value, intervals also below six repeats."""
-    found = []
-    for level, own in rows.groupby(by):
-        row: dict[str, Any] = {by: level, "n": len(own)}
+    """One row for each level of ``by``: n, and of every column its median and interval.
+
+    These are ``median_...``, ``low_...``, ``high_...``; null where a repeat has no value, intervals also below six repeats.
+    """
+    summaries = []
+    for level, repeats in rows.groupby(by):
+        row: dict[str, Any] = {by: level, "n": len(repeats)}
         for column in columns:
-            summary = None if own[column].isna().any() else summarise(own[column].astype(float).tolist())
+            summary = None if repeats[column].isna().any() else summarise(repeats[column].astype(float).tolist())
             values = (None, None, None) if summary is None else (summary.median, summary.low, summary.high)
             row |= dict(zip((f"median_{column}", f"low_{column}", f"high_{column}"), values, strict=True))
-        found.append(row)
-    return pd.DataFrame(found)
+        summaries.append(row)
+    return pd.DataFrame(summaries)
 
 
 def levels_of(line: Line, floors_s: Mapping[str, float]) -> pd.DataFrame:
-    """``medians`` for each number of ranks, with the bounds; what is not known is null. ``floors_s`` are the seconds of
-    communication of a step of each point."""
-    found, share, rate = medians(line.all, "ranks", COLUMNS), line.serial_share, line.ideal_rate
-    ranks, levels = found["ranks"].astype(float), line.all.groupby("ranks")
-    found["ideal_samples_per_s"] = ranks * rate
-    found["amdahl_samples_per_s"] = rate / (share + (1 - share) / ranks) if lawful(share) else NONE
-    floors = [own["point"].map(floors_s).max(skipna=False) for _, own in levels]
-    found["communication_samples_per_s"] = [own["batch"].iloc[0] for _, own in levels] / np.array(floors)
+    """``medians`` for each number of ranks, with the bounds; what is not known is null.
+
+    Args:
+        line: Over the number of ranks.
+        floors_s: Seconds that the communication of a step needs at least, of each point by its name.
+    """
+    table, share, rate = medians(line.all, "ranks", COLUMNS), line.serial_share, line.ideal_rate
+    ranks, levels = table["ranks"].astype(float), [rows for _, rows in line.all.groupby("ranks")]
+    table["ideal_samples_per_s"] = ranks * rate
+    table["amdahl_samples_per_s"] = rate / (share + (1 - share) / ranks) if lawful(share) else NONE
+    floors = [rows["point"].map(floors_s).max(skipna=False) for rows in levels]
+    table["communication_samples_per_s"] = [rows["batch"].iloc[0] for rows in levels] / np.array(floors)
     joules, idle = line.base["per_sample_J"].astype(float), line.base["idle_per_sample_J"].astype(float)
     dynamic = NONE if np.isnan(rate) else (joules - idle).median()
-    found["bound_per_sample_J"] = [own["idle_per_sample_J"].astype(float).median() + dynamic for _, own in levels]
-    return found
+    table["bound_per_sample_J"] = [rows["idle_per_sample_J"].astype(float).median() + dynamic for rows in levels]
+    return table

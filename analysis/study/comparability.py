@@ -47,7 +47,7 @@ class WorkKey(NamedTuple):
 
     @property
     def name(self) -> str:
-        """``minilm, reviews``"""
+        """Model and task: ``minilm, reviews``."""
         return f"{self.model}, {self.task}"
 
 
@@ -68,7 +68,7 @@ class Work:
 
     @property
     def name(self) -> str:
-        """``minilm, reviews``"""
+        """Model and task: ``minilm, reviews``."""
         return self.key.name
 
 

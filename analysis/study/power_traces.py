@@ -21,11 +21,16 @@ LEAST_EDGES = 3  # of bins
 
 
 def power_of(record: MeasuredStudyRecord, bin_s: float) -> pd.DataFrame | None:
-    """Mean watts in bins of ``bin_s``: a row for each host and bin, and for the sum (host ``all``), with ``phase``, one of
-    ``MARKS`` or nothing, at the middle of the bin. ``time_s`` begins with the first bin that every host has readings of, and
-    ends with the last one: where a rank was killed, with its host's.
+    """Mean watts in bins of ``bin_s``: a row for each host and bin, and for the sum (host ``all``).
 
-    None where the point has no trace, or none as long as two bins.
+    Args:
+        record: Of a point with its readings beside it.
+        bin_s: The length of a bin, s.
+
+    Returns:
+        ``host``, ``time_s``, ``power_W`` and ``phase``, one of ``MARKS`` or nothing, at the middle of the bin. ``time_s``
+        begins with the first bin that every host has readings of, and ends with the last one: where a rank was killed, with
+        its host's. None where the point has no trace, or none as long as two bins.
     """
     binned = watts_of(record, bin_s)
     if binned is None:
@@ -44,9 +49,16 @@ def power_of(record: MeasuredStudyRecord, bin_s: float) -> pd.DataFrame | None:
 def watts_of(
     record: MeasuredStudyRecord, bin_s: float, hosts: Collection[str] | None = None
 ) -> tuple[Array, dict[str, Array], float] | None:
-    """Edges of bins on the run's axis (s), the mean watts of each of the ``hosts`` (all) in them, the time of the last reading.
+    """Mean watts of each host in bins.
 
-    None where the point has no trace of them, or none as long as two bins.
+    Args:
+        record: Of a point with its readings beside it.
+        bin_s: The length of a bin, s.
+        hosts: Those that are wanted (default: all).
+
+    Returns:
+        The edges of the bins on the run's axis (s), the watts of each host in them, and the time of the last reading (s). None
+        where the point has no trace of the hosts, or none as long as two bins.
     """
     path = None if record.folder is None else record.folder / "power.parquet"
     if path is None or not path.exists():

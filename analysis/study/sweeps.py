@@ -21,8 +21,10 @@ NOT_FACTORS = {*COLUMNS, "steps"} - {"strategy", "model", "task", "ranks", "boar
 
 @dataclass(frozen=True)
 class Series:
-    """One line: ``points`` in the order of the swept factor, all repeats. ``label`` tells it from the other lines of its
-    sweep and begins with its strategy."""
+    """One line: ``points`` in the order of the swept factor, all repeats.
+
+    ``label`` tells it from the other lines of its sweep and begins with its strategy.
+    """
 
     strategy: str
     label: str
@@ -50,7 +52,13 @@ def varied(points: pd.DataFrame) -> list[str]:
 
 
 def sweep(points: pd.DataFrame, x: str, least: int = 2) -> Sweep:
-    """The lines over ``x`` with at least ``least`` levels of it. Points without ``x`` are on no line."""
+    """The lines over one factor. Points without it are on no line.
+
+    Args:
+        points: Rows of one work.
+        x: The factor.
+        least: Levels of it that a line needs.
+    """
     points = points[points[x].notna()] if x in points else points.iloc[:0]
     if points.empty:
         return Sweep(x, (), ())
@@ -58,14 +66,14 @@ def sweep(points: pd.DataFrame, x: str, least: int = 2) -> Sweep:
     others = [name for name in varied(points) if name not in (x, "strategy")]
     follow = [name for name in others if _follows(text, name, x)]
     keys = ["strategy", *(name for name in others if name not in follow)]
-    found: list[tuple[dict[str, str], pd.DataFrame]] = []
+    lines: list[tuple[dict[str, str], pd.DataFrame]] = []
     for values, rows in text.groupby(keys, sort=False):
-        own = points.loc[rows.index]
-        if own[x].nunique() >= least:
-            line = own.sort_values([x, "repeat"], kind="stable")
-            found.append((dict(zip(keys, map(str, values), strict=True)), line))
-    apart = [name for name in keys[1:] if len({own[name] for own, _ in found}) > 1]
-    series = tuple(Series(own["strategy"], _label(own, apart), line) for own, line in found)
+        line = points.loc[rows.index]
+        if line[x].nunique() >= least:
+            factors_of_line = dict(zip(keys, map(str, values), strict=True))
+            lines.append((factors_of_line, line.sort_values([x, "repeat"], kind="stable")))
+    apart = [name for name in keys[1:] if len({levels[name] for levels, _ in lines}) > 1]
+    series = tuple(Series(levels["strategy"], _label(levels, apart), line) for levels, line in lines)
     return Sweep(x, series, tuple(follow))
 
 
@@ -79,17 +87,20 @@ def _follows(text: pd.DataFrame, name: str, x: str) -> bool:
     return bool(text.groupby(["strategy", x], sort=False)[name].nunique().max() == 1)
 
 
-def _label(own: dict[str, str], apart: list[str]) -> str:
-    words = [f"{name.removeprefix('option.')}={own[name]}" for name in apart if own[name]]
-    return " ".join([own["strategy"], *words])
+def _label(levels: dict[str, str], apart: list[str]) -> str:
+    factors_apart = [f"{name.removeprefix('option.')}={levels[name]}" for name in apart if levels[name]]
+    return " ".join([levels["strategy"], *factors_apart])
 
 
 def short_labels(series: Sequence[Series]) -> list[str]:
-    """The strategy of each line, with the factors that tell it from the others of its figure and no more: ranks, not the
-    mesh that follows from them."""
+    """The strategy of each line, with the factors that tell it from the others of its figure.
+
+    And no more: ranks, not the mesh that follows from them.
+    """
     levels = [line.points.iloc[0] for line in series]
-    own = factors(series[0].points)
-    constant = [name for name in own if all(line.points[name].nunique(dropna=False) == 1 for line in series)]
+    constant = [
+        name for name in factors(series[0].points) if all(line.points[name].nunique(dropna=False) == 1 for line in series)
+    ]
     texts = [{name: "" if pd.isna(level[name]) else plain(level[name]) for name in constant} for level in levels]
     chosen = ["strategy"]
     for name in sorted(constant, key=lambda name: name.startswith("mesh.")):

@@ -145,8 +145,10 @@ def _time_column(path: Path, header: Sequence[str], chosen: str | None) -> int:
 
 
 def _watt_factors(path: Path, others: Sequence[str], chosen: Sequence[str]) -> dict[str, float]:
-    """What makes watts of the values of each column: of those that the user has ``chosen``, else of the ``others`` than the
-    time that are powers."""
+    """What makes watts of the values of each column.
+
+    Of those that the user has ``chosen``, else of the ``others`` than the time that are powers.
+    """
     for name in chosen:
         if name not in others:
             raise UserError(f"{path} has no column {name}; columns are {', '.join(others)}{did_you_mean(name, others)}")

@@ -66,7 +66,7 @@ def _answer(study: Study, work: Work) -> Answer:
 
 
 def _what(study: Study, work: Work) -> str:
-    """``minilm, reviews; energy modelled; boards: raspberry-pi-4, emulated``"""
+    """The work in words: ``minilm, reviews; energy modelled; boards: raspberry-pi-4, emulated``."""
     records = records_by_work(study.good)[work.key]
     boards = sorted({board for record in records for board in record.point.boards})
     emulated = any(host.source == "emulated" for record in records for host in record.energy.by_host)

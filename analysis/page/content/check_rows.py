@@ -16,8 +16,10 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Row:
-    """One check: its verdict, what was found, and, of checks of points, how many had which status. ``folded`` are details
-    beyond the first."""
+    """One check: its verdict, what was found, and, of checks of points, how many had which status.
+
+    ``folded`` are details beyond the first.
+    """
 
     name: str
     verdict: str
@@ -42,11 +44,11 @@ def point_rows(study: Study) -> list[Row]:
 
 def _row(name: str, counts: Counter[str], details: Sequence[str]) -> Row:
     verdict = next(status for status in STATUSES if counts[status])
-    words = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
-    return Row(name, verdict, words, tuple(details[:SHOWN]), tuple(details[SHOWN:]))
+    listed = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
+    return Row(name, verdict, listed, tuple(details[:SHOWN]), tuple(details[SHOWN:]))
 
 
 def summary(verdicts: Sequence[str]) -> str:
-    """``9 passed, 2 warned, 1 failed``"""
+    """How many verdicts there are of each kind: ``9 passed, 2 warned, 1 failed``."""
     counts = Counter(verdicts)
     return ", ".join(f"{counts[status]} {status}" for status in IN_SUMMARY if counts[status])

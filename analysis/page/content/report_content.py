@@ -25,8 +25,11 @@ LARGEST_SVG = 500_000
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure on the page. ``data_url`` has the picture itself, ``file`` is beside the page, ``table`` its data,
-    ``points`` the records that it is from (empty: all good ones)."""
+    """A figure on the page.
+
+    ``data_url`` has the picture itself, ``file`` is beside the page, ``table`` its data, ``points`` the
+    records that it is from (empty: all good ones).
+    """
 
     name: str
     section: str
@@ -44,6 +47,8 @@ class Picture:
 
 @dataclass(frozen=True)
 class Content:
+    """Everything that a report says; the page and the Markdown are made from it."""
+
     study: Study
     notes: tuple[str, ...]
     answers: tuple[Answer, ...]
@@ -58,6 +63,7 @@ class Content:
 
     @property
     def lead(self) -> str:
+        """What the report is of, and how many points are valid."""
         points, good = len(self.study.records), len(self.study.good)
         return f"Energy against time of parallel Transformer fine-tuning: {points} points, {good} of them valid."
 
@@ -68,10 +74,12 @@ class Content:
 
     @property
     def headlines(self) -> list[Table]:
+        """The tables of the answer."""
         return [table for table in self.tables if table.name.startswith("headline")]
 
     @property
     def devices(self) -> Table:
+        """The table of hosts."""
         return self.table("devices")
 
     @property
@@ -81,13 +89,16 @@ class Content:
 
     @property
     def software(self) -> Table:
+        """The table of versions."""
         return self.table("software")
 
     def table(self, name: str) -> Table:
+        """The table of this name."""
         return next(table for table in self.tables if table.name == name)
 
     @property
     def check_lines(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        """All rules and checks: name, verdict and details of each."""
         ruled = [(f"rule {rule.number}, {rule.title}", rule.status, (rule.detail,)) for rule in self.rules]
         return [*ruled, *((row.name, row.verdict, row.details) for row in (*self.study_rows, *self.point_rows))]
 
@@ -115,6 +126,15 @@ class Content:
 def content_of(
     study: Study, pictures: Sequence[Picture], tables: Sequence[Table], notes: Sequence[str], interactive: bool
 ) -> Content:
+    """The content of a report.
+
+    Args:
+        study: The points.
+        pictures: Its figures, written.
+        tables: Its tables.
+        notes: Warnings that the page begins with.
+        interactive: Whether there is a figure to explore beside the page.
+    """
     return Content(
         study=study,
         notes=tuple(notes),
