@@ -128,21 +128,21 @@ def recover(machine: Machine, journal: Journal) -> str | None:
     entry = journal.read()
     if entry is None:
         return None
-    same_boot = entry["boot_id"] == boot_id(machine)
+    same_boot = entry.boot_id == boot_id(machine)
     saved = [
         (mode_choice.CONTROLS[name](machine, journal.folder), state)
-        for name, state in entry["states"].items()
+        for name, state in entry.states.items()
         if same_boot or mode_choice.CONTROLS[name].survives_reboot
     ]
     left = put_back(saved)
     if left:
         raise UserError(
-            f"the guard of an earlier run was killed in power mode {entry['mode']}, and what it left cannot be restored; as "
+            f"the guard of an earlier run was killed in power mode {entry.mode}, and what it left cannot be restored; as "
             f"root: {'; '.join(left)}; rm {journal.path}"
         )
     journal.remove()
     what = ", ".join(control.name for control, _ in saved) or "nothing: the board was rebooted"
-    return f"the guard of an earlier run was killed in power mode {entry['mode']}; restored before this run: {what}"
+    return f"the guard of an earlier run was killed in power mode {entry.mode}; restored before this run: {what}"
 
 
 def _listen() -> int:

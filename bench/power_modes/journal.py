@@ -12,7 +12,8 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,15 @@ POLL_S = 0.1
 def boot_id(machine: Machine) -> str | None:
     """The kernel's id of this boot; None where it tells none."""
     return text(machine.root / "proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """The states that were there before a power ``mode`` was set, by the names of their controls, and the boot of then."""
+
+    mode: str
+    boot_id: str | None
+    states: Mapping[str, Any]
 
 
 class Journal:
@@ -87,7 +97,7 @@ class Journal:
         finally:
             os.close(folder)
 
-    def read(self) -> dict[str, Any] | None:
+    def read(self) -> JournalEntry | None:
         """What a guard left that could not restore. Raises UserError for a file that is not whole."""
         try:
             entry = json.loads(self.path.read_text())
@@ -99,7 +109,7 @@ class Journal:
             raise UserError(
                 f"{self.path} has schema {entry.get('schema')!r}, not {SCHEMA!r}; run the version that wrote it once"
             )
-        return dict(entry)
+        return JournalEntry(entry["mode"], entry["boot_id"], entry["states"])
 
     def remove(self) -> None:
         """Forget the states: they are restored."""

@@ -91,11 +91,7 @@ def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day:
             f"the meter falls where the sensor rises (gain {gain:.3g}); is {against} the meter of this board, and is "
             "nothing else behind it?"
         )
-    degrees = len(points) - 2
-    widened = t_quantile(degrees) / NORMAL
-    covariance = covariance * max(1.0, chi2 / degrees) * widened**2
-    stretch = accuracy**2 * np.outer([gain, offset_W], [gain, offset_W])
-    covariance = covariance + stretch
+    covariance = _widened(covariance, chi2, len(points) - 2) + accuracy**2 * np.outer([gain, offset_W], [gain, offset_W])
     gain_u, offset_u_W = (math.sqrt(value) for value in np.diag(covariance))
     calibration = Calibration(
         gain=gain,
@@ -111,13 +107,18 @@ def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day:
     return Fit(
         calibration=calibration,
         points=tuple(points),
-        degrees=degrees,
+        degrees=len(points) - 2,
         gain_interval=(gain - NORMAL * gain_u, gain + NORMAL * gain_u),
         offset_interval_W=(offset_W - NORMAL * offset_u_W, offset_W + NORMAL * offset_u_W),
         residuals_W=tuple(float(value) for value in y - gain * x - offset_W),
         as_read=_apart(points, 1.0, 0.0),
         corrected=_apart(points, gain, offset_W),
     )
+
+
+def _widened(covariance: Any, chi2: float, degrees: int) -> Any:
+    """The covariance with the scatter around the line where it is larger, and Student's t for the few points."""
+    return covariance * max(1.0, chi2 / degrees) * (t_quantile(degrees) / NORMAL) ** 2
 
 
 def _line(x: Any, y: Any, points: Sequence[Point]) -> tuple[float, float, Any, float]:

@@ -21,6 +21,7 @@ from bench.common.student_t import NORMAL, mean_interval
 from bench.common.user_error import UserError
 from bench.config.host_config import Host
 from bench.energy.calibration.waiting_ranks import SETTLE_S, TAIL_S, order_of
+from bench.energy.calibration.waiting_readings import WaitingReadings, WaitingSegment
 from bench.launch.mpirun import Job, find_mpirun, launcher_for, own_environment
 from bench.launch.supervised_process import RUN_ID, run, telling_line
 
@@ -93,20 +94,21 @@ def measure(order: Order, mpirun: str | None = None) -> dict[str, Any]:
         if outcome.exit_code or not (folder / "found.json").exists():
             told = telling_line(outcome.log_tail)
             raise UserError(told.removeprefix("error: ") if told.startswith("error: ") else f"mpirun failed: {told}")
-        readings = json.loads((folder / "found.json").read_text())
+        readings = WaitingReadings.from_dict(json.loads((folder / "found.json").read_text()))
     return result(order, readings, date.today())
 
 
-def result(order: Order, readings: Mapping[str, Any], day: date) -> dict[str, Any]:
+def result(order: Order, readings: WaitingReadings, day: date) -> dict[str, Any]:
     """The values of the file: the powers of one waiting rank above idle, by state and way of waiting, and all segments."""
-    good = [segment for segment in readings["segments"] if segment["quality"] == "good"]
-    idle = {segment["round"]: segment for segment in good if segment["state"] == "idle"}
+    good = [segment for segment in readings.segments if segment.quality == "good"]
+    idle = {segment.round: segment for segment in good if segment.state == "idle"}
     if len(idle) < LEAST_ROUNDS:
-        why = next((s["quality"] for s in readings["segments"] if s["quality"] != "good"), "no readings")
+        why = next((s.quality for s in readings.segments if s.quality != "good"), "no readings")
         raise UserError(f"fewer than {LEAST_ROUNDS} rounds have good readings ({why}); use more --seconds, or another --source")
-    pairs = list(dict.fromkeys((s["state"], s["wait"]) for s in readings["segments"] if s["wait"] is not None))
+    pairs = list(dict.fromkeys((s.state, s.wait) for s in readings.segments if s.wait is not None))
     rows = [_row(state, wait, good, idle) for state, wait in pairs]
-    mean, low, high = mean_interval([segment["watts"] for segment in idle.values()], _mean_u(list(idle.values())))
+    mean, low, high = mean_interval([segment.watts for segment in idle.values()], _mean_u(list(idle.values())))
+    plain = readings.to_dict()
     return {
         "schema": SCHEMA,
         "host": order.host,
@@ -115,28 +117,26 @@ def result(order: Order, readings: Mapping[str, Any], day: date) -> dict[str, An
         "ranks": order.ranks,
         "seconds": order.seconds,
         "rounds": order.rounds,
-        **{key: readings[key] for key in ("kind", "source", "levels", "not_measured")},
+        **{key: plain[key] for key in ("kind", "source", "levels", "not_measured")},
         "idle": {"watts": mean, "interval_W": [low, high]},
         "waiting": [row for row in rows if row is not None],
-        "warnings": warnings(readings["segments"]),
-        **_status(readings["segments"]),
-        "segments": list(readings["segments"]),
+        "warnings": warnings(readings.segments),
+        **_status(readings.segments),
+        "segments": plain["segments"],
     }
 
 
-def _row(
-    state: str, wait: str, good: Sequence[Mapping[str, Any]], idle: Mapping[int, Mapping[str, Any]]
-) -> dict[str, Any] | None:
+def _row(state: str, wait: str, good: Sequence[WaitingSegment], idle: Mapping[int, WaitingSegment]) -> dict[str, Any] | None:
     """Watts of one waiting rank above the idle power of the same round."""
-    segments = [s for s in good if (s["state"], s["wait"]) == (state, wait) and s["round"] in idle]
+    segments = [s for s in good if (s.state, s.wait) == (state, wait) and s.round in idle]
     if len(segments) < LEAST_ROUNDS:
         return None
-    ranks = segments[0]["ranks"]
-    above = [(s["watts"] - idle[s["round"]]["watts"]) / ranks for s in segments]
-    known_u = math.hypot(_mean_u(segments), _mean_u([idle[s["round"]] for s in segments])) / ranks
+    ranks = segments[0].ranks
+    above = [(s.watts - idle[s.round].watts) / ranks for s in segments]
+    known_u = math.hypot(_mean_u(segments), _mean_u([idle[s.round] for s in segments])) / ranks
     mean, _, high = mean_interval(above, known_u)
     # The sensor's gain is in the difference as it is in the powers.
-    half = math.hypot(high - mean, NORMAL * max(s["systematic"] for s in segments) * mean)
+    half = math.hypot(high - mean, NORMAL * max(s.systematic for s in segments) * mean)
     return {
         "state": state,
         "wait": wait,
@@ -144,28 +144,24 @@ def _row(
         "watts_per_rank": mean,
         "interval_W": [mean - half, mean + half],
         "rounds": len(segments),
-        "cores": sum(s["cores"] for s in segments) / len(segments),
-        "cores_wanted": sum(s["cores_wanted"] for s in segments) / len(segments),
+        "cores": sum(s.cores for s in segments) / len(segments),
+        "cores_wanted": sum(s.cores_wanted for s in segments) / len(segments),
     }
 
 
-def _mean_u(segments: Sequence[Mapping[str, Any]]) -> float:
+def _mean_u(segments: Sequence[WaitingSegment]) -> float:
     """Standard uncertainty of the mean of the segments' watts by what is known of each."""
-    return math.hypot(*(segment["random_u_W"] for segment in segments)) / len(segments)
+    return math.hypot(*(segment.random_u_W for segment in segments)) / len(segments)
 
 
-def warnings(segments: Sequence[Mapping[str, Any]]) -> list[str]:
+def warnings(segments: Sequence[WaitingSegment]) -> list[str]:
     """A line for each segment that is left out."""
-    return [
-        f"round {s['round'] + 1}, {text(s['state'], s['wait'])} is left out: {s['quality']}"
-        for s in segments
-        if s["quality"] != "good"
-    ]
+    return [f"round {s.round + 1}, {text(s.state, s.wait)} is left out: {s.quality}" for s in segments if s.quality != "good"]
 
 
-def _status(segments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _status(segments: Sequence[WaitingSegment]) -> dict[str, Any]:
     """``invalid`` where other processes took cores from the ranks: on a machine that is busy anyway, waiting seems free."""
-    queue = max((s["cores_wanted"] - s["cores"] for s in segments), default=0.0)
+    queue = max((s.cores_wanted - s.cores for s in segments), default=0.0)
     if queue <= BUSY:
         return {"status": "ok", "reason": None}
     return {

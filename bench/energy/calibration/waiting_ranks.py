@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cluster.board_class import BoardClass
 from bench.common.user_error import UserError
+from bench.energy.calibration.waiting_readings import WaitingReadings, WaitingSegment
 from bench.energy.sampling.energy_session import EnergySession
 from bench.energy.sampling.energy_settings import EnergySettings
 from bench.energy.sampling.host_identity import HostIdentity
 from bench.joules.channel import Trace
-from bench.joules.cover import find_cover
+from bench.joules.cover import Part, find_cover
 from strategies.comm.comm_options import Wait
 from strategies.comm.waiting import finish
 
@@ -97,7 +98,7 @@ def _queued_s() -> float:
         return 0.0
 
 
-def run(order: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any] | None:
+def run(order: Mapping[str, Any], comm: MPI.Intracomm) -> WaitingReadings | None:
     """All rounds; on rank 0 what was read. Raises UserError on all ranks where there is nothing to read."""
     from mpi4py import MPI
 
@@ -107,48 +108,50 @@ def run(order: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any] | None:
     home = HostIdentity(MPI.Get_processor_name(), boot, board.name, order["host"])
     session = EnergySession(comm, EnergySettings.from_dict(order["energy"]), {board.name: board}, home)
     session.start()
-    rows = []
+    rows: list[tuple[int, State, tuple[float, float], list[Spent]]] = []
     try:
         for number, state in order_of(comm.Get_size(), order["rounds"]):
             begin_ns, spent = stand(comm, state, seconds)
             begin_s = begin_ns / 1e9 + settle_s(seconds)
-            rows.append((number, state, (begin_s, begin_s + seconds), comm.gather(spent)))
+            rows.append((number, state, (begin_s, begin_s + seconds), comm.gather(spent) or []))
     finally:
         session.stop()
     traces = session.gather()
     return None if traces is None else _powers(rows, traces, order["host"])
 
 
-def _powers(rows: Sequence[tuple[int, State, tuple[float, float], Any]], traces: Sequence[Trace], host: str) -> dict[str, Any]:
+def _powers(
+    rows: Sequence[tuple[int, State, tuple[float, float], list[Spent]]], traces: Sequence[Trace], host: str
+) -> WaitingReadings:
+    """The power of each segment; a row has its round, its state, its window in seconds, and what each rank spent."""
     cover = find_cover(traces, [host], lambda rank, ns: ns / 1e9)
     if not cover.parts:
         raise UserError(f"{host} has no readings: the power sampler ended before its time; run it again")
-    part, segments = cover.parts[0], []
-    for number, state, window, spent in rows:
-        energy, seconds = part.energies([window], 0.0), window[1] - window[0]
-        of_ranks = [spent[rank] for rank in state.waiting] or spent
-        segments.append(
-            {
-                "state": state.name,
-                "wait": state.wait,
-                "ranks": len(state.waiting),
-                "round": number,
-                "watts": energy.joules / seconds,
-                "random_u_W": energy.random_J / seconds,
-                "systematic": energy.systematic_J / energy.joules if energy.joules else 0.0,
-                "quality": energy.quality,
-                # Of one waiting rank (idle: of any): cores used, and cores that it would have used on a free machine.
-                "cores": fmean(one.cpu_s / one.wall_s for one in of_ranks),
-                "cores_wanted": fmean((one.cpu_s + one.queue_s) / one.wall_s for one in of_ranks),
-            }
-        )
-    return {
-        "kind": part.kind,
-        "source": "+".join(c.trace.meter or c.trace.source for c in part.curves),
-        "levels": part.levels(),
-        "not_measured": sorted({what for c in part.curves for what in c.trace.not_measured}),
-        "segments": segments,
-    }
+    part = cover.parts[0]
+    return WaitingReadings(
+        kind=part.kind,
+        source="+".join(c.trace.meter or c.trace.source for c in part.curves),
+        levels=tuple(part.levels()),
+        not_measured=tuple(sorted({name for c in part.curves for name in c.trace.not_measured})),
+        segments=tuple(_segment(part, number, state, window, spent) for number, state, window, spent in rows),
+    )
+
+
+def _segment(part: Part, number: int, state: State, window: tuple[float, float], spent: Sequence[Spent]) -> WaitingSegment:
+    energy, seconds = part.energies([window], 0.0), window[1] - window[0]
+    of_ranks = [spent[rank] for rank in state.waiting] or spent
+    return WaitingSegment(
+        state=state.name,
+        wait=state.wait,
+        ranks=len(state.waiting),
+        round=number,
+        watts=energy.joules / seconds,
+        random_u_W=energy.random_J / seconds,
+        systematic=energy.systematic_J / energy.joules if energy.joules else 0.0,
+        quality=energy.quality,
+        cores=fmean(one.cpu_s / one.wall_s for one in of_ranks),
+        cores_wanted=fmean((one.cpu_s + one.queue_s) / one.wall_s for one in of_ranks),
+    )
 
 
 def main(argv: list[str]) -> int:
@@ -166,7 +169,7 @@ def main(argv: list[str]) -> int:
     if readings is not None:
         from bench.common.atomic_files import write_json
 
-        write_json(Path(order["found"]), readings)
+        write_json(Path(order["found"]), readings.to_dict())
     return 0
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from bench.cluster.board_class import SETTINGS
 from bench.common.user_error import UserError
 from bench.power_modes.controls import Control, Governor, MaxFrequency, RaplLimit
 from bench.power_modes.jetson_controls import JetsonClocks, Nvpmodel
 from bench.power_modes.machine_files import Machine, open_for_writing, parse_nvpmodel
-from bench.power_modes.mode_choice import steps
+from bench.power_modes.mode_choice import CONTROLS, steps
 from tests.bench.power_modes.machine_trees import POLICY, machine, read, snapshot
 
 JETSON, PI, X86 = "jetson-orin-nano", "raspberry-pi-4", "x86-mini-pc"
@@ -247,3 +248,8 @@ def test_the_order_of_the_controls(tmp_path: Path) -> None:
         ("jetson_clocks", False), ("nvpmodel", 1), ("max_frequency_Hz", 1e9),
     ]  # fmt: skip
     assert order(nvpmodel=None, jetson_clocks=None) == rest
+
+
+def test_a_board_class_knows_every_control() -> None:
+    """What a power mode in ``conf/board`` may set is what there is a control for, in the same order."""
+    assert tuple(CONTROLS) == SETTINGS

@@ -20,6 +20,7 @@ from bench.common.student_t import NORMAL
 from bench.common.user_error import UserError
 from bench.energy.calibration.waiting_power import Order, result, table
 from bench.energy.calibration.waiting_ranks import State, order_of, states
+from bench.energy.calibration.waiting_readings import WaitingReadings
 from tests.bench.energy.live_rapl import LiveRapl, Ranks
 from tests.command_line import environment
 
@@ -37,7 +38,7 @@ def segment(state: str, how: str | None, number: int, watts: float, **more: Any)
 
 def found(*segments: dict[str, Any]) -> dict[str, Any]:
     about = {"kind": "measured", "source": "rapl", "levels": ["package"], "not_measured": []}
-    return result(ORDER, {**about, "segments": list(segments)}, date(2026, 1, 2))
+    return result(ORDER, WaitingReadings.from_dict({**about, "segments": segments}), date(2026, 1, 2))
 
 
 def test_two_ranks_have_one_group_that_waits() -> None:
