@@ -66,3 +66,36 @@ def test_links_into_the_docs_lead_somewhere(page: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.+)$", (ROOT / target).read_text(), re.MULTILINE)
             assert anchor in {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def unknown_names(text: str) -> list[str]:
+    """Dotted names of a text that are neither a module nor something in one."""
+    unknown = []
+    for name in sorted(set(re.findall(r"(?<![\w./-])(?:bench|analysis|strategies|tests)(?:\.[A-Za-z_]\w*)+", text))):
+        parts = name.split(".")
+        known = next(
+            n for n in range(len(parts), 0, -1) if module_file(parts[:n]).is_file() or ROOT.joinpath(*parts[:n]).is_dir()
+        )
+        file, rest = module_file(parts[:known]), parts[known:]
+        if rest and not (file.is_file() and re.search(rf"\b{rest[0]}\b", file.read_text())):
+            unknown.append(name)
+    return unknown
+
+
+def module_file(parts: list[str]) -> Path:
+    """The file of a module or of a package."""
+    module = ROOT.joinpath(*parts).with_suffix(".py")
+    return module if module.is_file() else ROOT.joinpath(*parts, "__init__.py")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_name_python_that_exists(page: Path) -> None:
+    """``python -m bench.planner`` and ``bench.cluster.board_classes.table`` are there."""
+    assert unknown_names(page.read_text()) == []
+
+
+def test_a_wrong_name_is_found() -> None:
+    assert unknown_names("bench.no_such, bench.common.paths.PROJECT, bench.common.paths.NO_SUCH") == [
+        "bench.common.paths.NO_SUCH",
+        "bench.no_such",
+    ]
