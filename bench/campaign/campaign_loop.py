@@ -6,11 +6,10 @@ import errno
 import json
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 from bench.campaign.adaptive_repeats import next_repeats, spread
 from bench.campaign.campaign_settings import Settings
@@ -36,15 +35,15 @@ FULL_IN_LOG = ("[Errno 28]", "No space left on device", "Disk quota exceeded", "
 def run(points: Sequence[Config], repeats: Sequence[int], results: Path, seed: int, settings: Settings | None = None) -> int:
     """Run what is not finished; 0 when every point is ok or shown to need more memory, 1 otherwise, 130 after Ctrl-C."""
     settings = settings or Settings()
-    folders = {(point["study"], point["experiment"]) for point in points}
+    folders = {(point.study, point.experiment) for point in points}
     for study, experiment in folders:
         check_study(results / study, experiment)
     campaign = Campaign(points, repeats, results, seed, settings)
     might_run = campaign.might_run()
-    with Lease(might_run) as lease, Locks(might_run):
+    with Lease([point.cluster for point in might_run]) as lease, Locks(might_run):
         with _disk(campaign):
             for study, experiment in folders:
-                planned = [point["point"] for point in campaign.base if point["study"] == study]
+                planned = [point.point for point in campaign.base if point.study == study]
                 open_study(results / study, study, experiment, planned)
         for point in campaign.base:
             _end_leftovers(point)
@@ -87,13 +86,13 @@ class Campaign:
         try:
             for number, point in enumerate(self._all(), 1):
                 if self._finished(point):
-                    known = self.history[point["hash"], point["repeat"]]
+                    known = self.history[point.hash, point.repeat]
                     self.progress.ended(number, point, f"finished before: {known.text}", None)
                     self.statuses.append(known.status)
                     continue
                 self.stopped = self.stopped or self._out_of_time(point)
                 if self.stopped:
-                    self.not_run.append(point["point"])
+                    self.not_run.append(point.point)
                 elif self._one(number, point, lease) == "interrupted":
                     return self._end(INTERRUPTED)
         except KeyboardInterrupt:  # between two points, or a second one
@@ -116,13 +115,13 @@ class Campaign:
 
     def _one(self, number: int, point: Config, lease: Lease) -> str:
         """Run one point and take in its record; how it ended."""
-        folder = Path(point["paths"]["point"])
+        folder = point.folder
         self.progress.begins(number, point)
         started = time.monotonic()
-        self.tried.add((point["hash"], point["repeat"]))
+        self.tried.add((point.hash, point.repeat))
         try:
-            lease.ready(point)
-            with _disk(self, point["point"]):
+            lease.ready(point.cluster)
+            with _disk(self, point.point):
                 record = launch(point)
         except KeyboardInterrupt:  # the second, while launch() was ending the job for the first
             with _unhurried():
@@ -130,26 +129,26 @@ class Campaign:
             raise
         seconds = time.monotonic() - started
         result = result_of(record)
-        self.history[point["hash"], point["repeat"]] = result
-        self.took_s.setdefault(point["hash"], []).append(seconds)
+        self.history[point.hash, point.repeat] = result
+        self.took_s.setdefault(point.hash, []).append(seconds)
         self.statuses.append(result.status)
         self.progress.ended(number, point, headline(record) + self._spread(point), seconds)
         show_log(record, folder)
         if result.status in FAILURES:
             if any(word in line for line in record.log_tail or () for word in FULL_IN_LOG):
-                raise self._full(point["point"], "No space left on device")
+                raise self._full(point.point, "No space left on device")
             if self.settings.fail_fast:
-                self.stopped = f"campaign.fail_fast, after {point['point']}"
+                self.stopped = f"campaign.fail_fast, after {point.point}"
         return result.status
 
     def _finished(self, point: Config) -> bool:
-        known = self.history.get((point["hash"], point["repeat"]))
+        known = self.history.get((point.hash, point.repeat))
         return known is not None and known.finished
 
     def _spread(self, point: Config) -> str:
         if self.settings.ci_target is None:
             return ""
-        return f"  {spread(list(of_point(self.history, point['hash']).values()), self.settings.target)}"
+        return f"  {spread(list(of_point(self.history, point.hash).values()), self.settings.target)}"
 
     def _out_of_time(self, point: Config) -> str | None:
         """Why the point is not begun: by the mean of its own repeats, else of all that ran, it would not end in time.
@@ -160,16 +159,14 @@ class Campaign:
         limit = self.settings.time_limit_s
         if limit is None:
             return None
-        ran = self.took_s.get(point["hash"]) or []
+        ran = self.took_s.get(point.hash) or []
         expected = mean(ran) if ran else own_s(point, self.history)
         if expected is None:
             expected = mean(self.progress.ran_s) if self.progress.ran_s else least_s(point)
         left = limit - (time.monotonic() - self.begun)
         if expected <= left:
             return None
-        return (
-            f"campaign.time_limit_s={limit:g}: {duration(max(left, 0))} were left, {point['point']} takes {duration(expected)}"
-        )
+        return f"campaign.time_limit_s={limit:g}: {duration(max(left, 0))} were left, {point.point} takes {duration(expected)}"
 
     def _end(self, code: int) -> int:
         """Print what was not run, what did not reach its target, and the summary."""
@@ -179,9 +176,9 @@ class Campaign:
             for code_of, point in self.points.items():
                 found = spread(list(of_point(self.history, code_of).values()), self.settings.target)
                 if not found.reached(self.settings.ci_target):
-                    name = point["point"].replace("-r0-", "-")
+                    name = point.point.replace("-r0-", "-")
                     print(f"target of ±{100 * self.settings.ci_target:g} % not reached: {name}  {found}")
-        where = sorted({str(self.results / point["study"]) for point in self.points.values()})
+        where = sorted({str(self.results / point.study) for point in self.points.values()})
         print(summary(self.statuses, self.progress.total, where), flush=True)
         return code
 
@@ -206,9 +203,9 @@ def _disk(campaign: Campaign, name: str | None = None) -> Iterator[None]:
         raise campaign._full(name, error.strerror or str(error)) from None
 
 
-def _end_leftovers(point: Mapping[str, Any]) -> None:
+def _end_leftovers(point: Config) -> None:
     """End what a campaign that was killed has left running of a point: it would be measured with the next ones."""
-    folder = Path(point["paths"]["point"])
+    folder = point.folder
     if not (folder / "result.json").exists():
         _kill(folder)
 

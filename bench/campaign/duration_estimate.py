@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from statistics import mean, median
-from typing import Any
 
 from bench.campaign.point_history import History, duration_of, of_point
 from bench.campaign.progress_lines import duration
 from bench.common.user_error import UserError
+from bench.config.point_config import PointConfig
 from bench.record.record_file import load_record
 
 START_AND_WARM_UP_S = 20.0  # of a small model on a small machine; where there is nothing better
 
 
-def least_s(point: Mapping[str, Any]) -> float:
+def least_s(point: PointConfig) -> float:
     """What a point takes at least by its settings: idle before and after, and the window unless its steps are given."""
-    window = point["window_s"] if point["train"]["steps"] is None else 0.0
-    return float(2 * point["idle_s"] + window)
+    window = point.window_s if point.train.steps is None else 0.0
+    return float(2 * point.idle_s + window)
 
 
-def own_s(point: Mapping[str, Any], history: History) -> float | None:
+def own_s(point: PointConfig, history: History) -> float | None:
     """The mean of the point's own repeats on record; null where there are none that say."""
-    known = [one.seconds for one in of_point(history, point["hash"]).values() if one.seconds is not None]
+    known = [one.seconds for one in of_point(history, point.hash).values() if one.seconds is not None]
     return mean(known) if known else None
 
 
-def of_studies(points: Iterable[Mapping[str, Any]]) -> list[float]:
+def of_studies(points: Iterable[PointConfig]) -> list[float]:
     """Seconds of all records in the studies of ``points``, whatever their configuration."""
     found = []
-    for folder in sorted({Path(point["paths"]["point"]).parent for point in points}):
+    for folder in sorted({point.folder.parent for point in points}):
         for path in sorted(folder.glob("*/result.json")):
             try:
                 seconds = duration_of(load_record(path))
@@ -41,7 +40,7 @@ def of_studies(points: Iterable[Mapping[str, Any]]) -> list[float]:
     return found
 
 
-def estimate(todo: Sequence[Mapping[str, Any]], history: History, study: Sequence[float]) -> str:
+def estimate(todo: Sequence[PointConfig], history: History, study: Sequence[float]) -> str:
     """One line: how long ``todo`` takes, and from what that is known. ``study`` has the seconds of any points of the study."""
     total, by = 0.0, {"own": 0, "study": 0, "settings": 0}
     for point in todo:
@@ -59,7 +58,7 @@ def estimate(todo: Sequence[Mapping[str, Any]], history: History, study: Sequenc
         "settings": f"by settings (start and warm-up {START_AND_WARM_UP_S:.0f} s, 2 x idle_s, window_s)",
     }
     known = "; ".join(f"{count} {words[how]}" for how, count in by.items() if count)
-    open_end = any(point["train"]["steps"] is not None for point in todo) and by["settings"]
+    open_end = any(point.train.steps is not None for point in todo) and by["settings"]
     unknown = "; the given train.steps take longer than that" if open_end else ""
     return (
         f"time: about {duration(total)} for {len(todo)} points: {known}{unknown}" if todo else "time: all points are finished"

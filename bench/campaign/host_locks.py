@@ -19,11 +19,12 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 import psutil
 
 from bench.common.user_error import UserError
+from bench.config.point_config import PointConfig
 
 FOLDER = "EDGEJOULE_LOCKS"
 SHARED = Path("/run/lock")
@@ -43,16 +44,16 @@ def lock_folder(environment: Mapping[str, str] | None = None) -> Path:
     return SHARED / "edgejoule" if open_to_all else Path(tempfile.gettempdir()) / "edgejoule-locks"
 
 
-def hosts_of(points: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def hosts_of(points: Sequence[PointConfig]) -> dict[str, str]:
     """What to lock for ``points``: each host, with the cluster that has it.
 
     Emulated boards have locks of their own (``bench.testbed``); of them it is this machine, whose cores they share.
     """
     found = {}
     for point in points:
-        cluster = point["cluster"]
-        addresses = [HERE] if cluster.get("emulated") else [host["address"] for host in cluster["hosts"]]
-        found.update({host_key(address): str(cluster["name"]) for address in addresses})
+        cluster = point.cluster
+        addresses = [HERE] if cluster.emulated is not None else [host.address for host in cluster.hosts]
+        found.update({host_key(address): cluster.name for address in addresses})
     return dict(sorted(found.items()))
 
 
@@ -72,9 +73,9 @@ def host_key(address: str) -> str:
 class Locks:
     """``with Locks(points): ...`` while a campaign runs them. UserError where another campaign has one of their hosts."""
 
-    def __init__(self, points: Sequence[Mapping[str, Any]], folder: Path | None = None) -> None:
+    def __init__(self, points: Sequence[PointConfig], folder: Path | None = None) -> None:
         self.hosts = hosts_of(points) if points else {}
-        self.study = str(points[0]["study"]) if points else ""
+        self.study = points[0].study if points else ""
         self.folder = folder or lock_folder()
         self._stack = ExitStack()
 

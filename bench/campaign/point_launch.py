@@ -18,10 +18,9 @@ import yaml
 from bench.common.atomic_files import write_json, write_text
 from bench.common.paths import JOB_FOLDER, import_variables
 from bench.conditions import environment
-from bench.config.host_config import Host
+from bench.config.point_cluster_config import PointCluster
 from bench.config.point_config import PointConfig
 from bench.emulation import lifecycle
-from bench.emulation.emulated_boards import testbed_of
 from bench.emulation.state_files import agent_command
 from bench.launch.launchers import forwarded, launcher_of
 from bench.launch.mpirun import Job, Launcher, own_environment
@@ -35,26 +34,39 @@ STATUS_OF: dict[str, Status] = {"timeout": "timeout", "interrupted": "interrupte
 WORKER = "bench.run.worker"
 
 
-def job_of(config: Mapping[str, Any]) -> tuple[Launcher, Job]:
+def job_of(point: PointConfig) -> tuple[Launcher, Job]:
     """The launcher of this machine and the job of a point. Nothing is started but ``mpirun --version``."""
-    cluster, folder = config["cluster"], Path(config["paths"]["point"])
+    launcher, job = cluster_job(point.cluster, point.energy, point.ranks, point.folder, point.run_id or "dry-run")
+    return launcher, replace(job, survives=point.fault is not None)
+
+
+def cluster_job(
+    cluster: PointCluster, energy: Mapping[str, Any], ranks: int, folder: Path, run_id: str
+) -> tuple[Launcher, Job]:
+    """The launcher of this machine and a job of ``ranks`` ranks on a cluster.
+
+    Args:
+        cluster: Its hosts are filled in their order.
+        energy: The ``energy`` block: passwords of its meters go to the ranks by name.
+        ranks: How many ranks.
+        folder: Where the job's files are: ``hostfile`` and ``config.json``.
+        run_id: Marks the processes of the job.
+    """
     launcher = launcher_of(cluster)
-    exported = {**cluster.get("env", {}), RUN_ID: config.get("run_id", "dry-run"), **import_variables()}
     job = Job(
-        ranks=config["ranks"],
-        hosts=[Host(**host) for host in cluster["hosts"]],
+        ranks=ranks,
+        hosts=list(cluster.hosts),
         hostfile=folder / "hostfile",
         module=os.environ.get("EDGEJOULE_WORKER", WORKER),
         arguments=[str(folder / "config.json")],
-        environment=exported,
+        environment={**cluster.env, RUN_ID: run_id, **import_variables()},
         python=sys.executable,
-        interface=cluster["interface"],
-        oversubscribe=cluster["oversubscribe"],
+        interface=cluster.interface,
+        oversubscribe=cluster.oversubscribe,
         root=os.geteuid() == 0,
-        agent=agent_command(cluster["name"]) if cluster.get("emulated") else None,
-        bind=cluster.get("bind", "none"),
-        forward=forwarded(config),
-        survives="fault" in config,
+        agent=agent_command(cluster.name) if cluster.emulated is not None else None,
+        bind=cluster.bind,
+        forward=forwarded(cluster, energy),
     )
     return launcher, job
 
@@ -87,22 +99,22 @@ def write_files(config: PointConfig) -> None:
         write_text(folder / "command.sh", script)
 
 
-def _environment(config: Mapping[str, Any]) -> dict[str, str]:
-    return own_environment(**{RUN_ID: config["run_id"], **import_variables()})
+def _environment(config: PointConfig) -> dict[str, str]:
+    return own_environment(**{RUN_ID: str(config.run_id), **import_variables()})
 
 
-def oom_kills(config: Mapping[str, Any]) -> dict[str, int]:
+def oom_kills(config: PointConfig) -> dict[str, int]:
     """How many processes of each emulated board the kernel has killed for memory."""
-    testbed = testbed_of(config)
+    testbed = config.cluster.emulated
     return {} if testbed is None else lifecycle.oom_kills(testbed)
 
 
-def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime, out_of_memory: Sequence[str] = ()) -> Record:
+def judge(config: PointConfig, outcome: Outcome, started: datetime, out_of_memory: Sequence[str] = ()) -> Record:
     """The record that the ranks wrote, or one that says how the job ended instead.
 
     ``out_of_memory`` are emulated boards on which the kernel has ended a process for its memory limit.
     """
-    path = Path(config["paths"]["point"]) / "result.json"
+    path = config.folder / "result.json"
     if path.exists() and outcome.status == "ended":
         return load_record(path)
     text = "\n".join(outcome.log_tail)
@@ -110,7 +122,7 @@ def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime, out_of
     if out_of_memory and status != "interrupted":
         status = "oom"
     reasons = {
-        "timeout": f"no end after timeout_s={config['timeout_s']}; last line: {telling_line(outcome.log_tail)}",
+        "timeout": f"no end after timeout_s={config.timeout_s}; last line: {telling_line(outcome.log_tail)}",
         "interrupted": "interrupted by the user",
         "oom": over_limit(config, out_of_memory) if out_of_memory else telling_line(outcome.log_tail),
         "failed": f"exit code {outcome.exit_code}: {telling_line(outcome.log_tail)}",
@@ -118,8 +130,8 @@ def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime, out_of
     about = replace(
         environment.collect_code(),
         hosts=[environment.collect_host("launch host", None)],
-        command=config.get("command"),
-        overrides=config.get("overrides"),
+        command=config.command,
+        overrides=None if config.overrides is None else list(config.overrides),
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
@@ -135,8 +147,9 @@ def judge(config: Mapping[str, Any], outcome: Outcome, started: datetime, out_of
     return record
 
 
-def over_limit(config: Mapping[str, Any], boards: Sequence[str]) -> str:
+def over_limit(config: PointConfig, boards: Sequence[str]) -> str:
     """The line for boards whose memory a point exceeded, with their limits."""
-    limits = {board["name"]: board["memory_bytes"] for board in config["cluster"]["emulated"]["boards"]}
-    each = ", ".join(f"{board} ({limits[board] / 2**20:.0f} MiB)" for board in boards if limits[board])
+    testbed = config.cluster.emulated
+    limits = {} if testbed is None else {board.name: board.memory_bytes for board in testbed.boards}
+    each = ", ".join(f"{board} ({limit / 2**20:.0f} MiB)" for board in boards if (limit := limits.get(board)))
     return f"out of memory: the kernel ended a process at the memory limit of {each or ', '.join(boards)}"

@@ -17,11 +17,11 @@ def preview(order: Sequence[Config], settings: Settings, found: Matrix, results:
     """Lines for the points in their order. Reads the study's records, writes nothing."""
     each: dict[str, int] = {}
     for point in order:
-        each[point["hash"]] = each.get(point["hash"], 0) + 1
+        each[point.hash] = each.get(point.hash, 0) + 1
     repeats = sorted(set(each.values()))
-    points = {point["hash"]: point for point in order}
+    points = {point.hash: point for point in order}
     history = read_history(points.values(), repeats[-1], results)
-    todo = [p for p in order if not ((p["hash"], p["repeat"]) in history and history[p["hash"], p["repeat"]].finished)]
+    todo = [p for p in order if not ((p.hash, p.repeat) in history and history[p.hash, p.repeat].finished)]
     times = " or ".join(map(str, repeats))
     lines = [f"matrix: {len(each)} configurations x {times} repeats = {len(order)} points, {len(order) - len(todo)} finished"]
     lines += found.lines

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
+from bench.config.point_config import PointConfig
 from bench.record.record import Record
 
 LOG_LINES = 12
@@ -22,19 +23,19 @@ class Progress:
     out: TextIO = field(default_factory=lambda: sys.stdout)
     ran_s: list[float] = field(default_factory=list)
 
-    def begins(self, number: int, point: Mapping[str, Any]) -> None:
+    def begins(self, number: int, point: PointConfig) -> None:
         """Show which point runs now."""
         if self.out.isatty():
-            print(f"[{number:3d}/{self.total}] {point['point']} ...", end="\r", file=self.out, flush=True)
+            print(f"[{number:3d}/{self.total}] {point.point} ...", end="\r", file=self.out, flush=True)
 
-    def ended(self, number: int, point: Mapping[str, Any], text: str, seconds: float | None) -> None:
+    def ended(self, number: int, point: PointConfig, text: str, seconds: float | None) -> None:
         """Show how a point ended and how long the rest will take."""
         if seconds is not None:
             self.ran_s.append(seconds)
         left = ""
         if self.ran_s and number < self.total:
             left = f"  left about {duration(sum(self.ran_s) / len(self.ran_s) * (self.total - number))}"
-        print(f"[{number:3d}/{self.total}] {point['point']}  {text}{left}", file=self.out, flush=True)
+        print(f"[{number:3d}/{self.total}] {point.point}  {text}{left}", file=self.out, flush=True)
 
 
 def duration(seconds: float) -> str:

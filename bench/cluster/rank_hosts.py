@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from bench.config.host_config import Host
+from bench.config.point_config import PointConfig
 
 
-def host_of(config: Mapping[str, Any], rank: int) -> dict[str, Any]:
+def host_of(point: PointConfig, rank: int) -> Host:
     """The host of the inventory that ``rank`` was planned on: hosts are filled slot by slot in their order.
 
     With more ranks than slots (``cluster.oversubscribe``) the rest goes round over the hosts.
     """
-    hosts = config["cluster"]["hosts"]
-    seats = [host for host in hosts for _ in range(host["slots"])]
-    return dict(seats[rank % len(seats)])
+    seats = [host for host in point.cluster.hosts for _ in range(host.slots)]
+    return seats[rank % len(seats)]
 
 
-def hosts_of(config: Mapping[str, Any]) -> list[str]:
+def hosts_of(point: PointConfig) -> list[str]:
     """The host of every rank, by its name in the inventory."""
-    return [Host(**host_of(config, rank)).label for rank in range(config["ranks"])]
+    return [host_of(point, rank).label for rank in range(point.ranks)]

@@ -14,6 +14,7 @@ from rich.table import Table
 from bench.campaign.point_launch import job_of
 from bench.cluster.rank_hosts import hosts_of
 from bench.common.terminal_table import si
+from bench.config.point_config import PointConfig
 from bench.faults.fault_settings import plan_after
 from bench.faults.state_pieces import copy_bytes
 from bench.point.resolved_point import plan_of
@@ -27,44 +28,43 @@ MIB = 2**20
 LONGEST_LINE = 140
 
 
-def show(points: Sequence[Mapping[str, Any]], started_by_hand: bool = False, lines: Sequence[str] = ()) -> int:
+def show(points: Sequence[PointConfig], started_by_hand: bool = False, lines: Sequence[str] = ()) -> int:
     """Print the matrix, and placement, memory, traffic, schedule and mpirun line of every configuration. Writes no file.
 
     ``lines`` are what the campaign says of itself (``bench.campaign.preview``).
     """
     console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else LONGEST_LINE)
-    configurations = {point["hash"]: point for point in reversed(points)}
+    configurations = {point.hash: point for point in reversed(points)}
     for line in lines:
         console.print(line, markup=False)
     console.print(f"{len(points)} points of {len(configurations)} configurations, in this order:")
     for point in points:
-        console.print(f"  {point['point']}", markup=False)
+        console.print(f"  {point.point}", markup=False)
     for point in reversed(configurations.values()):
         plan = plan_of(point)
-        console.print(
-            f"\n[bold]{point['strategy']['name']}[/bold] on {point['ranks']} ranks: {plan.mesh.description}", highlight=False
-        )
+        console.print(f"\n[bold]{point.strategy.name}[/bold] on {point.ranks} ranks: {plan.mesh.description}", highlight=False)
         console.print(_ranks(plan))
         console.print(_traffic(plan))
         todo = stage_actions(plan)
         if todo:
             console.print(_schedule(plan.options["schedule"], todo))
-        if "predicted" in point:
-            console.print(_predicted(point["predicted"], point["train"]["batch"]), markup=False)
+        if point.predicted is not None:
+            console.print(_predicted(point.predicted, point.train.batch), markup=False)
         if not started_by_hand:
             launcher, job = job_of(point)
             console.print(shlex.join(launcher.command(job)), markup=False)
-        if "fault" in point:
+        if point.fault is not None:
             _failure(console, point, plan)
     return 0
 
 
-def _failure(console: Console, point: Mapping[str, Any], plan: Plan) -> None:
+def _failure(console: Console, point: PointConfig, plan: Plan) -> None:
     """What copies of the state take, and the plan of the ranks that are left."""
+    assert point.fault is not None
     copies, after = copy_bytes(plan, hosts_of(point)), plan_after(point)
     most, sent = max(kept for kept, _ in copies), sum(sent for _, sent in copies)
     console.print(f"Two copies of the state: at most {2 * most / MIB:.1f} MiB on a rank; {sent:,} bytes are sent for each")
-    console.print(f"After rank {point['fault']['rank']} is killed: {after.mesh.description}")
+    console.print(f"After rank {point.fault.rank} is killed: {after.mesh.description}")
     console.print(_ranks(after))
 
 

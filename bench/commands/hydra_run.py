@@ -86,8 +86,8 @@ def run_points(
             experiment = composed[number].hydra.runtime.choices.get("experiment")
         point = resolved_point.resolve(plain[number], experiment, paths.RESULTS)
         points.append(replace(point, overrides=tuple(overrides[number])))
-        find_launcher(points[-1]["cluster"])
-        forwarded(points[-1])
+        find_launcher(points[-1].cluster)
+        forwarded(points[-1].cluster, points[-1].energy)
         repeats.append(1 if plain[number]["smoke"] else plain[number]["repeats"])
     if plain[0]["dry_run"]:
         from bench.commands.dry_run import show

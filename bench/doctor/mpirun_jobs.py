@@ -15,9 +15,11 @@ from typing import Any
 
 import psutil
 
-from bench.campaign.point_launch import job_of
+from bench.campaign.point_launch import cluster_job
 from bench.common.atomic_files import write_json, write_text
 from bench.common.paths import JOB_FOLDER, import_variables
+from bench.config.config_json import from_json, to_json
+from bench.config.point_cluster_config import PointCluster
 from bench.emulation.lease import Lease
 from bench.launch.mpirun import own_environment
 from bench.launch.supervised_process import RUN_ID, run, telling_line
@@ -64,19 +66,14 @@ def over_mpirun(
 
     Emulated boards are brought up for it. Raises UserError for what cannot be started, and KeyboardInterrupt on.
     """
-    hosts = [{**host, "slots": slots or host["slots"]} for host in cluster["hosts"]]
+    block = from_json(PointCluster, to_json(cluster), "the cluster")
+    block = replace(block, hosts=tuple(replace(host, slots=slots or host.slots) for host in block.hosts))
+    ranks = sum(host.slots for host in block.hosts)
     folder, run_id = Path(tempfile.mkdtemp(prefix="edgejoule-doctor-")), uuid.uuid4().hex
-    point = {
-        "cluster": {**cluster, "hosts": hosts},
-        "energy": energy,
-        "ranks": sum(host["slots"] for host in hosts),
-        "paths": {"point": str(folder)},
-        "run_id": run_id,
-    }
     try:
-        with Lease([point]) as lease:
-            lease.ready(point)
-            launcher, job = job_of(point)
+        with Lease([block]) as lease:
+            lease.ready(block)
+            launcher, job = cluster_job(block, energy or {}, ranks, folder, run_id)
             job = replace(job, module=module, arguments=[str(folder / "order.json")])
             write_json(folder / "order.json", {**order, "run_id": run_id, "found": str(folder / "found.json")})
             write_text(job.hostfile, launcher.hostfile(job.hosts))

@@ -22,12 +22,6 @@ OVERRIDES = ("link", "link_rate_bit_s", "link_delay_s")
 LEAST_QUOTA = 0.01  # cores: 1 ms of 100 ms, the least that the kernel gives in its usual period
 
 
-def testbed_of(point: Mapping[str, Any]) -> Testbed | None:
-    """The testbed of a resolved point; None where its hosts are real."""
-    block = point["cluster"].get("emulated")
-    return None if block is None else Testbed.from_dict(block)
-
-
 def resolve_cluster(
     cluster: Mapping[str, Any],
     inventory: Inventory,

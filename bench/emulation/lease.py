@@ -4,42 +4,41 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from bench.common.user_error import UserError
+from bench.config.point_cluster_config import PointCluster
 from bench.emulation import lifecycle
 from bench.emulation.cgroups import ROOT, find_cgroups
-from bench.emulation.emulated_boards import testbed_of
 from bench.emulation.kernel_network import addresses, check_machine
 from bench.emulation.state_files import STATE, Lock, all_up, check_network, read_state
 from bench.launch.mpirun import check_emulates, find_mpirun, launcher_for
 
 
 class Lease:
-    """The testbeds of all ``points``: ``with Lease(points) as lease: lease.ready(point)`` before each.
+    """The testbeds of all ``clusters``: ``with Lease(clusters) as lease: lease.ready(cluster)`` before each point.
 
     Entering raises UserError for what this machine cannot do and for boards that somebody works with. It ends what a
     campaign that was killed has left running on them, and changes nothing else.
     """
 
-    def __init__(self, points: Sequence[Mapping[str, Any]], state: Path = STATE, cgroup_root: Path = ROOT) -> None:
-        self.points, self.state, self.cgroup_root = points, state, cgroup_root
+    def __init__(self, clusters: Sequence[PointCluster], state: Path = STATE, cgroup_root: Path = ROOT) -> None:
+        self.clusters, self.state, self.cgroup_root = clusters, state, cgroup_root
         self._stack = ExitStack()
         self._brought_up: list[str] = []
 
     def __enter__(self) -> Lease:
-        testbeds = [testbed for testbed in map(testbed_of, self.points) if testbed is not None]
+        testbeds = [cluster.emulated for cluster in self.clusters if cluster.emulated is not None]
         unique = list({repr(testbed): testbed for testbed in testbeds}.values())
         for testbed in unique:
             check_machine(testbed)
             find_cgroups(self.cgroup_root)
             others = [other for other in (*all_up(self.state), *unique) if other.name != testbed.name]
             check_network(testbed, others, addresses())
-        for program in {point["cluster"]["mpirun"] for point in self.points if testbed_of(point) is not None}:
+        for program in {cluster.mpirun for cluster in self.clusters if cluster.emulated is not None}:
             check_emulates(launcher_for(find_mpirun(program)))
         with ExitStack() as stack:
             for name in sorted({testbed.name for testbed in unique}):
@@ -48,9 +47,9 @@ class Lease:
             self._stack = stack.pop_all()
         return self
 
-    def ready(self, point: Mapping[str, Any]) -> None:
-        """Bring the point's boards up, or to its rates and limits. Raises UserError."""
-        testbed = testbed_of(point)
+    def ready(self, cluster: PointCluster) -> None:
+        """Bring the cluster's boards up, or to its rates and limits. Raises UserError."""
+        testbed = cluster.emulated
         if testbed is None:
             return
         if read_state(testbed.name, self.state) is None:

@@ -2,61 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from bench.cluster.rank_hosts import hosts_of
 from bench.common.user_error import UserError
+from bench.config.fault_config import FaultConfig
+from bench.config.point_config import PointConfig, PointFault
 from strategies.base import check_options, get
 from strategies.common.plan_error import PlanError
-from strategies.plan.model_spec import ModelSpec
-from strategies.plan.shapes import Plan, StepShape
-
-COUNTS = ("snapshot_every", "after_steps")
+from strategies.plan.shapes import Plan
 
 
-def fault_settings(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any] | None:
+def fault_settings(fault: FaultConfig, point: PointConfig) -> PointFault | None:
     """Check the ``fault`` of a point.
 
     Args:
-        given: The block as it was composed.
-        config: The point without it.
+        fault: The block as it was composed.
+        point: The point without it.
 
     Returns:
         The block; None where nothing fails.
 
     Raises:
-        UserError: A value is wrong, or the fault does not go together with the rest of the point.
+        UserError: The fault does not go together with the rest of the point.
         PlanError: The survivors could not run the point.
     """
-    rank = given["rank"]
+    rank = fault.rank
     if rank is None:
         return None
-    ranks = config["ranks"]
-    if not isinstance(rank, int) or not 0 < rank < ranks:
-        last = f"a rank from 1 to {ranks - 1}" if ranks > 1 else "more than one rank"
+    if not 0 < rank < point.ranks:
+        last = f"a rank from 1 to {point.ranks - 1}" if point.ranks > 1 else "more than one rank"
         raise UserError(f"fault.rank={rank} must be null or {last} (rank 0 writes the record)")
-    for key in COUNTS:
-        if not isinstance(given[key], int) or given[key] < 1:
-            raise UserError(f"fault.{key}={given[key]} must be a whole number of at least 1")
     for key in ("save", "steps"):
-        if config["train"][key] is not None:
+        if getattr(point.train, key) is not None:
             raise UserError(f"train.{key} is for a training without a failure; leave it out, or use fault.rank=null")
-    if config["train"]["resume"] is not None:
+    if point.train.resume is not None:
         raise UserError("train.resume and fault.rank do not go together; leave one of them out")
-    hosts = hosts_of(config)
+    hosts = hosts_of(point)
     others = [other for other, host in enumerate(hosts) if host == hosts[rank] and other != rank]
     if others and all(other > rank for other in others):
         raise UserError(
             f"fault.rank={rank} reads the power of {hosts[rank]} for ranks {', '.join(map(str, others))} too; "
             f"use fault.rank={others[-1]}"
         )
-    found = {"rank": rank, **{key: given[key] for key in COUNTS}, **{key: dict(given[key]) for key in ("mesh", "options")}}
-    plan_after({**config, "fault": found})
-    return found
+    settings = PointFault(rank, fault.snapshot_every, fault.after_steps, fault.mesh, dict(fault.options))
+    plan_after(replace(point, fault=settings))
+    return settings
 
 
-def plan_after(config: Mapping[str, Any]) -> Plan:
+def plan_after(point: PointConfig) -> Plan:
     """The plan of the ranks that are left.
 
     Mesh and options are ``fault.mesh`` and ``fault.options``, else the mesh that the strategy makes of the survivors and the
@@ -66,15 +60,17 @@ def plan_after(config: Mapping[str, Any]) -> Plan:
     Raises:
         PlanError: The survivors cannot run it.
     """
-    options, train, fault = dict(config["strategy"]), config["train"], config["fault"]
-    strategy = get(options.pop("name"))
-    kept = {key: strategy.options[key] if isinstance(value, list) else value for key, value in options.items()}
+    fault = point.fault
+    assert fault is not None, "a point with a fault"
+    strategy = get(point.strategy.name)
+    lists = (list, tuple)
+    kept = {key: strategy.options[key] if isinstance(value, lists) else value for key, value in point.strategy.options.items()}
     try:
-        mesh = strategy.mesh_for(config["ranks"] - 1, fault["mesh"])
+        mesh = strategy.mesh_for(point.ranks - 1, fault.mesh.__dict__)
         if mesh.tensor > 1:
             kept["tensor_shares"] = [1] * mesh.tensor
-        check_options(strategy, fault["options"])
-        kept.update(fault["options"])
-        return strategy.plan(ModelSpec.from_dict(config["model"]["spec"]), StepShape.of(train), mesh, kept)
+        check_options(strategy, fault.options)
+        kept.update(fault.options)
+        return strategy.plan(point.model.spec, point.step_shape, mesh, kept)
     except PlanError as error:
-        raise PlanError(f"after the failure of rank {fault['rank']} (fault.mesh, fault.options): {error.text}") from None
+        raise PlanError(f"after the failure of rank {fault.rank} (fault.mesh, fault.options): {error.text}") from None

@@ -7,24 +7,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.common.user_error import UserError
+from bench.config.point_cluster_config import PointCluster
 from bench.launch.mpirun import Launcher, find_mpirun, launcher_for
 from bench.launch.srun import Srun, find_srun
 
 
-def find_launcher(cluster: Mapping[str, Any]) -> str:
+def find_launcher(cluster: PointCluster) -> str:
     """The path of the program that starts the ranks. Raises UserError where it is missing."""
-    if cluster.get("launcher") == "srun":
+    if cluster.launcher == "srun":
         return find_srun()
-    return find_mpirun(cluster["mpirun"])
+    return find_mpirun(cluster.mpirun)
 
 
-def launcher_of(cluster: Mapping[str, Any]) -> Launcher:
+def launcher_of(cluster: PointCluster) -> Launcher:
     """The launcher of a cluster on this machine. Nothing is started but ``mpirun --version``."""
     program = find_launcher(cluster)
-    return Srun(program) if cluster.get("launcher") == "srun" else launcher_for(program)
+    return Srun(program) if cluster.launcher == "srun" else launcher_for(program)
 
 
-def forwarded(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> list[str]:
+def forwarded(cluster: PointCluster, energy: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> list[str]:
     """Names of variables that go to all ranks without their values being written.
 
     They are those of ``cluster.forward``, and the passwords of meters (``password_env``) that are set here.
@@ -32,11 +33,11 @@ def forwarded(config: Mapping[str, Any], environ: Mapping[str, str] = os.environ
     Raises:
         UserError: A variable was asked for and is not set.
     """
-    asked = list(config["cluster"].get("forward") or ())
+    asked = list(cluster.forward)
     for name in asked:
         if name not in environ:
             raise UserError(f"cluster.forward names {name}, which is not set here; export {name}, or leave it out")
-    meters = (config.get("energy") or {}).get("meters", {})
+    meters = energy.get("meters", {})
     named = [str(meter["password_env"]) for meter in meters.values() if meter.get("password_env")]
     # A password may also be set on the one host that reads the meter: not having it here is no error.
     return sorted({*asked, *(name for name in named if name in environ)})

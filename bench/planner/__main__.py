@@ -14,12 +14,13 @@ from bench.common.paths import RESULTS
 from bench.common.program_names import as_called
 from bench.common.user_error import UserError
 from bench.conditions import environment
-from bench.config.host_config import Host
+from bench.config.config_check import read_block
+from bench.config.planner_config import OBJECTIVES, PlannerConfig
 from bench.config.point_config import PointConfig
 from bench.doctor.cluster_verb import expected_bit_s, links_s
 from bench.doctor.mpirun_jobs import over_mpirun
 from bench.planner import printing
-from bench.planner.search import OBJECTIVES, search
+from bench.planner.search import search
 from bench.point import hydra_compose, resolved_point
 from bench.prediction.cluster_profile import Profile, emulated_boards, own_path, subject
 from bench.prediction.planned_shares import AUTO, path_of, prediction_of, profile_of
@@ -27,7 +28,6 @@ from strategies.base import get
 from strategies.common.plan_error import PlanError
 from strategies.common.registry import did_you_mean
 from strategies.plan.model_spec import ModelSpec
-from strategies.plan.partition import either
 from strategies.plan.placement import place
 from strategies.plan.shapes import MeshShape, StepShape
 from strategies.plan.step_options import StepOptions
@@ -75,23 +75,13 @@ def _run(name: str, *overrides: str) -> int:
         raise UserError(f"unknown verb {name}; known are {', '.join(verbs)}{did_you_mean(name, list(verbs))}")
     hydra_compose.check_words(overrides, "bench.planner")
     plain = hydra_compose.composed(overrides)
-    _check(plain["planner"])
     plain["planner"]["profile"] = plain["planner"]["profile"] or AUTO
     return verbs[name](plain, overrides)
 
 
-def _check(given: Mapping[str, Any]) -> None:
-    if given["objective"] not in OBJECTIVES:
-        known = either(OBJECTIVES)
-        raise UserError(
-            f"planner.objective={given['objective']} is unknown; use {known}{did_you_mean(str(given['objective']), OBJECTIVES)}"
-        )
-    for key in ("deadline_s", "seconds"):
-        value = given[key]
-        if not (isinstance(value, (int, float)) and value > 0) and not (key == "deadline_s" and value is None):
-            raise UserError(f"planner.{key}={value} must be a positive number of seconds")
-    if not isinstance(given["top"], int) or given["top"] < 1:
-        raise UserError(f"planner.top={given['top']} must be a whole number of at least 1")
+def planner_of(plain: Mapping[str, Any]) -> PlannerConfig:
+    """The ``planner`` block of a composed configuration."""
+    return read_block(PlannerConfig, plain["planner"], "planner.")
 
 
 def whole_cluster(plain: Mapping[str, Any]) -> PointConfig:
@@ -107,10 +97,11 @@ def whole_cluster(plain: Mapping[str, Any]) -> PointConfig:
 def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
     """The verb ``profile``."""
     point = whole_cluster(plain)
-    path, cluster = path_of(plain["planner"], point), point["cluster"]
+    planner = planner_of(plain)
+    path, cluster = path_of(planner, point), point.cluster.to_json()
     assert path is not None
-    order = order_of(point, plain["planner"]["seconds"])
-    expected = expected_bit_s(cluster, boards_of(point["boards"]))
+    order = order_of(point, planner.seconds)
+    expected = expected_bit_s(cluster, boards_of(point.boards))
     limit_s = plain["timeout_s"] + links_s(order["ranks"], MEGABYTES, expected)
     print(f"profiling {order['ranks']} ranks of {cluster['name']}; they should do nothing else", file=sys.stderr, flush=True)
     came = over_mpirun(cluster, order, MODULE, limit_s, slots=None)
@@ -130,8 +121,7 @@ def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
 
 def order_of(point: PointConfig, seconds: float) -> dict[str, Any]:
     """What the ranks are to do: sizes, cuts, and what only the launch host knows of the others."""
-    cluster, train = point["cluster"], point["train"]
-    hosts = [Host(**host) for host in cluster["hosts"]]
+    train, hosts = point.train, point.cluster.hosts
     ranks = sum(host.slots for host in hosts)
     emulated = emulated_boards(point)
     git = environment.collect_code().git
@@ -139,13 +129,13 @@ def order_of(point: PointConfig, seconds: float) -> dict[str, Any]:
         "point": point.to_json(),
         "ranks": ranks,
         "seconds": seconds,
-        "samples": min(train["batch"], MOST_SAMPLES),
-        "tensor": cuts(ModelSpec.from_dict(point["model"]["spec"]), StepShape.of(train), ranks),
+        "samples": min(train.batch, MOST_SAMPLES),
+        "tensor": cuts(point.model.spec, point.step_shape, ranks),
         "megabytes": MEGABYTES,
         "hosts": {
             host.label: {
-                "cores": emulated[host.label]["quota_cores"] if host.label in emulated else None,
-                "memory_bytes": emulated[host.label]["memory_bytes"] if host.label in emulated else host.memory_bytes,
+                "cores": emulated[host.label].quota_cores if host.label in emulated else None,
+                "memory_bytes": emulated[host.label].memory_bytes if host.label in emulated else host.memory_bytes,
                 "watts": watts_of(point, host.board),
             }
             for host in hosts
@@ -171,12 +161,12 @@ def cuts(spec: ModelSpec, shape: StepShape, ranks: int) -> list[int]:
     return found
 
 
-def watts_of(point: Mapping[str, Any], board: str) -> dict[str, float]:
+def watts_of(point: PointConfig, board: str) -> dict[str, float]:
     """Those of the class in its power mode; none where they are not known."""
-    mode = point["board"]["power_mode"]
+    mode = point.board.power_mode
     try:
-        described = BoardClass.from_dict(point["boards"][board])
-        own = mode.get(board) if isinstance(mode, dict) else mode
+        described = BoardClass.from_dict(point.boards[board])
+        own = mode.get(board) if isinstance(mode, Mapping) else mode
         return described.watts(None if described.mode_speed is not None else own)
     except UserError:
         return {}
@@ -184,18 +174,18 @@ def watts_of(point: Mapping[str, Any], board: str) -> dict[str, float]:
 
 def plan(plain: Mapping[str, Any], overrides: Sequence[str]) -> int:
     """The verb ``plan``."""
-    own, point = plain["planner"], whole_cluster(plain)
+    own, point = planner_of(plain), whole_cluster(plain)
     profile, path = profile_of(own, point), path_of(own, point)
     assert profile is not None
     found = search(point, profile, plain)
-    printing.found(found, own, lambda candidate: candidate.words(point["cluster"]["inventory"], overrides), path)
-    return 0 if found.best(own["objective"], own["deadline_s"]) else 1
+    printing.found(found, own, lambda candidate: candidate.words(point.cluster.inventory, overrides), path)
+    return 0 if found.best(own.objective, own.deadline_s) else 1
 
 
 def simulate(plain: Mapping[str, Any], _: Sequence[str]) -> int:
     """The verb ``simulate``."""
     point = resolved_point.resolve(plain, None, RESULTS)
-    own, made = plain["planner"], resolved_point.plan_of(point)
+    own, made = planner_of(plain), resolved_point.plan_of(point)
     profile = profile_of(own, point)
     assert profile is not None
     printing.prediction(prediction_of(profile, point, made), made, path_of(own, point))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from bench.common import terminal_table
 from bench.common.program_names import as_called
 from bench.common.terminal_table import si
+from bench.config.planner_config import PlannerConfig
 from bench.planner.search import Candidate, Found, listed
 from bench.prediction.cluster_profile import HostProfile, Profile
 from bench.prediction.step_cost import Prediction
@@ -56,16 +56,16 @@ def _host(host: HostProfile) -> list[str]:
     ]
 
 
-def found(candidates: Found, own: Mapping[str, Any], words: Callable[[Candidate], Sequence[str]], path: Path | None) -> None:
+def found(candidates: Found, own: PlannerConfig, words: Callable[[Candidate], Sequence[str]], path: Path | None) -> None:
     """The best, each with the ``words`` of its command line, the trade-off between time and energy, and what was left out."""
-    best = candidates.best(own["objective"], own["deadline_s"])
-    within = f", a step within {own['deadline_s']:g} s" if own["deadline_s"] else ""
+    best = candidates.best(own.objective, own.deadline_s)
+    within = f", a step within {own.deadline_s:g} s" if own.deadline_s else ""
     total = len(candidates.candidates)
     if not best:
         print(f"none of {total} ways{within} fits")
     else:
-        shown = best[: own["top"]]
-        title = f"Best of {total} ways by {own['objective']}{within}: modelled from {path}"
+        shown = best[: own.top]
+        title = f"Best of {total} ways by {own.objective}{within}: modelled from {path}"
         terminal_table.show(title, (">", *COLUMNS), [[str(n), *_row(candidate)] for n, candidate in enumerate(shown, 1)])
         print()
         for number, candidate in enumerate(shown, 1):

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from bench.cluster.link_rates import links, rest
 from bench.cluster.rank_hosts import host_of
+from bench.config.point_config import PointConfig
 from bench.prediction.cluster_profile import Curve, HostProfile, LinkProfile, Part, Profile
 from bench.timeline.rank_report import RankFacts
 from bench.training import process_memory, rank_setup
@@ -131,8 +132,8 @@ def curves(order: Mapping[str, Any], device: str, settled: Callable[[], object])
     It ends at the first size that takes longer than LONGEST_S.
     """
     point = order["point"]
-    spec, train = ModelSpec.from_dict(point["model"]["spec"]), point["train"]
-    shape = StepShape(order["samples"], train["seq"], 1, train["dtype"])
+    spec, train = point.model.spec, point.train
+    shape = StepShape(order["samples"], train.seq, 1, train.dtype)
     for tensor in order["tensor"]:
         parts = Parts(spec, shape, tensor, device)
         for part in ("embed", "block", "head"):
@@ -198,7 +199,7 @@ def _all_reduce_s(group: Group, comm: MPI.Intracomm, size: int, longest: Any) ->
 def of_rank(order: Mapping[str, Any], comm: MPI.Intracomm, facts: RankFacts, baseline_bytes: int) -> HostProfile:
     """This rank's host as this rank finds it. Collective, since waiting is."""
     point, device, rank = order["point"], facts.device, comm.Get_rank()
-    host, dtype = host_of(point, rank), getattr(torch, point["train"]["dtype"])
+    host, dtype = host_of(point, rank), getattr(torch, point.train.dtype)
     settled = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
     comm.Barrier()
     measured = list(curves(order, device, settled))
@@ -208,11 +209,11 @@ def of_rank(order: Mapping[str, Any], comm: MPI.Intracomm, facts: RankFacts, bas
     busy = fmean(cores[-1] for curve, cores in measured if curve.part == "block")
     return HostProfile(
         host=facts.host,
-        board=host["board"],
-        slots=host["slots"],
+        board=host.board,
+        slots=host.slots,
         threads=facts.threads,
         cores=capacity,
-        busy_cores=busy if device == "cpu" else capacity / host["slots"],  # a GPU at work is a busy board
+        busy_cores=busy if device == "cpu" else capacity / host.slots,  # a GPU at work is a busy board
         waiting_cores=waiting_cores(comm),
         optimizer_s=updates,
         curves=tuple(curve for curve, _ in measured),
@@ -254,7 +255,7 @@ def main(argv: list[str]) -> int:
 
     comm = MPI.COMM_WORLD
     order = comm.bcast(json.loads(Path(argv[0]).read_text()) if comm.Get_rank() == 0 else None)
-    point = order["point"]
+    order["point"] = point = PointConfig.from_json(order["point"], "the order's point")
     baseline = process_memory.resident_bytes()
     facts = rank_setup.settle(point, comm, rank_setup.locate(point, comm))
     torch.manual_seed(0)

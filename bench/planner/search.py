@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.config.host_config import Host
+from bench.config.point_config import PointConfig
 from bench.point.plan_errors import in_command_line_words
 from bench.prediction.cluster_profile import Profile, emulated_boards
 from bench.prediction.share_split import planned
@@ -26,7 +27,6 @@ from strategies.plan.shapes import AXES, MeshShape, StepShape
 
 MOST_CHOICES, MOST_ORDERS, MOST_GROUPED = 64, 24, 5
 PLANNED = ("planner.", "strategy", "ranks=", "mesh.", "train.micro_batches=", "cluster.hosts=", "cluster.order=")
-OBJECTIVES = ("time", "energy", "edp")
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ class Found:
         return found
 
 
-def search(point: Mapping[str, Any], profile: Profile, given: Mapping[str, Any]) -> Found:
+def search(point: PointConfig, profile: Profile, given: Mapping[str, Any]) -> Found:
     """Every way to take a step of ``point``'s model and batch on its hosts or some of them.
 
     ``given`` is the composed configuration: micro-batches and ``comm.progress`` that it leaves open are as a strategy prefers
     (of pipelines several micro-batches). Raises UserError where the profile lacks a link.
     """
     found = Found()
-    spec, shape = ModelSpec.from_dict(point["model"]["spec"]), StepShape.of(point["train"])
+    spec, shape = point.model.spec, point.step_shape
     for strategy in registered().values():
         own = {**given["comm"], "progress": given["comm"]["progress"] or strategy.default_progress}
         # The configured algorithm first: another one must be faster to be chosen.
@@ -167,9 +167,9 @@ def _price(
         (found.over if prediction.over else found.candidates).append(candidate)
 
 
-def participants(point: Mapping[str, Any], profile: Profile) -> Iterator[list[Host]]:
+def participants(point: PointConfig, profile: Profile) -> Iterator[list[Host]]:
     """Choices of hosts that differ in what they are, each in the order of the inventory."""
-    hosts = [Host(**given) for given in point["cluster"]["hosts"]]
+    hosts = point.cluster.hosts
     kinds = [kind_of(host, point) for host in hosts]
     by_kind = {kind: [host for host, own in zip(hosts, kinds, strict=True) if own == kind] for kind in dict.fromkeys(kinds)}
     if math.prod(len(same) + 1 for same in by_kind.values()) > MOST_CHOICES:
@@ -182,10 +182,10 @@ def participants(point: Mapping[str, Any], profile: Profile) -> Iterator[list[Ho
             yield [host for host in hosts if host in taken]
 
 
-def kind_of(host: Host, point: Mapping[str, Any]) -> tuple[Any, ...]:
+def kind_of(host: Host, point: PointConfig) -> tuple[Any, ...]:
     """What makes a host another one than its neighbour: class, slots, threads, memory, speed, link, switch."""
     board = emulated_boards(point).get(host.label)
-    link = tuple(board["link"].values()) if board else None
+    link = board.link if board else None
     return host.board, host.slots, host.threads, host.memory_bytes, host.speed, host.link, host.switch, link
 
 

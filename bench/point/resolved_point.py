@@ -17,28 +17,32 @@ from bench.cluster.inventory import check_slots
 from bench.common import paths
 from bench.common.user_error import UserError
 from bench.common.weight_files import WEIGHTS_FILE, check_sha256, checkpoint_dir
+from bench.config.board_config import BoardConfig
 from bench.config.config_check import read_run_config
-from bench.config.config_json import to_json
-from bench.config.host_config import Host
-from bench.config.point_config import SCHEMA, PointConfig, PointPaths
+from bench.config.config_json import from_json, to_json
+from bench.config.point_cluster_config import PointCluster
+from bench.config.point_config import SCHEMA, PointConfig, PointModel, PointPaths
+from bench.config.run_config import RunConfig
+from bench.config.strategy_config import StrategyConfig
 from bench.emulation.emulated_boards import resolve_cluster
 from bench.energy.sampling.energy_settings import energy_settings
 from bench.faults.fault_settings import fault_settings
 from bench.power_modes.mode_choice import by_board
 from bench.power_modes.mode_choice import resolve as power_mode
-from bench.prediction import planned_shares as planner
+from bench.prediction import planned_shares
 from bench.record.study_folder import finished
 from strategies.base import check_options, get
 from strategies.plan.checkpoint_manifest import Checkpoint, check_target
 from strategies.plan.model_spec import ModelSpec
-from strategies.plan.shapes import MeshShape, Plan, StepShape
+from strategies.plan.shapes import Plan
 
 NO_HOSTFILE = Path(os.devnull)  # has no meters
 MEANINGFUL = (
     *("strategy", "ranks", "mesh", "model", "task", "train", "comm", "device", "threads", "window_s", "idle_s", "warmup"),
     *("eval_samples", "seed", "smoke", "cluster", "energy", "board", "boards"),
 )
-SMOKE = {"window_s": 2.0, "idle_s": 0.5, "eval_samples": 64}
+AS_GIVEN = ("device", "threads", "window_s", "idle_s", "warmup", "eval_samples", "seed", "smoke", "timeout_s")
+SMOKE_WINDOW_S, SMOKE_IDLE_S, SMOKE_SAMPLES = 2.0, 0.5, 64
 
 
 def resolve(plain: Mapping[str, Any], experiment: str | None, results: Path, ranks: int | None = None) -> PointConfig:
@@ -53,55 +57,67 @@ def resolve(plain: Mapping[str, Any], experiment: str | None, results: Path, ran
     Raises:
         UserError, PlanError: One line each, for everything that could not run.
     """
-    cfg = to_json(read_run_config(plain))
-    options = dict(cfg["strategy"])
-    strategy = get(options.pop("name"))
-    options = check_options(strategy, options)
-    wanted = _ranks(cfg, strategy.name, ranks)
-    mesh = strategy.mesh_for(wanted, cfg["mesh"])
-    comm = {**cfg["comm"], "progress": cfg["comm"]["progress"] or strategy.default_progress}
-    cluster, boards = cluster_of(cfg)
-    hosts = [Host(**host) for host in cluster["hosts"]]
-    check_slots(wanted, hosts, cfg["cluster"]["name"], cfg["cluster"]["oversubscribe"])
-    train = {
-        **cfg["train"],
-        "micro_batches": strategy.micro_batches(cfg["train"]["micro_batches"], mesh),
-        **{key: _absolute(cfg["train"][key]) for key in ("save", "resume")},
-    }
-    config: dict[str, Any] = {
-        "schema": SCHEMA,
-        "study": str(cfg["study"]),
-        "experiment": experiment,
-        "repeat": 0,
-        "order": 0,
-        "strategy": {"name": strategy.name, **options},
-        "ranks": wanted,
-        "mesh": dict(mesh.__dict__),
-        "model": _model(cfg),
-        "task": dict(cfg["task"]),
-        "train": train,
-        "comm": comm,
-        **{key: cfg[key] for key in ("device", "threads", "window_s", "idle_s", "warmup", "eval_samples", "seed", "smoke")},
-        "cluster": cluster,
-        "boards": {name: board.to_dict() for name, board in boards.items()},
-        "board": {"power_mode": power_mode(cfg["board"]["power_mode"], boards)},
-        "energy": energy_settings(cfg["energy"], cluster["inventory"], hostfile_of(cfg) or NO_HOSTFILE).to_dict(),
-        "timeout_s": cfg["timeout_s"],
-    }
-    if config["smoke"]:
-        config.update({key: min(value, config[key] or value) for key, value in SMOKE.items()})
-    profile = planner.profile_of(cfg["planner"], config)
-    config["strategy"] = planner.with_shares(cfg["planner"], profile, config)
-    plan = plan_of(config)
+    run = read_run_config(plain)
+    point = _smoke(_point(run, experiment, ranks))
+    profile = planned_shares.profile_of(run.planner, point)
+    point = replace(point, strategy=planned_shares.with_shares(run.planner, profile, point))
+    plan = plan_of(point)
     if profile is not None:
-        config["predicted"] = planner.block(cfg["planner"], profile, config, plan)
-    fault = fault_settings(cfg["fault"], config)
-    if fault is not None:  # without one a point is what it was before there were any
-        config["fault"] = fault
-    config["hash"] = _hash(config, _resumed(config))
-    point = named(PointConfig.from_json({**config, "point": "", "paths": {"point": ""}}, "the point"), results, 0)
+        point = replace(point, predicted=planned_shares.block(run.planner, profile, point, plan))
+    point = replace(point, fault=fault_settings(run.fault, point))  # None leaves a point what it was before there were any
+    point = named(replace(point, hash=_hash(point, _resumed(point))), results, 0)
     _check_save(point, by_hand=ranks is not None)
     return point
+
+
+def _point(run: RunConfig, experiment: str | None, running: int | None) -> PointConfig:
+    """The point before its shares are planned; it has no name and no hash yet."""
+    plain = to_json(run)
+    strategy = get(run.strategy.name)
+    ranks = _ranks(run, running)
+    mesh = strategy.mesh_for(ranks, plain["mesh"])
+    block, boards = cluster_of(plain)
+    cluster = from_json(PointCluster, block, "the cluster")
+    check_slots(ranks, cluster.hosts, cluster.name, cluster.oversubscribe)
+    return PointConfig(
+        schema=SCHEMA,
+        study=run.study,
+        experiment=experiment,
+        repeat=0,
+        order=0,
+        strategy=StrategyConfig(strategy.name, check_options(strategy, run.strategy.options)),
+        ranks=ranks,
+        mesh=mesh,
+        model=_model(run),
+        task=run.task,
+        train=replace(
+            run.train,
+            micro_batches=strategy.micro_batches(run.train.micro_batches, mesh),
+            save=_absolute(run.train.save),
+            resume=_absolute(run.train.resume),
+        ),
+        comm=replace(run.comm, progress=run.comm.progress or strategy.default_progress),
+        **{name: getattr(run, name) for name in AS_GIVEN},
+        cluster=cluster,
+        boards={name: board.to_dict() for name, board in boards.items()},
+        board=BoardConfig(power_mode(run.board.power_mode, boards)),
+        energy=energy_settings(plain["energy"], cluster.inventory, hostfile_of(plain) or NO_HOSTFILE).to_dict(),
+        hash="",
+        point="",
+        paths=PointPaths(""),
+    )
+
+
+def _smoke(point: PointConfig) -> PointConfig:
+    """The point with a short window and few samples where it is a quick look."""
+    if not point.smoke:
+        return point
+    return replace(
+        point,
+        window_s=min(SMOKE_WINDOW_S, point.window_s),
+        idle_s=min(SMOKE_IDLE_S, point.idle_s or SMOKE_IDLE_S),
+        eval_samples=min(SMOKE_SAMPLES, point.eval_samples or SMOKE_SAMPLES),
+    )
 
 
 def cluster_of(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BoardClass]]:
@@ -133,23 +149,20 @@ def named(point: PointConfig, results: Path, repeat: int) -> PointConfig:
     return replace(point, repeat=repeat, point=name, paths=PointPaths(str((results / point.study / name).absolute())))
 
 
-def plan_of(config: Mapping[str, Any]) -> Plan:
+def plan_of(point: PointConfig) -> Plan:
     """The strategy's plan of a point. Raises PlanError for what cannot run."""
-    options, train = dict(config["strategy"]), config["train"]
-    strategy = get(options.pop("name"))
-    spec = ModelSpec.from_dict(config["model"]["spec"])
-    return strategy.plan(spec, StepShape.of(train), MeshShape(**config["mesh"]), options)
+    return get(point.strategy.name).plan(point.model.spec, point.step_shape, point.mesh, dict(point.strategy.options))
 
 
-def _ranks(cfg: Mapping[str, Any], strategy: str, running: int | None) -> int:
-    if strategy == "single":
+def _ranks(run: RunConfig, running: int | None) -> int:
+    """The ranks of a point; ``running`` are those that mpirun has started already. Raises UserError where they differ."""
+    if run.strategy.name == "single":
         if running is not None and running != 1:
             raise UserError(f"strategy=single runs one rank, but mpirun started {running}; use mpirun -n 1")
         return 1
-    given: int = cfg["ranks"]
-    if running is not None and running != given:
-        raise UserError(f"ranks={given}, but mpirun started {running}; leave ranks= out or make them equal")
-    return given
+    if running is not None and running != run.ranks:
+        raise UserError(f"ranks={run.ranks}, but mpirun started {running}; leave ranks= out or make them equal")
+    return run.ranks
 
 
 def model_spec(model: Mapping[str, Any], head: str, labels: int) -> ModelSpec:
@@ -158,39 +171,39 @@ def model_spec(model: Mapping[str, Any], head: str, labels: int) -> ModelSpec:
     return ModelSpec.from_dict({**spec, "tied": False} if head == "classifier" else spec)
 
 
-def _model(cfg: Mapping[str, Any]) -> dict[str, Any]:
+def _model(run: RunConfig) -> PointModel:
     """The model with the head that the task needs, and the folder of its checkpoint."""
-    model, task = cfg["model"], cfg["task"]
-    given = model["checkpoint"]
-    checkpoint = None if given is None else checkpoint_dir(str(given))
-    if checkpoint is not None and model["sha256"]:
-        check_sha256(checkpoint / WEIGHTS_FILE, model["sha256"])
-    return {
-        "name": model["name"],
-        "spec": model_spec(model, task["head"], task["labels"]).to_dict(),
-        "checkpoint": None if checkpoint is None else str(checkpoint),
-        "sha256": model["sha256"] if checkpoint is not None else None,
-    }
+    model = run.model
+    checkpoint = None if model.checkpoint is None else checkpoint_dir(model.checkpoint)
+    if checkpoint is not None and model.sha256:
+        check_sha256(checkpoint / WEIGHTS_FILE, model.sha256)
+    spec = model_spec({"name": model.name, "spec": model.spec}, run.task.head, run.task.labels)
+    return PointModel(
+        model.name,
+        spec,
+        None if checkpoint is None else str(checkpoint),
+        model.sha256 if checkpoint is not None else None,
+    )
 
 
-def _absolute(folder: Any) -> str | None:
+def _absolute(folder: str | None) -> str | None:
     """A folder given from the working directory; ranks work in another."""
-    return None if folder is None else str(Path(str(folder)).expanduser().absolute())
+    return None if folder is None else str(Path(folder).expanduser().absolute())
 
 
-def _resumed(config: Mapping[str, Any]) -> Checkpoint | None:
+def _resumed(point: PointConfig) -> Checkpoint | None:
     """The checkpoint that the point goes on from. Raises PlanError or UserError where it cannot."""
-    train = config["train"]
-    if train["resume"] is None:
+    train = point.train
+    if train.resume is None:
         return None
-    found = Checkpoint.read(Path(train["resume"]))
-    found.check(ModelSpec.from_dict(config["model"]["spec"]), train["dtype"], train["optimizer"])
-    if train["steps"] is not None and train["steps"] < found.steps + 2:
+    checkpoint = Checkpoint.read(Path(train.resume))
+    checkpoint.check(point.model.spec, train.dtype, train.optimizer)
+    if train.steps is not None and train.steps < checkpoint.steps + 2:
         raise UserError(
-            f"train.steps={train['steps']} counts the {found.steps} steps of {found.folder} too; use null or at least "
-            f"{found.steps + 2} (one to warm up, one to time)"
+            f"train.steps={train.steps} counts the {checkpoint.steps} steps of {checkpoint.folder} too; use null or at least "
+            f"{checkpoint.steps + 2} (one to warm up, one to time)"
         )
-    return found
+    return checkpoint
 
 
 def _check_save(point: PointConfig, by_hand: bool) -> None:
@@ -206,16 +219,17 @@ def _check_save(point: PointConfig, by_hand: bool) -> None:
         )
 
 
-def _hash(config: Mapping[str, Any], resumed: Checkpoint | None) -> str:
+def _hash(point: PointConfig, resumed: Checkpoint | None) -> str:
     """Eight digits of what matters for the result.
 
     Weights count by name and hash and a resumed checkpoint by what it holds, not by where they lie.
     """
-    chosen = {key: config[key] for key in (*MEANINGFUL, "fault") if key in config}
-    chosen["cluster"] = launch_cluster.meaning(config["cluster"])
-    chosen["train"] = {key: value for key, value in config["train"].items() if key not in ("save", "resume")}
+    plain = point.to_json()
+    chosen = {key: plain[key] for key in (*MEANINGFUL, "fault") if key in plain}
+    chosen["cluster"] = launch_cluster.meaning(plain["cluster"])
+    chosen["train"] = {key: value for key, value in plain["train"].items() if key not in ("save", "resume")}
     if resumed is not None:
         chosen["train"]["resume"] = resumed.digest
-    checkpoint = config["model"]["checkpoint"]
-    chosen["model"] = {**config["model"], "checkpoint": Path(checkpoint).name if checkpoint else None}
+    folder = point.model.checkpoint_folder
+    chosen["model"] = {**plain["model"], "checkpoint": None if folder is None else folder.name}
     return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cluster.board_class import BoardClass, boards_of
 from bench.common.user_error import UserError
+from bench.config.point_config import PointConfig
 from bench.energy.sampling.energy_session import root_of
 from bench.power_modes import mode_choice
 from bench.power_modes.guard import Guard
@@ -49,11 +50,11 @@ class PowerModes:
         self._end: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], comm: MPI.Intracomm, home: HostIdentity) -> PowerModes:
+    def of(cls, config: PointConfig, comm: MPI.Intracomm, home: HostIdentity) -> PowerModes:
         """Those of a point: ``board.power_mode`` on its cluster, under ``energy.root``."""
-        chosen = mode_choice.by_board(config["board"]["power_mode"], config["boards"])
-        emulated = bool(config["cluster"].get("emulated"))
-        return cls(comm, chosen, boards_of(config["boards"]), home, config["energy"]["root"], emulated)
+        chosen = mode_choice.by_board(config.board.power_mode, config.boards)
+        emulated = config.cluster.emulated is not None
+        return cls(comm, chosen, boards_of(config.boards), home, config.energy["root"], emulated)
 
     def apply(self) -> None:
         """Set and verify the mode of every host. Collective.

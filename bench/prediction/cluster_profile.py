@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.common.user_error import UserError
-from bench.config.host_config import Host
+from bench.config.config_json import to_json
+from bench.config.point_config import PointConfig
+from bench.config.testbed_config import Board
 from strategies.plan.traffic import wire_bytes
 
 SCHEMA = "edgejoule.profile/1"
@@ -204,32 +206,33 @@ def all_reduce_s(algorithm: str, payload_bytes: float, ranks: int, latency_s: fl
     return {"ring": ring, "recursive_doubling": doubling}.get(algorithm, min(ring, doubling))
 
 
-def subject(point: Mapping[str, Any]) -> dict[str, Any]:
+def subject(point: PointConfig) -> dict[str, Any]:
     """What a profile of ``point``'s cluster speaks of: another model, length, number format, device or link is another one."""
     return {
-        "cluster": point["cluster"]["name"],
-        "model": point["model"]["spec"],
-        "seq": point["train"]["seq"],
-        "dtype": point["train"]["dtype"],
-        "device": point["device"],
-        "threads": point["threads"],
-        "links": {name: board["link"] for name, board in emulated_boards(point).items()},
-        "power_mode": point["board"]["power_mode"],
+        "cluster": point.cluster.name,
+        "model": point.model.spec.to_dict(),
+        "seq": point.train.seq,
+        "dtype": point.train.dtype,
+        "device": point.device,
+        "threads": point.threads,
+        "links": {name: asdict(board.link) for name, board in emulated_boards(point).items()},
+        "power_mode": to_json(point.board.power_mode),
     }
 
 
-def emulated_boards(point: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def emulated_boards(point: PointConfig) -> dict[str, Board]:
     """The emulated boards of a point's cluster by name; none where its hosts are real."""
-    return {board["name"]: board for board in (point["cluster"].get("emulated") or {"boards": ()})["boards"]}
+    testbed = point.cluster.emulated
+    return {} if testbed is None else {board.name: board for board in testbed.boards}
 
 
-def own_path(point: Mapping[str, Any]) -> Path:
+def own_path(point: PointConfig) -> Path:
     """Where the profile of a point is by itself: ``planner.profile=auto``."""
-    names = (point["cluster"]["name"], point["model"]["name"], point["task"]["name"], point["train"]["seq"])
+    names = (point.cluster.name, point.model.name, point.task.name, point.train.seq)
     return Path("profiles") / f"{'-'.join(map(str, names))}.json"
 
 
-def load(path: Path, point: Mapping[str, Any]) -> Profile:
+def load(path: Path, point: PointConfig) -> Profile:
     """The profile in a file, which must speak of ``point``: its subject and its hosts. Raises UserError, one line."""
     try:
         values = json.loads(path.read_text())
@@ -250,7 +253,7 @@ def load(path: Path, point: Mapping[str, Any]) -> Profile:
     return profile
 
 
-def check(profile: Profile, point: Mapping[str, Any], path: Path) -> None:
+def check(profile: Profile, point: PointConfig, path: Path) -> None:
     """Raise UserError where ``profile`` does not speak of ``point``."""
     wanted = subject(point)
     for key, value in wanted.items():
@@ -260,7 +263,7 @@ def check(profile: Profile, point: Mapping[str, Any], path: Path) -> None:
                 f"planner.profile={path} is of {key}={short(found)}, and the point has {short(value)}; make one for it: {HOW}"
             )
     known = {host.host: (host.board, host.slots) for host in profile.hosts}
-    for host in (Host(**given) for given in point["cluster"]["hosts"]):
+    for host in point.cluster.hosts:
         if known.get(host.label) != (host.board, host.slots):
             if host.label not in known:
                 raise UserError(f"planner.profile={path} has no host {host.label}; make one for it: {HOW}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,6 +14,7 @@ from bench.cluster.rank_hosts import host_of
 from bench.common.user_error import UserError
 from bench.conditions.environment import collect_host
 from bench.conditions.host_agreement import busy_together, code_hash
+from bench.config.point_config import PointConfig
 from bench.energy.sampling.energy_session import root_of
 from bench.energy.sampling.host_identity import HostIdentity
 from bench.record.environment_record import HostRecord
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def locate(config: Mapping[str, Any], comm: MPI.Intracomm) -> RankPlace:
+def locate(config: PointConfig, comm: MPI.Intracomm) -> RankPlace:
     """Where this rank is; ``first`` of its host is the one that looks at the host for all others. Collective."""
     from mpi4py import MPI  # importing it starts MPI, and the planner reads this module on the launch host
 
@@ -37,15 +37,15 @@ def locate(config: Mapping[str, Any], comm: MPI.Intracomm) -> RankPlace:
     homes = comm.allgather((boot_id, processor))
     return RankPlace(
         rank=comm.Get_rank(),
-        host=host.get("name") or host["address"],
+        host=host.label,
         processor=processor,
-        board=host["board"],
+        board=host.board,
         boot_id=boot_id,
         first=homes.index((boot_id, processor)) == comm.Get_rank(),
     )
 
 
-def settle(config: Mapping[str, Any], comm: MPI.Comm, place: RankPlace) -> RankFacts:
+def settle(config: PointConfig, comm: MPI.Comm, place: RankPlace) -> RankFacts:
     """Set this rank's threads, choose its device, and look at the host where this rank is its first. Collective.
 
     Threads default to the host's cores shared by its slots: a slot is a part of the host whether or not it is used,
@@ -60,7 +60,7 @@ def settle(config: Mapping[str, Any], comm: MPI.Comm, place: RankPlace) -> RankF
     host = host_of(config, comm.Get_rank())
     machine = _look_at_host(config, comm, place)  # before anything of ours computes
     affinity = sorted(os.sched_getaffinity(0))
-    planned = host.get("threads") or config["threads"] or max(1, (os.cpu_count() or 1) // host["slots"])
+    planned = host.threads or config.threads or max(1, (os.cpu_count() or 1) // host.slots)
     torch.set_num_threads(min(planned, len(affinity)))
     return RankFacts(
         **vars(place),
@@ -75,24 +75,24 @@ def settle(config: Mapping[str, Any], comm: MPI.Comm, place: RankPlace) -> RankF
     )
 
 
-def _look_at_host(config: Mapping[str, Any], comm: MPI.Comm, place: RankPlace) -> HostRecord | None:
+def _look_at_host(config: PointConfig, comm: MPI.Comm, place: RankPlace) -> HostRecord | None:
     """The host before anything of this run computes, on its first rank; None on the others. Collective."""
-    root = Path(root_of(config["energy"]["root"], place.host))
+    root = Path(root_of(config.energy["root"], place.host))
     busy = busy_together(comm.Barrier, place.first, root)
     if not place.first:
         return None
     return replace(collect_host(place.host, place.board, root), code_hash=code_hash(), busy_before=busy)
 
 
-def device_of(config: Mapping[str, Any], comm: MPI.Comm) -> str:
+def device_of(config: PointConfig, comm: MPI.Comm) -> str:
     """``cpu``, or the GPU of this rank: the ranks of a host go round over its GPUs. Raises UserError where there is none."""
-    if config["device"] == "cpu":
+    if config.device == "cpu":
         return "cpu"
     from mpi4py import MPI  # see locate
 
     if not torch.cuda.is_available():
         raise UserError(f"device=cuda, but torch {torch.__version__} finds no GPU on this host; use device=cpu")
-    why_not = why_not_aware(comm) if config["comm"]["cuda"] == "aware" else None
+    why_not = why_not_aware(comm) if config.comm.cuda == "aware" else None
     if why_not is not None:
         raise UserError(f"comm.cuda=aware cannot be used: {why_not}; use comm.cuda=staged")
     local = comm.Split_type(MPI.COMM_TYPE_SHARED).Get_rank()

@@ -13,6 +13,7 @@ from bench.campaign.campaign_settings import Settings
 from bench.campaign.point_history import History, Result, duration_of, read_history, result_of
 from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
+from bench.config.host_config import Host
 from bench.config.point_config import PointConfig
 from bench.record.record import Record
 from tests.points import make_point
@@ -125,18 +126,20 @@ def test_the_estimate_says_what_it_is_from() -> None:
 
 
 def test_one_machine_has_one_lock() -> None:
-    def cluster(*addresses: str, **more: Any) -> dict[str, Any]:
-        return {"cluster": {"name": "c", "hosts": [{"address": address} for address in addresses], **more}}
+    def cluster(*addresses: str, **more: Any) -> PointConfig:
+        return make_point(cluster={"name": "c", "hosts": [Host(address).to_dict() for address in addresses], **more})
 
     assert host_locks.hosts_of([cluster("localhost"), cluster("127.0.0.1"), cluster("pi@localhost")]) == {"localhost": "c"}
     assert list(host_locks.hosts_of([cluster("192.0.2.7", "192.0.2.8"), cluster("192.0.2.7")])) == ["192.0.2.7", "192.0.2.8"]
-    assert list(host_locks.hosts_of([cluster("10.77.2.1", emulated={"name": "x"})])) == ["localhost"]
+    assert list(
+        host_locks.hosts_of([cluster("10.77.2.1", emulated=Testbed("x", "10.77.2.0/24", (), None, 1, None).to_dict())])
+    ) == ["localhost"]
 
 
 def test_the_folder_of_locks_can_be_given(tmp_path: Path) -> None:
     assert host_locks.lock_folder({"EDGEJOULE_LOCKS": str(tmp_path)}) == tmp_path
     assert host_locks.lock_folder({}).name in ("edgejoule", "edgejoule-locks")
     (tmp_path / "file").write_text("")
-    one = {"study": "s", "cluster": {"name": "c", "hosts": [{"address": "localhost"}]}}
+    one = make_point(study="s")
     with pytest.raises(UserError, match="campaigns cannot be locked in"), host_locks.Locks([one], tmp_path / "file"):
         pass

@@ -25,6 +25,7 @@ from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5, check_emulates, 
 from bench.point import hydra_compose, resolved_point
 from bench.record.point_block import point_block
 from tests.command_line import environment
+from tests.points import make_point
 from tests.project import ROOT, TESTS
 from tests.records import make_record
 
@@ -199,14 +200,12 @@ def test_a_bad_block_ends_in_one_line(block: dict[str, Any], message: str) -> No
 
 
 def test_passwords_of_meters_are_forwarded_by_name() -> None:
-    point = {
-        "cluster": {"forward": ["B", "A"]},
-        "energy": {"meters": {"p": {"password_env": "PLUG"}, "q": {"password_env": "ELSEWHERE"}, "r": {}}},
-    }
-    assert launchers.forwarded(point, {"A": "1", "B": "2", "PLUG": "hush"}) == ["A", "B", "PLUG"]
+    cluster = make_point(cluster={"forward": ["B", "A"]}).cluster
+    energy = {"meters": {"p": {"password_env": "PLUG"}, "q": {"password_env": "ELSEWHERE"}, "r": {}}}
+    assert launchers.forwarded(cluster, energy, {"A": "1", "B": "2", "PLUG": "hush"}) == ["A", "B", "PLUG"]
     with pytest.raises(UserError, match=r"cluster\.forward names B, which is not set here; export B, or leave it out"):
-        launchers.forwarded(point, {"A": "1"})
-    assert launchers.forwarded({"cluster": {}}, {}) == []
+        launchers.forwarded(cluster, energy, {"A": "1"})
+    assert launchers.forwarded(make_point().cluster, {}, {}) == []
 
 
 def resolved(tmp_path: Path, *words: str) -> dict[str, Any]:

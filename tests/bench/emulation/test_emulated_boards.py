@@ -19,6 +19,7 @@ from bench.emulation.lease import Lease
 from bench.emulation.state_files import STATE, Lock, agent_command, read_state
 from bench.testbed import testbed_command
 from tests.bench.emulation.real_boards import Boards, nothing_left
+from tests.points import make_point
 
 pytestmark = pytest.mark.machine
 
@@ -170,13 +171,13 @@ def test_boards_on_which_somebody_works_are_not_taken(boards: Boards) -> None:
     """A campaign ends what a killed one left, and nothing else; ``down`` ends everything."""
     testbed = testbed_of(boards)
     lifecycle.up(testbed)
-    point = {"cluster": {"name": boards.name, "mpirun": None, "emulated": testbed.to_dict()}}
+    cluster = make_point(cluster={"name": boards.name, "mpirun": None, "emulated": testbed.to_dict()}).cluster
     worker = subprocess.Popen(on_board(boards, 1, "exec sleep 600"))
     while not lifecycle.processes(boards.name, find_cgroups()):
         time.sleep(0.01)
     with (
         pytest.raises(UserError, match=rf"somebody works on the boards of {boards.name} \(process {worker.pid}\); wait"),
-        Lease([point]),
+        Lease([cluster]),
     ):
         pass
     assert worker.poll() is None
