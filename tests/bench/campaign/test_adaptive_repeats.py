@@ -131,9 +131,8 @@ def test_one_machine_has_one_lock() -> None:
 
     assert host_locks.hosts_of([cluster("localhost"), cluster("127.0.0.1"), cluster("pi@localhost")]) == {"localhost": "c"}
     assert list(host_locks.hosts_of([cluster("192.0.2.7", "192.0.2.8"), cluster("192.0.2.7")])) == ["192.0.2.7", "192.0.2.8"]
-    assert list(
-        host_locks.hosts_of([cluster("10.77.2.1", emulated=Testbed("x", "10.77.2.0/24", (), None, 1, None).to_dict())])
-    ) == ["localhost"]
+    boards = Boards("x", "10.77.2.0/24", (), None, 1, None).to_dict()
+    assert list(host_locks.hosts_of([cluster("10.77.2.1", emulated=boards)])) == ["localhost"]
 
 
 def test_the_folder_of_locks_can_be_given(tmp_path: Path) -> None:
