@@ -15,6 +15,7 @@ from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
 from bench.config.host_config import Host
 from bench.config.point_config import PointConfig
+from bench.config.testbed_config import Testbed as Boards  # pytest takes a class Test... for tests
 from bench.record.record import Record
 from tests.points import make_point
 from tests.records import make_record
