@@ -9,12 +9,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Host:
-    """One machine. ``slots`` are the ranks it takes; ``python`` (null: the same as here) must be the same path wherever
-    it is null; ``threads`` (null: cores / slots) are those of one rank.
+    """One machine.
+
+    ``slots`` are the ranks it takes; ``python`` (null: the same as here) must be the same path wherever it is null;
+    ``threads`` (null: cores / slots) are those of one rank.
 
     ``user`` logs in over ssh (null: as ssh says). ``env`` are variables of this host's ranks alone.
     ``link`` (a file in conf/link) and ``switch`` say how it is connected, ``speed`` how fast it computes, 1.0 for the
-    fastest (null: from its board class). ``memory_bytes`` limits an emulated board."""
+    fastest (null: from its board class). ``memory_bytes`` limits an emulated board.
+    """
 
     address: str
     slots: int = 1
@@ -40,4 +43,5 @@ class Host:
         return f"{self.user}@{self.address}" if self.user else self.address
 
     def to_dict(self) -> dict[str, Any]:
+        """The host as JSON has it."""
         return asdict(self)

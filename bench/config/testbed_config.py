@@ -62,10 +62,12 @@ class Testbed:
         return {"name": self.name, "network": self.network, "boards": boards, "uplink": self.uplink is not None}
 
     def to_dict(self) -> dict[str, Any]:
+        """The testbed as JSON has it."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Testbed:
+        """A testbed as ``to_dict`` wrote it."""
         boards = tuple(Board(**{**board, "link": Link(**board["link"])}) for board in values["boards"])
         uplink = None if values["uplink"] is None else Link(**values["uplink"])
         return cls(**{**values, "boards": boards, "uplink": uplink})

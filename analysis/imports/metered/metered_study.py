@@ -37,6 +37,7 @@ class Source:
 
     @property
     def measurable(self) -> list[Record]:
+        """The records whose numbers can be replaced by those of the meter."""
         return [record for record in self.points.values() if record["status"] in WITH_NUMBERS]
 
 
@@ -99,8 +100,10 @@ def check_target(source: Source, into: Path) -> None:
 def write_study(
     log: Log, source: Source, meters: Sequence[Meter], how: Alignment, into: Path, words: Mapping[str, Any]
 ) -> Told:
-    """Write the new study, each record after its other files, so that half a point is none. ``words`` are the options of the
-    import, for its records."""
+    """Write the new study, each record after its other files, so that half a point is none.
+
+    ``words`` are the options of the import, for its records.
+    """
     open_study(into, into.name, source.about.get("experiment"))
     origin = _origin(log, source, meters, words)
     told = Told()

@@ -35,6 +35,7 @@ class Event(NamedTuple):
 
 
 def windows(record: Mapping[str, Any]) -> list[Window]:
+    """The timed windows of a record: begin and end, in seconds on the common axis."""
     return [(window["start_s"], window["end_s"]) for window in record["time"]["windows"]]
 
 
