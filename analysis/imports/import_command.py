@@ -8,8 +8,9 @@ import math
 from analysis.imports.log import civil_times, column_hosts
 from analysis.imports.log.log_format import LOG_FORMATS, read_log
 from analysis.imports.log.meter_log import Log, LogOptions
-from analysis.imports.metered.metered_record import Alignment, Joined
-from analysis.imports.metered.metered_study import Told, check_overlap, check_target, read_source, write_study
+from analysis.imports.metered.meter_traces import Alignment
+from analysis.imports.metered.metered_record import MeteredRecord
+from analysis.imports.metered.metered_study import ImportedPoints, check_overlap, check_target, read_source, write_study
 from bench.common.user_error import UserError
 
 RECORDED = ("column", "host", "time_zone", "time_column", "start", "offset_s", "alignment_s", "accuracy", "level", "kind")
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     for line in source.problems:
         print(f"left out: {line}")
     _print(points, log, [meter.name for meter in meters], len(source.others), arguments)
-    return 1 if any(metered.record["status"] != "ok" for metered in points.imported) else 0
+    return 1 if any(metered.record.status != "ok" for metered in points.imported) else 0
 
 
 def _log_options(arguments: argparse.Namespace, columns: tuple[str, ...]) -> LogOptions:
@@ -72,11 +73,11 @@ def _check_numbers(arguments: argparse.Namespace) -> None:
         raise UserError(f"--offset-s {offset_s:g} must be a number of seconds")
 
 
-def _print(points: Told, log: Log, used: list[str], not_chosen: int, arguments: argparse.Namespace) -> None:
+def _print(points: ImportedPoints, log: Log, used: list[str], not_chosen: int, arguments: argparse.Namespace) -> None:
     for metered in points.imported:
         print(_line(metered))
     for record in points.copied:
-        print(f"copied    {record['point']['name']}: {record['status']}, it has no numbers")
+        print(f"copied    {record.point.name}: {record.status}, it has no numbers")
     for what in (*log.unused, *(f"{name}" for name in log.names if name not in used)):
         print(f"not used  {what}")
     if arguments.accuracy is None:
@@ -88,10 +89,10 @@ def _print(points: Told, log: Log, used: list[str], not_chosen: int, arguments: 
     print(f"study: {arguments.into} ({len(points.imported)} imported, {len(points.copied)} copied{more})")
 
 
-def _line(metered: Joined) -> str:
+def _line(metered: MeteredRecord) -> str:
     record = metered.record
-    name, energy = record["point"]["name"], record["energy"]
-    if record["status"] != "ok":
-        return f"invalid   {name}: {record['reason']}"
-    share = 100 * energy["uncertainty_J"] / energy["total_J"] if energy["total_J"] else 0.0
-    return f"imported  {name}: {energy['per_sample_J']:.4g} J per sample (+-{share:.2g} %), {energy['mean_power_W']:.4g} W"
+    name, energy = record.point.name, record.energy
+    if record.status != "ok":
+        return f"invalid   {name}: {record.reason}"
+    share = 100 * energy.uncertainty_J / energy.total_J if energy.total_J and energy.uncertainty_J else 0.0
+    return f"imported  {name}: {energy.per_sample_J:.4g} J per sample (+-{share:.2g} %), {energy.mean_power_W:.4g} W"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from analysis.imports.log.log_format import LOG_FORMATS
 from analysis.imports.log.meter_log import Log, Readings, check_order
 from bench.common.user_error import UserError
+from bench.record.record import Record
 from strategies.common.registry import did_you_mean
 
 ColumnHosts = Mapping[str, tuple[str, ...]]
@@ -48,15 +48,16 @@ def parse_columns(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return column_hosts
 
 
-def known_hosts(records: Sequence[Mapping[str, Any]]) -> dict[str, set[str]]:
+def known_hosts(records: Sequence[Record]) -> dict[str, set[str]]:
     """The hosts that have ranks in any of these records, each with the names by which its system calls itself."""
     hosts: dict[str, set[str]] = {}
     for record in records:
-        for place in record.get("plan", {}).get("placement", ()):
-            if "host" in place:
-                hosts.setdefault(place["host"], set())
-        for rank in record["environment"].get("ranks", ()):
-            hosts.setdefault(rank["host"], set()).add(rank["processor"])
+        for place in record.plan.placement if record.plan else ():
+            if place.host is not None:
+                hosts.setdefault(place.host, set())
+        for rank in record.environment.ranks or ():
+            if rank.host is not None:
+                hosts.setdefault(rank.host, set()).update([rank.processor] if rank.processor else [])
     return hosts
 
 

@@ -13,20 +13,20 @@ from typing import Any
 
 from analysis.imports.log.column_hosts import Meter
 from analysis.imports.log.meter_log import Log, span_text
-from analysis.imports.metered import metered_record
-from analysis.imports.metered.metered_record import Alignment, Joined, Record
+from analysis.imports.metered.meter_traces import Alignment, span_ns
+from analysis.imports.metered.metered_record import MeteredRecord, metered_record, to_common_s
 from analysis.study.study import about_study
 from bench.common.atomic_files import write_json, write_power
 from bench.common.user_error import UserError
+from bench.record.record import MeasuredRecord, Record
 from bench.record.record_file import load_record, problem
 from bench.record.study_folder import check_study, open_study
 
-WITH_NUMBERS = ("ok", "invalid")
 REPLACED = ("result.json", "power.parquet")
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceStudy:
     """The study that is read: its marker, the chosen points by their folders, the others, and what could not be read."""
 
     folder: Path
@@ -36,47 +36,59 @@ class Source:
     problems: tuple[str, ...]
 
     @property
-    def measurable(self) -> list[Record]:
-        """The records whose numbers can be replaced by those of the meter."""
-        return [record for record in self.points.values() if record["status"] in WITH_NUMBERS]
+    def measurable(self) -> list[MeasuredRecord]:
+        """The chosen points that finished."""
+        return [record for record in self.points.values() if isinstance(record, MeasuredRecord)]
 
 
 @dataclass
-class Told:
-    """What happened to the points, by their names."""
+class ImportedPoints:
+    """The points that have the new readings, and those that were copied as they are: they have no numbers."""
 
-    imported: list[Joined] = field(default_factory=list)
+    imported: list[MeteredRecord] = field(default_factory=list)
     copied: list[Record] = field(default_factory=list)
 
 
-def read_source(folder: Path, pattern: str) -> Source:
-    """UserError for a folder that is no study, and where no point fits the pattern."""
+def read_source(folder: Path, pattern: str) -> SourceStudy:
+    """Read the points of a study.
+
+    Args:
+        folder: results/STUDY.
+        pattern: The names of the points that are chosen.
+
+    Raises:
+        UserError: The folder is no study, or no finished point fits the pattern.
+    """
     about = about_study(folder)
-    found: dict[Path, Record] = {}
+    chosen: dict[Path, Record] = {}
     others, problems = [], []
     folders = sorted(path for path in folder.iterdir() if path.is_dir())
     for point in folders:
         try:
-            record = load_record(point / "result.json").to_dict()
+            record = load_record(point / "result.json")
         except UserError as error:
             problems.append(str(error))
             continue
         if fnmatch.fnmatchcase(point.name, pattern):
-            found[point] = record
+            chosen[point] = record
         else:
             others.append(record)
-    if not any(record["status"] in WITH_NUMBERS for record in found.values()):
+    if not any(isinstance(record, MeasuredRecord) for record in chosen.values()):
         names = ", ".join(path.name for path in folders[:3]) or "none"
         raise UserError(
             f"{folder} has no point with numbers that fits --point {pattern}; points are {names}{' ...' * (len(folders) > 3)}"
         )
-    in_order = sorted(found.items(), key=lambda item: (item[1]["point"]["repeat"], item[1]["point"]["order"]))
-    return Source(folder, about, dict(in_order), tuple(others), tuple(problems))
+    in_order = sorted(chosen.items(), key=lambda item: (item[1].point.repeat, item[1].point.order))
+    return SourceStudy(folder, about, dict(in_order), tuple(others), tuple(problems))
 
 
-def check_overlap(log: Log, source: Source, how: Alignment) -> None:
-    """UserError, with both spans, for a log that has nothing of any point."""
-    spans = [metered_record.span_ns(record, how) for record in source.measurable]
+def check_overlap(log: Log, source: SourceStudy, alignment: Alignment) -> None:
+    """Refuse a log that has nothing of any point.
+
+    Raises:
+        UserError: With the times of the log and of the points.
+    """
+    spans = [span_ns(record, alignment) for record in source.measurable]
     first, last = log.span_ns
     if all(last < begin or first > end for begin, end in spans):
         raise UserError(
@@ -86,55 +98,74 @@ def check_overlap(log: Log, source: Source, how: Alignment) -> None:
         )
 
 
-def check_target(source: Source, into: Path) -> None:
-    """UserError for a folder that is another study, or that has one of the points already. Writes nothing."""
+def check_target(source: SourceStudy, into: Path) -> None:
+    """Refuse a folder that the new study cannot be written into. Writes nothing.
+
+    Raises:
+        UserError: It is another study, lies in the one that is read, or has one of the points already.
+    """
     old, new = source.folder.resolve(), into.resolve()
     if old == new or old in new.parents:
         raise UserError(f"--into {into} is in the study that is read, which stays as it is; give another folder")
     check_study(into, source.about.get("experiment"))
-    there = next((path.name for path in source.points if (into / path.name / "result.json").exists()), None)
-    if there is not None:
-        raise UserError(f"{into} has {there} already, and records are never changed; give another --into")
+    present = next((path.name for path in source.points if (into / path.name / "result.json").exists()), None)
+    if present is not None:
+        raise UserError(f"{into} has {present} already, and records are never changed; give another --into")
 
 
 def write_study(
-    log: Log, source: Source, meters: Sequence[Meter], how: Alignment, into: Path, words: Mapping[str, Any]
-) -> Told:
+    log: Log, source: SourceStudy, meters: Sequence[Meter], alignment: Alignment, into: Path, words: Mapping[str, Any]
+) -> ImportedPoints:
     """Write the new study, each record after its other files, so that half a point is none.
 
-    ``words`` are the options of the import, for its records.
+    Args:
+        log: The readings.
+        source: The study that is read.
+        meters: Of the log, with their hosts.
+        alignment: Of the log's times.
+        into: The folder of the new study.
+        words: The options of the import, for its records.
+
+    Raises:
+        UserError: A record lacks what the import needs, or would break the schema.
     """
     open_study(into, into.name, source.about.get("experiment"))
     origin = _origin(log, source, meters, words)
-    told = Told()
+    points = ImportedPoints()
     for folder, record in source.points.items():
         target = into / folder.name
-        new = {**record, "point": {**record["point"], "study": into.name}}
-        if record["status"] in WITH_NUMBERS:
-            joined = metered_record.join(new, folder, meters, how, target)
-            new = joined.record
-            new["environment"] = {**record["environment"], "imported": {**origin, "alignment_s": joined.within_s}}
-            told.imported.append(joined)
+        content = record.to_dict()
+        content["point"]["study"] = into.name
+        if isinstance(record, MeasuredRecord):
+            metered = metered_record(record, folder, meters, alignment, target)
+            content.update(metered.blocks())
+            content["environment"]["imported"] = {**origin, "alignment_s": metered.within_s}
+            points.imported.append(metered)
         else:
-            joined = None
-            told.copied.append(new)
-        wrong = problem(json.loads(json.dumps(new)))  # as it will be read
-        if wrong is not None:
-            raise UserError(f"{folder.name}: the record with the readings would break the schema at {wrong}")
-        target.mkdir(parents=True, exist_ok=True)
-        for path in _others(folder):
-            shutil.copyfile(path, target / path.name)
-        if joined is not None and joined.traces:
-            write_power(target / "power.parquet", joined.traces, metered_record.to_common_s, joined.cover.in_total)
-        write_json(target / "result.json", new)
-    return told
+            metered = None
+            points.copied.append(record)
+        _write_point(content, folder, target, metered)
+    return points
+
+
+def _write_point(content: dict[str, Any], folder: Path, target: Path, metered: MeteredRecord | None) -> None:
+    """The files of one point, its record last."""
+    wrong = problem(json.loads(json.dumps(content)))  # as it will be read
+    if wrong is not None:
+        raise UserError(f"{folder.name}: the record with the readings would break the schema at {wrong}")
+    target.mkdir(parents=True, exist_ok=True)
+    for path in _others(folder):
+        shutil.copyfile(path, target / path.name)
+    if metered is not None and metered.traces:
+        write_power(target / "power.parquet", metered.traces, to_common_s, metered.cover.in_total)
+    write_json(target / "result.json", content)
 
 
 def _others(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.iterdir()) if path.is_file() and path.name not in REPLACED)
 
 
-def _origin(log: Log, source: Source, meters: Sequence[Meter], words: Mapping[str, Any]) -> dict[str, Any]:
+def _origin(log: Log, source: SourceStudy, meters: Sequence[Meter], words: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "file": log.path.name,
         "sha256": hashlib.sha256(log.path.read_bytes()).hexdigest(),

@@ -14,6 +14,7 @@ from analysis.imports.log import civil_times
 from bench.common.user_error import UserError
 from bench.joules.attribution import Stretches
 from bench.joules.cover import Window
+from bench.record.record import MeasuredRecord
 from bench.timeline import rank_states
 
 LONGEST_SETTLE_S = 0.2
@@ -21,7 +22,7 @@ LONGEST_SETTLE_S = 0.2
 
 
 class Event(NamedTuple):
-    """A row of events.parquet as ``bench.timeline.rank_states`` wants it: its times are seconds of the common axis already."""
+    """A row of events.parquet for ``bench.timeline.rank_states``; its times are seconds of the common axis already."""
 
     step: int
     kind: str
@@ -34,66 +35,78 @@ class Event(NamedTuple):
     match: tuple[str, ...]
 
 
-def windows(record: Mapping[str, Any]) -> list[Window]:
-    """The timed windows of a record: begin and end, in seconds on the common axis."""
-    return [(window["start_s"], window["end_s"]) for window in record["time"]["windows"]]
+def windows(record: MeasuredRecord) -> list[Window]:
+    """Begin and end of the timed windows, s."""
+    return [(window.start_s, window.end_s) for window in record.time.windows]
 
 
-def rank_hosts(record: Mapping[str, Any]) -> dict[int, str]:
-    """Where each rank ran. UserError for a record that does not say so."""
-    placed = {place["rank"]: place["host"] for place in record["plan"]["placement"] if "host" in place}
-    found = placed or {rank["rank"]: rank["host"] for rank in record["environment"].get("ranks", ())}
-    if not found:
-        raise UserError(f"{record['point']['name']}: the record does not say on which hosts its ranks ran")
-    return found
+def rank_hosts(record: MeasuredRecord) -> dict[int, str]:
+    """Where each rank ran.
+
+    Raises:
+        UserError: The record does not say so.
+    """
+    placed = {place.rank: place.host for place in record.plan.placement}
+    ran = {rank.rank: rank.host for rank in record.environment.ranks or ()}
+    hosts = _known(placed) or _known(ran)
+    if not hosts:
+        raise UserError(f"{record.point.name}: the record does not say on which hosts its ranks ran")
+    return hosts
 
 
-def step_edges(record: Mapping[str, Any]) -> list[list[float]]:
+def _known(hosts: Mapping[int | None, str | None]) -> dict[int, str]:
+    return {rank: host for rank, host in hosts.items() if rank is not None and host is not None}
+
+
+def step_edges(record: MeasuredRecord) -> list[list[float]]:
     """The boundaries of the steps: of the warm-up, which ends where the first window begins, and of every window."""
-    time = record["time"]
-    warm = list(itertools.accumulate(time["warmup"]["step_s"], initial=0.0))
-    begin = time["windows"][0]["start_s"] - warm[-1]
-    found = [[begin + since for since in warm]] if len(warm) > 1 else []
-    lengths = iter(time["step_s"]["values"])
-    for window in time["windows"]:
-        own = itertools.islice(lengths, window["steps"])
-        found.append(list(itertools.accumulate(own, initial=window["start_s"])))
-    return found
+    time = record.time
+    warm_up = list(itertools.accumulate(time.warmup.step_s, initial=0.0))
+    begin = time.windows[0].start_s - warm_up[-1]
+    edges = [[begin + since for since in warm_up]] if len(warm_up) > 1 else []
+    lengths = iter(time.step_s.values)
+    for window in time.windows:
+        steps = itertools.islice(lengths, window.steps)
+        edges.append(list(itertools.accumulate(steps, initial=window.start_s)))
+    return edges
 
 
-def rests(record: Mapping[str, Any], folder: Path) -> list[Window]:
+def rests(record: MeasuredRecord, folder: Path) -> list[Window]:
     """The idle windows before and after the training: two, of no length where the record does not tell.
 
     Records of before ``time.idle`` do not have them; the one before follows from the end of start-up and the configuration.
     """
-    told = record["time"].get("idle")
-    if told:
-        return [(window["start_s"], window["end_s"]) for window in told]
+    if record.time.idle:
+        return [(window.start_s, window.end_s) for window in record.time.idle]
     try:
         idle_s = float(json.loads((folder / "config.json").read_text())["idle_s"])
     except (OSError, ValueError, KeyError):
         return no_rests(record)
-    begin = record["time"]["startup_s"] + min(LONGEST_SETTLE_S, idle_s / 4)
+    begin = record.time.startup_s + min(LONGEST_SETTLE_S, idle_s / 4)
     return [(begin, begin + idle_s), (begin + idle_s, begin + idle_s)]
 
 
-def no_rests(record: Mapping[str, Any]) -> list[Window]:
+def no_rests(record: MeasuredRecord) -> list[Window]:
     """Two idle windows of no length."""
-    begin = record["time"]["windows"][0]["start_s"]
+    begin = record.time.windows[0].start_s
     return [(begin, begin)] * 2
 
 
-def end_s(record: Mapping[str, Any], events: Sequence[tuple[int, Event]] | None) -> float:
+def end_s(record: MeasuredRecord, events: Sequence[tuple[int, Event]] | None) -> float:
     """When the run was over, or the last thing happened that is known of."""
     ends = [*(end for _, end in windows(record)), *(event.t1_ns for _, event in events or ())]
-    about = record["environment"]
-    if about.get("finished"):
-        ends.append((civil_times.started_ns(about["finished"])[0] - civil_times.started_ns(about["started"])[0]) / 1e9)
+    environment = record.environment
+    if environment.finished and environment.started:
+        ends.append((civil_times.started_ns(environment.finished)[0] - civil_times.started_ns(environment.started)[0]) / 1e9)
     return max(ends)
 
 
 def read_events(folder: Path) -> list[tuple[int, Event]] | None:
-    """(rank, event), or None where the point has no events. UserError for a file that is none."""
+    """The rank and the event of every row; None where the point has no events.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
     path = folder / "events.parquet"
     if not path.exists():
         return None
@@ -115,7 +128,7 @@ def read_events(folder: Path) -> list[tuple[int, Event]] | None:
         raise UserError(f"{path} cannot be read ({' '.join(str(error).split())}); copy the point again") from None
 
 
-def stretches(record: Mapping[str, Any], events: Sequence[tuple[int, Event]] | None) -> tuple[dict[int, Stretches], str | None]:
+def stretches(record: MeasuredRecord, events: Sequence[tuple[int, Event]] | None) -> tuple[dict[int, Stretches], str | None]:
     """When each rank was in which phase, and why that is not known, where it is not."""
     ranks = sorted(rank_hosts(record))
     nothing: dict[int, Stretches] = {rank: {} for rank in ranks}
@@ -133,5 +146,5 @@ def stretches(record: Mapping[str, Any], events: Sequence[tuple[int, Event]] | N
     def as_it_is(_: int, t_s: float) -> float:
         return t_s
 
-    found = rank_states.rank_states(by_rank, as_it_is)
-    return {rank: rank_states.stretches(by_rank[rank], found[rank], rank, as_it_is) for rank in ranks}, None
+    states = rank_states.rank_states(by_rank, as_it_is)
+    return {rank: rank_states.stretches(by_rank[rank], states[rank], rank, as_it_is) for rank in ranks}, None

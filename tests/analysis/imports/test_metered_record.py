@@ -11,6 +11,7 @@ import pytest
 
 from analysis.imports.metered import run_timeline
 from analysis.study.study import load_study
+from bench.record.record import Record
 from bench.record.record_file import problem
 from tests.analysis.imports.logged_studies import (
     BOTH,
@@ -129,7 +130,7 @@ def test_states_are_those_of_the_ledger(tmp_path: Path) -> None:
         entries[row["rank"]].append(Entry(*about, 0.0, row["t0_s"], row["t1_s"], row["thread"], match))
     found = rank_states.rank_states(entries, lambda _, t_s: t_s)
     expected = {rank: rank_states.stretches(entries[rank], found[rank], rank, lambda _, t_s: t_s) for rank in entries}
-    assert run_timeline.stretches(point(), run_timeline.read_events(tmp_path)) == (expected, None)
+    assert run_timeline.stretches(Record.from_dict(point()), run_timeline.read_events(tmp_path)) == (expected, None)
     assert expected[0]["wait"]
 
 
@@ -214,11 +215,11 @@ def test_replication_has_joules_where_its_time_is_told(tmp_path: Path) -> None:
 
 def test_rests_are_told_or_follow_from_the_configuration(tmp_path: Path) -> None:
     record = point()
-    assert run_timeline.rests(record, tmp_path) == [(20.0, 20.0), (20.0, 20.0)]
+    assert run_timeline.rests(Record.from_dict(record), tmp_path) == [(20.0, 20.0), (20.0, 20.0)]
     (tmp_path / "config.json").write_text('{"idle_s": 0.4}')
-    assert run_timeline.rests(record, tmp_path) == [(2.5, 2.9), (2.9, 2.9)]
+    assert run_timeline.rests(Record.from_dict(record), tmp_path) == [(2.5, 2.9), (2.9, 2.9)]
     record["time"]["idle"] = [{"start_s": 3.0, "end_s": 9.0}, {"start_s": 82.0, "end_s": 88.0}]
-    assert run_timeline.rests(record, tmp_path) == [(3.0, 9.0), (82.0, 88.0)]
+    assert run_timeline.rests(Record.from_dict(record), tmp_path) == [(3.0, 9.0), (82.0, 88.0)]
 
 
 def test_needs_neither_torch_nor_mpi() -> None:
