@@ -15,13 +15,9 @@ from typing import Any
 from bench.cluster import host_fields, slurm_allocation
 from bench.cluster.inventory import Inventory, read_inventory
 from bench.common.user_error import UserError
+from bench.config.cluster_config import ALLOCATIONS, BINDINGS, LAUNCHERS, REVERSE
 from bench.config.host_config import Host
 from strategies.common.registry import did_you_mean
-
-LAUNCHERS = ("mpirun", "srun")
-BINDINGS = ("none", "core", "socket")
-ALLOCATIONS = ("slurm",)
-REVERSE = "reverse"
 
 
 def checked(cluster: Mapping[str, Any]) -> dict[str, Any]:

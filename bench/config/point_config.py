@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class PointPaths:
 
 
 @dataclass(frozen=True)
-class PointConfig(Mapping[str, Any]):
+class PointConfig:
     """The configuration of one point.
 
     Seconds are of the clock's, bytes whole numbers; null means what ``run_config`` says of the key. ``boards`` are the
@@ -99,7 +99,6 @@ class PointConfig(Mapping[str, Any]):
     overrides: tuple[str, ...] | None = setting(None, "the words of the command line", absent=True)
     run_id: str | None = setting(None, "marks the processes of this run", absent=True)
     command: str | None = setting(None, "the line that starts its ranks", absent=True)
-    _json: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def folder(self) -> Path:
@@ -130,19 +129,3 @@ class PointConfig(Mapping[str, Any]):
             UserError: For an unknown or missing key, and for a value of another type.
         """
         return config_json.from_json(cls, plain, where)
-
-    # As a mapping of its JSON values, for code that does not know the classes yet.
-
-    def __getitem__(self, key: str) -> Any:
-        """The JSON value of a key."""
-        if not self._json:
-            self._json.update(self.to_json())
-        return self._json[key]
-
-    def __iter__(self) -> Iterator[str]:
-        """The keys of its JSON object."""
-        return iter(self.to_json())
-
-    def __len__(self) -> int:
-        """The number of keys of its JSON object."""
-        return len(self.to_json())

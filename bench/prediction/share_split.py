@@ -21,8 +21,6 @@ from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.shapes import MeshShape, StepShape
 
-SPLITS = ("even", "planned")
-
 
 def amounts(total: int, parts: int, seconds: Callable[[int, int], float], least: int = 1) -> list[int]:
     """``total`` units over ``parts``, each at least ``least``: the largest ``seconds(part, amount)`` is as small as can be.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
+from bench.config.config_json import to_json
+from bench.config.point_cluster_config import PointCluster
+from bench.config.point_config import PointConfig
 from bench.record.point_record import (
     AskedFaultRecord,
     HostLinkRecord,
@@ -15,66 +14,55 @@ from bench.record.point_record import (
     UplinkRecord,
 )
 
-LINK = ("name", "rate_bit_s", "delay_s", "loss")
 SAME_IN_TRAIN = ("batch", "micro_batches", "seq", "optimizer", "lr", "dtype", "recompute")
 SAME_IN_POINT = ("study", "experiment", "repeat", "order", "hash", "ranks", "device", "threads", "seed", "smoke")
 
 
-def network(cluster: Mapping[str, Any]) -> NetworkRecord | None:
+def network(cluster: PointCluster) -> NetworkRecord | None:
     """How the hosts that take part are connected; None where that is not known.
 
     Of emulated boards the links are shaped to it, of real ones it is what the inventory says (``link:`` of every host).
     """
-    names = host_names(cluster)
-    emulated = cluster.get("emulated")
+    emulated = cluster.emulated
     if emulated is not None:
-        links = {board["name"]: (board["link"], board["switch"]) for board in emulated["boards"]}
+        links = {board.name: (board.link, board.switch) for board in emulated.boards}
     else:
-        known = cluster.get("links") or {}
+        known = cluster.links or {}
         links = {
-            name: (known[host["link"]], host.get("switch"))
-            for name, host in zip(names, cluster["hosts"], strict=True)
-            if host.get("link") in known
+            host.label: (known[host.link], host.switch)
+            for host in cluster.hosts
+            if host.link is not None and host.link in known
         }
-    if any(name not in links for name in names):
+    if any(name not in links for name in cluster.labels):
         return None
-    uplink = None if emulated is None else emulated["uplink"]
+    uplink = None if emulated is None else emulated.uplink
     return NetworkRecord(
         kind="stated" if emulated is None else "emulated",
-        links=[HostLinkRecord(host=name, switch=links[name][1], **_link(links[name][0])) for name in names],
-        uplink=None if uplink is None else UplinkRecord(**_link(uplink)),
+        links=[HostLinkRecord(host=name, switch=links[name][1], **vars(links[name][0])) for name in cluster.labels],
+        uplink=None if uplink is None else UplinkRecord(**vars(uplink)),
     )
 
 
-def _link(link: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: link[key] for key in LINK}
-
-
-def host_names(cluster: Mapping[str, Any]) -> list[str]:
-    """Names of the hosts that take part, in their order."""
-    return [host.get("name") or host["address"] for host in cluster["hosts"]]
-
-
-def point_block(config: Mapping[str, Any]) -> PointRecord:
+def point_block(point: PointConfig) -> PointRecord:
     """The record's ``point`` block; also of points that did not finish."""
-    train, strategy, model, cluster = config["train"], dict(config["strategy"]), config["model"], config["cluster"]
+    train, cluster, folder = point.train, point.cluster, point.model.checkpoint_folder
     return PointRecord(
-        name=config["point"],
-        strategy=strategy.pop("name"),
-        options=strategy,
-        mesh=MeshRecord(**config["mesh"]),
-        model=model["name"],
-        weights="pretrained" if model["checkpoint"] else "random",
-        checkpoint=Path(model["checkpoint"]).name if model["checkpoint"] else None,
-        task=config["task"]["name"],
-        cluster=cluster["name"],
-        hosts=host_names(cluster),
-        bind=cluster.get("bind", "none"),
-        boards=sorted({host["board"] for host in cluster["hosts"]}),
+        name=point.point,
+        strategy=point.strategy.name,
+        options=to_json(point.strategy.options),
+        mesh=MeshRecord(**vars(point.mesh)),
+        model=point.model.name,
+        weights="random" if folder is None else "pretrained",
+        checkpoint=None if folder is None else folder.name,
+        task=point.task.name,
+        cluster=cluster.name,
+        hosts=cluster.labels,
+        bind=cluster.bind,
+        boards=sorted({host.board for host in cluster.hosts}),
         network=network(cluster),
-        power_mode=config["board"]["power_mode"],
-        fault=AskedFaultRecord.from_dict(config["fault"]) if "fault" in config else None,
-        **{key: config[key] for key in SAME_IN_POINT},
-        **{key: train[key] for key in SAME_IN_TRAIN},
-        **config["comm"],
+        power_mode=to_json(point.board.power_mode),
+        fault=None if point.fault is None else AskedFaultRecord.from_dict(to_json(point.fault)),
+        **{key: getattr(point, key) for key in SAME_IN_POINT},
+        **{key: getattr(train, key) for key in SAME_IN_TRAIN},
+        **vars(point.comm),
     )

@@ -77,10 +77,10 @@ def test_both_quantities_must_reach_their_target() -> None:
 def test_further_blocks_are_shuffled_and_counted_on() -> None:
     points = {code: point(code) for code in "abcdef"}
     blocks = [point_order.further(points, dict.fromkeys("abcdef", 3), Path("r"), 1, block, 18) for block in (0, 1)]
-    assert [p["order"] for p in blocks[0]] == list(range(18, 24))
-    assert all(sorted(p["hash"] for p in block) == list("abcdef") for block in blocks)
-    assert [p["hash"] for p in blocks[0]] != [p["hash"] for p in blocks[1]]
-    assert blocks[0][0]["point"].startswith("s-n1-m-t-r3-")
+    assert [p.order for p in blocks[0]] == list(range(18, 24))
+    assert all(sorted(p.hash for p in block) == list("abcdef") for block in blocks)
+    assert [p.hash for p in blocks[0]] != [p.hash for p in blocks[1]]
+    assert blocks[0][0].point.startswith("s-n1-m-t-r3-")
 
 
 # records and time
@@ -99,10 +99,10 @@ def test_what_is_known_of_a_record(tmp_path: Path) -> None:
     assert duration_of(Record.from_dict(make_record())) is None
     assert result_of(Record.from_dict(timed(40, "failed"))).samples_per_s is None
     named = point_order.expand([point("a")], [2], tmp_path, 0)
-    write_json(Path(named[1]["paths"]["point"]) / "result.json", timed(40))
-    (Path(named[0]["paths"]["point"])).mkdir()
-    (Path(named[0]["paths"]["point"]) / "result.json").write_text('{"half')
-    assert list(read_history([point("a")], 2, tmp_path)) == [("a", named[1]["repeat"])]
+    write_json(named[1].folder / "result.json", timed(40))
+    named[0].folder.mkdir()
+    (named[0].folder / "result.json").write_text('{"half')
+    assert list(read_history([point("a")], 2, tmp_path)) == [("a", named[1].repeat)]
     assert duration_estimate.of_studies(named) == [45.0]
 
 

@@ -158,13 +158,13 @@ def test_real_points_have_complete_records(strategy: str, tmp_path: Path) -> Non
 def test_points_are_blocked_by_repeat_and_shuffled_by_seed() -> None:
     points = [make_point(hash=str(i)) for i in range(6)]
     order = campaign.expand(points, [3] * 6, Path("results"), seed=1)
-    assert [point["repeat"] for point in order] == [0] * 6 + [1] * 6 + [2] * 6
-    assert [point["order"] for point in order] == list(range(18))
-    blocks = [[p["hash"] for p in order[i : i + 6]] for i in (0, 6, 12)]
+    assert [point.repeat for point in order] == [0] * 6 + [1] * 6 + [2] * 6
+    assert [point.order for point in order] == list(range(18))
+    blocks = [[p.hash for p in order[i : i + 6]] for i in (0, 6, 12)]
     assert all(sorted(block) == list("012345") for block in blocks)
     assert len({tuple(block) for block in blocks}) > 1
     assert order == campaign.expand(points, [3] * 6, Path("results"), seed=1)
-    assert [p["hash"] for p in campaign.expand(points, [3] * 6, Path("results"), seed=2)] != [p["hash"] for p in order]
+    assert [p.hash for p in campaign.expand(points, [3] * 6, Path("results"), seed=2)] != [p.hash for p in order]
 
 
 def test_the_name_of_a_point_is_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +175,7 @@ def test_the_name_of_a_point_is_its_configuration(tmp_path: Path, monkeypatch: p
     def named(*overrides: str) -> str:
         with initialize_config_dir(str(paths.CONF), version_base="1.3"):
             plain = hydra_compose.to_plain(compose("config", overrides=["model=gpt2-tiny", *overrides]))
-        return str(resolve(plain, None, tmp_path)["point"])
+        return resolve(plain, None, tmp_path).point
 
     hydra_compose.register()
     base = named()

@@ -24,6 +24,7 @@ from bench.launch import launchers
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5, check_emulates, find_mpirun, launcher_for, own_environment
 from bench.point import hydra_compose, resolved_point
 from bench.record.point_block import point_block
+from bench.record.record import Record
 from tests.command_line import environment
 from tests.points import make_point
 from tests.project import ROOT, TESTS
@@ -224,17 +225,20 @@ def test_the_order_is_a_part_of_the_meaning_and_of_the_record(tmp_path: Path) ->
         resolved(tmp_path, *words)
         for words in ((), ("cluster.order=[b1,b2,b3]",), ("cluster.order=[b2,b1,b3]",), ("cluster.hosts=[b1,b3]",))
     )
-    assert first["hash"] == same["hash"]
-    assert len({first["hash"], other["hash"], fewer["hash"]}) == 3
+    assert first.hash == same.hash
+    assert len({first.hash, other.hash, fewer.hash}) == 3
     assert point_block(other).hosts == ["b2", "b1", "b3"]
     assert point_block(fewer).hosts == ["b1", "b3"]
-    assert fewer["cluster"]["inventory"] == ["b1", "b2", "b3"]
+    assert fewer.cluster.inventory == ("b1", "b2", "b3")
     records = []
     for point in (first, other):
         record = make_record()
         record["point"] = {**record["point"], **point_block(point).to_dict()}
-        records.append(record)
-    assert sorted(labels_of(records).values()) == ["data n=2 hosts=b1,b2,b3", "data n=2 hosts=b2,b1,b3"]
+        records.append(Record.from_dict(record))
+    assert sorted(labels_of(records).values()) == [
+        "data n=2 hosts=b1,b2,b3",
+        "data n=2 hosts=b2,b1,b3",
+    ]
     with pytest.raises(UserError, match=r"ranks=3 needs 3 slots; cluster local has 2 \(10\.0\.0\.1: 1, 10\.0\.0\.3: 1\)"):
         resolved(tmp_path, "cluster.hosts=[b1,b3]", "ranks=3")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench.cluster.rank_hosts import hosts_of
 from bench.common.user_error import UserError
 from bench.config.host_config import Host
+from bench.config.point_config import PointConfig
 from bench.faults.fault_settings import plan_after
 from bench.launch.mpirun import MPICH, Job, OpenMPI4, OpenMPI5
 from bench.launch.srun import Srun
@@ -19,7 +19,7 @@ from strategies.common.plan_error import PlanError
 from tests.bench.point.test_resume import resolve as resolve_tiny
 
 
-def resolve(tmp_path: Path, *overrides: str) -> dict[str, Any]:
+def resolve(tmp_path: Path, *overrides: str) -> PointConfig:
     return resolve_tiny(tmp_path, "ranks=3", "cluster.oversubscribe=true", "energy.source=none", *overrides)
 
 
@@ -51,11 +51,11 @@ def test_refused(overrides: list[str], message: str, tmp_path: Path) -> None:
 
 def test_a_point_without_a_failure_is_what_it_was(tmp_path: Path) -> None:
     plain = resolve(tmp_path)
-    assert "fault" not in plain
-    assert resolve(tmp_path, "fault.snapshot_every=3")["point"] == plain["point"]
+    assert plain.fault is None
+    assert resolve(tmp_path, "fault.snapshot_every=3").point == plain.point
     failing = [resolve(tmp_path, "fault.rank=1"), resolve(tmp_path, "fault.rank=2"), resolve(tmp_path, "fault.rank=2")]
-    assert len({point["hash"] for point in (plain, *failing)}) == 3
-    assert failing[0]["fault"]["rank"] == 1
+    assert len({point.hash for point in (plain, *failing)}) == 3
+    assert failing[0].fault.rank == 1
 
 
 def test_the_meter_of_a_host_is_not_killed_with_others_on_it(tmp_path: Path) -> None:

@@ -111,9 +111,9 @@ def test_the_command_line_is_what_was_priced(searched, tmp_path: Path) -> None: 
         assert not any(word.startswith("planner.") for word in words)
         again = made.resolved(tmp_path, overrides[-1], *words)
         assert hosts_of(again) == list(candidate.hosts)
-        assert again["mesh"] == dict(candidate.mesh.__dict__)
-        assert again["predicted"]["step_s"] == pytest.approx(candidate.prediction.step_s, rel=1e-12), words
-        assert again["predicted"]["step_J"] == pytest.approx(candidate.prediction.step_J, rel=1e-12)
+        assert again.mesh == candidate.mesh
+        assert again.predicted["step_s"] == pytest.approx(candidate.prediction.step_s, rel=1e-12), words
+        assert again.predicted["step_J"] == pytest.approx(candidate.prediction.step_J, rel=1e-12)
 
 
 def test_the_command_lines_keep_what_was_planned_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,9 +131,9 @@ def test_the_command_lines_keep_what_was_planned_with(tmp_path: Path, capsys: py
     assert len(lines) == min(20, len(found))
     for line, candidate in zip(lines, found, strict=False):
         again = resolved_point.resolve(hydra_compose.composed([*shlex.split(line), profile]), None, tmp_path / "results")
-        assert again["train"]["batch"] == 24
+        assert again.train.batch == 24
         assert hosts_of(again) == list(candidate.hosts)
-        assert again["predicted"]["step_s"] == pytest.approx(candidate.prediction.step_s, rel=1e-12), line
+        assert again.predicted["step_s"] == pytest.approx(candidate.prediction.step_s, rel=1e-12), line
 
 
 def test_the_all_reduce_that_the_profile_found_fastest(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_the_all_reduce_that_the_profile_found_fastest(tmp_path: Path) -> None:
     words = by_strategy["data"].words(["pi-1", "pi-2"], [*overrides, "comm.all_reduce=mpi"])
     assert "comm.all_reduce=ring" in words
     again = made.resolved(tmp_path, f"planner.profile={path}", *words)
-    assert again["predicted"]["step_s"] == pytest.approx(by_strategy["data"].prediction.step_s, rel=1e-12)
+    assert again.predicted["step_s"] == pytest.approx(by_strategy["data"].prediction.step_s, rel=1e-12)
 
 
 def test_what_does_not_fit_is_told(searched, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]

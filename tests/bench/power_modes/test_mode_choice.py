@@ -16,6 +16,7 @@ from bench.common.user_error import UserError
 from bench.point import hydra_compose, resolved_point
 from bench.power_modes.mode_choice import by_board, resolve
 from bench.record.point_block import point_block
+from bench.record.record import Record
 from tests.bench.power_modes.machine_trees import board
 from tests.command_line import environment
 from tests.records import make_record
@@ -79,8 +80,8 @@ def resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[n
 
 def test_a_mode_is_part_of_what_a_point_means(resolved) -> None:  # type: ignore[no-untyped-def]
     default, slow, fast = resolved(), resolved("board.power_mode=600MHz"), resolved("board.power_mode=1500MHz")
-    assert len({point["hash"] for point in (default, slow, fast)}) == 3
-    assert resolved("board.power_mode={raspberry-pi-4: 600MHz}")["hash"] == slow["hash"]
+    assert len({point.hash for point in (default, slow, fast)}) == 3
+    assert resolved("board.power_mode={raspberry-pi-4: 600MHz}").hash == slow.hash
     assert point_block(slow).power_mode == "600MHz"
     assert point_block(default).power_mode is None
 
@@ -113,7 +114,7 @@ def test_figures_tell_modes_apart() -> None:
         record = make_record("data")
         record["point"].update(hash=code, power_mode=mode)
         records.append(record)
-    assert labels_of(records) == {
+    assert labels_of([Record.from_dict(record) for record in records]) == {
         "aaaa": "data n=2",
         "bbbb": "data n=2 power_mode=7W",
         "cccc": "data n=2 power_mode=jetson-orin-nano:7W,raspberry-pi-4:600MHz",

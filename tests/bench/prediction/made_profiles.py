@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.config.host_config import Host
 from bench.point import hydra_compose, resolved_point
 from bench.prediction.cluster_profile import Curve, HostProfile, LinkProfile, Profile, subject
 
@@ -71,7 +70,7 @@ def board_of(speed: float) -> str:
 def written(folder: Path, overrides: Sequence[str], speeds: Sequence[float], **changes: Any) -> Path:
     """A profile of that cluster, as a file."""
     point = resolved(folder, *overrides)
-    hosts = [Host(**given) for given in point["cluster"]["hosts"]]
+    hosts = point.cluster.hosts
     made = profile(
         [host(one.label, one.board, speed, **changes) for one, speed in zip(hosts, speeds, strict=True)],
         {"subject": subject(point)},

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,16 @@ from bench.common.atomic_files import write_json
 from bench.common.median_interval import median_interval, median_ranks
 from bench.common.user_error import UserError
 from bench.conditions.environment import collect_code, collect_host
+from bench.config.host_config import Host
+from bench.config.testbed_config import Board, Link
+from bench.config.testbed_config import Testbed as EmulatedBoards  # pytest takes a class Test... for tests
 from bench.record import checks, repeat_spread
 from bench.record.environment_record import GitRecord
 from bench.record.point_block import network
 from bench.record.record import MeasuredRecord
 from bench.record.record_file import load_record, problem
 from bench.record.study_folder import check_study, finished, open_study
+from tests.points import make_point
 from tests.project import ROOT
 from tests.records import make_record
 
@@ -104,31 +109,29 @@ def test_repeats_agree_with_those_before_them(tmp_path: Path) -> None:
     assert bad["status"] == "invalid"
 
 
-def as_dict(cluster: dict[str, Any]) -> dict[str, Any] | None:
-    """The network of a cluster as records have it."""
-    block = network(cluster)
+def as_dict(hosts: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any] | None:
+    """The network of a cluster of these hosts as records have it."""
+    block = network(make_point(cluster={"hosts": [Host(**host).to_dict() for host in hosts], **more}).cluster)
     return None if block is None else block.to_dict()
 
 
 def test_the_network_of_a_point() -> None:
     """Emulated: of the boards that take part, in their order. Real: what the inventory says of every host, else null."""
     fast, slow = ({"name": n, "rate_bit_s": r, "delay_s": None, "loss": None} for n, r in (("fast", 1e9), ("slow", 1e8)))
-    boards = [{"name": name, "switch": "left", "link": link} for name, link in (("a", fast), ("b", slow), ("c", fast))]
+    boards = [Board(name, name, "x", Link(**link), "left") for name, link in (("a", fast), ("b", slow), ("c", fast))]
     hosts = [{"name": name, "address": name, "switch": None, "link": link} for name, link in (("b", "slow"), ("a", "fast"))]
-    emulated = as_dict({"hosts": hosts, "emulated": {"boards": boards, "uplink": slow}})
+    emulated = as_dict(hosts, emulated=EmulatedBoards("e", "10.0.0.0/24", tuple(boards), Link(**slow), 2, None).to_dict())
     assert emulated is not None
     assert [(link["host"], link["name"], link["switch"]) for link in emulated["links"]] == [
         ("b", "slow", "left"),
         ("a", "fast", "left"),
     ]
     assert (emulated["kind"], emulated["uplink"]) == ("emulated", slow)
-    stated = as_dict({"hosts": hosts, "links": {"fast": fast, "slow": slow}})
+    stated = as_dict(hosts, links={"fast": fast, "slow": slow})
     assert stated is not None
     assert (stated["kind"], [link["rate_bit_s"] for link in stated["links"]]) == ("stated", [1e8, 1e9])
-    assert (
-        network({"hosts": [*hosts, {"name": "c", "address": "c", "link": None}], "links": {"fast": fast, "slow": slow}}) is None
-    )
-    assert network({"hosts": hosts}) is None
+    assert as_dict([*hosts, {"name": "c", "address": "c", "link": None}], links={"fast": fast, "slow": slow}) is None
+    assert as_dict(hosts) is None
     for found in (emulated, stated):
         record = make_record()
         record["point"]["network"] = found
