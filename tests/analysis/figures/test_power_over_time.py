@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,13 @@ from analysis.study.study import load_study
 from bench.common.atomic_files import write_power
 from bench.joules.channel import Calibration, Channel, Trace
 from tests.analysis.made_studies import paper_study, rich_record, with_traces
+from tests.analysis.studies import study
 from tests.records import make_record
+
+
+def phases(record: dict[str, Any], last_s: float) -> list[tuple[str, float, float]]:
+    """What the ranks did when, by a record as JSON."""
+    return phases_of(study([record]).good[0], last_s)
 
 
 def test_power_of_two_hosts_is_on_one_axis(tmp_path: Path) -> None:
@@ -59,25 +66,26 @@ def test_what_the_ranks_did_when() -> None:
     record["time"]["idle"] = [{"start_s": 1.5, "end_s": 4.5}, {"start_s": end + 2, "end_s": end + 5}]
     warm_up = ("warm-up", pytest.approx(5.1), 9.0)
     rest = [("timed", 9.0, end), ("evaluation", end, end + 2), ("idle", end + 2, end + 5)]
-    assert phases_of(record, end + 9) == [("idle", 1.5, 4.5), warm_up, *rest]
+    assert phases(record, end + 9) == [("idle", 1.5, 4.5), warm_up, *rest]
     record["learning"]["initial"] = record["learning"]["final"]
-    record["replication"] = {"start_s": 0.25, "seconds": 1.0, "payload_bytes": 9}
+    unread = {"kind": "none", "joules": None, "uncertainty_J": None, "quality": "no source of energy"}
+    record["replication"] = {"start_s": 0.25, "seconds": 1.0, "payload_bytes": 9, **unread}
     before = [("replication", 0.25, 1.25), ("idle", 1.5, 4.5), ("evaluation", 4.5, pytest.approx(5.1))]
-    assert phases_of(record, end + 9) == [*before, warm_up, *rest]
+    assert phases(record, end + 9) == [*before, warm_up, *rest]
     record["time"]["windows"] = [{"start_s": 9.0, "end_s": 10.0, "steps": 1}, {"start_s": 11.0, "end_s": end, "steps": 11}]
     between = [("timed", 9.0, 10.0), ("evaluation", 10.0, 11.0), ("timed", 11.0, end), *rest[1:]]
-    assert phases_of(record, end + 9) == [*before, warm_up, *between]
+    assert phases(record, end + 9) == [*before, warm_up, *between]
 
 
 def test_older_records_have_idle_at_both_ends() -> None:
     """6 s of idle in all: 3 s before the warm-up at 5.1 s, or after start-up where an evaluation came first, and the last."""
     record = make_record("data")
     end = record["time"]["windows"][0]["end_s"]
-    found = phases_of(record, end + 9)
+    found = phases(record, end + 9)
     assert found[0] == ("idle", pytest.approx(2.1), pytest.approx(5.1))
     assert found[-2:] == [("evaluation", end, end + 6), ("idle", end + 6, end + 9)]
     record["learning"]["initial"], record["time"]["startup_s"] = record["learning"]["final"], 0.5
-    assert phases_of(record, end + 9)[:2] == [("idle", 0.5, 3.5), ("evaluation", 3.5, pytest.approx(5.1))]
+    assert phases(record, end + 9)[:2] == [("idle", 0.5, 3.5), ("evaluation", 3.5, pytest.approx(5.1))]
 
 
 def test_many_traces_are_in_several_figures(tmp_path: Path) -> None:
