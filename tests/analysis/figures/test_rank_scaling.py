@@ -47,6 +47,11 @@ def strong(share: float = 0.25, repeats: int = 1) -> list[dict[str, Any]]:
     return runs + [record("data", n, law(share, n), r, 1e8 * (n - 1)) for n in (2, 3, 4) for r in range(repeats)]
 
 
+def floor_s(made: dict[str, Any]) -> float:
+    """The bound of communication by a record as JSON."""
+    return communication_s(study([made]).good[0])
+
+
 def test_amdahls_law_is_recovered_and_fitted_by_least_squares() -> None:
     """Exactly on the law; and for T/T(1) = 0.7 and 0.5 at 2 and 4 ranks: x = 1/2, 3/4 and y = 0.2, 0.25, so that
     s = (0.1 + 0.1875) / (0.25 + 0.5625) = 0.2875 / 0.8125."""
@@ -62,11 +67,11 @@ def test_amdahls_law_is_recovered_and_fitted_by_least_squares() -> None:
 def test_communication_needs_the_bytes_over_all_rates() -> None:
     """400 MB of four ranks over 4 Gbit/s: 0.8 s; with one link at a tenth of its rate 3.2e9 / 3.1e9 s."""
     own = record("data", 4, 20.0, wire_bytes=4e8)
-    assert communication_s(own) == pytest.approx(0.8)
+    assert floor_s(own) == pytest.approx(0.8)
     own["point"]["network"]["links"][2]["rate_bit_s"] = 1e8
-    assert communication_s(own) == pytest.approx(32 / 31)
+    assert floor_s(own) == pytest.approx(32 / 31)
     two = record("data", 2, 20.0, wire_bytes=4e8)  # links of boards that have no rank do not count
-    assert communication_s(two) == pytest.approx(1.6)
+    assert floor_s(two) == pytest.approx(1.6)
 
 
 @pytest.mark.parametrize("change", ["no network", "shared board", "nothing sent", "no placement", "a host without a link"])
@@ -80,7 +85,7 @@ def test_no_bound_of_communication_where_it_is_not_known(change: str) -> None:
         own["plan"]["placement"] = []
     if change == "a host without a link":
         own["plan"]["placement"][1]["host"] = "elsewhere"
-    assert math.isnan(communication_s(own))
+    assert math.isnan(floor_s(own))
 
 
 def test_every_bound_is_in_the_table() -> None:
