@@ -10,7 +10,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 BlockType = TypeVar("BlockType", bound="Block")
 Convert = Callable[[Any], Any]
@@ -48,51 +48,8 @@ class BlockField:
     nullable: bool
 
 
-class MappingAccess:
-    """Keys of a block by ``block["key"]``, for callers that do not yet read attributes."""
-
-    def __getitem__(self, key: str) -> Any:
-        if key not in self:
-            raise KeyError(key)
-        return self.extra[key] if isinstance(self, OpenBlock) and key in self.extra else getattr(self, key)
-
-    def get(self, key: str, otherwise: Any = None) -> Any:
-        """The value of ``key``, or ``otherwise`` where the record does not have it."""
-        return dict(self.items()).get(key, otherwise)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.keys()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.keys())
-
-    def __len__(self) -> int:
-        return len(self.keys())
-
-    def keys(self) -> list[str]:
-        """The keys that the block has, in their order."""
-        return [name for name, _ in self.items()]
-
-    def items(self) -> list[tuple[str, Any]]:
-        """Keys and values that the block has."""
-        raise NotImplementedError
-
-    if not TYPE_CHECKING:  # a checker is to see the fields alone
-
-        def __getattr__(self, name: str) -> Any:
-            if name == "values":  # a key of one block, so it cannot be a method of all of them
-                return lambda: [value for _, value in self.items()]
-            raise AttributeError(f"{type(self).__name__} has no {name!r}")
-
-    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
-        return {**dict(self.items()), **other}
-
-    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
-        return {**other, **dict(self.items())}
-
-
 @dataclass(frozen=True, kw_only=True)
-class Block(MappingAccess):
+class Block:
     """A JSON object of the record with the keys that its fields name, and no others."""
 
     _absent: ClassVar[frozenset[str]] = frozenset()

@@ -52,6 +52,6 @@ def open_study(folder: Path, study: str, experiment: str | None, planned: Iterab
 def finished(point: Path) -> bool:
     """Whether the point has a result that need not be repeated: it ran, or was shown to need more memory."""
     try:
-        return bool(load_record(point / "result.json")["status"] in FINISHED)
+        return load_record(point / "result.json").status in FINISHED
     except UserError:
         return False

@@ -20,7 +20,8 @@ def test_committed_records_are_whole_and_comparable() -> None:
         assert study.problems == ()
         assert refuse_mixed(study, allow=False) == []
         for record in study.records:
-            assert load_record(record["folder"] / "result.json")["environment"]["published"]
+            assert record.folder is not None
+            assert load_record(record.folder / "result.json").environment.published
 
 
 def test_every_module_of_figures_is_shown() -> None:

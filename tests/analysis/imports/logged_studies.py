@@ -18,6 +18,7 @@ from analysis.study.study import load_study
 from bench.common.atomic_files import EVENT_TYPES, write_json
 from bench.common.median_interval import median_interval
 from bench.record.block import as_json
+from bench.record.record import Record
 from tests.records import make_record
 
 STARTED = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=timezone.utc)
@@ -155,8 +156,10 @@ def only(folder: Path) -> dict[str, Any]:
     return dict(as_json(record))
 
 
-def check_of(record: dict[str, Any], name: str) -> dict[str, str]:
-    (found,) = [check for check in record["checks"] if check["name"] == name]
+def check_of(record: dict[str, Any] | Record, name: str) -> dict[str, str]:
+    """One check of a record, as JSON has it."""
+    checks: list[dict[str, str]] = as_json(record)["checks"]
+    (found,) = [check for check in checks if check["name"] == name]
     return found
 
 

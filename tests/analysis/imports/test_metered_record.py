@@ -156,7 +156,7 @@ def test_a_meter_with_more_than_the_participants_is_said(tmp_path: Path) -> None
     study = write_study(tmp_path / "s", [point(), point("single", hosts=["pi-1"])])
     words = ("--host", "pi-1,pi-2", "--level", "wall")
     assert run(write_csv(tmp_path / "log.csv", {"shelf": constant}), study, tmp_path / "new", *words) == 0
-    alone = next(record for record in load_study(tmp_path / "new").records if record["point"]["strategy"] == "single")
+    alone = next(record for record in load_study(tmp_path / "new").records if record.point.strategy == "single")
     assert check_of(alone, "only participants are metered")["detail"] == "in the total without a rank: pi-2"
 
 

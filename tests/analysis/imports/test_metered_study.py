@@ -88,9 +88,9 @@ def test_the_study_is_not_changed_and_the_rest_is_copied(tmp_path: Path) -> None
     assert fingerprint(study) == before
     new = load_study(tmp_path / "new")
     assert new.name == "new"
-    assert {record["point"]["study"] for record in new.records} == {"new"}
-    assert sorted(record["status"] for record in new.records) == ["ok", "oom"]
-    name = next(record["point"]["name"] for record in new.good)
+    assert {record.point.study for record in new.records} == {"new"}
+    assert sorted(record.status for record in new.records) == ["ok", "oom"]
+    name = next(record.point.name for record in new.good)
     copied, was = (folder / name / "events.parquet" for folder in (tmp_path / "new", study))
     assert copied.read_bytes() == was.read_bytes()
 
@@ -129,7 +129,7 @@ def test_repeats_are_judged_with_their_new_energy(tmp_path: Path) -> None:
     run(log, study, tmp_path / "new", "--level", "wall")
     first, second = load_study(tmp_path / "new").records
     # 300 s later the ramp has 60 W more: 840 J, then 4440 J.
-    assert second["energy"]["total_J"] == pytest.approx(840 + 3600)
+    assert second.energy.total_J == pytest.approx(840 + 3600)
     assert check_of(first, "repeats agree")["status"] == "skipped"
     assert check_of(second, "repeats agree")["status"] == "warned"
 

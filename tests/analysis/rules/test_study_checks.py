@@ -39,12 +39,12 @@ def study(*records: dict[str, Any], problems: tuple[str, ...] = ()) -> Study:
 
 
 def check(found: Study, name: str) -> tuple[str, str]:
-    return next((own["status"], own["detail"]) for own in study_checks(found) if own["name"] == name)
+    return next((own.status, own.detail) for own in study_checks(found) if own.name == name)
 
 
 def test_a_good_study_passes_everything() -> None:
     found = study(*(hosted(strategy, repeat) for strategy in ("single", "data") for repeat in range(6)))
-    statuses = {own["name"]: own["status"] for own in study_checks(found)}
+    statuses = {own.name: own.status for own in study_checks(found)}
     assert statuses == dict.fromkeys(
         (
             *("every record can be read", "every point finished", "same code in all points", "same software in all points"),
@@ -188,7 +188,7 @@ def test_smoke_runs_and_broken_records_are_told() -> None:
 
 def test_a_study_without_valid_points_is_checked_too() -> None:
     found = study(hosted(status="failed", reason="no route"))
-    statuses = {own["name"]: own["status"] for own in study_checks(found)}
+    statuses = {own.name: own.status for own in study_checks(found)}
     assert statuses["every point finished"] == "failed"
     assert {statuses[name] for name in statuses if name.startswith("same")} == {"skipped"}
     assert refuse_mixed(found, allow=False) == []

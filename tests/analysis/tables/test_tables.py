@@ -206,7 +206,7 @@ def test_the_artefact_description_names_records_and_their_time(tmp_path: Path) -
 
 
 def made_names(made: Study) -> list[str]:
-    return [record["point"]["name"] for record in made.good]
+    return [record.point.name for record in made.good]
 
 
 def new_figure_of(name: str, points: tuple[str, ...] = ()) -> DrawnFigure:

@@ -73,7 +73,7 @@ def test_a_point_under_planned_shares(profiled: Path) -> None:
     done = python(profiled, "bench", *WORDS, *planned, "study=planned")
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = profiled.glob("results/planned/*/result.json")
-    record = load_record(path)
+    record = load_record(path).to_dict()
     assert sum(record["point"]["options"]["stages"]) == 4
     predicted = record["plan"]["predicted"]
     assert predicted["split"] == "planned"

@@ -27,4 +27,4 @@ def test_clocks_of_other_hosts_are_put_on_rank_0s_axis() -> None:
     assert model.to_common(2, 123.0) == 123.0
     assert model.bound_s == pytest.approx(1.5e-6)
     assert model.residual_s == pytest.approx(60e-9)
-    assert model.summary()["drift_ppm"] == {"1": pytest.approx(100.0, rel=1e-3)}
+    assert model.summary().drift_ppm == {"1": pytest.approx(100.0, rel=1e-3)}
