@@ -20,6 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bench.common.exit_codes import BAD_INPUT
 from bench.common.user_error import UserError
 from bench.point.plan_errors import in_command_line_words
 from strategies.common.plan_error import PlanError
@@ -101,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         export(arguments.checkpoint, arguments.out)
     except (UserError, PlanError) as error:
         print(f"error: {in_command_line_words(error)}", file=sys.stderr)
-        return 2
+        return BAD_INPUT
     print(arguments.out)
     return 0
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.common.exit_codes import BAD_INPUT
 from bench.common.paths import weights_root
 from bench.common.program_names import as_called
 from bench.common.user_error import UserError
@@ -21,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(fetch(parser.parse_args(argv).root))
     except UserError as error:
         print(f"error: {as_called(str(error))}", file=sys.stderr)
-        return 2
+        return BAD_INPUT
     return 0
 
 

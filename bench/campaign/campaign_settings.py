@@ -8,9 +8,8 @@ from typing import Any
 
 from bench.common.median_interval import SMALLEST_N
 from bench.common.user_error import UserError
-from strategies.common.registry import did_you_mean
-
-TARGETS = ("time", "energy")
+from bench.config.campaign_config import TARGETS, CampaignConfig
+from bench.config.config_check import read_block
 
 
 @dataclass(frozen=True)
@@ -33,40 +32,18 @@ def settings_of(composed: Sequence[Mapping[str, Any]]) -> Settings:
         for key, value in other["campaign"].items():
             if value != block[key]:
                 raise UserError(f"campaign.{key}={block[key]} and {value} in one sweep; it is of the whole campaign, give one")
-    _check(block, composed)
+    campaign = read_block(CampaignConfig, block, "campaign.")
+    if campaign.ci_target is not None:
+        _check_adaptive(campaign.max_repeats, campaign.target, composed)
     return Settings(
-        fail_fast=block["fail_fast"],
-        time_limit_s=block["time_limit_s"],
-        ci_target=block["ci_target"],
-        max_repeats=block["max_repeats"],
-        target=tuple(block["target"]),
-        exclude=tuple(block["exclude"]),
-        zip=zip_groups(block["zip"]),
+        fail_fast=campaign.fail_fast,
+        time_limit_s=campaign.time_limit_s,
+        ci_target=campaign.ci_target,
+        max_repeats=campaign.max_repeats,
+        target=tuple(campaign.target),
+        exclude=tuple(campaign.exclude),
+        zip=zip_groups(campaign.zip),
     )
-
-
-def _check(block: Mapping[str, Any], composed: Sequence[Mapping[str, Any]]) -> None:
-    limit, wanted, most, target = (block[key] for key in ("time_limit_s", "ci_target", "max_repeats", "target"))
-    if not isinstance(block["fail_fast"], bool):
-        raise UserError(f"campaign.fail_fast={block['fail_fast']} must be true or false")
-    if limit is not None and (not _is_number(limit) or limit <= 0):
-        raise UserError(f"campaign.time_limit_s={limit} must be null or a positive number of seconds")
-    if wanted is not None and (not _is_number(wanted) or not 0 < wanted < 1):
-        raise UserError(f"campaign.ci_target={wanted} must be null or a share of the median between 0 and 1, such as 0.025")
-    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-        raise UserError(f"campaign.max_repeats={most} must be a whole number of at least 1")
-    if not isinstance(target, list) or not target:
-        raise UserError(f"campaign.target={target} must be a list of {' and '.join(TARGETS)}")
-    for name in target:
-        if name not in TARGETS:
-            raise UserError(f"campaign.target={name} is unknown; use {' or '.join(TARGETS)}{did_you_mean(str(name), TARGETS)}")
-    excluded = block["exclude"]
-    if not isinstance(excluded, list) or not all(isinstance(one, str) and one.strip() for one in excluded):
-        raise UserError(
-            f"""campaign.exclude={excluded} must be a list of conditions, such as ["ranks == 4 and strategy == server"]"""
-        )
-    if wanted is not None:
-        _check_adaptive(most, target, composed)
 
 
 def _check_adaptive(most: int, target: Sequence[str], composed: Sequence[Mapping[str, Any]]) -> None:
@@ -93,7 +70,3 @@ def zip_groups(given: Any) -> tuple[tuple[str, ...], ...]:
     if twice:
         raise UserError(f"campaign.zip names {twice[0]} twice; put all keys that go together into one group")
     return groups
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

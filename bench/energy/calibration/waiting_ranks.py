@@ -16,6 +16,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from bench.cluster.board_class import BoardClass
+from bench.common.exit_codes import BAD_INPUT
 from bench.common.user_error import UserError
 from bench.energy.calibration.waiting_readings import WaitingReadings, WaitingSegment
 from bench.energy.sampling.energy_session import EnergySession
@@ -165,7 +166,7 @@ def main(argv: list[str]) -> int:
     except UserError as error:
         if comm.Get_rank() == 0:
             print(f"error: {error}", file=sys.stderr, flush=True)
-        return 2
+        return BAD_INPUT
     if readings is not None:
         from bench.common.atomic_files import write_json
 
