@@ -1,1 +1,1 @@
-"""What changed between two studies, by how much, and whether that is real."""
+"""Differences of two studies: which changed, by how much, and whether that is real."""

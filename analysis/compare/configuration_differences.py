@@ -74,7 +74,7 @@ class Pair:
         if not a and not b:
             return {}, None
         row: dict[str, Any] = {
-            "configuration": self.label, "kind": " and ".join(dict.fromkeys(str(own.kind) for own in (self.one, self.other))),
+            "configuration": self.label, "kind": " and ".join(dict.fromkeys((str(self.one.kind), str(self.other.kind)))),
             "quantity": name, "one_n": len(a), "other_n": len(b), "one_median": median(a) if a else None,
             "other_median": median(b) if b else None, "matched_by": self.by,
         }  # fmt: skip
@@ -86,8 +86,8 @@ class Pair:
             return {**row, "ratio": b[0] / a[0] if a[0] else None, "verdict": verdict, "why": "the same in every repeat"}, None
         if min(*a, *b) <= 0:
             return {**row, "why": "no ratio: a value is not positive"}, two(b, a)
-        found = ratio_of(b, a)
-        return {**row, "ratio": found.ratio, "ratio_low": found.low, "ratio_high": found.high, "why": found.why}, two(b, a)
+        ratio = ratio_of(b, a)
+        return {**row, "ratio": ratio.ratio, "ratio_low": ratio.low, "ratio_high": ratio.high, "why": ratio.why}, two(b, a)
 
 
 def compare(one: Study, other: Study) -> pd.DataFrame:
@@ -96,6 +96,10 @@ def compare(one: Study, other: Study) -> pd.DataFrame:
     ``ratio`` is the other over the one. Verdicts hold together over the configurations of a quantity (``p_holm``); intervals
     are of each alone. ``kind`` is that of the energy; where the studies have two, or energy from two places of the supply,
     only the energy is not comparable. ``why`` says why something has no interval, test or number.
+
+    Args:
+        one: The study that is the base of every ratio.
+        other: The study that is compared with it.
     """
     names = names_of(one, other)
     rows: list[dict[str, Any]] = []
@@ -105,48 +109,48 @@ def compare(one: Study, other: Study) -> pd.DataFrame:
         if match.one is None or match.other is None or not (match.one.good and match.other.good):
             rows.append(_without(match, names))
             continue
-        own = (points[0][match.one.hash, match.one.kind], points[1][match.other.hash, match.other.kind])
-        pair = Pair(match.label, match.by, match.one, match.other, names, own)
+        repeats = (points[0][match.one.hash, match.one.kind], points[1][match.other.hash, match.other.kind])
+        pair = Pair(match.label, match.by, match.one, match.other, names, repeats)
         for name in QUANTITIES:
             row, difference = pair.row(name)
             rows += [row] if row else []
             if difference:
                 tested[name].append((row, difference))
-    for name, found in tested.items():
-        for (row, _), difference in zip(found, corrected([difference for _, difference in found]), strict=True):
+    for name, pairs in tested.items():
+        for (row, _), difference in zip(pairs, corrected([difference for _, difference in pairs]), strict=True):
             row |= _tested(difference, QUANTITIES[name], row["why"])
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def names_of(one: Study, other: Study) -> tuple[str, str]:
-    """What the two are called, different for different studies."""
-    alike = one.name == other.name
-    return (f"{one.name} (first)", f"{other.name} (second)") if alike else (one.name, other.name)
+    """The names of the two, different for different studies."""
+    same = one.name == other.name
+    return (f"{one.name} (first)", f"{other.name} (second)") if same else (one.name, other.name)
 
 
 def _without(match: Match, names: tuple[str, str]) -> dict[str, Any]:
     """A configuration that one study lacks, or for which it has no valid number."""
     sides = dict(zip(names, (match.one, match.other), strict=True))
-    counts = [0 if own is None else len(own.good) for own in sides.values()]
-    kind = next((own.kind for own in sides.values() if own and own.kind), None)
+    counts = [0 if side is None else len(side.good) for side in sides.values()]
+    kind = next((side.kind for side in sides.values() if side and side.kind), None)
     row = {"configuration": match.label, "kind": kind, "one_n": counts[0], "other_n": counts[1]}
     if match.one is None or match.other is None:
         return {**row, "verdict": f"only in {names[0 if match.one else 1]}", "why": match.by}
-    told = [f"{own.state} in {name}" for name, own in sides.items() if own and not own.good]
-    return {**row, "verdict": NOT_COMPARABLE, "why": f"no valid numbers: {', '.join(told)}", "matched_by": match.by}
+    states = [f"{side.state} in {name}" for name, side in sides.items() if side and not side.good]
+    return {**row, "verdict": NOT_COMPARABLE, "why": f"no valid numbers: {', '.join(states)}", "matched_by": match.by}
 
 
-def _tested(found: Difference, quantity: Quantity, why: str | None) -> dict[str, Any]:
-    words = {"larger": quantity.larger, "smaller": quantity.smaller}
+def _tested(difference: Difference, quantity: Quantity, why: str | None) -> dict[str, Any]:
+    verdicts = {"larger": quantity.larger, "smaller": quantity.smaller}
     return {
-        **{key: getattr(found, key) for key in ("p", "p_holm", "least_p", "chance")},
-        "verdict": words.get(found.verdict, found.verdict),
-        "why": found.why or why,
+        **{key: getattr(difference, key) for key in ("p", "p_holm", "least_p", "chance")},
+        "verdict": verdicts.get(difference.verdict, difference.verdict),
+        "why": difference.why or why,
     }
 
 
 def changes(one: Study, other: Study) -> pd.DataFrame:
-    """What the records tell of the conditions that is not the same in both: ``what``, and its values in each.
+    """The conditions that are not the same in both, as far as records tell: ``what``, and its values in each.
 
     Software, hosts and place; and the factors that have one value in all of one study and another in all of the other.
     """
@@ -155,7 +159,7 @@ def changes(one: Study, other: Study) -> pd.DataFrame:
     groups = [configurations(study) for study in studies]
     for name in sorted(changed_factors(*groups) - {"cluster", "hosts", "boards", "smoke"}):
         for side, group in zip(sides, groups, strict=True):
-            side[name] = dict.fromkeys(own.factors[name] for own in group if name in own.factors)
+            side[name] = dict.fromkeys(configuration.factors[name] for configuration in group if name in configuration.factors)
     for what in [what for what in {**sides[0], **sides[1]} if what.startswith("host ")]:
         if not all(what in side for side in sides):  # a host of one study alone: the list of hosts says so
             for side in sides:
@@ -179,7 +183,7 @@ def _conditions(records: Sequence[MeasuredStudyRecord]) -> dict[str, dict[str, N
 
 
 def _facts(record: MeasuredStudyRecord) -> Iterator[tuple[str, str | None]]:
-    """What a record tells of the conditions: subject and value."""
+    """The conditions that a record tells: subject and value."""
     point, energy = record.point, record.energy
     yield "commit", (commit_of(record) or "").removeprefix("commit ")
     yield from versions_of(record).items()

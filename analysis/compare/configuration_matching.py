@@ -32,7 +32,7 @@ class Configuration:
 
     @property
     def state(self) -> str:
-        """What became of the repeats that have no numbers."""
+        """The statuses of the repeats that have no numbers."""
         counts = Counter(record.status for record in self.others)
         return ", ".join(f"{count} {status}" for status, count in counts.items())
 

@@ -135,20 +135,20 @@ def _digits(value: float) -> str:
 
 def _not_compared(table: pd.DataFrame) -> Iterator[str]:
     rows = table[table["quantity"].isna() | (table["verdict"] == NOT_COMPARABLE)]
-    for (verdict, why), own in rows.groupby(["verdict", "why"], sort=False):
-        what = [QUANTITIES[name].title for name in own["quantity"].dropna().unique()]
-        about = f"{', '.join(what)} of " if what else ""
-        yield f"{str(verdict).capitalize()}: {about}{some(list(own['configuration']), MOST_NAMED)} ({why})."
+    for (verdict, why), group in rows.groupby(["verdict", "why"], sort=False):
+        titles = [QUANTITIES[name].title for name in group["quantity"].dropna().unique()]
+        quantities = f"{', '.join(titles)} of " if titles else ""
+        yield f"{str(verdict).capitalize()}: {quantities}{some(list(group['configuration']), MOST_NAMED)} ({why})."
 
 
 def _parts(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """What could be compared: each quantity by itself, and apart where there are several kinds of energy."""
+    """Rows that could be compared: each quantity by itself, and apart where there are several kinds of energy."""
     rows = table[table["quantity"].notna() & (table["verdict"] != NOT_COMPARABLE)]
     several = rows["kind"].nunique() > 1
     for name, quantity in QUANTITIES.items():
-        for kind, own in rows[rows["quantity"] == name].groupby("kind", sort=False):
-            of = f", {kind}" if name == "per_sample_J" else f", energy {kind}" if several else ""
-            yield f"{quantity.title}{of}", own
+        for kind, group in rows[rows["quantity"] == name].groupby("kind", sort=False):
+            energy = f", {kind}" if name == "per_sample_J" else f", energy {kind}" if several else ""
+            yield f"{quantity.title}{energy}", group
 
 
 def _tables(table: pd.DataFrame, one: Study, other: Study) -> Iterator[tuple[str, pd.DataFrame]]:

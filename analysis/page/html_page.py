@@ -72,12 +72,12 @@ def _summary(rows: Sequence[Row]) -> str:
 
 
 def _templates() -> jinja2.Environment:
-    found = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    found.filters["tied"] = tied
-    return found
+    environment.filters["tied"] = tied
+    return environment

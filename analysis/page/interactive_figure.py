@@ -67,22 +67,22 @@ def _plotly() -> ModuleType:
         import plotly.graph_objects
     except ImportError:
         raise UserError("the figure to explore needs plotly; pip install 'edgejoule[explore]'") from None
-    found: ModuleType = plotly.graph_objects
-    return found
+    graph_objects: ModuleType = plotly.graph_objects
+    return graph_objects
 
 
 def explore_figure(study: Study, plotly: ModuleType) -> Any:
     """A trace for each strategy of each work. Works are never shown together: one is chosen by a list, as are both axes."""
-    found = list(works(study.points))
+    all_works = list(works(study.points))
     axes = {key: title for key, title in AXES.items() if key in study.points and study.points[key].notna().any()}
-    parts = [(work, str(strategy), rows) for work in found for strategy, rows in _by_strategy(work)]
+    parts = [(work, str(strategy), rows) for work in all_works for strategy, rows in _by_strategy(work)]
     first_y = FIRST_Y if FIRST_Y in axes else "step_s"
-    figure = plotly.Figure([_trace(plotly, *part, x=FIRST_X, y=first_y, shown=part[0] is found[0]) for part in parts])
+    figure = plotly.Figure([_trace(plotly, *part, x=FIRST_X, y=first_y, shown=part[0] is all_works[0]) for part in parts])
     lists = [_axis_list(parts, axes, "x", FIRST_X, 0.0), _axis_list(parts, axes, "y", first_y, 0.34)]
-    lists.append(_work_list(parts, found, 0.68))
+    lists.append(_work_list(parts, all_works, 0.68))
     figure.update_layout(
         template="plotly_white",
-        title={"text": _title(found[0]), "y": 0.98},
+        title={"text": _title(all_works[0]), "y": 0.98},
         updatemenus=lists,
         margin={"t": 130},
         height=760,
@@ -142,11 +142,11 @@ def _factors(row: dict[Any, Any]) -> list[str]:
     return [str(key) for key in row if key not in NOT_FACTORS]
 
 
-def _folded(words: Sequence[str], most: int = 4) -> list[str]:
-    return [", ".join(words[start : start + most]) for start in range(0, len(words), most)]
+def _folded(texts: Sequence[str], most: int = 4) -> list[str]:
+    return [", ".join(texts[start : start + most]) for start in range(0, len(texts), most)]
 
 
-def _axis_list(parts: Sequence[Part], axes: dict[str, str], axis: str, first: str, at: float) -> dict[str, Any]:
+def _axis_list(parts: Sequence[Part], axes: dict[str, str], axis: str, first: str, left: float) -> dict[str, Any]:
     """A list that puts another quantity on an axis of all traces."""
     buttons = [
         {
@@ -156,26 +156,26 @@ def _axis_list(parts: Sequence[Part], axes: dict[str, str], axis: str, first: st
         }
         for key, title in axes.items()
     ]
-    return _list(buttons, list(axes).index(first), at)
+    return _list(buttons, list(axes).index(first), left)
 
 
-def _work_list(parts: Sequence[Part], found: Sequence[Work], at: float) -> dict[str, Any]:
+def _work_list(parts: Sequence[Part], shown_works: Sequence[Work], left: float) -> dict[str, Any]:
     buttons = [
         {
             "label": _title(work),
             "method": "update",
-            "args": [{"visible": [own is work for own, _, _ in parts]}, {"title.text": _title(work)}],
+            "args": [{"visible": [drawn is work for drawn, _, _ in parts]}, {"title.text": _title(work)}],
         }
-        for work in found
+        for work in shown_works
     ]
-    return _list(buttons, 0, at)
+    return _list(buttons, 0, left)
 
 
-def _list(buttons: list[dict[str, Any]], active: int, at: float) -> dict[str, Any]:
+def _list(buttons: list[dict[str, Any]], active: int, left: float) -> dict[str, Any]:
     return {
         "buttons": buttons,
         "active": active,
-        "x": at,
+        "x": left,
         "xanchor": "left",
         "y": 1.02,
         "yanchor": "bottom",

@@ -24,7 +24,7 @@ MOST_PROCESSES = 4
 
 @dataclass(frozen=True)
 class Job:
-    """What is drawn of ``study``, as which formats, and where it is written."""
+    """The figures that are drawn of ``study``, as which formats, and where they are written."""
 
     figures: tuple[ReportFigure, ...]
     study: Study
@@ -52,7 +52,7 @@ def draw_all(study: Study, out: Path, formats: Sequence[str], layout: Layout, pr
     _ = study.points, study.ordered  # once, for all of them
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, context, _begin, (job,)) as pool:
-        return [made for own in pool.map(_draw, range(len(job.figures))) for made in own]
+        return [drawn for pictures in pool.map(_draw, range(len(job.figures))) for drawn in pictures]
 
 
 def _begin(job: Job) -> None:

@@ -71,8 +71,8 @@ def _list(out: Path) -> None:
 
 
 def _tables(study: Study, pictures: Sequence[Picture], command: str, olympic: bool) -> list[Table]:
-    own = study_tables(study, olympic)
-    return [*own, *artefact_tables(study, pictures, own, command)]
+    tables = study_tables(study, olympic)
+    return [*tables, *artefact_tables(study, pictures, tables, command)]
 
 
 def _command(study: Study, out: Path, formats: Sequence[str], layout: Layout, olympic: bool) -> str:

@@ -1,4 +1,4 @@
-"""What a rule found in a study: a status and a sentence."""
+"""A finding of a rule in a study: a status and a sentence."""
 
 from __future__ import annotations
 

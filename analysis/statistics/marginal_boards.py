@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def marginal_costs(study: Study) -> pd.DataFrame:
-    """What each board adds: one row for each board of each line, beginning with the first alone.
+    """The costs that each board adds: one row for each board of each line, beginning with the first alone.
 
     Returns:
         ``COLUMNS``, no rows where no line is of nested sets of hosts. ``boards`` is their number, ``per_sample_J`` and

@@ -174,7 +174,7 @@ def outliers(values: Sequence[float]) -> Outliers:
 
 
 def interval_note(counts: Sequence[int]) -> str:
-    """What a caption says about the spread of repeats."""
+    """The spread of repeats, as captions tell it."""
     least, most = min(counts), max(counts)
     n = repeat_counts(counts)
     if most == 1:

@@ -1,4 +1,4 @@
-"""What bounds throughput and energy over the number of ranks (Hoefler and Belli, SC'15, rules 1 and 11).
+"""Bounds of throughput and energy over the number of ranks (Hoefler and Belli, SC'15, rules 1 and 11).
 
 T is the time of a sample in seconds, n the number of ranks, T(1) that of the single process:
 

@@ -38,7 +38,7 @@ AnyRecord = TypeVar("AnyRecord", bound=MeasuredRecord)
 
 
 class WorkKey(NamedTuple):
-    """What points have in common that may stand side by side."""
+    """Kind of energy, model and task: points that share them may stand side by side."""
 
     kind: str
     """Of energy: measured, modelled or none."""

@@ -1,4 +1,4 @@
-"""What a configuration is called: short where that is enough, with the factors that tell it from its neighbours where not."""
+"""Labels of configurations: short where that is enough, with the factors that tell it from its neighbours where not."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _watts(raw: Array, seconds: Array, edges: Array, channel: Mapping[str, Any])
 
 
 def phases_of(record: MeasuredStudyRecord, last_s: float) -> list[tuple[str, float, float]]:
-    """What the ranks did from when to when, in seconds from the start of the run, in order and without overlap.
+    """The ranks' activities from when to when, in seconds from the start of the run, in order and without overlap.
 
     Warm-up ends where the first timed window begins; what is between windows, or between idle and training, is evaluation.
     Records that do not keep when idle was have half of ``energy.idle.seconds`` before the warm-up and half before ``last_s``,

@@ -12,7 +12,7 @@ from bench.record.record import Record
 Conditions = dict[str, dict[str, list[str]]]
 """By subject (``torch``, ``host pi-1 of local as raspberry-pi-4``) and by value (``2.9``), the names of the points."""
 SAME_MEMORY = 0.02
-"""What a kernel keeps for itself changes with its version; a board of another size has twice as much."""
+"""Memory that a kernel keeps for itself changes with its version; a board of another size has twice as much."""
 
 
 def code_of(records: Sequence[Record]) -> Conditions:

@@ -89,7 +89,7 @@ def load_study(folder: Path) -> Study:
 
 
 def about_study(folder: Path) -> dict[str, Any]:
-    """What study.json says.
+    """The content of study.json.
 
     Args:
         folder: results/STUDY.

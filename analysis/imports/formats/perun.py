@@ -25,7 +25,7 @@ from strategies.common.registry import did_you_mean
 
 APPLICATION, SENSOR = 1, 6
 INSIDE = {"node": (EVERYTHING,), "socket": ("cpu", "sysio"), "cpu": (), "gpu": (), "ram": (), "sysio": ()}
-"""What a sensor of a device contains besides: all of its node, or the sensors of these devices. Others are in no sum."""
+"""Contents of a device's sensor beside the device: all of its node, or sensors of these devices. Others are in no sum."""
 COUNTER_UPDATE_S = 0.001
 """RAPL, which is the only counter that perun reads."""
 

@@ -145,7 +145,7 @@ def _time_column(path: Path, header: Sequence[str], chosen: str | None) -> int:
 
 
 def _watt_factors(path: Path, others: Sequence[str], chosen: Sequence[str]) -> dict[str, float]:
-    """What makes watts of the values of each column.
+    """The factors that make watts of the values of each column.
 
     Of those that the user has ``chosen``, else of the ``others`` than the time that are powers.
     """

@@ -21,7 +21,7 @@ UNIT_ENDING = re.compile(r"([ _]?[(\[][A-Za-z]+[)\]]|[_ ](m|k)?W)$")
 
 @dataclass(frozen=True)
 class Meter:
-    """What one meter reads: these hosts and no others, in one stretch or several."""
+    """The readings of one meter: of these hosts and no others, in one stretch or several."""
 
     name: str
     hosts: tuple[str, ...]

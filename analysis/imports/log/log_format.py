@@ -22,7 +22,7 @@ class LogFormat(ABC):
     place: ClassVar[int] = 50
     """Where the format stands in lists. Files are offered to formats in this order; the first that recognises one reads it."""
     column_noun: ClassVar[str] = "columns"
-    """What the named parts of such a log are, in the plural."""
+    """The word for the named parts of such a log, in the plural."""
     columns_add_up: ClassVar[bool] = False
     """Whether several parts with the same hosts are parts of their energy; otherwise they would count it twice."""
     offset_reason: ClassVar[str | None] = None

@@ -1,4 +1,4 @@
-"""What a foreign meter logged: raw readings over civil time, before they meet any run."""
+"""The log of a foreign meter: raw readings over civil time, before they meet any run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class LogOptions:
-    """What the user says about a log, where the log itself does not."""
+    """Facts about a log that the user gives, where the log itself does not."""
 
     zone: tzinfo | None = None
     start_ns: int | None = None

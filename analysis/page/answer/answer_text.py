@@ -52,7 +52,7 @@ def answer(study: Study) -> list[str]:
 
 
 def answers(study: Study) -> list[Answer]:
-    """What a report begins with, for each work."""
+    """The beginning of a report, for each work."""
     return [_answer(study, work) for work in works(study.points)]
 
 

@@ -26,7 +26,7 @@ def bounds_text(ratio: Ratio) -> str:
 
 
 def in_brackets(ratio: Ratio, kind: str = "") -> str:
-    """What stands in brackets after a ratio: interval, kind of energy, numbers of repeats.
+    """The brackets after a ratio: interval, kind of energy, numbers of repeats.
 
     Args:
         ratio: With or without an interval.

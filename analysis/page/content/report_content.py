@@ -63,7 +63,7 @@ class Content:
 
     @property
     def lead(self) -> str:
-        """What the report is of, and how many points are valid."""
+        """The subject of the report, and how many points are valid."""
         points, good = len(self.study.records), len(self.study.good)
         return f"Energy against time of parallel Transformer fine-tuning: {points} points, {good} of them valid."
 
@@ -110,7 +110,7 @@ class Content:
 
     @property
     def not_measured(self) -> list[str]:
-        """What the energy does not contain."""
+        """Parts of the system that the energy does not contain."""
         return list(dict.fromkeys(line for record in self.study.good for line in record.energy.coverage.not_measured))
 
     @property
