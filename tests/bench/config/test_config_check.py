@@ -6,7 +6,9 @@ import dataclasses
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
+from bench.common.paths import CONF
 from bench.common.user_error import UserError
 from bench.config.config_check import read_run_config
 from bench.config.config_field import check_value, default_of, kind_of, leaves, must_be, nullable, setting_of
@@ -106,3 +108,16 @@ def test_what_is_read_is_what_was_given() -> None:
 
 def test_the_reference_has_every_key() -> None:
     assert [row.key for row in rows()] == list(KEYS)
+
+
+def test_the_file_of_defaults_has_those_of_the_classes() -> None:
+    """conf/config.yaml is what users read and edit; help and reference say the defaults of the classes."""
+    plain = OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml"))
+    assert isinstance(plain, dict)
+    blocks = {key: value for key, value in plain.items() if key not in ("defaults", "hydra")}
+    defaults = to_json(RunConfig())
+    assert blocks == {key: defaults[key] for key in blocks}
+    clusters = OmegaConf.to_container(OmegaConf.load(CONF / "launch/defaults.yaml"))
+    assert clusters == {key: defaults["cluster"][key] for key in clusters}
+    energy = OmegaConf.to_container(OmegaConf.load(CONF / "energy/auto.yaml"))
+    assert energy == defaults["energy"]
