@@ -93,7 +93,7 @@ class PointRun:
     def set_up(self) -> None:
         """Task, this rank's shard of the model (from a checkpoint where one is resumed), and the power samplers."""
         ledger = Ledger()
-        task = make_task(self.config.to_json())
+        task = make_task(self.config)
         strategy, self.loader = build_shard(self.config, self.comm, ledger, self.facts.device)
         self.plan = strategy.step_plan
         self.trainer = Trainer(self.config, self.comm, strategy, task, ledger)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from bench.config.point_config import PointConfig
 from bench.tasks.task_base.review_texts import Review, read_reviews, split
 from bench.tasks.task_base.task import Task, next_tokens, register
 from bench.tasks.task_base.tokenization import tokenize
@@ -17,13 +17,13 @@ class NextToken(Task):
 
     name: ClassVar[str] = "lm"
 
-    def load(self, config: Mapping[str, Any]) -> tuple[Batch, Batch]:
+    def load(self, config: PointConfig) -> tuple[Batch, Batch]:
         """The training split and the validation split of the reviews."""
         train, held_out = split(read_reviews())
         return self._batch(train, config), self._batch(held_out, config)
 
     @staticmethod
-    def _batch(reviews: list[Review], config: Mapping[str, Any]) -> Batch:
-        model, texts = config["model"], [review.text for review in reviews]
-        ids, mask = tokenize(texts, config["train"]["seq"], model["checkpoint"], model["spec"]["vocab"])
+    def _batch(reviews: list[Review], config: PointConfig) -> Batch:
+        model, texts = config.model, [review.text for review in reviews]
+        ids, mask = tokenize(texts, config.train.seq, model.checkpoint, model.spec.vocab)
         return Batch(ids, mask, next_tokens(ids, mask))

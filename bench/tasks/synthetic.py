@@ -5,11 +5,12 @@ A sample of class c has tokens of the c-th part of the vocabulary; the next toke
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
+from bench.common.user_error import UserError
+from bench.config.point_config import PointConfig
 from bench.tasks.task_base.task import Task, next_tokens, register
 from strategies.base import Batch
 
@@ -22,21 +23,23 @@ class SyntheticTokens(Task):
 
     name: ClassVar[str] = "synthetic"
 
-    def load(self, config: Mapping[str, Any]) -> tuple[Batch, Batch]:
+    def load(self, config: PointConfig) -> tuple[Batch, Batch]:
         """Samples of two seeds: the point's, and the next."""
-        task, seed = config["task"], config["seed"]
-        return self._batch(config, task["samples"], 2 * seed), self._batch(config, task["held_out"], 2 * seed + 1)
+        task, seed = config.task, config.seed
+        if task.samples is None or task.held_out is None:
+            raise UserError("task.name=synthetic needs task.samples and task.held_out; use task=synthetic")
+        return self._batch(config, task.samples, 2 * seed), self._batch(config, task.held_out, 2 * seed + 1)
 
     @staticmethod
-    def _batch(config: Mapping[str, Any], samples: int, seed: int) -> Batch:
-        spec, seq = config["model"]["spec"], config["train"]["seq"]
+    def _batch(config: PointConfig, samples: int, seed: int) -> Batch:
+        spec, seq = config.model.spec, config.train.seq
         generator = torch.Generator().manual_seed(seed)
         mask = torch.ones(samples, seq, dtype=torch.bool)
-        if spec["head"] == "lm":
-            first = torch.randint(0, spec["vocab"], (samples, 1), generator=generator)
-            ids = (first + STEP * torch.arange(seq)) % spec["vocab"]
+        if spec.head == "lm":
+            first = torch.randint(0, spec.vocab, (samples, 1), generator=generator)
+            ids = (first + STEP * torch.arange(seq)) % spec.vocab
             return Batch(ids, mask, next_tokens(ids, mask))
-        labels = torch.randint(0, spec["labels"], (samples,), generator=generator)
-        part = spec["vocab"] // spec["labels"]
+        labels = torch.randint(0, spec.labels, (samples,), generator=generator)
+        part = spec.vocab // spec.labels
         ids = torch.randint(0, part, (samples, seq), generator=generator) + part * labels[:, None]
         return Batch(ids, mask, labels)

@@ -77,14 +77,7 @@ def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day:
     Raises:
         UserError: There are fewer than three loads, or they do not differ.
     """
-    loads = sorted({point.load for point in points})
-    if len(loads) < LEAST_LOADS:
-        raise UserError(f"a calibration needs idle and two loads, found {len(loads)} loads with readings; give more loads")
-    x, y = np.array([p.sensor_W for p in points]), np.array([p.meter_W for p in points])
-    if x.max() - x.min() < LEAST_SPREAD * abs(x).max():
-        raise UserError(
-            f"the loads hardly differ ({x.min():.2f} to {x.max():.2f} W on the sensor); calibrate with idle, half and full load"
-        )
+    x, y = _powers_W(points)
     gain, offset_W, covariance, chi2 = _line(x, y, points)
     if gain <= 0:
         raise UserError(
@@ -93,19 +86,9 @@ def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day:
         )
     covariance = _widened(covariance, chi2, len(points) - 2) + accuracy**2 * np.outer([gain, offset_W], [gain, offset_W])
     gain_u, offset_u_W = (math.sqrt(value) for value in np.diag(covariance))
-    calibration = Calibration(
-        gain=gain,
-        offset_W=offset_W,
-        gain_u=gain_u,
-        offset_u_W=offset_u_W,
-        covariance=float(covariance[0, 1]),
-        against=against,
-        scope=scope,
-        made=day.isoformat(),
-        level=level,
-    )
+    about: dict[str, Any] = {"against": against, "scope": scope, "made": day.isoformat(), "level": level}
     return Fit(
-        calibration=calibration,
+        calibration=Calibration(gain, offset_W, gain_u, offset_u_W, float(covariance[0, 1]), **about),
         points=tuple(points),
         degrees=len(points) - 2,
         gain_interval=(gain - NORMAL * gain_u, gain + NORMAL * gain_u),
@@ -114,6 +97,19 @@ def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day:
         as_read=_apart(points, 1.0, 0.0),
         corrected=_apart(points, gain, offset_W),
     )
+
+
+def _powers_W(points: Sequence[Point]) -> tuple[Any, Any]:
+    """Watts of the sensor and of the meter. Raises UserError where a line cannot be fitted to them."""
+    loads = sorted({point.load for point in points})
+    if len(loads) < LEAST_LOADS:
+        raise UserError(f"a calibration needs idle and two loads, found {len(loads)} loads with readings; give more loads")
+    x, y = np.array([p.sensor_W for p in points]), np.array([p.meter_W for p in points])
+    if x.max() - x.min() < LEAST_SPREAD * abs(x).max():
+        raise UserError(
+            f"the loads hardly differ ({x.min():.2f} to {x.max():.2f} W on the sensor); calibrate with idle, half and full load"
+        )
+    return x, y
 
 
 def _widened(covariance: Any, chi2: float, degrees: int) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from bench.common.user_error import UserError
+from bench.config.point_config import PointConfig
 from strategies.base import Batch
 from strategies.common.registry import Registry
 
@@ -25,8 +26,8 @@ class Task(ABC):
     train: Batch
     held_out: Batch
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self.batch_size, self.seed = int(config["train"]["batch"]), int(config["seed"])
+    def __init__(self, config: PointConfig) -> None:
+        self.batch_size, self.seed = config.train.batch, config.seed
         self.train, self.held_out = self.load(config)
         if self.batch_size > len(self.train):
             raise UserError(
@@ -35,8 +36,15 @@ class Task(ABC):
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     @abstractmethod
-    def load(self, config: Mapping[str, Any]) -> tuple[Batch, Batch]:
-        """Training and validation samples."""
+    def load(self, config: PointConfig) -> tuple[Batch, Batch]:
+        """Make the samples.
+
+        Args:
+            config: The point; further keys of the task are ``config.task.options``.
+
+        Returns:
+            Training and validation samples: ids and mask [samples, seq], targets by the head of the model.
+        """
 
     def batch(self, step: int) -> Batch:
         """The global batch of ``step``. What does not fill a batch at the end of an epoch is left for another epoch."""
@@ -59,9 +67,9 @@ _TASKS: Registry[type[Task]] = Registry("task", "bench.tasks", "edgejoule.tasks"
 register = _TASKS.register
 
 
-def make_task(config: Mapping[str, Any]) -> Task:
-    """The task of a resolved configuration; UserError, with the near ones, for an unknown name."""
-    return _TASKS.get(config["task"]["name"])(config)
+def make_task(config: PointConfig) -> Task:
+    """The task of a point. Raises UserError, with the near ones, for an unknown name."""
+    return _TASKS.get(config.task.name)(config)
 
 
 def next_tokens(ids: Tensor, mask: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ class Parity(Task):
     name = "parity"
 
     def load(self, config):
-        return self.samples(config["train"]["seq"], 64), self.samples(config["train"]["seq"], 32)
+        return self.samples(config.train.seq, 64), self.samples(config.train.seq, 32)
 
     def samples(self, seq, number):
         labels = torch.arange(number) % 2

@@ -13,19 +13,23 @@ import torch
 
 from bench.common.user_error import UserError
 from bench.common.weight_files import PACKAGE, WEIGHTS_FILE, check_sha256, checkpoint_dir
+from bench.config.point_config import PointConfig
 from bench.tasks.task_base.review_texts import read_reviews, split
 from bench.tasks.task_base.task import make_task
+from tests.points import make_point
 from tests.project import ROOT
 
 
-def config(task: str = "reviews", head: str = "classifier", **train: Any) -> dict[str, Any]:
-    spec = {"vocab": 257, "head": head, "labels": 2 if head == "classifier" else 0}
-    return {
-        "task": {"name": task, "samples": 200, "held_out": 40},
-        "train": {"batch": 32, "seq": 24, **train},
-        "seed": 3,
-        "model": {"checkpoint": None, "spec": spec},
-    }
+def config(
+    task: str = "reviews", head: str = "classifier", checkpoint: str | None = None, vocab: int = 257, **train: Any
+) -> PointConfig:
+    spec = {"vocab": vocab, "head": head, "labels": 2 if head == "classifier" else 0}
+    return make_point(
+        task={"name": task, "samples": 200, "held_out": 40},
+        train={"batch": 32, "seq": 24, **train},
+        seed=3,
+        model={"checkpoint": checkpoint, "spec": spec},
+    )
 
 
 def test_the_split_is_fixed_stratified_and_without_leaks() -> None:
@@ -83,9 +87,7 @@ def test_tokens_are_those_of_the_checkpoints_tokenizer() -> None:
     """Fixed length, cut with the end token kept, as the reference library does it."""
     folder = checkpoint_dir(PACKAGE)
     transformers = pytest.importorskip("transformers", reason="the reference tokenizer is not installed")
-    wanted = config(seq=16)
-    wanted["model"] = {"checkpoint": str(folder), "spec": {"vocab": 30522, "head": "classifier", "labels": 2}}
-    task = make_task(wanted)
+    task = make_task(config(checkpoint=str(folder), vocab=30522, seq=16))
     texts = [review.text for review in split(read_reviews())[1][:50]]
     reference = transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), pad_token="[PAD]")
     expected = reference(texts, padding="max_length", truncation=True, max_length=16, return_tensors="pt")
@@ -98,10 +100,8 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
         make_task(config("review"))
     with pytest.raises(UserError, match=r"train\.batch=300 is larger than the 200 training samples of synthetic"):
         make_task(config("synthetic", batch=300))
-    wrong = config()
-    wrong["model"]["checkpoint"] = str(tmp_path)
     with pytest.raises(UserError, match=r"tokenizer\.json does not exist"):
-        make_task(wrong)
+        make_task(config(checkpoint=str(tmp_path)))
 
 
 def test_weights_are_checked(tmp_path: Path) -> None:
