@@ -86,9 +86,9 @@ def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day:
         )
     covariance = _widened(covariance, chi2, len(points) - 2) + accuracy**2 * np.outer([gain, offset_W], [gain, offset_W])
     gain_u, offset_u_W = (math.sqrt(value) for value in np.diag(covariance))
-    about: dict[str, Any] = {"against": against, "scope": scope, "made": day.isoformat(), "level": level}
+    made = day.isoformat()
     return Fit(
-        calibration=Calibration(gain, offset_W, gain_u, offset_u_W, float(covariance[0, 1]), **about),
+        calibration=Calibration(gain, offset_W, gain_u, offset_u_W, float(covariance[0, 1]), against, scope, made, level),
         points=tuple(points),
         degrees=len(points) - 2,
         gain_interval=(gain - NORMAL * gain_u, gain + NORMAL * gain_u),
