@@ -25,7 +25,8 @@ from bench.cluster.link_rates import links
 from bench.common.paths import PROJECT
 from bench.conditions import environment, host_state
 from bench.conditions.host_agreement import busy_together, code_hash
-from bench.doctor.energy_ranks import label_of, own_boot_id
+from bench.config.host_config import Host
+from bench.doctor.energy_ranks import own_boot_id
 from bench.energy.sampling.energy_session import root_of
 from bench.launch.supervised_process import RUN_ID
 from bench.record.block import as_json
@@ -40,11 +41,11 @@ REDUCES = 20
 def host_report(order: Mapping[str, Any], number: int, processor: str, busy: float | None) -> dict[str, Any]:
     """Facts of this host: bytes, Celsius, shares from 0 to 1; null for what it does not tell."""
     host = order["hosts"][number]
-    root = Path(root_of(order["root"], label_of(host)))
+    root = Path(root_of(order["root"], Host(**host).label))
     state, code = host_state.collect(root), environment.collect_code()
     disk = shutil.disk_usage(PROJECT)
     return {
-        "label": label_of(host),
+        "label": Host(**host).label,
         "board": host["board"],
         "machine": f"{own_boot_id()} {processor}",
         "processor": processor,
@@ -117,7 +118,7 @@ def main(argv: list[str]) -> int:
     # Ranks of one host follow each other, and its first looks at it.
     each = comm.Get_size() // len(order["hosts"])
     number, first = comm.Get_rank() // each, comm.Get_rank() % each == 0
-    root = Path(root_of(order["root"], label_of(order["hosts"][number])))
+    root = Path(root_of(order["root"], Host(**order["hosts"][number]).label))
     busy = busy_together(comm.Barrier, first, root)
     clock = measure(comm, own_boot_id())
     reduce_s = all_reduce_s(comm)
@@ -127,7 +128,7 @@ def main(argv: list[str]) -> int:
     hosts = comm.gather(None if mine is None else {**mine, "mpi": library})
     if hosts is not None and clock is not None:
         agreement = ClockModel.fit(clock, clock).summary()
-        labels = [label_of(host) for host in order["hosts"]]
+        labels = [Host(**host).label for host in order["hosts"]]
         report = {
             "hosts": [host for host in hosts if host is not None],
             "ranks": comm.Get_size(),

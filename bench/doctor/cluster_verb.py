@@ -13,9 +13,9 @@ from bench.common.paths import DATA, PROJECT
 from bench.common.terminal_table import si
 from bench.common.user_error import UserError
 from bench.common.weight_files import checkpoint_dir
+from bench.config.host_config import Host
 from bench.doctor import doctor_verb
 from bench.doctor.cluster_findings import findings
-from bench.doctor.energy_ranks import label_of
 from bench.doctor.mpirun_jobs import over_mpirun
 from bench.doctor.ssh_probe import reach
 from bench.point import resolved_point
@@ -84,7 +84,7 @@ def expected_bit_s(cluster: Mapping[str, Any], boards: Mapping[str, BoardClass])
     if "emulated" in cluster:
         return {board["name"]: board["link"]["rate_bit_s"] for board in cluster["emulated"]["boards"]}
     ports = {name: None if board.network_bit_s is None else board.network_bit_s.value for name, board in boards.items()}
-    return {label_of(host): ports[host["board"]] for host in cluster["hosts"]}
+    return {Host(**host).label: ports[host["board"]] for host in cluster["hosts"]}
 
 
 def links_s(hosts: int, megabytes: float, expected: Mapping[str, float | None]) -> float:

@@ -1,12 +1,14 @@
-"""What is well, what a careful reader should know, and what would end a run or make it invalid. Pure."""
+"""The findings of the verb ``energy``: passes, warnings, and failures that would end a run or make it invalid. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from bench.doctor.clock_agreement import ClockAgreement
 from bench.doctor.doctor_verb import Finding
+from bench.doctor.host_energy_report import EnergyReport, HostEnergyReport, PartReport, SourceReport
+from bench.energy.sampling.energy_settings import EnergySettings
 from bench.record.checks import MOST_SAMPLER_COST
 
 LEAST_RATE = 0.8
@@ -16,43 +18,53 @@ DENIED = ("may not be", "Permission denied", "not permitted")
 METER_HINT = "put a meter in front of it (docs/how-to/energy-meters.md)"
 
 
-def findings(report: Mapping[str, Any], config: Mapping[str, Any], window_s: float, emulated: bool) -> list[Finding]:
-    """All findings of a report. ``config`` is the point's ``energy``, ``window_s`` the configured least window."""
-    if config["source"] == "none":
+def findings(report: EnergyReport, settings: EnergySettings, window_s: float, emulated: bool) -> list[Finding]:
+    """All findings of a report.
+
+    Args:
+        report: The energy sources of all hosts.
+        settings: The point's energy settings.
+        window_s: The configured least length of a window, s.
+        emulated: Whether the hosts are emulated boards.
+
+    Returns:
+        The findings, host by host, then of the cluster.
+    """
+    if settings.source == "none":
         return [Finding("WARN", "energy=none: nothing is measured; use energy=auto for joules")]
-    found: list[Finding] = []
-    for host in report["hosts"]:
-        found += _host(host, report, emulated)
-    for part in report["parts"]:
-        found += _part(part)
-    found += _cluster(report, emulated)
-    found += _calibrations(report, config)
-    found.append(_window(report, window_s))
-    return found
+    told: list[Finding] = []
+    for host in report.hosts:
+        told += _host(host, report, emulated)
+    for part in report.parts:
+        told += _part(part)
+    told += _cluster(report, emulated)
+    told += _calibrations(report, settings)
+    told.append(_window(report, window_s))
+    return told
 
 
-def _host(host: Mapping[str, Any], report: Mapping[str, Any], emulated: bool) -> list[Finding]:
-    name, found = host["label"], list[Finding]()
-    if host["problem"] is not None:
-        found.append(Finding("FAIL", f"{name}: a run would end here: {host['problem']}"))
-    elif name in report["missing"]:
-        found.append(Finding("FAIL", f"{name}: nothing has its energy; {METER_HINT}, or use energy=auto"))
-    mine = next((part for part in report["parts"] if name in part["hosts"]), None)
-    for left in host["left_out"]:
-        taken = {source["source"] for source in host["sources"]}
-        if any(word in left["why"] for word in DENIED) and not taken & _instead(left["source"]):
-            found.append(Finding("WARN", f"{name}: {left['source']} is there and cannot be read: {left['why']}"))
-    if mine is not None and mine["kind"] == "modelled":
+def _host(host: HostEnergyReport, report: EnergyReport, emulated: bool) -> list[Finding]:
+    name, told = host.label, list[Finding]()
+    if host.problem is not None:
+        told.append(Finding("FAIL", f"{name}: a run would end here: {host.problem}"))
+    elif name in report.missing:
+        told.append(Finding("FAIL", f"{name}: nothing has its energy; {METER_HINT}, or use energy=auto"))
+    own_part = next((part for part in report.parts if name in part.hosts), None)
+    for left in host.left_out:
+        opened = {source.source for source in host.sources}
+        if any(word in left.why for word in DENIED) and not opened & _instead(left.source):
+            told.append(Finding("WARN", f"{name}: {left.source} is there and cannot be read: {left.why}"))
+    if own_part is not None and own_part.kind == "modelled":
         why = "it is an emulated board" if emulated else f"no sensor can be read; {METER_HINT}, or allow its own sensor"
-        found.append(Finding("WARN", f"{name}: energy is modelled from processor time, not measured: {why}"))
-    cost = host["sampler_cpu"]
+        told.append(Finding("WARN", f"{name}: energy is modelled from processor time, not measured: {why}"))
+    cost = host.sampler_cpu
     if cost is not None and cost >= MOST_SAMPLER_COST:
-        found.append(
+        told.append(
             Finding("WARN", f"{name}: the sampler takes {100 * cost:.1f} % of one core; read less often with energy.period_s")
         )
-    for source in host["sources"]:
-        found += _source(name, source)
-    return found
+    for source in host.sources:
+        told += _source(name, source)
+    return told
 
 
 def _instead(source: str) -> set[str]:
@@ -64,66 +76,64 @@ def _instead(source: str) -> set[str]:
     return {name for name, other in known.items() if other.sensor == sensor}
 
 
-def _source(host: str, source: Mapping[str, Any]) -> list[Finding]:
-    name, found = source["meter"] or source["source"], list[Finding]()
-    if source["errors"]:
-        found.append(
-            Finding("WARN", f"{host}: {name} failed {source['errors']} times in these seconds; look at its cable or network")
+def _source(host: str, source: SourceReport) -> list[Finding]:
+    name, told = source.name, list[Finding]()
+    if source.errors:
+        told.append(
+            Finding("WARN", f"{host}: {name} failed {source.errors} times in these seconds; look at its cable or network")
         )
-    reached = source["reached_Hz"]
-    if reached is not None and reached * source["period_s"] < LEAST_RATE:
-        found.append(
+    reached = source.reached_Hz
+    if reached is not None and reached * source.period_s < LEAST_RATE:
+        told.append(
             Finding(
                 "WARN",
-                f"{host}: {name} gives {reached:.3g} readings a second, {1 / source['period_s']:.3g} wanted, each takes "
-                f"{source['read_s']:.3g} s; set energy.period_s to what it can, or make its network faster",
+                f"{host}: {name} gives {reached:.3g} readings a second, {1 / source.period_s:.3g} wanted, each takes "
+                f"{source.read_s:.3g} s; set energy.period_s to what it can, or make its network faster",
             )
         )
-    return found
+    return told
 
 
-def _part(part: Mapping[str, Any]) -> list[Finding]:
-    name = " + ".join(part["hosts"])
-    if part["quality"] != "good":
-        return [Finding("FAIL", f"{name}: a run would be invalid: {part['quality']} ({', '.join(part['channels'])})")]
-    if part["kind"] != "measured":
+def _part(part: PartReport) -> list[Finding]:
+    name = " + ".join(part.hosts)
+    if part.quality != "good":
+        return [Finding("FAIL", f"{name}: a run would be invalid: {part.quality} ({', '.join(part.channels)})")]
+    if part.kind != "measured":
         return []
-    levels = ", ".join(part["levels"])
-    return [Finding("PASS", f"{name}: measured ({levels}) by {' + '.join(part['channels'])}")]
+    levels = ", ".join(part.levels)
+    return [Finding("PASS", f"{name}: measured ({levels}) by {' + '.join(part.channels)}")]
 
 
-def _cluster(report: Mapping[str, Any], emulated: bool) -> list[Finding]:
-    found, parts, hosts = list[Finding](), report["parts"], report["hosts"]
-    if len({level for part in parts for level in part["levels"]}) > 1:
-        each = "; ".join(f"{' + '.join(part['hosts'])}: {' and '.join(part['levels'])}" for part in parts)
-        found.append(
+def _cluster(report: EnergyReport, emulated: bool) -> list[Finding]:
+    told, parts, hosts = list[Finding](), report.parts, report.hosts
+    if len({level for part in parts for level in part.levels}) > 1:
+        each = "; ".join(f"{' + '.join(part.hosts)}: {' and '.join(part.levels)}" for part in parts)
+        told.append(
             Finding(
                 "WARN",
                 f"energy is read at different levels ({each}); such sums compare with nothing: use energy=meters with a meter "
                 "for each host, or the same source on all",
             )
         )
-    kinds = {part["kind"] for part in parts}
+    kinds = {part.kind for part in parts}
     if len(kinds) > 1:
-        modelled = ", ".join(host for part in parts if part["kind"] == "modelled" for host in part["hosts"])
-        found.append(
-            Finding("WARN", f"the total is modelled, because {modelled} is; measure there too, or use energy=modelled")
-        )
+        modelled = ", ".join(host for part in parts if part.kind == "modelled" for host in part.hosts)
+        told.append(Finding("WARN", f"the total is modelled, because {modelled} is; measure there too, or use energy=modelled"))
     machines: dict[str, list[str]] = {}
     for host in hosts:
-        machines.setdefault(host["machine"], []).append(host["label"])
+        machines.setdefault(host.machine, []).append(host.label)
     for same in machines.values():
         if len(same) > 1:
-            found.append(Finding("WARN", f"{' and '.join(same)} are one machine: a run reads it once; keep one of them"))
-    return [*found, *_others(report, emulated), *_clock(report["clock"])]
+            told.append(Finding("WARN", f"{' and '.join(same)} are one machine: a run reads it once; keep one of them"))
+    return [*told, *_others(report, emulated), *_clock(report.clock)]
 
 
-def _others(report: Mapping[str, Any], emulated: bool) -> list[Finding]:
-    others = report["others"]
-    unknown = [other["name"] for other in others if not other["known"]]
+def _others(report: EnergyReport, emulated: bool) -> list[Finding]:
+    others = report.others
+    unknown = [other.name for other in others if not other.known]
     if unknown:
         return [Finding("WARN", f"{', '.join(unknown)}: not measured; give power_W and source, or a meter that includes it")]
-    if len(report["hosts"]) > 1 and not others and not emulated:
+    if len(report.hosts) > 1 and not others and not emulated:
         return [
             Finding(
                 "WARN",
@@ -134,47 +144,47 @@ def _others(report: Mapping[str, Any], emulated: bool) -> list[Finding]:
     return []
 
 
-def _clock(clock: Mapping[str, Any] | None) -> list[Finding]:
-    if clock is None or clock["hosts_share_a_clock"]:
+def _clock(clock: ClockAgreement | None) -> list[Finding]:
+    if clock is None or clock.hosts_share_a_clock:
         return []
-    bound_s = clock["bound_s"]
+    bound_s = clock.bound_s
     text = f"the hosts' clocks are known to each other within {1e6 * bound_s:.0f} us"
     if bound_s <= MOST_CLOCK_S:
         return [Finding("PASS", text)]
     return [Finding("WARN", f"{text}; steps and phases of hosts blur: use a cable instead of Wi-Fi, and no other traffic")]
 
 
-def _calibrations(report: Mapping[str, Any], config: Mapping[str, Any]) -> list[Finding]:
-    found = []
-    read = {(host["label"], source["source"]) for host in report["hosts"] for source in host["sources"]}
-    for host, sources in config["calibration"].items():
+def _calibrations(report: EnergyReport, settings: EnergySettings) -> list[Finding]:
+    told = []
+    read = {(host.label, source.source) for host in report.hosts for source in host.sources}
+    for host, sources in settings.calibration.items():
         for source in sources:
             if (host, source) not in read:
-                found.append(
+                told.append(
                     Finding(
                         "WARN", f"the calibration of {source} on {host} is not used: there is no such source; see its host:"
                     )
                 )
-    for part in report["parts"]:
-        if part["calibrated"] and len(part["sources"]) > 1:
-            found.append(
+    for part in report.parts:
+        if part.calibrated and len(part.sources) > 1:
+            told.append(
                 Finding(
                     "WARN",
-                    f"{' + '.join(part['hosts'])}: {part['calibrated'][0]} is calibrated to all that its meter had, and "
-                    f"{' + '.join(part['sources'])} are added up: something counts twice; read it alone "
-                    f"(energy.source={part['calibrated'][0]})",
+                    f"{' + '.join(part.hosts)}: {part.calibrated[0]} is calibrated to all that its meter had, and "
+                    f"{' + '.join(part.sources)} are added up: something counts twice; read it alone "
+                    f"(energy.source={part.calibrated[0]})",
                 )
             )
-    return found
+    return told
 
 
-def _window(report: Mapping[str, Any], window_s: float) -> Finding:
+def _window(report: EnergyReport, window_s: float) -> Finding:
     """A run makes its window as long as the slowest source needs: good to know before."""
     rows: Sequence[tuple[float, str]] = [
-        (source["window_s"], f"{source['meter'] or source['source']} of {host['label']}")
-        for host in report["hosts"]
-        for source in host["sources"]
-        if source["check_of"] is None
+        (source.window_s, f"{source.name} of {host.label}")
+        for host in report.hosts
+        for source in host.sources
+        if source.check_of is None
     ]
     if not rows:
         return Finding("WARN", "how long a window must be is not known: there are no readings")

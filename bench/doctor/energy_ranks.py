@@ -1,4 +1,4 @@
-"""What each host can measure, seen from itself: ``mpirun ... python -m mpi4py -m bench.doctor.energy_ranks order.json``.
+"""The power sources of each host, read on itself: ``mpirun ... python -m mpi4py -m bench.doctor.energy_ranks order.json``.
 
 One rank a host starts the sampler as a run would and keeps its readings; rank 0 puts them together and writes the report.
 A host that cannot be read is part of the report, and no error.
@@ -13,17 +13,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 
-from bench.cluster.board_class import BoardClass
 from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
 from bench.doctor.energy_report import describe
+from bench.doctor.host_energy_report import EnergyReport
 from bench.doctor.host_readings import HostReadings
+from bench.doctor.rank_orders import EnergyOrder
 from bench.energy.sampling.energy_session import meters_of, root_of
-from bench.energy.sampling.energy_settings import EnergySettings
 from bench.energy.sampling.host_identity import HostIdentity
 from bench.energy.sampling.meter_entry import MeterEntry
 from bench.energy.sampling.sampler import Sampler
@@ -35,52 +35,60 @@ if TYPE_CHECKING:
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def look(order: Mapping[str, Any], number: int, processor: str) -> HostReadings:
-    """Read what host ``number`` of the order has, for ``seconds``."""
-    hosts, energy = order["hosts"], EnergySettings.from_dict(order["energy"])
-    host, labels = hosts[number], [label_of(host) for host in hosts]
-    found = HostReadings(labels[number], host["board"], own_boot_id(), processor)
+def look(order: EnergyOrder, number: int, processor: str) -> HostReadings:
+    """Read the power of one host for ``order.seconds``.
+
+    Args:
+        order: The hosts and the energy settings.
+        number: The host's place in the order.
+        processor: The name that MPI gives to the machine.
+
+    Returns:
+        The readings; without any where the settings ask for none here, and with a ``problem`` where a run would end.
+    """
+    energy, host, labels = order.energy, order.hosts[number], order.labels
+    unread = HostReadings(host.label, host.board, own_boot_id(), processor)
     if energy.source == "none":
-        return found
-    metered = found.label in energy.metered
+        return unread
+    metered = unread.label in energy.metered
     if energy.source == "meters" and not metered:
-        return replace(found, problem="energy=meters, but no meter has it; describe one under meters:, or use energy=auto")
-    meters = meters_of(found.label, labels, energy.meters)
+        return replace(unread, problem="energy=meters, but no meter has it; describe one under meters:, or use energy=auto")
+    meters = meters_of(unread.label, labels, energy.meters)
     if not energy.own_sources and not meters:  # another host reads its meter
-        return found
+        return unread
     try:
-        seen = _read(found, order, number, meters, metered)
+        readings = _read(unread, order, number, meters, metered)
     except UserError as problem:
-        return replace(_without_meters(found, order, number) if meters and energy.own_sources else found, problem=str(problem))
-    if not seen.traces and not metered:
-        return replace(seen, problem="the power sampler ended before its time; run it again, and see dmesg")
-    return seen
+        partial = _without_meters(unread, order, number) if meters and energy.own_sources else unread
+        return replace(partial, problem=str(problem))
+    if not readings.traces and not metered:
+        return replace(readings, problem="the power sampler ended before its time; run it again, and see dmesg")
+    return readings
 
 
-def _without_meters(found: HostReadings, order: Mapping[str, Any], number: int) -> HostReadings:
-    """What the host has itself, where one of its meters does not answer."""
+def _without_meters(unread: HostReadings, order: EnergyOrder, number: int) -> HostReadings:
+    """The host's own sources, where one of its meters does not answer."""
     try:
-        return _read(found, order, number, {}, True)
+        return _read(unread, order, number, {}, True)
     except UserError:
-        return found
+        return unread
 
 
 def _read(
-    found: HostReadings, order: Mapping[str, Any], number: int, meters: Mapping[str, MeterEntry], metered: bool
+    unread: HostReadings, order: EnergyOrder, number: int, meters: Mapping[str, MeterEntry], metered: bool
 ) -> HostReadings:
     """Readings of ``seconds``, and the sampler's share of a core in them, without its start. Raises UserError."""
-    energy = EnergySettings.from_dict(order["energy"])
-    root = root_of(energy.root, found.label)
-    board = BoardClass.from_dict(order["boards"][found.board])
-    sampler = Sampler(energy.own_sources, board, root, energy.period_s, meters, metered)
+    energy = order.energy
+    root = root_of(energy.root, unread.label)
+    sampler = Sampler(energy.own_sources, order.boards[unread.board], root, energy.period_s, meters, metered)
     sampler.start()
     try:
         begin, before = time.monotonic(), _children_cpu_s()
-        time.sleep(order["seconds"])
+        time.sleep(order.seconds)
         cpu = (_children_cpu_s() - before) / (time.monotonic() - begin)
-        home = HostIdentity(found.processor, found.boot_id, found.board, found.label, number)
-        traces = sampler.stop(home, energy.covers, energy.calibration.get(found.label, {}))
-        return replace(found, traces=tuple(traces), left_out=sampler.reading.left_out, sampler_cpu=cpu)
+        home = HostIdentity(unread.processor, unread.boot_id, unread.board, unread.label, number)
+        traces = sampler.stop(home, energy.covers, energy.calibration.get(unread.label, {}))
+        return replace(unread, traces=tuple(traces), left_out=sampler.reading.left_out, sampler_cpu=cpu)
     finally:
         sampler.kill()
 
@@ -106,14 +114,9 @@ def own_boot_id() -> str:
     return BOOT_ID.read_text().strip() if BOOT_ID.exists() else "unknown"
 
 
-def label_of(host: Mapping[str, Any]) -> str:
-    """A host's name, or its address where it has none."""
-    return str(host.get("name") or host["address"])
-
-
-def here(order: Mapping[str, Any]) -> dict[str, Any]:
-    """The report of this one host, without MPI."""
-    return describe([look(order, 0, socket.gethostname())], order["energy"], None)
+def here(order: EnergyOrder) -> EnergyReport:
+    """The report of the order's one host, which is this machine, without MPI."""
+    return describe([look(order, 0, socket.gethostname())], order.energy, None)
 
 
 def main(argv: list[str]) -> int:
@@ -122,23 +125,31 @@ def main(argv: list[str]) -> int:
 
     comm = MPI.COMM_WORLD
     order = comm.bcast(json.loads(Path(argv[0]).read_text()) if comm.Get_rank() == 0 else None)
-    found = together(order, comm)
-    if found is not None:
-        write_json(Path(order["found"]), found)
+    report = together(EnergyOrder.from_json(order), comm)
+    if report is not None:
+        write_json(Path(order["found"]), report.to_json())
     return 0
 
 
-def together(order: Mapping[str, Any], comm: MPI.Intracomm) -> dict[str, Any] | None:
-    """All hosts look at the same time; the report on rank 0. Collective."""
+def together(order: EnergyOrder, comm: MPI.Intracomm) -> EnergyReport | None:
+    """All hosts look at the same time. Collective.
+
+    Args:
+        order: The hosts, one for each rank, and the energy settings.
+        comm: The communicator of all ranks.
+
+    Returns:
+        The report on rank 0, None elsewhere.
+    """
     from mpi4py import MPI
 
     before = measure(comm, own_boot_id())
-    mine = look(order, comm.Get_rank(), MPI.Get_processor_name())
-    looks = comm.gather(mine)
+    readings = look(order, comm.Get_rank(), MPI.Get_processor_name())
+    looks = comm.gather(readings)
     after = measure(comm, own_boot_id())
     if looks is None or before is None or after is None:
         return None
-    return describe(looks, order["energy"], ClockModel.fit(before, after))
+    return describe(looks, order.energy, ClockModel.fit(before, after))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,56 +11,59 @@ import pytest
 from bench.common import terminal_table
 from bench.doctor import doctor_verb
 from bench.doctor.__main__ import main
+from bench.doctor.clock_agreement import ClockAgreement
 from bench.doctor.energy_findings import findings
+from bench.doctor.host_energy_report import EnergyReport, HostEnergyReport, LeftOutSource, PartReport, SourceReport
+from bench.energy.sampling.energy_settings import EnergySettings
+
+SOURCE = SourceReport(
+    source="rapl", meter=None, kind="measured", covers=("a",), check_of=None, period_s=0.05, reached_Hz=20.0, read_s=1e-4,
+    errors=0, window_s=3.0, calibrated=None, channels=(),
+)  # fmt: skip
+HOST = HostEnergyReport(
+    label="a", board="x", machine="boot a", problem=None, left_out=(), not_measured=(), sampler_cpu=0.001, sources=(SOURCE,)
+)
+PART = PartReport(
+    hosts=("a",), kind="measured", levels=("package",), channels=("rapl/package-0",), sources=("rapl",), calibrated=(),
+    watts=5.0, quality="good",
+)  # fmt: skip
+AUTO = EnergySettings("auto")
 
 
-def report(**changes: Any) -> dict[str, Any]:
-    """One host that is measured well."""
-    source = {
-        "source": "rapl", "meter": None, "kind": "measured", "covers": ["a"], "check_of": None, "period_s": 0.05,
-        "reached_Hz": 20.0, "read_s": 1e-4, "errors": 0, "window_s": 3.0, "calibrated": None, "channels": [],
-    }  # fmt: skip
-    host = {
-        "label": "a", "board": "x", "machine": "boot a", "problem": None, "left_out": [], "not_measured": [],
-        "sampler_cpu": 0.001, "sources": [{**source, **changes.pop("source", {})}],
-    }  # fmt: skip
-    part = {
-        "hosts": ["a"], "kind": "measured", "levels": ["package"], "channels": ["rapl/package-0"], "sources": ["rapl"],
-        "calibrated": [], "watts": 5.0, "quality": "good",
-    }  # fmt: skip
-    return {
-        "hosts": [{**host, **changes.pop("host", {})}], "parts": [{**part, **changes.pop("part", {})}], "missing": [],
-        "others": [], "clock": None, **changes,
-    }  # fmt: skip
+def report(**changes: Any) -> EnergyReport:
+    """One host that is measured well, with changes of its ``source``, ``host``, ``part`` and of the report."""
+    source = replace(SOURCE, **changes.pop("source", {}))
+    host = replace(HOST, sources=(source,), **changes.pop("host", {}))
+    part = replace(PART, **changes.pop("part", {}))
+    return replace(EnergyReport(hosts=(host,), parts=(part,), missing=(), others=(), clock=None), **changes)
 
 
-CLOCK = {"hosts_share_a_clock": False, "residual_s": 0.0, "drift_ppm": {}}
 RULES = [
     ({}, "PASS a: measured (package) by rapl/package-0"),
     ({"host": {"sampler_cpu": 0.03}}, "WARN a: the sampler takes 3.0 % of one core; read less often"),
     ({"source": {"errors": 4}}, "WARN a: rapl failed 4 times in these seconds"),
     ({"source": {"reached_Hz": 10.0}}, "WARN a: rapl gives 10 readings a second, 20 wanted, each takes 0.0001 s"),
     ({"part": {"quality": "gap"}}, "FAIL a: a run would be invalid: gap (rapl/package-0)"),
-    ({"parts": [], "missing": ["a"]}, "FAIL a: nothing has its energy; put a meter in front of it"),
-    ({"clock": {**CLOCK, "bound_s": 4e-5}}, "PASS the hosts' clocks are known to each other within 40 us"),
-    ({"clock": {**CLOCK, "bound_s": 4e-3}}, "WARN the hosts' clocks are known to each other within 4000 us; steps"),
-    ({"part": {"calibrated": ["rapl"], "sources": ["rapl", "nvml"]}}, "WARN a: rapl is calibrated to all that its meter had"),
-    ({"part": {"levels": ["board", "package"]}}, "WARN energy is read at different levels (a: board and package)"),
+    ({"parts": (), "missing": ("a",)}, "FAIL a: nothing has its energy; put a meter in front of it"),
+    ({"clock": ClockAgreement(False, 4e-5)}, "PASS the hosts' clocks are known to each other within 40 us"),
+    ({"clock": ClockAgreement(False, 4e-3)}, "WARN the hosts' clocks are known to each other within 4000 us; steps"),
+    ({"part": {"calibrated": ("rapl",), "sources": ("rapl", "nvml")}}, "WARN a: rapl is calibrated to all that its meter had"),
+    ({"part": {"levels": ("board", "package")}}, "WARN energy is read at different levels (a: board and package)"),
     ({"source": {"window_s": 41.2}}, "PASS rapl of a needs 42 s for 1 %: a run makes window_s=20 that long by itself"),
-    ({"host": {"left_out": [{"source": "nvml", "why": "x: Permission denied"}]}}, "WARN a: nvml is there and cannot be read"),
+    ({"host": {"left_out": (LeftOutSource("nvml", "x: Permission denied"),)}}, "WARN a: nvml is there and cannot be read"),
 ]
 
 
 @pytest.mark.parametrize(("changes", "said"), RULES, ids=[said[:40] for _, said in RULES])
 def test_findings(changes: dict[str, Any], said: str) -> None:
-    found = findings(report(**changes), {"source": "auto", "calibration": {}}, 20.0, emulated=False)
+    found = findings(report(**changes), AUTO, 20.0, emulated=False)
     told = [f"{finding.status} {finding.text}" for finding in found]
     assert any(line.startswith(said) for line in told), told
 
 
 def test_another_source_of_a_sensor_that_may_not_be_read_is_enough() -> None:
-    changes = {"host": {"left_out": [{"source": "rapl", "why": "may not be read"}]}, "source": {"source": "perf"}}
-    found = findings(report(**changes), {"source": "auto", "calibration": {}}, 20.0, emulated=False)
+    changes = {"host": {"left_out": (LeftOutSource("rapl", "may not be read"),)}, "source": {"source": "perf"}}
+    found = findings(report(**changes), AUTO, 20.0, emulated=False)
     assert {finding.status for finding in found} == {"PASS"}
 
 

@@ -16,9 +16,13 @@ import pytest
 
 from bench.cluster.board_files import load_board
 from bench.common.paths import CONF
+from bench.config.host_config import Host
 from bench.doctor import doctor_verb
 from bench.doctor.__main__ import main
 from bench.doctor.energy_findings import findings
+from bench.doctor.host_energy_report import EnergyReport
+from bench.doctor.rank_orders import EnergyOrder
+from bench.energy.sampling.energy_settings import EnergySettings
 from tests import mpirun
 from tests.bench.energy.board_trees import BOARDS
 from tests.bench.energy.live_rapl import LiveRapl
@@ -237,24 +241,21 @@ def test_two_hosts_with_different_sensors(live: LiveRapl, tmp_path: Path) -> Non
     """Two real ranks, each a host with a tree of its own: one measures, one can only model."""
     (tmp_path / "bare/proc").mkdir(parents=True)
     (tmp_path / "bare/proc/stat").write_text(STAT)
-    energy = {
-        "source": "auto", "period_s": None, "root": f"{tmp_path}/%h", "meters": {}, "others": {}, "calibration": {},
-    }  # fmt: skip
-    order = {
-        "hosts": [{"address": name, "name": name, "board": "x86-mini-pc"} for name in ("root", "bare")],
-        "boards": {"x86-mini-pc": load_board("x86-mini-pc", CONF / "board").to_dict()},
-        "energy": energy,
-        "seconds": 1.0,
-        "found": str(tmp_path / "found.json"),
-    }
-    (tmp_path / "order.json").write_text(json.dumps(order))
+    energy = EnergySettings("auto", root=f"{tmp_path}/%h")
+    order = EnergyOrder(
+        hosts=tuple(Host(name, name=name, board="x86-mini-pc") for name in ("root", "bare")),
+        boards={"x86-mini-pc": load_board("x86-mini-pc", CONF / "board")},
+        energy=energy,
+        seconds=1.0,
+    )
+    (tmp_path / "order.json").write_text(json.dumps({**order.to_json(), "found": str(tmp_path / "found.json")}))
     done = mpirun.run(2, "bench.doctor.energy_ranks", str(tmp_path / "order.json"))
     assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "found.json").read_text())
-    assert [(part["hosts"], part["kind"], part["levels"]) for part in report["parts"]] == [
-        (["root"], "measured", ["package"]), (["bare"], "modelled", ["board"]),
+    report = EnergyReport.from_json(json.loads((tmp_path / "found.json").read_text()))
+    assert [(part.hosts, part.kind, part.levels) for part in report.parts] == [
+        (("root",), "measured", ("package",)), (("bare",), "modelled", ("board",)),
     ]  # fmt: skip
-    assert report["parts"][1]["watts"] == pytest.approx(9.3, abs=0.01)  # nothing is used there: its class's idle power
+    assert report.parts[1].watts == pytest.approx(9.3, abs=0.01)  # nothing is used there: its class's idle power
     found = findings(report, energy, 20.0, emulated=False)
     told = [f"{finding.status} {finding.text}" for finding in found]
     assert any(line.startswith("WARN energy is read at different levels (root: package; bare: board)") for line in told)
