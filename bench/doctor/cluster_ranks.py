@@ -1,4 +1,4 @@
-"""What each host is and how the hosts reach each other.
+"""The state of each host and the links between them, from the ranks' side.
 
 ``mpirun ... python -m mpi4py -m bench.doctor.cluster_ranks order.json``.
 
@@ -14,10 +14,9 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,11 +24,13 @@ from bench.cluster.link_rates import links
 from bench.common.paths import PROJECT
 from bench.conditions import environment, host_state
 from bench.conditions.host_agreement import busy_together, code_hash
-from bench.config.host_config import Host
+from bench.doctor.clock_agreement import ClockAgreement
+from bench.doctor.cluster_report import ClusterReport, HostReport, LinkReport, SupplyState, ThrottleState
 from bench.doctor.energy_ranks import own_boot_id
+from bench.doctor.rank_orders import ClusterOrder
 from bench.energy.sampling.energy_session import root_of
 from bench.launch.supervised_process import RUN_ID
-from bench.record.block import as_json
+from bench.record.host_state_record import HostStateRecord
 from bench.timeline.clock_model import ClockModel, measure
 
 if TYPE_CHECKING:
@@ -38,60 +39,86 @@ if TYPE_CHECKING:
 REDUCES = 20
 
 
-def host_report(order: Mapping[str, Any], number: int, processor: str, busy: float | None) -> dict[str, Any]:
-    """Facts of this host: bytes, Celsius, shares from 0 to 1; null for what it does not tell."""
-    host = order["hosts"][number]
-    root = Path(root_of(order["root"], Host(**host).label))
+def host_report(order: ClusterOrder, number: int, run_id: str, busy: float | None) -> HostReport:
+    """Facts of this host.
+
+    Args:
+        order: The hosts, and the folders that they must have.
+        number: This host's place in the order.
+        run_id: The mark of this run's own processes.
+        busy: Share of the cores that others keep busy, from 0 to 1; None where it is unknown.
+
+    Returns:
+        The report; None in it for what the host does not tell.
+    """
+    from mpi4py import MPI
+
+    host, processor = order.hosts[number], MPI.Get_processor_name()
+    root = Path(root_of(order.root, host.label))
     state, code = host_state.collect(root), environment.collect_code()
-    disk = shutil.disk_usage(PROJECT)
-    return {
-        "label": Host(**host).label,
-        "board": host["board"],
-        "machine": f"{own_boot_id()} {processor}",
-        "processor": processor,
-        "project": str(PROJECT),
-        "executable": sys.executable,
-        "python": platform.python_version(),
-        "architecture": platform.machine(),
-        "packages": code.packages,
-        "code_hash": code_hash(),
-        "missing": [path for path in order["paths"] if not Path(path).exists()],
-        "cores": os.cpu_count(),
-        "disk_free_bytes": disk.free,
-        **_memory(root),
-        "busy": busy,
-        "leftovers": leftovers(order["run_id"]),
-        "governors": sorted({policy.governor for policy in state.cpufreq if policy.governor}),
-        **{key: as_json(getattr(state, key)) for key in ("load_1min", "throttle", "supplies", "nvpmodel")},
-        "hottest_C": max((zone.temperature_C for zone in state.temperatures), default=None),
-    }
+    memory_bytes, memory_free_bytes = _memory(root)
+    return HostReport(
+        label=host.label,
+        board=host.board,
+        machine=f"{own_boot_id()} {processor}",
+        processor=processor,
+        project=str(PROJECT),
+        python=platform.python_version(),
+        mpi=MPI.Get_library_version().split("\n")[0].strip("\0 "),
+        architecture=platform.machine(),
+        packages=code.packages or {},
+        code_hash=code_hash(),
+        missing=tuple(path for path in order.paths if not Path(path).exists()),
+        cores=os.cpu_count(),
+        disk_free_bytes=shutil.disk_usage(PROJECT).free,
+        memory_bytes=memory_bytes,
+        memory_free_bytes=memory_free_bytes,
+        busy=busy,
+        leftovers=tuple(leftovers(run_id)),
+        governors=tuple(sorted({policy.governor for policy in state.cpufreq if policy.governor})),
+        load_1min=state.load_1min,
+        throttle=_throttle(state),
+        supplies=tuple(SupplyState(supply.name, supply.type, supply.online) for supply in state.supplies),
+        hottest_C=max((zone.temperature_C for zone in state.temperatures), default=None),
+    )
 
 
-def _memory(root: Path) -> dict[str, int | None]:
-    found: dict[str, int | None] = {"memory_bytes": None, "memory_free_bytes": None}
+def _throttle(state: HostStateRecord) -> ThrottleState | None:
+    throttle = state.throttle
+    return None if throttle is None else ThrottleState(tuple(throttle.now), tuple(throttle.since_boot))
+
+
+def _memory(root: Path) -> tuple[int | None, int | None]:
+    """The size of the main memory and what of it a new process can have, bytes; None for what is not told."""
     try:
         lines = (root / "proc/meminfo").read_text().splitlines()
     except OSError:
-        return found
+        return None, None
     kib = {line.split(":")[0]: int(line.split()[1]) for line in lines if len(line.split()) > 1 and line.split()[1].isdigit()}
-    for key, name in (("memory_bytes", "MemTotal"), ("memory_free_bytes", "MemAvailable")):
-        if name in kib:
-            found[key] = kib[name] * 1024
-    return found
+    total, available = (kib[name] * 1024 if name in kib else None for name in ("MemTotal", "MemAvailable"))
+    return total, available
 
 
-def leftovers(own: str, proc: Path = Path("/proc")) -> list[int]:
-    """Processes on this machine that carry the mark of a run of this project, but not of this one."""
-    found = []
+def leftovers(run_id: str, proc: Path = Path("/proc")) -> list[int]:
+    """Processes on this machine that carry the mark of a run of this project, but not of this one.
+
+    Args:
+        run_id: The mark of this run.
+        proc: The kernel's folder of processes.
+
+    Returns:
+        Their process ids, in ascending order.
+    """
+    pids = []
     for folder in proc.glob("[0-9]*"):
         try:
-            words = (folder / "environ").read_bytes().split(b"\0")
+            variables = (folder / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        marks = [word for word in words if word.startswith(f"{RUN_ID}=".encode())]
-        if marks and f"{RUN_ID}={own}".encode() not in marks:
-            found.append(int(folder.name))
-    return sorted(found)
+        marks = [variable for variable in variables if variable.startswith(f"{RUN_ID}=".encode())]
+        if marks and f"{RUN_ID}={run_id}".encode() not in marks:
+            pids.append(int(folder.name))
+    return sorted(pids)
 
 
 def all_reduce_s(comm: MPI.Intracomm) -> float:
@@ -107,6 +134,49 @@ def all_reduce_s(comm: MPI.Intracomm) -> float:
     return median(times)
 
 
+def together(order: ClusterOrder, run_id: str, comm: MPI.Intracomm) -> ClusterReport | None:
+    """All hosts describe themselves and measure their links. Collective.
+
+    Args:
+        order: The hosts, and the size of the messages.
+        run_id: The mark of this run's own processes.
+        comm: The communicator of all ranks; those of one host follow each other.
+
+    Returns:
+        The report on rank 0, None elsewhere.
+
+    Raises:
+        RuntimeError: An all-reduce gave a wrong sum.
+    """
+    # Ranks of one host follow each other, and its first looks at it.
+    ranks_of_host = comm.Get_size() // len(order.hosts)
+    number, first = comm.Get_rank() // ranks_of_host, comm.Get_rank() % ranks_of_host == 0
+    busy = busy_together(comm.Barrier, first, Path(root_of(order.root, order.hosts[number].label)))
+    offsets = measure(comm, own_boot_id())
+    reduce_s = all_reduce_s(comm)
+    pairs = links(comm, order.megabytes)
+    hosts = comm.gather(host_report(order, number, run_id, busy) if first else None)
+    if hosts is None or offsets is None:
+        return None
+    label_of_rank = [label for label in order.labels for _ in range(ranks_of_host)]
+    return ClusterReport(
+        hosts=tuple(host for host in hosts if host is not None),
+        ranks=comm.Get_size(),
+        all_reduce_s=reduce_s,
+        clock=ClockAgreement.of(ClockModel.fit(offsets, offsets)),
+        links=tuple(
+            LinkReport(
+                first=label_of_rank[pair["from"]],
+                second=label_of_rank[pair["to"]],
+                latency_s=pair["latency_s"],
+                there_bit_s=pair["there_bit_s"],
+                back_bit_s=pair["back_bit_s"],
+            )
+            for pair in pairs
+        ),
+    )
+
+
 def main(argv: list[str]) -> int:
     """Entry of each rank."""
     from mpi4py import MPI
@@ -115,28 +185,9 @@ def main(argv: list[str]) -> int:
 
     comm = MPI.COMM_WORLD
     order = comm.bcast(json.loads(Path(argv[0]).read_text()) if comm.Get_rank() == 0 else None)
-    # Ranks of one host follow each other, and its first looks at it.
-    each = comm.Get_size() // len(order["hosts"])
-    number, first = comm.Get_rank() // each, comm.Get_rank() % each == 0
-    root = Path(root_of(order["root"], Host(**order["hosts"][number]).label))
-    busy = busy_together(comm.Barrier, first, root)
-    clock = measure(comm, own_boot_id())
-    reduce_s = all_reduce_s(comm)
-    found = links(comm, order["megabytes"])
-    mine = host_report(order, number, MPI.Get_processor_name(), busy) if first else None
-    library = MPI.Get_library_version().split("\n")[0].strip("\0 ")
-    hosts = comm.gather(None if mine is None else {**mine, "mpi": library})
-    if hosts is not None and clock is not None:
-        agreement = ClockModel.fit(clock, clock).summary()
-        labels = [Host(**host).label for host in order["hosts"]]
-        report = {
-            "hosts": [host for host in hosts if host is not None],
-            "ranks": comm.Get_size(),
-            "all_reduce_s": reduce_s,
-            "clock": {"hosts_share_a_clock": agreement.hosts_share_a_clock, "bound_s": agreement.bound_s},
-            "links": [{**link, "from": labels[link["from"] // each], "to": labels[link["to"] // each]} for link in found],
-        }
-        write_json(Path(order["found"]), report)
+    report = together(ClusterOrder.from_json(order), order["run_id"], comm)
+    if report is not None:
+        write_json(Path(order["found"]), report.to_json())
     return 0
 
 

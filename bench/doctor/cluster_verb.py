@@ -16,7 +16,9 @@ from bench.common.weight_files import checkpoint_dir
 from bench.config.host_config import Host
 from bench.doctor import doctor_verb
 from bench.doctor.cluster_findings import findings
+from bench.doctor.cluster_report import ClusterReport, ClusterStart, HostReport
 from bench.doctor.mpirun_jobs import over_mpirun
+from bench.doctor.rank_orders import ClusterOrder
 from bench.doctor.ssh_probe import reach
 from bench.point import resolved_point
 
@@ -47,30 +49,32 @@ STATE = (
 
 def main(words: Sequence[str]) -> int:
     """Compose, reach, visit, print; 1 where a run would fail or be invalid. Raises UserError and Hydra's errors."""
-    overrides, own = doctor_verb.split(words, OWN)
-    if not 0 < own["megabytes"] <= 1000 or own["timeout_s"] <= 0:
+    overrides, options = doctor_verb.split(words, OWN)
+    if not 0 < options["megabytes"] <= 1000 or options["timeout_s"] <= 0:
         raise UserError("doctor.megabytes must be above 0 and at most 1000, doctor.timeout_s above 0, such as 4 and 120")
     plain = doctor_verb.composed(overrides)
     cluster, boards = resolved_point.cluster_of(plain)
     expected = expected_bit_s(cluster, boards)
-    found = [] if "emulated" in cluster or cluster["allocation"] else reach(cluster, sys.executable, str(PROJECT))
+    conclusions = [] if "emulated" in cluster or cluster["allocation"] else reach(cluster, sys.executable, str(PROJECT))
     paths, lacking = paths_of(plain)
-    found += lacking
-    order = {"hosts": cluster["hosts"], "root": str(plain["energy"]["root"]), "paths": paths, "megabytes": own["megabytes"]}
-    limit_s = own["timeout_s"] + links_s(len(cluster["hosts"]), own["megabytes"], expected)
-    if any(finding.status == "FAIL" for finding in found):  # mpirun would say the same, in more words
-        doctor_verb.show([*found, doctor_verb.Finding("WARN", "MPI was not started: mend what failed first")])
+    conclusions += lacking
+    hosts = tuple(Host(**host) for host in cluster["hosts"])
+    order = ClusterOrder(hosts, str(plain["energy"]["root"]), tuple(paths), options["megabytes"])
+    limit_s = options["timeout_s"] + links_s(len(hosts), options["megabytes"], expected)
+    if any(finding.status == "FAIL" for finding in conclusions):  # mpirun would say the same, in more words
+        doctor_verb.show([*conclusions, doctor_verb.Finding("WARN", "MPI was not started: mend what failed first")])
         return FAILED
-    came = over_mpirun(cluster, order, MODULE, limit_s, slots=ranks_each(cluster))
-    if came.report is None:
-        found.append(doctor_verb.Finding("FAIL", str(came.trouble)))
+    answer = over_mpirun(cluster, order.to_json(), MODULE, limit_s, slots=ranks_each(cluster))
+    if answer.report is None:
+        conclusions.append(doctor_verb.Finding("FAIL", str(answer.trouble)))
     else:
-        show(came.report, cluster["name"])
-        report = {**came.report, "launcher": came.launcher, "took_s": came.took_s}
-        found += findings(report, expected, cluster["name"], emulated="emulated" in cluster)
+        report = ClusterReport.from_json(answer.report)
+        show(report, cluster["name"])
+        start = ClusterStart(answer.launcher, answer.took_s)
+        conclusions += findings(report, start, expected, cluster["name"], emulated="emulated" in cluster)
     print()
-    doctor_verb.show(found)
-    return doctor_verb.exit_code(found)
+    doctor_verb.show(conclusions)
+    return doctor_verb.exit_code(conclusions)
 
 
 def ranks_each(cluster: Mapping[str, Any]) -> int:
@@ -95,60 +99,60 @@ def links_s(hosts: int, megabytes: float, expected: Mapping[str, float | None]) 
 
 def paths_of(plain: Mapping[str, Any]) -> tuple[list[str], list[doctor_verb.Finding]]:
     """Folders that every host must have under the same path, and what is wrong with them here."""
-    paths, given = [str(DATA)], plain["model"]["checkpoint"]
-    if given is None:
+    paths, checkpoint = [str(DATA)], plain["model"]["checkpoint"]
+    if checkpoint is None:
         return paths, []
     try:
-        return [*paths, str(checkpoint_dir(str(given)))], []
+        return [*paths, str(checkpoint_dir(str(checkpoint)))], []
     except UserError as error:
         return paths, [doctor_verb.Finding("WARN", f"weights: {error}")]
 
 
-def show(report: Mapping[str, Any], cluster: str) -> None:
+def show(report: ClusterReport, cluster: str) -> None:
     """Tables of the hosts and of the links between them."""
-    hosts, several = report["hosts"], len(report["hosts"]) > 1
+    hosts, several = report.hosts, len(report.hosts) > 1
     print()
     terminal_table.show(f"Software of cluster {cluster}", SOFTWARE, [_software(host) for host in hosts])
     print()
     terminal_table.show("State", STATE, [_state(host) for host in hosts])
-    if not report["links"]:
+    if not report.links:
         return
     print()
     title = "Links: one message at a time" if several else "Within the host: one message at a time"
-    keys = ("from", "to", "there_bit_s", "back_bit_s", "latency_s")
-    terminal_table.show_links(title, [tuple(link[key] for key in keys) for link in report["links"]])
+    rows = [(link.first, link.second, link.there_bit_s, link.back_bit_s, link.latency_s) for link in report.links]
+    terminal_table.show_links(title, rows)
 
 
-def _software(host: Mapping[str, Any]) -> list[str]:
-    packages = host["packages"]
+def _software(host: HostReport) -> list[str]:
+    packages = host.packages
     return [
-        host["label"],
-        f"{host['processor']} ({host['architecture']})",
-        host["board"],
-        host["python"],
+        host.label,
+        f"{host.processor} ({host.architecture})",
+        host.board,
+        host.python,
         *(str(packages.get(name, "-")) for name in ("torch", "numpy", "mpi4py")),
-        host["mpi"].split(",")[0],
-        host["code_hash"],
+        host.mpi.split(",")[0],
+        host.code_hash,
     ]
 
 
-def _state(host: Mapping[str, Any]) -> list[str]:
-    throttle = host["throttle"]
-    told = None if throttle is None else ", ".join(throttle["now"]) or ("since boot" if throttle["since_boot"] else "no")
-    supplies = [f"{s['type']} {'on' if s['online'] else 'off'}" for s in host["supplies"] if s["online"] is not None]
+def _state(host: HostReport) -> list[str]:
+    throttle = host.throttle
+    slowed = None if throttle is None else ", ".join(throttle.now) or ("since boot" if throttle.since_boot else "no")
+    supplies = [f"{s.type} {'on' if s.online else 'off'}" for s in host.supplies if s.online is not None]
     return [
-        host["label"],
-        str(host["cores"]),
-        si(host["memory_bytes"], "B"),
-        si(host["memory_free_bytes"], "B"),
-        si(host["disk_free_bytes"], "B"),
-        "+".join(host["governors"]) or "-",
-        "-" if host["hottest_C"] is None else f"{host['hottest_C']:.0f} C",
-        told or "-",
+        host.label,
+        str(host.cores),
+        si(host.memory_bytes, "B"),
+        si(host.memory_free_bytes, "B"),
+        si(host.disk_free_bytes, "B"),
+        "+".join(host.governors) or "-",
+        "-" if host.hottest_C is None else f"{host.hottest_C:.0f} C",
+        slowed or "-",
         ", ".join(supplies) or "-",
-        "-" if host["busy"] is None else f"{100 * host['busy']:.0f} %",
-        "-" if host["load_1min"] is None else f"{host['load_1min']:.2f}",
-        str(len(host["leftovers"])),
+        "-" if host.busy is None else f"{100 * host.busy:.0f} %",
+        "-" if host.load_1min is None else f"{host.load_1min:.2f}",
+        str(len(host.leftovers)),
     ]
 
 

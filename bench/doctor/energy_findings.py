@@ -32,39 +32,39 @@ def findings(report: EnergyReport, settings: EnergySettings, window_s: float, em
     """
     if settings.source == "none":
         return [Finding("WARN", "energy=none: nothing is measured; use energy=auto for joules")]
-    told: list[Finding] = []
+    conclusions: list[Finding] = []
     for host in report.hosts:
-        told += _host(host, report, emulated)
+        conclusions += _host(host, report, emulated)
     for part in report.parts:
-        told += _part(part)
-    told += _cluster(report, emulated)
-    told += _calibrations(report, settings)
-    told.append(_window(report, window_s))
-    return told
+        conclusions += _part(part)
+    conclusions += _cluster(report, emulated)
+    conclusions += _calibrations(report, settings)
+    conclusions.append(_window(report, window_s))
+    return conclusions
 
 
 def _host(host: HostEnergyReport, report: EnergyReport, emulated: bool) -> list[Finding]:
-    name, told = host.label, list[Finding]()
+    name, conclusions = host.label, list[Finding]()
     if host.problem is not None:
-        told.append(Finding("FAIL", f"{name}: a run would end here: {host.problem}"))
+        conclusions.append(Finding("FAIL", f"{name}: a run would end here: {host.problem}"))
     elif name in report.missing:
-        told.append(Finding("FAIL", f"{name}: nothing has its energy; {METER_HINT}, or use energy=auto"))
+        conclusions.append(Finding("FAIL", f"{name}: nothing has its energy; {METER_HINT}, or use energy=auto"))
     own_part = next((part for part in report.parts if name in part.hosts), None)
     for left in host.left_out:
         opened = {source.source for source in host.sources}
         if any(word in left.why for word in DENIED) and not opened & _instead(left.source):
-            told.append(Finding("WARN", f"{name}: {left.source} is there and cannot be read: {left.why}"))
+            conclusions.append(Finding("WARN", f"{name}: {left.source} is there and cannot be read: {left.why}"))
     if own_part is not None and own_part.kind == "modelled":
         why = "it is an emulated board" if emulated else f"no sensor can be read; {METER_HINT}, or allow its own sensor"
-        told.append(Finding("WARN", f"{name}: energy is modelled from processor time, not measured: {why}"))
+        conclusions.append(Finding("WARN", f"{name}: energy is modelled from processor time, not measured: {why}"))
     cost = host.sampler_cpu
     if cost is not None and cost >= MOST_SAMPLER_COST:
-        told.append(
+        conclusions.append(
             Finding("WARN", f"{name}: the sampler takes {100 * cost:.1f} % of one core; read less often with energy.period_s")
         )
     for source in host.sources:
-        told += _source(name, source)
-    return told
+        conclusions += _source(name, source)
+    return conclusions
 
 
 def _instead(source: str) -> set[str]:
@@ -77,21 +77,21 @@ def _instead(source: str) -> set[str]:
 
 
 def _source(host: str, source: SourceReport) -> list[Finding]:
-    name, told = source.name, list[Finding]()
+    name, conclusions = source.name, list[Finding]()
     if source.errors:
-        told.append(
+        conclusions.append(
             Finding("WARN", f"{host}: {name} failed {source.errors} times in these seconds; look at its cable or network")
         )
     reached = source.reached_Hz
     if reached is not None and reached * source.period_s < LEAST_RATE:
-        told.append(
+        conclusions.append(
             Finding(
                 "WARN",
                 f"{host}: {name} gives {reached:.3g} readings a second, {1 / source.period_s:.3g} wanted, each takes "
                 f"{source.read_s:.3g} s; set energy.period_s to what it can, or make its network faster",
             )
         )
-    return told
+    return conclusions
 
 
 def _part(part: PartReport) -> list[Finding]:
@@ -105,10 +105,10 @@ def _part(part: PartReport) -> list[Finding]:
 
 
 def _cluster(report: EnergyReport, emulated: bool) -> list[Finding]:
-    told, parts, hosts = list[Finding](), report.parts, report.hosts
+    conclusions, parts, hosts = list[Finding](), report.parts, report.hosts
     if len({level for part in parts for level in part.levels}) > 1:
         each = "; ".join(f"{' + '.join(part.hosts)}: {' and '.join(part.levels)}" for part in parts)
-        told.append(
+        conclusions.append(
             Finding(
                 "WARN",
                 f"energy is read at different levels ({each}); such sums compare with nothing: use energy=meters with a meter "
@@ -118,14 +118,16 @@ def _cluster(report: EnergyReport, emulated: bool) -> list[Finding]:
     kinds = {part.kind for part in parts}
     if len(kinds) > 1:
         modelled = ", ".join(host for part in parts if part.kind == "modelled" for host in part.hosts)
-        told.append(Finding("WARN", f"the total is modelled, because {modelled} is; measure there too, or use energy=modelled"))
+        conclusions.append(
+            Finding("WARN", f"the total is modelled, because {modelled} is; measure there too, or use energy=modelled")
+        )
     machines: dict[str, list[str]] = {}
     for host in hosts:
         machines.setdefault(host.machine, []).append(host.label)
     for same in machines.values():
         if len(same) > 1:
-            told.append(Finding("WARN", f"{' and '.join(same)} are one machine: a run reads it once; keep one of them"))
-    return [*told, *_others(report, emulated), *_clock(report.clock)]
+            conclusions.append(Finding("WARN", f"{' and '.join(same)} are one machine: a run reads it once; keep one of them"))
+    return [*conclusions, *_others(report, emulated), *_clock(report.clock)]
 
 
 def _others(report: EnergyReport, emulated: bool) -> list[Finding]:
@@ -155,19 +157,19 @@ def _clock(clock: ClockAgreement | None) -> list[Finding]:
 
 
 def _calibrations(report: EnergyReport, settings: EnergySettings) -> list[Finding]:
-    told = []
+    conclusions = []
     read = {(host.label, source.source) for host in report.hosts for source in host.sources}
     for host, sources in settings.calibration.items():
         for source in sources:
             if (host, source) not in read:
-                told.append(
+                conclusions.append(
                     Finding(
                         "WARN", f"the calibration of {source} on {host} is not used: there is no such source; see its host:"
                     )
                 )
     for part in report.parts:
         if part.calibrated and len(part.sources) > 1:
-            told.append(
+            conclusions.append(
                 Finding(
                     "WARN",
                     f"{' + '.join(part.hosts)}: {part.calibrated[0]} is calibrated to all that its meter had, and "
@@ -175,7 +177,7 @@ def _calibrations(report: EnergyReport, settings: EnergySettings) -> list[Findin
                     f"(energy.source={part.calibrated[0]})",
                 )
             )
-    return told
+    return conclusions
 
 
 def _window(report: EnergyReport, window_s: float) -> Finding:

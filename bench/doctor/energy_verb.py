@@ -47,13 +47,13 @@ def main(words: Sequence[str]) -> int:
     )
     order = EnergyOrder(tuple(Host(**host) for host in cluster["hosts"]), boards, settings, options["seconds"])
     report, trouble = look_at(cluster, order, options["timeout_s"] + options["seconds"])
-    told = [doctor_verb.Finding("FAIL", trouble)] if trouble else []
+    conclusions = [doctor_verb.Finding("FAIL", trouble)] if trouble else []
     if report is not None:
         show(report, cluster["name"])
-        told += findings(report, settings, plain["window_s"], emulated="emulated" in cluster)
+        conclusions += findings(report, settings, plain["window_s"], emulated="emulated" in cluster)
     print()
-    doctor_verb.show(told)
-    return doctor_verb.exit_code(told)
+    doctor_verb.show(conclusions)
+    return doctor_verb.exit_code(conclusions)
 
 
 def look_at(cluster: Mapping[str, Any], order: EnergyOrder, limit_s: float) -> tuple[EnergyReport | None, str | None]:

@@ -1,4 +1,4 @@
-"""One rank on each host of a cluster: started as a run would start it, and what came back."""
+"""Ranks on the hosts of a cluster, started as a run would start them, and their answer."""
 
 from __future__ import annotations
 
@@ -22,15 +22,22 @@ from bench.config.config_json import from_json, to_json
 from bench.config.point_cluster_config import PointCluster
 from bench.emulation.lease import Lease
 from bench.launch.mpirun import own_environment
-from bench.launch.supervised_process import RUN_ID, run, telling_line
+from bench.launch.supervised_process import RUN_ID, Outcome, run, telling_line
 
 LOG_LINES = 12
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
-class Came:
-    """What rank 0 wrote (None: nothing), what went wrong (None: nothing), and how it was started."""
+class RanksAnswer:
+    """The end of a job of the doctor.
+
+    Attributes:
+        report: The JSON object that rank 0 wrote; None where it wrote none.
+        trouble: One line that says what went wrong; None where nothing did.
+        launcher: Name of the MPI launcher.
+        took_s: Time from the start of mpirun to its end, s.
+    """
 
     report: dict[str, Any] | None
     trouble: str | None
@@ -42,14 +49,14 @@ def is_here(address: str) -> bool:
     """Whether an address or a host name is this machine's."""
     if address in LOCAL or address == socket.gethostname():
         return True
-    own = {found.address.split("%")[0] for addresses in psutil.net_if_addrs().values() for found in addresses}
-    if address in own:
+    local_addresses = {entry.address.split("%")[0] for entries in psutil.net_if_addrs().values() for entry in entries}
+    if address in local_addresses:
         return True
     try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(address, None)}
+        resolved = {str(info[4][0]) for info in socket.getaddrinfo(address, None)}
     except OSError:
         return False
-    return bool(found & own) or any(one.startswith("127.") for one in found)
+    return bool(resolved & local_addresses) or any(one.startswith("127.") for one in resolved)
 
 
 def over_mpirun(
@@ -59,45 +66,62 @@ def over_mpirun(
     limit_s: float,
     energy: Mapping[str, Any] | None = None,
     slots: int | None = 1,
-) -> Came:
-    """Run ``module`` with ``slots`` ranks on each host (None: as many as it has slots).
+) -> RanksAnswer:
+    """Run a module with ranks on each host of a cluster. Emulated boards are brought up for it.
 
-    It gets the path of the order and writes to ``order["found"]``.
+    Args:
+        cluster: The ``cluster`` block of the point.
+        order: The JSON object that the ranks get as a file, with ``run_id`` and ``found``, where rank 0 writes, added.
+        module: The module that each rank runs.
+        limit_s: Time after which the ranks are ended, s.
+        energy: The ``energy`` block, whose passwords go to the ranks by name; None: there are none.
+        slots: Ranks on each host; None: as many as it has slots.
 
-    Emulated boards are brought up for it. Raises UserError for what cannot be started, and KeyboardInterrupt on.
+    Returns:
+        The report of rank 0, or what went wrong.
+
+    Raises:
+        UserError: The ranks cannot be started.
+        KeyboardInterrupt: The user ended it.
     """
     block = from_json(PointCluster, to_json(cluster), "the cluster")
     block = replace(block, hosts=tuple(replace(host, slots=slots or host.slots) for host in block.hosts))
-    ranks = sum(host.slots for host in block.hosts)
     folder, run_id = Path(tempfile.mkdtemp(prefix="edgejoule-doctor-")), uuid.uuid4().hex
     try:
-        with Lease([block]) as lease:
-            lease.ready(block)
-            launcher, job = cluster_job(block, energy or {}, ranks, folder, run_id)
-            job = replace(job, module=module, arguments=[str(folder / "order.json")])
-            write_json(folder / "order.json", {**order, "run_id": run_id, "found": str(folder / "found.json")})
-            write_text(job.hostfile, launcher.hostfile(job.hosts))
-            environment = own_environment(**{RUN_ID: run_id, **import_variables()})
-            begin = time.monotonic()
-            outcome = run(launcher.command(job), folder / "mpirun.log", limit_s, run_id, JOB_FOLDER, environment)
-            took_s = time.monotonic() - begin
+        report_file = folder / "found.json"
+        write_json(folder / "order.json", {**order, "run_id": run_id, "found": str(report_file)})
+        outcome, launcher, took_s = _run_ranks(block, energy or {}, module, limit_s, folder, run_id)
         if outcome.status == "interrupted":
             raise KeyboardInterrupt
-        found = folder / "found.json"
-        if outcome.status == "ended" and outcome.exit_code == 0 and found.exists():
-            return Came(json.loads(found.read_text()), None, launcher.name, took_s)
+        if outcome.status == "ended" and outcome.exit_code == 0 and report_file.exists():
+            return RanksAnswer(json.loads(report_file.read_text()), None, launcher, took_s)
         if outcome.status == "timeout":
-            why = f"no answer within {limit_s:.0f} s"
+            reason = f"no answer within {limit_s:.0f} s"
         elif outcome.exit_code == 0:
-            why = f"rank 0 ran elsewhere: start from the first host of {cluster['hostfile']}"
+            reason = f"rank 0 ran elsewhere: start from the first host of {cluster['hostfile']}"
         else:
-            why = f"exit code {outcome.exit_code}"
-        return Came(None, _trouble(why, outcome.log_tail), launcher.name, took_s)
+            reason = f"exit code {outcome.exit_code}"
+        return RanksAnswer(None, _trouble(reason, outcome.log_tail), launcher, took_s)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _trouble(why: str, log_tail: Sequence[str]) -> str:
+def _run_ranks(
+    block: PointCluster, energy: Mapping[str, Any], module: str, limit_s: float, folder: Path, run_id: str
+) -> tuple[Outcome, str, float]:
+    """How the ranks of a job ended, the launcher's name, and the time they took, s. ``folder`` has their order.json."""
+    with Lease([block]) as lease:
+        lease.ready(block)
+        launcher, job = cluster_job(block, energy, sum(host.slots for host in block.hosts), folder, run_id)
+        job = replace(job, module=module, arguments=[str(folder / "order.json")])
+        write_text(job.hostfile, launcher.hostfile(job.hosts))
+        environment = own_environment(**{RUN_ID: run_id, **import_variables()})
+        begin = time.monotonic()
+        outcome = run(launcher.command(job), folder / "mpirun.log", limit_s, run_id, JOB_FOLDER, environment)
+        return outcome, launcher.name, time.monotonic() - begin
+
+
+def _trouble(reason: str, log_tail: Sequence[str]) -> str:
     for line in log_tail[-LOG_LINES:]:
         print(f"    | {line}")
-    return f"mpirun did not come back from all hosts ({why}): {telling_line(log_tail)}; try: ssh HOST true, for each of them"
+    return f"mpirun did not come back from all hosts ({reason}): {telling_line(log_tail)}; try: ssh HOST true, for each of them"

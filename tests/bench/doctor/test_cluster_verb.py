@@ -3,13 +3,13 @@ says of reports. It was never run on physical boards."""
 
 from __future__ import annotations
 
-import copy
 import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ import pytest
 from bench.config.host_config import Host
 from bench.doctor import doctor_verb
 from bench.doctor.__main__ import main
+from bench.doctor.clock_agreement import ClockAgreement
 from bench.doctor.cluster_findings import findings
 from bench.doctor.cluster_ranks import leftovers
+from bench.doctor.cluster_report import ClusterReport, ClusterStart, HostReport, LinkReport, SupplyState, ThrottleState
 from bench.doctor.mpirun_jobs import is_here
 from bench.doctor.ssh_probe import Answer, judge, probe, remote
 from bench.launch.supervised_process import RUN_ID
@@ -155,34 +157,37 @@ def test_processes_of_other_runs() -> None:
         left.communicate()
 
 
-def host(name: str) -> dict[str, Any]:
-    return {
-        "label": name, "board": "raspberry-pi-5", "machine": f"boot-{name} {name}", "processor": name, "project": "/p",
-        "executable": "/p/python", "python": "3.11.2", "architecture": "aarch64", "code_hash": "abc", "missing": [],
-        "packages": {"torch": "2.9.0", "mpi4py": "4.1.0", "numpy": "2.1.0"}, "mpi": "Open MPI v5.0.11, package: x", "cores": 4,
-        "disk_free_bytes": 30e9, "memory_bytes": 8_000_000_000, "memory_free_bytes": 7_000_000_000, "busy": 0.01,
-        "leftovers": [], "governors": ["performance"], "load_1min": 0.1, "throttle": None, "supplies": [], "nvpmodel": None,
-        "hottest_C": 45.0,
-    }  # fmt: skip
+def host(name: str) -> HostReport:
+    return HostReport(
+        label=name, board="raspberry-pi-5", machine=f"boot-{name} {name}", processor=name, project="/p", python="3.11.2",
+        mpi="Open MPI v5.0.11, package: x", architecture="aarch64",
+        packages={"torch": "2.9.0", "mpi4py": "4.1.0", "numpy": "2.1.0"}, code_hash="abc", missing=(), cores=4,
+        disk_free_bytes=30e9, memory_bytes=8_000_000_000, memory_free_bytes=7_000_000_000, busy=0.01, leftovers=(),
+        governors=("performance",), load_1min=0.1, throttle=None, supplies=(), hottest_C=45.0,
+    )  # fmt: skip
 
 
-def report() -> dict[str, Any]:
-    return {
-        "hosts": [host("a"), host("b")], "ranks": 2, "all_reduce_s": 2e-4, "launcher": "Open MPI 5", "took_s": 2.0,
-        "clock": {"hosts_share_a_clock": False, "bound_s": 4e-5},
-        "links": [{"from": "a", "to": "b", "latency_s": 1e-4, "there_bit_s": 9.4e8, "back_bit_s": 9.3e8}],
-    }  # fmt: skip
+LINK = LinkReport(first="a", second="b", latency_s=1e-4, there_bit_s=9.4e8, back_bit_s=9.3e8)
+START = ClusterStart("Open MPI 5", 2.0)
+
+
+def report(**second: Any) -> ClusterReport:
+    """Two hosts, with changes of the second."""
+    return ClusterReport(
+        hosts=(host("a"), replace(host("b"), **second)), ranks=2, all_reduce_s=2e-4, clock=ClockAgreement(False, 4e-5),
+        links=(LINK,),
+    )  # fmt: skip
 
 
 RATES: dict[str, float | None] = {"a": 1e9, "b": 1e9}
 
 
-def said(about: dict[str, Any], rates: dict[str, float | None] = RATES, emulated: bool = False) -> list[str]:
-    return [f"{finding.status} {finding.text}" for finding in findings(about, rates, "two", emulated)]
+def said(about: ClusterReport, rates: dict[str, float | None] = RATES, emulated: bool = False) -> list[str]:
+    return [f"{finding.status} {finding.text}" for finding in findings(about, START, rates, "two", emulated)]
 
 
 def test_a_good_cluster_has_no_warning() -> None:
-    found = findings(report(), RATES, "two", emulated=False)
+    found = findings(report(), START, RATES, "two", emulated=False)
     assert {finding.status for finding in found} == {"PASS"}
     assert [finding.text for finding in found] == [
         "Open MPI 5 started 2 ranks on 2 host(s) in 2.0 s; all-reduce of 8 bytes: 200 us",
@@ -210,47 +215,40 @@ def test_a_good_cluster_has_no_warning() -> None:
         ),
         ({"python": "3.10.4"}, "WARN Python differs: 3.10.4 on b; 3.11.2 on a"),
         ({"architecture": "x86_64"}, "WARN architectures differ: aarch64, x86_64; MPI between them is little tested"),
-        ({"missing": ["/w"]}, "FAIL b: lacks /w; run: python -m bench.doctor push cluster=two"),
+        ({"missing": ("/w",)}, "FAIL b: lacks /w; run: python -m bench.doctor push cluster=two"),
         ({"disk_free_bytes": 1e9}, "WARN b: 1 GB of disk are free in /p; make room"),
         ({"disk_free_bytes": 1e8}, "FAIL b: 100 MB of disk are free in /p; make room"),
         ({"memory_free_bytes": 1_000_000_000}, "WARN b: 1 GB of 8 GB of memory are free; end what else runs there"),
         (
-            {"throttle": {"now": ["under-voltage"], "since_boot": ["under-voltage"], "counters": {}}},
+            {"throttle": ThrottleState(("under-voltage",), ("under-voltage",))},
             "FAIL b: slowed down now (under-voltage): a run would be invalid",
         ),
         (
-            {"throttle": {"now": [], "since_boot": ["throttled"], "counters": {}}},
+            {"throttle": ThrottleState((), ("throttled",))},
             "WARN b: since boot throttled; see to its supply",
         ),
-        ({"supplies": [{"name": "BAT0", "type": "Battery", "online": None}]}, "WARN b: runs on battery (BAT0)"),
-        ({"governors": ["powersave"]}, "WARN raspberry-pi-5: governors differ: performance on a; powersave on b; set one"),
+        ({"supplies": (SupplyState("BAT0", "Battery", None),)}, "WARN b: runs on battery (BAT0)"),
+        ({"governors": ("powersave",)}, "WARN raspberry-pi-5: governors differ: performance on a; powersave on b; set one"),
         ({"busy": 0.4}, "WARN something else computes: b 40 % of the cores are busy"),
         (
-            {"leftovers": [11, 12]},
+            {"leftovers": (11, 12)},
             "WARN b: processes of another run of this project: 11 12; wait for its end, or end them: kill 11 12",
         ),
     ],
 )
 def test_what_is_not_well_on_a_host(changes: dict[str, Any], expected: str) -> None:
-    about = report()
-    about["hosts"][1].update(changes)
-    found = said(about)
-    (line,) = [line for line in found if not line.startswith("PASS")]
+    (line,) = [line for line in said(report(**changes)) if not line.startswith("PASS")]
     assert line.startswith(expected)
 
 
 def test_a_battery_that_is_charged_is_no_warning() -> None:
-    about = report()
-    about["hosts"][1]["supplies"] = [
-        {"name": "BAT0", "type": "Battery", "online": None}, {"name": "AC", "type": "Mains", "online": True},
-    ]  # fmt: skip
+    about = report(supplies=(SupplyState("BAT0", "Battery", None), SupplyState("AC", "Mains", True)))
     assert not [line for line in said(about) if not line.startswith("PASS")]
 
 
 def test_links_that_are_slow_or_too_fast() -> None:
     """A gigabit port that fell back to 100 Mbit/s, and messages that do not go over the emulated link."""
-    slow = copy.deepcopy(report())
-    slow["links"][0]["back_bit_s"] = 9.4e7
+    slow = replace(report(), links=(replace(LINK, back_bit_s=9.4e7),))
     assert any(
         line.startswith("WARN b to a: 94 Mbit/s, and 1 Gbit/s should be possible; see to the cable") for line in said(slow)
     )
@@ -267,8 +265,7 @@ def test_links_that_are_slow_or_too_fast() -> None:
 
 
 def test_clocks_that_are_far_apart() -> None:
-    about = report()
-    about["clock"]["bound_s"] = 0.004
+    about = replace(report(), clock=ClockAgreement(False, 0.004))
     assert any(line.startswith("WARN clocks are compared within 4 ms: power and phases") for line in said(about))
 
 
