@@ -147,6 +147,7 @@ def together(order: ClusterOrder, run_id: str, comm: MPI.Intracomm) -> ClusterRe
 
     Raises:
         RuntimeError: An all-reduce gave a wrong sum.
+        UserError: The report of a host lacks a key.
     """
     # Ranks of one host follow each other, and its first looks at it.
     ranks_of_host = comm.Get_size() // len(order.hosts)
@@ -155,12 +156,13 @@ def together(order: ClusterOrder, run_id: str, comm: MPI.Intracomm) -> ClusterRe
     offsets = measure(comm, own_boot_id())
     reduce_s = all_reduce_s(comm)
     pairs = links(comm, order.megabytes)
-    hosts = comm.gather(host_report(order, number, run_id, busy) if first else None)
+    # As JSON: hosts with other code are a finding, and no error of reading their classes.
+    hosts = comm.gather(host_report(order, number, run_id, busy).to_json() if first else None)
     if hosts is None or offsets is None:
         return None
     label_of_rank = [label for label in order.labels for _ in range(ranks_of_host)]
     return ClusterReport(
-        hosts=tuple(host for host in hosts if host is not None),
+        hosts=tuple(HostReport.from_json(host) for host in hosts if host is not None),
         ranks=comm.Get_size(),
         all_reduce_s=reduce_s,
         clock=ClockAgreement.of(ClockModel.fit(offsets, offsets)),

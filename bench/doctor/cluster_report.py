@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.config.config_json import from_json, to_json
+from bench.config.config_json import to_json
 from bench.doctor.clock_agreement import ClockAgreement
+from bench.doctor.rank_json import known_fields, read_report
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,26 @@ class HostReport:
     supplies: tuple[SupplyState, ...]
     hottest_C: float | None
 
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object that the host's rank sends to rank 0."""
+        values: dict[str, Any] = to_json(self)
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> HostReport:
+        """The report that ``to_json`` wrote, maybe on a host with other code, which is for the findings to say.
+
+        Args:
+            values: The JSON object; keys of a newer version are left out.
+
+        Returns:
+            The report.
+
+        Raises:
+            UserError: The host's version lacks a key.
+        """
+        return read_report(cls, known_fields(cls, values), f"the report of {values.get('label', 'a host')}")
+
 
 @dataclass(frozen=True)
 class LinkReport:
@@ -139,9 +160,9 @@ class ClusterReport:
             The report.
 
         Raises:
-            UserError: A key is unknown or missing, such as of another version on the first host.
+            UserError: The first host has another version of this project.
         """
-        return from_json(cls, values, "the cluster report of rank 0")
+        return read_report(cls, values, "the cluster report of the first host")
 
 
 @dataclass(frozen=True)

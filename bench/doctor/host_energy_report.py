@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.config.config_json import from_json, to_json
+from bench.config.config_json import to_json
 from bench.doctor.clock_agreement import ClockAgreement
+from bench.doctor.rank_json import read_report
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,6 @@ class EnergyReport:
             The report.
 
         Raises:
-            UserError: A key is unknown or missing, such as of another version on the first host.
+            UserError: The first host has another version of this project.
         """
-        return from_json(cls, values, "the energy report of rank 0")
+        return read_report(cls, values, "the energy report of the first host")

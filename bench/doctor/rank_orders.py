@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.cluster.board_class import BoardClass
 from bench.config.host_config import Host
+from bench.doctor.rank_json import known_fields
 from bench.energy.sampling.energy_settings import EnergySettings
 
 
@@ -45,7 +46,7 @@ class EnergyOrder:
     def from_json(cls, values: Mapping[str, Any]) -> EnergyOrder:
         """The order that ``to_json`` wrote; what the launch adds for every job (``run_id``, ``found``) is not part of it."""
         return cls(
-            hosts=tuple(Host(**host) for host in values["hosts"]),
+            hosts=tuple(Host(**known_fields(Host, host)) for host in values["hosts"]),
             boards={name: BoardClass.from_dict(board) for name, board in values["boards"].items()},
             energy=EnergySettings.from_dict(values["energy"]),
             seconds=values["seconds"],
@@ -86,7 +87,7 @@ class ClusterOrder:
     def from_json(cls, values: Mapping[str, Any]) -> ClusterOrder:
         """The order that ``to_json`` wrote; what the launch adds for every job (``run_id``, ``found``) is not part of it."""
         return cls(
-            hosts=tuple(Host(**host) for host in values["hosts"]),
+            hosts=tuple(Host(**known_fields(Host, host)) for host in values["hosts"]),
             root=values["root"],
             paths=tuple(values["paths"]),
             megabytes=values["megabytes"],

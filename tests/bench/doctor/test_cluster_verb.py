@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from bench.common.user_error import UserError
 from bench.config.host_config import Host
 from bench.doctor import doctor_verb
 from bench.doctor.__main__ import main
@@ -282,3 +283,12 @@ def test_bad_input(doctor: Doctor, word: str, message: str) -> None:
     assert code == 2
     assert errors.startswith(message)
     assert len(errors.splitlines()) == 1
+
+
+def test_the_report_of_a_host_with_other_code() -> None:
+    """The doctor is there to tell that code differs: further keys do not end it, and a missing one says what to do."""
+    values = host("b").to_json()
+    assert HostReport.from_json({**values, "executable": "/p/python"}) == host("b")
+    del values["code_hash"]
+    with pytest.raises(UserError, match=r"^the report of b has no code_hash: that host has another version .* doctor push$"):
+        HostReport.from_json(values)
