@@ -20,6 +20,7 @@ from strategies.comm.mesh import Mesh
 from strategies.plan.model_spec import parameters
 from strategies.plan.shapes import Plan
 from strategies.step.training_checkpoint import load_states
+from tests.points import make_point
 
 
 def cases() -> list[tuple[Case, str]]:
@@ -31,20 +32,19 @@ def survivors_plan(case: Case, family: str, rank: int) -> Plan:
     """What is left of a hybrid becomes data parallel."""
     left, axes = case.mesh.size - 1, {"pipeline": None, "data": None, "sequence": None, "tensor": None}
     return plan_after(
-        {
-            "strategy": {"name": case.strategy, **case.options},
-            "ranks": case.mesh.size,
-            "model": {"spec": MODELS[family].to_dict()},
-            "train": {
-                **{"batch": BATCH, "seq": SEQ, "micro_batches": case.micro_batches, "dtype": "float64"},
-                **{"optimizer": "adamw", "recompute": "none"},
-            },
-            "fault": {
+        make_point(
+            strategy={"name": case.strategy, **case.options},
+            ranks=case.mesh.size,
+            model={"spec": MODELS[family].to_dict()},
+            train={"batch": BATCH, "seq": SEQ, "micro_batches": case.micro_batches, "dtype": "float64"},
+            fault={
                 "rank": rank,
+                "snapshot_every": 1,
+                "after_steps": 1,
                 "mesh": {**axes, "data": left} if case.strategy == "hybrid" else axes,
                 "options": {"schedule": "gpipe", "virtual_stages": 1} if "virtual_stages" in case.options else {},
             },
-        }
+        )
     )
 
 
