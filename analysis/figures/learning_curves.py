@@ -1,4 +1,4 @@
-"""What the joules bought: loss and metric against energy and time."""
+"""Loss and metric of the training against the energy and the time that it took."""
 
 from __future__ import annotations
 

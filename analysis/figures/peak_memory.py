@@ -38,7 +38,7 @@ KEYS = ("peak_MiB", "predicted_MiB", "baseline_MiB")
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """What one configuration needed: a row for each rank and repeat, none where it ran out of memory."""
+    """Memory that one configuration needed: a row for each rank and repeat, none where it ran out of memory."""
 
     label: str
     strategy: str

@@ -152,7 +152,7 @@ def _caption(
 
 
 def _verdict(curve: Sequence[ModeSummary]) -> str:
-    """What the most frugal mode saves and costs against the fastest, with what the ratios are ratios of."""
+    """The energy and the speed of the most frugal mode against the fastest: ratios, and the numbers behind them."""
     frugal, fast = min(curve, key=lambda mode: mode.cost.median), max(curve, key=lambda mode: mode.rate.median)
     if frugal is fast:
         return f"{fast.line}: {fast.name} is the fastest ({_rate(fast)}) and the most frugal ({_cost(fast)})."

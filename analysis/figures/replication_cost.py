@@ -1,4 +1,4 @@
-"""What it costs to bring the weights to the boards: seconds, bytes and joules before training, and how much training that is.
+"""The cost of bringing the weights to the boards: seconds, bytes and joules before training, and how much training that is.
 
 Links bound the time from below. A byte that leaves rank 0 reaches at most all n - 1 others, so at least 1 / (n - 1) of the
 bytes that arrive leave over its link. If rank 0 sends every rank its weights itself, all of them do.

@@ -1,4 +1,4 @@
-"""What ran when, and what failed: the points of a study on an axis of civil time, and how their throughput drifted."""
+"""When points ran, and which failed: the points of a study on an axis of civil time, and how their throughput drifted."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What figures share: style, axes over a varied number, rows of configurations, captions."""
+"""Shared by figures: style, axes over a varied number, rows of configurations, captions."""

@@ -18,7 +18,7 @@ KEY = "edgejoule"
 
 @cache
 def about() -> dict[str, Any]:
-    """What CITATION.cff says; of a package that was installed without it, what its metadata say."""
+    """The contents of CITATION.cff; of a package that was installed without it, its metadata."""
     try:
         contents = yaml.safe_load(CITATION.read_text(encoding="utf-8"))
     except OSError:

@@ -15,7 +15,7 @@ from analysis.tables.table_registry import TableOptions, study_table
 
 FIRST = ("strategy", "model", "ranks")
 LAST = ("cluster", "hosts", "boards", "task")
-"""What follows from others in most studies is asked last whether it tells points apart."""
+"""Factors that follow from others in most studies: they are asked last whether they tell points apart."""
 MOST_LEVELS = 12
 
 

@@ -1,4 +1,4 @@
-"""What a failure takes, and what the copies cost that make it survivable."""
+"""The cost of a failure, and of the copies of the state that make it survivable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each board that joins adds to the joules and to the time of a sample."""
+"""The joules and the seconds of a sample that each board adds when it joins."""
 
 from __future__ import annotations
 
