@@ -23,12 +23,11 @@ from analysis.plotting.figure_style import (
     energy_label,
     legend_above,
     legend_lines,
-    log_axis,
     marker,
     needs_page,
     new_figure,
-    plain_number,
 )
+from analysis.plotting.log_axes import log_axis, plain_number
 from analysis.plotting.marker_labels import marker_signs, place_signs
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import StudyPart, study_parts

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 
 from analysis.plotting.captions import following, in_setting, sentences, spread_note
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import DrawnFigure, drawing, energy_label, legend_above, log_axis, slug
+from analysis.plotting.figure_style import DrawnFigure, drawing, energy_label, legend_above, slug
 from analysis.plotting.line_crossings import AxisScale, LineCrossing, lettered, line_crossings
+from analysis.plotting.log_axes import log_axis
 from analysis.plotting.name_placement import NamePlacer
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.sweep_lines import draw_lines, leading_factor, legend_of, level_ticks, lines_by_figure, panel_figure

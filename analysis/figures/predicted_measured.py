@@ -15,16 +15,8 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import (
-    DrawnFigure,
-    colour,
-    drawing,
-    legend_above,
-    log_axis,
-    marker,
-    new_figure,
-    plain_number,
-)
+from analysis.plotting.figure_style import DrawnFigure, colour, drawing, legend_above, marker, new_figure
+from analysis.plotting.log_axes import log_axis, plain_number
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.repeat_curves import record_columns
 from analysis.plotting.row_figures import StudyPart, study_parts

@@ -13,17 +13,8 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from analysis.plotting.captions import left_out, ranks_label, repeats_note
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import (
-    DrawnFigure,
-    drawing,
-    energy_label,
-    legend_above,
-    line_styles,
-    log_axis,
-    new_figure,
-    plain_number,
-    slug,
-)
+from analysis.plotting.figure_style import DrawnFigure, drawing, energy_label, legend_above, line_styles, new_figure, slug
+from analysis.plotting.log_axes import log_axis, plain_number
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.scaling_lines import base_sentences, draw_line, following_sentences, line_handles
 from analysis.statistics.scaling_bounds import COLUMNS, Line, communication_s, lawful, levels_of, lines_of, portions

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.plotting.figure_registry import report_figure
-from analysis.plotting.figure_style import DrawnFigure, drawing, legend_above, log_axis
+from analysis.plotting.figure_style import DrawnFigure, drawing, legend_above
+from analysis.plotting.log_axes import log_axis
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import StudyPart, lines_of, numbered_figures, row_figure, rows_by_page, study_parts
 from analysis.study.study import Study, label_of

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from analysis.plotting.figure_style import line_styles, log_axis, new_figure, plain_number
+from analysis.plotting.figure_style import line_styles, new_figure
+from analysis.plotting.log_axes import log_axis, plain_number
 from analysis.plotting.page_layouts import IEEE, Layout
 from analysis.statistics.repeat_summary import Summary, summarise
 from analysis.study.configuration_labels import plain

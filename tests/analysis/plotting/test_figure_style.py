@@ -7,7 +7,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.plotting.figure_style import TALLEST_IN, line_styles, log_ticks
+from analysis.plotting.figure_style import TALLEST_IN, line_styles
+from analysis.plotting.log_axes import log_ticks
 from analysis.plotting.row_figures import AROUND_IN, rows_by_page
 from analysis.study.configuration_labels import names_in, natural
 
