@@ -14,9 +14,10 @@ import platform
 import shutil
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,9 +48,6 @@ def host_report(order: ClusterOrder, number: int, run_id: str, busy: float | Non
         number: This host's place in the order.
         run_id: The mark of this run's own processes.
         busy: Share of the cores that others keep busy, from 0 to 1; None where it is unknown.
-
-    Returns:
-        The report; None in it for what the host does not tell.
     """
     from mpi4py import MPI
 
@@ -160,22 +158,23 @@ def together(order: ClusterOrder, run_id: str, comm: MPI.Intracomm) -> ClusterRe
     hosts = comm.gather(host_report(order, number, run_id, busy).to_json() if first else None)
     if hosts is None or offsets is None:
         return None
-    label_of_rank = [label for label in order.labels for _ in range(ranks_of_host)]
     return ClusterReport(
         hosts=tuple(HostReport.from_json(host) for host in hosts if host is not None),
         ranks=comm.Get_size(),
         all_reduce_s=reduce_s,
         clock=ClockAgreement.of(ClockModel.fit(offsets, offsets)),
-        links=tuple(
-            LinkReport(
-                first=label_of_rank[pair["from"]],
-                second=label_of_rank[pair["to"]],
-                latency_s=pair["latency_s"],
-                there_bit_s=pair["there_bit_s"],
-                back_bit_s=pair["back_bit_s"],
-            )
-            for pair in pairs
-        ),
+        links=tuple(_link(pair, [label for label in order.labels for _ in range(ranks_of_host)]) for pair in pairs),
+    )
+
+
+def _link(pair: Mapping[str, Any], label_of_rank: Sequence[str]) -> LinkReport:
+    """The report of a pair of ranks as ``link_rates`` measured it."""
+    return LinkReport(
+        first=label_of_rank[pair["from"]],
+        second=label_of_rank[pair["to"]],
+        latency_s=pair["latency_s"],
+        there_bit_s=pair["there_bit_s"],
+        back_bit_s=pair["back_bit_s"],
     )
 
 

@@ -1,4 +1,4 @@
-"""What verbs of the doctor have in common: a verb is a module of this package with a ``VERB``."""
+"""The base of the doctor's verbs: a verb is a module of this package with a ``VERB``."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def verbs() -> dict[str, Verb]:
     """Every verb of the package by name."""
     import bench.doctor as package
 
-    found = {}
+    by_name = {}
     for module in pkgutil.iter_modules(package.__path__):
         if module.name == "__main__":
             continue
         verb = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "VERB", None)
         if verb is not None:
-            found[verb.name] = verb
-    return found
+            by_name[verb.name] = verb
+    return by_name
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

@@ -8,7 +8,7 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,13 +95,7 @@ def over_mpirun(
             raise KeyboardInterrupt
         if outcome.status == "ended" and outcome.exit_code == 0 and report_file.exists():
             return RanksAnswer(json.loads(report_file.read_text()), None, launcher, took_s)
-        if outcome.status == "timeout":
-            reason = f"no answer within {limit_s:.0f} s"
-        elif outcome.exit_code == 0:
-            reason = f"rank 0 ran elsewhere: start from the first host of {cluster['hostfile']}"
-        else:
-            reason = f"exit code {outcome.exit_code}"
-        return RanksAnswer(None, _trouble(reason, outcome.log_tail), launcher, took_s)
+        return RanksAnswer(None, _trouble(outcome, limit_s, cluster), launcher, took_s)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -121,7 +115,15 @@ def _run_ranks(
         return outcome, launcher.name, time.monotonic() - begin
 
 
-def _trouble(reason: str, log_tail: Sequence[str]) -> str:
-    for line in log_tail[-LOG_LINES:]:
+def _trouble(outcome: Outcome, limit_s: float, cluster: Mapping[str, Any]) -> str:
+    """One line on a job without a report, after the end of its log on the terminal."""
+    if outcome.status == "timeout":
+        reason = f"no answer within {limit_s:.0f} s"
+    elif outcome.exit_code == 0:
+        reason = f"rank 0 ran elsewhere: start from the first host of {cluster['hostfile']}"
+    else:
+        reason = f"exit code {outcome.exit_code}"
+    for line in outcome.log_tail[-LOG_LINES:]:
         print(f"    | {line}")
-    return f"mpirun did not come back from all hosts ({reason}): {telling_line(log_tail)}; try: ssh HOST true, for each of them"
+    said = telling_line(outcome.log_tail)
+    return f"mpirun did not come back from all hosts ({reason}): {said}; try: ssh HOST true, for each of them"

@@ -80,10 +80,10 @@ def steps(host: Host, project: Path, elsewhere: Sequence[Path], present: Sequenc
 
 def elsewhere(checkpoint: str | None) -> list[Path]:
     """Folders of weights outside of the project. Raises UserError where the model's weights are missing here."""
-    found = [weights_root().absolute()] if weights_root().is_dir() else []
+    folders = [weights_root().absolute()] if weights_root().is_dir() else []
     if checkpoint is not None:
-        found.append(checkpoint_dir(checkpoint).absolute())
-    outside = [folder for folder in found if not folder.is_relative_to(PROJECT)]
+        folders.append(checkpoint_dir(checkpoint).absolute())
+    outside = [folder for folder in folders if not folder.is_relative_to(PROJECT)]
     return [folder for folder in dict.fromkeys(outside) if not any(folder.is_relative_to(o) for o in outside if o != folder)]
 
 
@@ -91,7 +91,7 @@ def main(words: Sequence[str]) -> int:
     """Bring everything to every host; 1 where one failed. Raises UserError and Hydra's errors."""
     if INSTALLED:
         raise UserError(NO_SOURCE)
-    overrides, own = doctor_verb.split(words, OWN)
+    overrides, options = doctor_verb.split(words, OWN)
     plain = doctor_verb.composed(overrides)
     cluster, _ = resolved_point.cluster_of(plain)
     if "emulated" in cluster:
@@ -104,16 +104,16 @@ def main(words: Sequence[str]) -> int:
         return OK
     outside = elsewhere(plain["model"]["checkpoint"])
     present = [name for name in CODE if (PROJECT / name).is_dir()]
-    if own["dry_run"]:
+    if options["dry_run"]:
         for host in away:
             for step in steps(host, PROJECT, outside, present):
                 print(shlex.join(step.command))
         return OK
     if shutil.which("rsync") is None:
         raise UserError(INSTALL)
-    found = [bring(host, steps(host, PROJECT, outside, present)) for host in away]
-    doctor_verb.show(found)
-    return doctor_verb.exit_code(found)
+    conclusions = [bring(host, steps(host, PROJECT, outside, present)) for host in away]
+    doctor_verb.show(conclusions)
+    return doctor_verb.exit_code(conclusions)
 
 
 def bring(host: Host, todo: Sequence[Step]) -> doctor_verb.Finding:

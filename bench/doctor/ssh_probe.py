@@ -45,7 +45,7 @@ def remote(host: Host, words: Sequence[str]) -> list[str]:
 
 
 def probe(python: str, project: str) -> list[str]:
-    """What is run there: names what is missing, one word each. Pure."""
+    """The command that runs on a host and names the missing things, one word each. Pure."""
     script = f"test -x {shlex.quote(python)} || echo python; test -d {shlex.quote(project)}/bench || echo project"
     return ["sh", "-c", script]
 
@@ -64,46 +64,66 @@ def answer(command: Sequence[str]) -> Answer:
     return Answer(done.returncode, done.stdout, done.stderr, time.monotonic() - begin)
 
 
-def judge(host: Host, got: Answer, python: str, project: str, cluster: str) -> list[Finding]:
-    """What an answer to ``probe`` means. Pure."""
+def judge(host: Host, reply: Answer, python: str, project: str, cluster: str) -> list[Finding]:
+    """The findings of an answer to ``probe``. Pure.
+
+    Args:
+        host: The host that was asked.
+        reply: Its answer.
+        python: The interpreter that it must have.
+        project: The folder that it must have.
+        cluster: The cluster's name, for the advice.
+
+    Returns:
+        One failure where it was not reached, else a pass and a failure for each thing that is missing.
+    """
     name = host.label
-    if got.exit_code is None:
+    if reply.exit_code is None:
         return [
             Finding("FAIL", f"{name}: ssh {host.login} does not end within {LIMIT_S} s; try it by hand: ssh {host.login} true")
         ]
-    if got.exit_code == 255 or (got.exit_code and not got.output):
-        said = next((line.strip() for line in reversed(got.errors.splitlines()) if line.strip()), "no message")
-        hint = next((text for word, text in CAUSES if word in got.errors.lower()), "try it by hand: ssh {login} true")
+    if reply.exit_code == 255 or (reply.exit_code and not reply.output):
+        said = next((line.strip() for line in reversed(reply.errors.splitlines()) if line.strip()), "no message")
+        hint = next((text for word, text in CAUSES if word in reply.errors.lower()), "try it by hand: ssh {login} true")
         return [Finding("FAIL", f"{name}: not reached over ssh ({said}): {hint.format(login=host.login)}")]
-    found = [Finding("PASS", f"{name}: reached over ssh without a password in {got.took_s:.1f} s")]
-    missing = got.output.split()
+    conclusions = [Finding("PASS", f"{name}: reached over ssh without a password in {reply.took_s:.1f} s")]
+    missing = reply.output.split()
     if "project" in missing:
         cure = "install the same version there with pip" if INSTALLED else f"run: python -m bench.doctor push cluster={cluster}"
-        found.append(Finding("FAIL", f"{name}: has no {project}/bench; {cure}"))
+        conclusions.append(Finding("FAIL", f"{name}: has no {project}/bench; {cure}"))
     if "python" in missing:
         cure = "make the same environment there" if INSTALLED else f"run ./run_all.sh setup in {project} there"
-        found.append(Finding("FAIL", f"{name}: has no {python}; {cure}, or give its python: in the inventory"))
-    return found
+        conclusions.append(Finding("FAIL", f"{name}: has no {python}; {cure}, or give its python: in the inventory"))
+    return conclusions
 
 
 def reach(cluster: Mapping[str, Any], python: str, project: str) -> list[Finding]:
-    """Findings about every host of a real cluster. Hosts that are this machine need no ssh."""
+    """Ask every host of a real cluster over ssh; those that are this machine need none.
+
+    Args:
+        cluster: The ``cluster`` block of the point.
+        python: The interpreter of hosts that state none.
+        project: The project's folder, the same on all hosts.
+
+    Returns:
+        The findings, host by host.
+    """
     hosts = [Host(**host) for host in cluster["hosts"]]
     away = [host for host in hosts if not is_here(host.address)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         pythons = [host.python or python for host in away]
         answers = list(pool.map(lambda pair: answer(remote(pair[0], probe(pair[1], project))), zip(away, pythons, strict=True)))
-    found = [
+    conclusions = [
         finding
-        for host, got, own in zip(away, answers, pythons, strict=True)
-        for finding in judge(host, got, own, project, str(cluster["name"]))
+        for host, reply, host_python in zip(away, answers, pythons, strict=True)
+        for finding in judge(host, reply, host_python, project, str(cluster["name"]))
     ]
     if away and hosts[0] in away:
-        found.append(
+        conclusions.append(
             Finding(
                 "WARN",
                 f"{hosts[0].label} is the first host, and not this machine: rank 0 runs there and writes the records there; "
                 f"start from {hosts[0].label}, or have {project} on a file system that both see",
             )
         )
-    return found
+    return conclusions
