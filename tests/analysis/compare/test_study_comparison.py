@@ -250,7 +250,7 @@ def test_a_commit_of_a_study_is_selected_by_its_first_digits(tmp_path: Path) -> 
     folder = two_commits(tmp_path)
     old = select(f"{folder}@1111")
     assert (old.name, len(old.records), old.folder) == ("s@1111", 6, folder)
-    assert {record["environment"]["git"]["commit"] for record in select(f"{folder}@{NEW}").records} == {NEW}
+    assert {record.environment.git.commit for record in select(f"{folder}@{NEW}").records} == {NEW}
     assert len(select(str(folder)).records) == 12
     for wrong, words in (("3333", "3333 is no commit"), ("", "no commit after @")):
         with pytest.raises(UserError, match=f"{words}; s has records of 1111aaaa1111, 2222bbbb2222"):
