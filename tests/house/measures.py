@@ -33,23 +33,79 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+def docstring_lines(node: ast.AST) -> int:
+    """Lines of the docstring of a module, class or function, without those of what is inside it."""
+    if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or not node.body:
+        return 0
+    first = node.body[0]
+    is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    return (first.end_lineno or first.lineno) - first.lineno + 1 if is_text else 0
+
+
 def long_files() -> Numbers:
-    """Files above FILE_LINES, with their lines."""
-    lines = {name_of(path): len(path.read_text().splitlines()) for path in modules()}
+    """Files above FILE_LINES, with their lines. Docstrings do not count: nobody shall save on them."""
+    lines = {}
+    for path in modules():
+        tree = ast.parse(path.read_text())
+        lines[name_of(path)] = len(path.read_text().splitlines()) - sum(docstring_lines(node) for node in ast.walk(tree))
     return {name: number for name, number in lines.items() if number > FILE_LINES}
 
 
 def functions(path: Path) -> Iterator[tuple[str, int]]:
-    """The functions and methods of a file, with their lines: signature, docstring and body."""
+    """The functions and methods of a file, with the lines of their signature and body, without docstrings."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
+            inside = sum(docstring_lines(part) for part in ast.walk(node))
+            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1 - inside
 
 
 def long_functions() -> Numbers:
     """Functions above FUNCTION_LINES, as ``file::name``, with their lines."""
-    found = {f"{name_of(path)}::{name}": lines for path in modules() for name, lines in functions(path)}
-    return {name: lines for name, lines in found.items() if lines > FUNCTION_LINES}
+    lines_of = {f"{name_of(path)}::{name}": lines for path in modules() for name, lines in functions(path)}
+    return {name: lines for name, lines in lines_of.items() if lines > FUNCTION_LINES}
+
+
+def missing_sections() -> Numbers:
+    """Public functions and methods with parameters whose docstring has no ``Args``, or no ``Returns`` where they return
+    something, counted for each package. A method that overrides one of a class of the tree is described there."""
+    trees = {path: ast.parse(path.read_text()) for path in modules()}
+    classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    bases = {node.name: [ast.unparse(base).split("[")[0].split(".")[-1] for base in node.bases] for node in classes}
+    methods = {node.name: {part.name for part in node.body if isinstance(part, ast.FunctionDef)} for node in classes}
+
+    def is_described_above(owner: str, method: str) -> bool:
+        parents = [base for base in bases.get(owner, []) if base in methods and base != owner]
+        return any(method in methods[base] or is_described_above(base, method) for base in parents)
+
+    counts = Counter[str]()
+    for path, tree in trees.items():
+        package = "/".join(path.relative_to(ROOT).parts[:2])
+        for owner, function in _public_functions(tree):
+            if owner is None or not is_described_above(owner, function.name):
+                counts[package] += _lacks_sections(function)
+    return {name: number for name, number in sorted(counts.items()) if number}
+
+
+def _public_functions(tree: ast.Module) -> Iterator[tuple[str | None, ast.FunctionDef]]:
+    """Public functions of a module and public methods of its public classes, without properties and ``main``."""
+    owners: list[tuple[str | None, list[ast.stmt]]] = [(None, tree.body)]
+    owners += [(node.name, node.body) for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"]
+    for owner, body in owners:
+        for node in body:
+            if not isinstance(node, ast.FunctionDef) or node.name.startswith("_") or node.name == "main":
+                continue
+            decorators = " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
+            if "property" not in decorators and "overload" not in decorators:
+                yield owner, node
+
+
+def _lacks_sections(function: ast.FunctionDef) -> bool:
+    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    if not [argument for argument in arguments if argument.arg not in ("self", "cls")]:
+        return False
+    text = ast.get_docstring(function) or ""
+    returns = function.returns is not None and ast.unparse(function.returns) not in ("None", "NoReturn")
+    return "Args:" not in text or (returns and "Returns:" not in text and "Yields:" not in text)
 
 
 def plain_dictionaries() -> Numbers:
@@ -60,7 +116,12 @@ def plain_dictionaries() -> Numbers:
     return {name: number for name, number in sorted(counts.items()) if number}
 
 
-MEASURES = {"long_files": long_files, "long_functions": long_functions, "plain_dictionaries": plain_dictionaries}
+MEASURES = {
+    "long_files": long_files,
+    "long_functions": long_functions,
+    "missing_sections": missing_sections,
+    "plain_dictionaries": plain_dictionaries,
+}
 
 
 def limits() -> dict[str, Numbers]:
