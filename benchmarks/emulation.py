@@ -37,7 +37,7 @@ from bench.emulation import lifecycle
 from bench.emulation.kernel_network import check_machine
 from bench.emulation.state_files import STATE, Lock, agent_command, read_state
 from bench.launch.mpirun import Job, find_mpirun, launcher_for, own_environment
-from bench.testbed.testbed_command import wanted
+from bench.testbed.testbed_command import testbed_of
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -223,7 +223,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         for cluster in given.clusters.split(","):
             for rate in given.rates.split(","):
-                testbed, hosts = wanted([f"cluster={cluster}", f"cluster.link_rate_bit_s={rate}"])
+                testbed, hosts = testbed_of([f"cluster={cluster}", f"cluster.link_rate_bit_s={rate}"])
                 check_machine(testbed)
                 with Lock(testbed.name):
                     was_up = read_state(testbed.name, STATE) is not None

@@ -82,8 +82,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; 2 for what the user can mend, 1 for watts that cannot be trusted."""
     try:
-        given = parser().parse_args(argv)
-        return {"sensor": sensor, "waiting": wait}[given.verb](given)
+        args = parser().parse_args(argv)
+        return {"sensor": sensor, "waiting": wait}[args.verb](args)
     except UserError as error:
         print(f"error: {as_called(str(error))}", file=sys.stderr)
         return BAD_INPUT
@@ -92,111 +92,155 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def sensor(given: argparse.Namespace) -> int:
-    """Fit gain and offset of a sensor to a meter; the exit code."""
-    check_name(given.source)
-    if given.source in ("none", "meters", "auto"):
-        raise UserError(f"--source {given.source} is no sensor of this board; name one, such as jetson or rapl")
-    protocol = side_by_side.Protocol(_numbers(given.loads), given.rounds, given.seconds, given.settle)
+def sensor(args: argparse.Namespace) -> int:
+    """Fit gain and offset of a sensor to a meter and write them.
+
+    Args:
+        args: The words of the verb ``sensor``, parsed.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UserError: For a source that is no sensor, a bad protocol or meter, and segments that cannot be measured or fitted.
+    """
+    check_name(args.source)
+    if args.source in ("none", "meters", "auto"):
+        raise UserError(f"--source {args.source} is no sensor of this board; name one, such as jetson or rapl")
+    protocol = side_by_side.Protocol(_numbers(args.loads), args.rounds, args.seconds, args.settle)
     protocol.check()
-    meter = meter_of(given.meter, given.host)
-    board = load_board(given.board, conf_folders("board"))
-    compared = side_by_side.compare(given.source, meter, board, given.root, given.host, protocol, _say)
-    found = fit(compared.points, compared.accuracy, compared.against, compared.scope, date.today(), compared.level)
+    meter = meter_of(args.meter, args.host)
+    board = load_board(args.board, conf_folders("board"))
+    compared = side_by_side.compare(args.source, meter, board, args.root, args.host, protocol, _say)
+    sensor_fit = fit(compared.points, compared.accuracy, compared.against, compared.scope, date.today(), compared.level)
     source = compared.sensor.source
-    report(found, compared, given.host, protocol)
-    path = side_by_side.calibration_path(given.out, given.host, source)
+    report(sensor_fit, compared, args.host, protocol)
+    path = side_by_side.calibration_path(args.out, args.host, source)
     about = {
         "kind": compared.sensor.kind,
         "meter": {"source": meter.source, **meter.settings},
         "meter_accuracy": compared.accuracy or None,
-        "seconds": given.seconds,
-        "settle_s": given.settle,
-        "mlperf_test": is_full_test(compared.points, given.seconds),
+        "seconds": args.seconds,
+        "settle_s": args.settle,
+        "mlperf_test": is_full_test(compared.points, args.seconds),
         "warnings": list(compared.warnings),
     }
-    write_calibration(path, given.host, source, found, about)
-    print(as_called(f"{path}; use it with: python -m bench energy.calibration={given.out}"))
+    write_calibration(path, args.host, source, sensor_fit, about)
+    print(as_called(f"{path}; use it with: python -m bench energy.calibration={args.out}"))
     return 0
 
 
-def report(found: Fit, compared: side_by_side.Compared, host: str, protocol: side_by_side.Protocol) -> None:
-    """Print the table, the line and what a reader should know."""
-    made = found.calibration
-    title = f"{compared.sensor.source} of {host} against {made.against}"
+def report(sensor_fit: Fit, compared: side_by_side.Compared, host: str, protocol: side_by_side.Protocol) -> None:
+    """Print the table, the line and what a reader should know.
+
+    Args:
+        sensor_fit: The fitted line with its points and intervals, watts.
+        compared: What was measured side by side.
+        host: The board's name in the inventory.
+        protocol: Loads, rounds and seconds of the measurement.
+    """
+    calibration = sensor_fit.calibration
+    title = f"{compared.sensor.source} of {host} against {calibration.against}"
     columns = ("load", ">round", ">sensor, W", ">meter, W", ">corrected, W", ">off, W")
-    terminal_table.show(title, columns, side_by_side.table(found))
-    low, high = found.gain_interval
-    print(f"gain {made.gain:.4f}, 95 % interval {low:.4f} to {high:.4f}")
-    low, high = found.offset_interval_W
-    print(f"offset {made.offset_W:.3f} W, 95 % interval {low:.3f} to {high:.3f} W ({found.degrees} degrees of freedom)")
-    full = is_full_test(found.points, protocol.seconds)
+    terminal_table.show(title, columns, side_by_side.table(sensor_fit))
+    low, high = sensor_fit.gain_interval
+    print(f"gain {calibration.gain:.4f}, 95 % interval {low:.4f} to {high:.4f}")
+    low, high = sensor_fit.offset_interval_W
+    print(
+        f"offset {calibration.offset_W:.3f} W, 95 % interval {low:.3f} to {high:.3f} W "
+        f"({sensor_fit.degrees} degrees of freedom)"
+    )
+    full = is_full_test(sensor_fit.points, protocol.seconds)
     within = " and ".join(
         f"{what} {'within' if apart <= 0.05 else 'not within'} 5 % of the meter ({100 * apart:.1f} %)"
-        for what, apart in (("the sensor as read is", found.as_read), ("corrected, on these same segments,", found.corrected))
+        for what, apart in (
+            ("the sensor as read is", sensor_fit.as_read),
+            ("corrected, on these same segments,", sensor_fit.corrected),
+        )
     )
-    how = "as MLPerf Training tests a meter" if full else "fewer or shorter than MLPerf's five rounds of a minute"
-    print(f"{within}; {how}")
+    comparison = "as MLPerf Training tests a meter" if full else "fewer or shorter than MLPerf's five rounds of a minute"
+    print(f"{within}; {comparison}")
     for warning in compared.warnings:
         print(f"warning: {warning}")
     if not compared.accuracy:
         print("warning: the meter's accuracy is not known and not in the intervals; give accuracy: 0.01 in --meter")
 
 
-def wait(given: argparse.Namespace) -> int:
-    """Measure the watts of a waiting rank; the exit code."""
-    names: str | list[str] = given.source.split(",") if "," in given.source else given.source
+def wait(args: argparse.Namespace) -> int:
+    """Measure the watts of a waiting rank.
+
+    Args:
+        args: The words of the verb ``waiting``, parsed.
+
+    Returns:
+        The exit code; FAILED where the watts cannot be trusted.
+
+    Raises:
+        UserError: For a source that reads nothing, a bad order or meter, and a file that cannot be written.
+    """
+    names: str | list[str] = args.source.split(",") if "," in args.source else args.source
     defaults = yaml.safe_load((CONF / "energy/auto.yaml").read_text())
-    meters = {} if given.meter is None else {side_by_side.METER: _entry(given.meter)}
-    asked = {**defaults, "source": names, "meters": meters, "calibration": given.calibration, "root": given.root}
-    energy = energy_settings(asked, [given.host], Path("hostfile"))
+    meters = {} if args.meter is None else {side_by_side.METER: _entry(args.meter)}
+    asked = {**defaults, "source": names, "meters": meters, "calibration": args.calibration, "root": args.root}
+    energy = energy_settings(asked, [args.host], Path("hostfile"))
     if energy.source == "none":
         raise UserError("--source none reads nothing; use auto, or name a source")
-    board = load_board(given.board, conf_folders("board"))
-    order = waiting_power.Order(given.ranks, given.seconds, given.rounds, energy.to_dict(), board, given.host)
+    board = load_board(args.board, conf_folders("board"))
+    order = waiting_power.Order(args.ranks, args.seconds, args.rounds, energy.to_dict(), board, args.host)
     order.check()
-    _say(f"{order.about_s:.0f} s: {given.ranks} ranks on this machine, which should do nothing else")
-    found = waiting_power.measure(order, given.mpirun)
+    _say(f"{order.about_s:.0f} s: {args.ranks} ranks on this machine, which should do nothing else")
+    measurement = waiting_power.measure(order, args.mpirun)
     from bench.common.atomic_files import write_json
 
     columns = ("wait", "who waits", ">ranks", ">W above idle, one rank", ">95 % interval", ">cores used")
     terminal_table.show(
-        f"{found['kind']} ({found['source']}), {given.rounds} rounds of {given.seconds:g} s",
+        f"{measurement['kind']} ({measurement['source']}), {args.rounds} rounds of {args.seconds:g} s",
         columns,
-        waiting_power.table(found),
+        waiting_power.table(measurement),
     )
-    low, high = found["idle"]["interval_W"]
-    print(f"idle {found['idle']['watts']:.3f} W, 95 % interval {low:.3f} to {high:.3f} W")
-    if found["kind"] == "modelled":
+    low, high = measurement["idle"]["interval_W"]
+    print(f"idle {measurement['idle']['watts']:.3f} W, 95 % interval {low:.3f} to {high:.3f} W")
+    if measurement["kind"] == "modelled":
         print(
             "warning: modelled from CPU utilisation, not measured: it shows the cores that waiting takes, in the class's watts"
         )
-    for warning in found["warnings"]:
+    for warning in measurement["warnings"]:
         print(f"warning: {warning}")
     try:
-        write_json(given.out, found)
+        write_json(args.out, measurement)
     except OSError as error:
-        raise UserError(f"{given.out} cannot be written ({error.strerror or error}); give another --out") from None
-    print(given.out)
-    if found["status"] != "ok":
-        print(f"invalid: {found['reason']}")
+        raise UserError(f"{args.out} cannot be written ({error.strerror or error}); give another --out") from None
+    print(args.out)
+    if measurement["status"] != "ok":
+        print(f"invalid: {measurement['reason']}")
         return FAILED
     return 0
 
 
 def meter_of(text: str, host: str) -> MeterEntry:
-    """The complete entry of the meter that ``--meter`` describes, in front of ``host`` alone. Raises UserError."""
+    """The complete entry of the meter that ``--meter`` describes.
+
+    Args:
+        text: YAML of one mapping, with or without its braces.
+        host: The only host that the meter stands in front of.
+
+    Returns:
+        The meter's entry, as an inventory would have it.
+
+    Raises:
+        UserError: For text that describes no meter.
+    """
     return read_meters({side_by_side.METER: _entry(text)}, [host])[side_by_side.METER]
 
 
 def _entry(text: str) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(text if text.lstrip().startswith("{") else f"{{{text}}}")
+        entry = yaml.safe_load(text if text.lstrip().startswith("{") else f"{{{text}}}")
     except yaml.YAMLError:
-        found = None
-    if not isinstance(found, Mapping) or not isinstance(found.get("source"), str):
+        entry = None
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("source"), str):
         raise UserError(f"--meter {text!r} is no meter; give it as 'source: shelly, address: http://192.168.1.50'")
-    return dict(found)
+    return dict(entry)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -28,7 +28,14 @@ class Spread:
     half_widths: Mapping[str, float | None]
 
     def reached(self, target: float) -> bool:
-        """Whether every interval is at most ``target`` of its median to each side."""
+        """Whether every interval is narrow enough.
+
+        Args:
+            target: The largest half width, as a share of the median.
+
+        Returns:
+            Whether all half widths are known and at most ``target``.
+        """
         return all(width is not None and width <= target for width in self.half_widths.values())
 
     def __str__(self) -> str:
@@ -43,23 +50,40 @@ def _percent(share: float | None) -> str:
 
 
 def spread(results: Collection[Result], target: Sequence[str]) -> Spread:
-    """That of a point by its repeats; those that are not ok do not count."""
-    values = {name: [getattr(result, VALUES[name]) for result in results if result.status == "ok"] for name in target}
-    known = {name: [value for value in found if value is not None] for name, found in values.items()}
-    return Spread(min(map(len, known.values())), {name: half_width(found) for name, found in known.items()})
+    """How well a point is known by its repeats.
+
+    Args:
+        results: Its repeats; those that are not ok do not count.
+        target: The quantities that matter: ``time`` and ``energy``.
+
+    Returns:
+        Half the width of each quantity's interval, and the smallest number of repeats that have a value.
+    """
+    repeats = {name: [getattr(result, VALUES[name]) for result in results if result.status == "ok"] for name in target}
+    known = {name: [value for value in values if value is not None] for name, values in repeats.items()}
+    return Spread(min(map(len, known.values())), {name: half_width(values) for name, values in known.items()})
 
 
 def next_repeats(
     base: Mapping[str, int], history: Mapping[Key, Result], tried: Collection[Key], settings: Settings
 ) -> dict[str, int]:
-    """The next repeat of each configuration (by hash) whose target is not reached, after its ``base[hash]`` repeats.
+    """The next repeat of each configuration whose target is not reached.
 
     Finished repeats count wherever they are from. A repeat that failed is not tried twice in one campaign, and a point of
     which no repeat was ok is left alone: it would fail again.
+
+    Args:
+        base: By hash of the configuration, the repeats that were asked for anyway.
+        history: What is on record, by hash and repeat.
+        tried: The repeats that this campaign has started.
+        settings: Target and largest number of repeats; without ``ci_target`` nothing is repeated.
+
+    Returns:
+        By hash, the number of the repeat to run next.
     """
-    found: dict[str, int] = {}
+    following: dict[str, int] = {}
     if settings.ci_target is None:
-        return found
+        return following
     for code, first in base.items():
         results = of_point(history, code)
         good = [result for result in results.values() if result.status == "ok"]
@@ -67,6 +91,6 @@ def next_repeats(
             continue
         for repeat in range(first, settings.max_repeats):
             if (code, repeat) not in tried and not (repeat in results and results[repeat].finished):
-                found[code] = repeat
+                following[code] = repeat
                 break
-    return found
+    return following

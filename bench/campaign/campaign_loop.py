@@ -33,7 +33,21 @@ FULL_IN_LOG = ("[Errno 28]", "No space left on device", "Disk quota exceeded", "
 
 
 def run(points: Sequence[Config], repeats: Sequence[int], results: Path, seed: int, settings: Settings | None = None) -> int:
-    """Run what is not finished; 0 when every point is ok or shown to need more memory, 1 otherwise, 130 after Ctrl-C."""
+    """Run what is not finished.
+
+    Args:
+        points: Resolved points; the same configuration twice counts once.
+        repeats: The number of repeats of each of ``points``.
+        results: The folder of all studies.
+        seed: Decides the order of points.
+        settings: Those of the campaign; null: defaults.
+
+    Returns:
+        0 when every point is ok or shown to need more memory, 1 otherwise, 130 after Ctrl-C.
+
+    Raises:
+        UserError: For a study that cannot be continued, hosts that are in use, and a disk that takes no record.
+    """
     settings = settings or Settings()
     folders = {(point.study, point.experiment) for point in points}
     for study, experiment in folders:
@@ -75,7 +89,17 @@ class Campaign:
         return unfinished + [self.points[code] for code in more]
 
     def run(self, lease: Lease) -> int:
-        """All points in their order; the exit code."""
+        """Run all points in their order.
+
+        Args:
+            lease: Brings emulated boards up before a point needs them.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            UserError: The disk takes no record.
+        """
         few = [count for count in self.counts.values() if count < SMALLEST_N]
         if self.settings.ci_target is not None and few:
             print(
@@ -174,10 +198,10 @@ class Campaign:
             print(f"not run ({self.stopped}): {names(self.not_run)}. The same command goes on from here")
         if self.settings.ci_target is not None:
             for code_of, point in self.points.items():
-                found = spread(list(of_point(self.history, code_of).values()), self.settings.target)
-                if not found.reached(self.settings.ci_target):
+                precision = spread(list(of_point(self.history, code_of).values()), self.settings.target)
+                if not precision.reached(self.settings.ci_target):
                     name = point.point.replace("-r0-", "-")
-                    print(f"target of ±{100 * self.settings.ci_target:g} % not reached: {name}  {found}")
+                    print(f"target of ±{100 * self.settings.ci_target:g} % not reached: {name}  {precision}")
         where = sorted({str(self.results / point.study) for point in self.points.values()})
         print(summary(self.statuses, self.progress.total, where), flush=True)
         return code

@@ -26,7 +26,17 @@ class Settings:
 
 
 def settings_of(composed: Sequence[Mapping[str, Any]]) -> Settings:
-    """Those of a campaign by its composed configurations. Raises UserError for a bad value, and for one that is swept."""
+    """The settings of a campaign by its composed configurations.
+
+    Args:
+        composed: The configurations as plain values, at least one.
+
+    Returns:
+        The settings that all of them share.
+
+    Raises:
+        UserError: For a bad value, and for one that is swept.
+    """
     block = composed[0]["campaign"]
     for other in composed:
         for key, value in other["campaign"].items():
@@ -56,17 +66,27 @@ def _check_adaptive(most: int, target: Sequence[str], composed: Sequence[Mapping
         raise UserError("campaign.target has energy, but energy=none measures none; use campaign.target=[time]")
 
 
-def zip_groups(given: Any) -> tuple[tuple[str, ...], ...]:
-    """``campaign.zip`` as groups of keys. Raises UserError for anything but a list of lists, and for a key in two of them."""
-    whole = isinstance(given, (list, tuple)) and all(isinstance(group, (list, tuple)) for group in given)
-    if not whole or not all(isinstance(key, str) for group in given for key in group):
-        raise UserError(f"campaign.zip={given} must be a list of lists of keys, such as [[ranks,train.batch]]")
-    groups = tuple(tuple(group) for group in given)
-    keys = [key for group in groups for key in group]
-    for group in groups:
+def zip_groups(groups: Any) -> tuple[tuple[str, ...], ...]:
+    """``campaign.zip`` as groups of keys.
+
+    Args:
+        groups: The value as composed.
+
+    Returns:
+        The keys of each group that go together.
+
+    Raises:
+        UserError: For anything but a list of lists of two keys or more, and for a key that is named twice.
+    """
+    whole = isinstance(groups, (list, tuple)) and all(isinstance(group, (list, tuple)) for group in groups)
+    if not whole or not all(isinstance(key, str) for group in groups for key in group):
+        raise UserError(f"campaign.zip={groups} must be a list of lists of keys, such as [[ranks,train.batch]]")
+    keys_by_group = tuple(tuple(group) for group in groups)
+    keys = [key for group in keys_by_group for key in group]
+    for group in keys_by_group:
         if len(group) < 2:
             raise UserError(f"campaign.zip has the group [{', '.join(group)}]; name at least two keys that go together")
     twice = [key for key in keys if keys.count(key) > 1]
     if twice:
         raise UserError(f"campaign.zip names {twice[0]} twice; put all keys that go together into one group")
-    return groups
+    return keys_by_group

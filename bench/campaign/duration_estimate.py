@@ -15,20 +15,42 @@ START_AND_WARM_UP_S = 20.0  # of a small model on a small machine; where there i
 
 
 def least_s(point: PointConfig) -> float:
-    """What a point takes at least by its settings: idle before and after, and the window unless its steps are given."""
+    """Time that a point takes at least by its settings.
+
+    Args:
+        point: A resolved point.
+
+    Returns:
+        Seconds of idling before and after, and of the window unless its steps are given.
+    """
     window = point.window_s if point.train.steps is None else 0.0
     return float(2 * point.idle_s + window)
 
 
 def own_s(point: PointConfig, history: History) -> float | None:
-    """The mean of the point's own repeats on record; null where there are none that say."""
+    """Time that a point takes by its own repeats.
+
+    Args:
+        point: A resolved point.
+        history: What is on record, by hash and repeat.
+
+    Returns:
+        The mean in seconds; null where no repeat says.
+    """
     known = [one.seconds for one in of_point(history, point.hash).values() if one.seconds is not None]
     return mean(known) if known else None
 
 
 def of_studies(points: Iterable[PointConfig]) -> list[float]:
-    """Seconds of all records in the studies of ``points``, whatever their configuration."""
-    found = []
+    """Durations of all records in the studies of some points, whatever their configuration.
+
+    Args:
+        points: Resolved points.
+
+    Returns:
+        Seconds of each record that says.
+    """
+    durations = []
     for folder in sorted({point.folder.parent for point in points}):
         for path in sorted(folder.glob("*/result.json")):
             try:
@@ -36,28 +58,37 @@ def of_studies(points: Iterable[PointConfig]) -> list[float]:
             except UserError:
                 continue
             if seconds is not None:
-                found.append(seconds)
-    return found
+                durations.append(seconds)
+    return durations
 
 
 def estimate(todo: Sequence[PointConfig], history: History, study: Sequence[float]) -> str:
-    """One line: how long ``todo`` takes, and from what that is known. ``study`` has the seconds of any points of the study."""
+    """One line: how long points take, and from what that is known.
+
+    Args:
+        todo: The points that will run.
+        history: What is on record, by hash and repeat.
+        study: Seconds of any points of the study.
+
+    Returns:
+        The line for a reader.
+    """
     total, by = 0.0, {"own": 0, "study": 0, "settings": 0}
     for point in todo:
-        own = own_s(point, history)
-        if own is not None:
-            total, how = total + own, "own"
+        recorded = own_s(point, history)
+        if recorded is not None:
+            total, source = total + recorded, "own"
         elif study:
-            total, how = total + median(study), "study"
+            total, source = total + median(study), "study"
         else:
-            total, how = total + START_AND_WARM_UP_S + least_s(point), "settings"
-        by[how] += 1
+            total, source = total + START_AND_WARM_UP_S + least_s(point), "settings"
+        by[source] += 1
     words = {
         "own": "by records of the same configuration",
         "study": f"by the median of the study's {len(study)} records",
         "settings": f"by settings (start and warm-up {START_AND_WARM_UP_S:.0f} s, 2 x idle_s, window_s)",
     }
-    known = "; ".join(f"{count} {words[how]}" for how, count in by.items() if count)
+    known = "; ".join(f"{count} {words[source]}" for source, count in by.items() if count)
     open_end = any(point.train.steps is not None for point in todo) and by["settings"]
     unknown = "; the given train.steps take longer than that" if open_end else ""
     return (

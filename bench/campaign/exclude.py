@@ -41,29 +41,46 @@ COMPUTED: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 
 def values_of(plain: Values) -> dict[str, Any]:
-    """The dotted values of a composed configuration, as conditions name them. ``single`` has one rank, whatever was given."""
-    found: dict[str, Any] = {group: plain[group]["name"] for group in GROUPS}
-    found["energy"] = plain["energy"]["source"]
-    found.update(_dotted({key: value for key, value in plain.items() if key != "campaign"}, ""))
-    if found["strategy"] == "single":
-        found["ranks"] = 1
-    return found
+    """The dotted values of a composed configuration, as conditions name them.
+
+    Args:
+        plain: The configuration as plain values.
+
+    Returns:
+        By dotted key; a group's name stands for its chosen option, and ``single`` has one rank, whatever was given.
+    """
+    values: dict[str, Any] = {group: plain[group]["name"] for group in GROUPS}
+    values["energy"] = plain["energy"]["source"]
+    values.update(_dotted({key: value for key, value in plain.items() if key != "campaign"}, ""))
+    if values["strategy"] == "single":
+        values["ranks"] = 1
+    return values
 
 
 def _dotted(values: Values, prefix: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    dotted: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            found.update(_dotted(value, f"{prefix}{key}."))
+            dotted.update(_dotted(value, f"{prefix}{key}."))
         else:
-            found[f"{prefix}{key}"] = tuple(value) if isinstance(value, list) else value
-    return found
+            dotted[f"{prefix}{key}"] = tuple(value) if isinstance(value, list) else value
+    return dotted
 
 
 def excluded_by(points: Sequence[Values], conditions: Sequence[str]) -> list[str | None]:
-    """For each point (its dotted values) the first condition that holds, or None. Raises UserError for a bad condition.
+    """For each point the first condition that holds.
 
     A name that only other points have (an option of another strategy) is null.
+
+    Args:
+        points: The dotted values of each point.
+        conditions: Expressions as the user wrote them.
+
+    Returns:
+        The text of the condition for each point; None for one that stays.
+
+    Raises:
+        UserError: For a bad condition.
     """
     known = {name for values in points for name in values}
     read = [Condition(text, known) for text in conditions]
@@ -87,23 +104,33 @@ class Condition:
             raise self._wrong(f"cannot be read ({why}); write it as in: ranks == 1 and strategy != single") from None
 
     def holds(self, values: Values) -> bool:
-        """Whether the point with these values is excluded."""
+        """Whether a point is excluded.
+
+        Args:
+            values: Its dotted values.
+
+        Returns:
+            The truth of the expression.
+
+        Raises:
+            UserError: The expression is no condition over these values.
+        """
         return self._truth(self.tree, values)
 
     def _truth(self, node: ast.expr, values: Values) -> bool:
         if isinstance(node, ast.BoolOp):
-            found = [self._truth(one, values) for one in node.values]  # all of them: a typo in the last is found too
-            return all(found) if isinstance(node.op, ast.And) else any(found)
+            truths = [self._truth(one, values) for one in node.values]  # all of them: a typo in the last is found too
+            return all(truths) if isinstance(node.op, ast.And) else any(truths)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             return not self._truth(node.operand, values)
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
-            pairs = [self._compared(op, sides[at], sides[at + 1], values) for at, op in enumerate(node.ops)]
+            pairs = [self._compared(op, sides[number], sides[number + 1], values) for number, op in enumerate(node.ops)]
             return all(pairs)
-        found_value = self._value(node, values)
-        if not isinstance(found_value, bool):
+        value = self._value(node, values)
+        if not isinstance(value, bool):
             raise self._wrong(f"has {self._source(node)} where a condition belongs; compare it, as in ranks == 1")
-        return found_value
+        return value
 
     def _compared(self, op: ast.cmpop, left: ast.expr, right: ast.expr, values: Values) -> bool:
         if type(op) not in COMPARED:

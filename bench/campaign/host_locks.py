@@ -33,10 +33,17 @@ EVERYBODY = 0o666
 
 
 def lock_folder(environment: Mapping[str, str] | None = None) -> Path:
-    """Where the locks are: ``EDGEJOULE_LOCKS``, else a folder that is the same for all users of the machine."""
-    given = (os.environ if environment is None else environment).get(FOLDER)
-    if given:
-        return Path(given)
+    """The folder of the locks, the same for all users of the machine.
+
+    Args:
+        environment: Its ``EDGEJOULE_LOCKS`` comes first; null: that of this process.
+
+    Returns:
+        The folder, which need not exist.
+    """
+    folder = (os.environ if environment is None else environment).get(FOLDER)
+    if folder:
+        return Path(folder)
     try:  # not whether we may write there: the answer must be the same for everybody
         open_to_all = bool(SHARED.stat().st_mode & stat.S_IWOTH)
     except OSError:
@@ -45,20 +52,33 @@ def lock_folder(environment: Mapping[str, str] | None = None) -> Path:
 
 
 def hosts_of(points: Sequence[PointConfig]) -> dict[str, str]:
-    """What to lock for ``points``: each host, with the cluster that has it.
+    """The hosts to lock for some points.
 
     Emulated boards have locks of their own (``bench.testbed``); of them it is this machine, whose cores they share.
+
+    Args:
+        points: Resolved points.
+
+    Returns:
+        By host key, in order, the name of the cluster that has the host.
     """
-    found = {}
+    clusters = {}
     for point in points:
         cluster = point.cluster
         addresses = [HERE] if cluster.emulated is not None else [host.address for host in cluster.hosts]
-        found.update({host_key(address): cluster.name for address in addresses})
-    return dict(sorted(found.items()))
+        clusters.update({host_key(address): cluster.name for address in addresses})
+    return dict(sorted(clusters.items()))
 
 
 def host_key(address: str) -> str:
-    """One name for one machine: ``localhost`` for this one under any of its names, else its address."""
+    """One name for one machine.
+
+    Args:
+        address: A name or number, with or without ``USER@``.
+
+    Returns:
+        ``localhost`` for this machine under any of its names, else the number, or the name where it has none.
+    """
     name = address.rsplit("@", 1)[-1].lower()
     if name in (HERE, socket.gethostname().lower()):
         return HERE
@@ -66,8 +86,8 @@ def host_key(address: str) -> str:
         number = socket.getaddrinfo(name, None)[0][4][0]
     except OSError:
         return name
-    own = {entry.address for entries in psutil.net_if_addrs().values() for entry in entries}
-    return HERE if number in own or str(number).startswith("127.") else str(number)
+    own_addresses = {entry.address for entries in psutil.net_if_addrs().values() for entry in entries}
+    return HERE if number in own_addresses or str(number).startswith("127.") else str(number)
 
 
 class Locks:

@@ -41,7 +41,14 @@ History = dict[Key, Result]  # by hash and repeat
 
 
 def headline(record: Record) -> str:
-    """``ok  42.1 samples/s  0.52 J/sample (modelled)``, or the status with its reason."""
+    """How a point ended, for one line.
+
+    Args:
+        record: That of the point.
+
+    Returns:
+        ``ok  42.1 samples/s  0.52 J/sample (modelled)``, or the status with its reason.
+    """
     if record.status != "ok" or not isinstance(record, MeasuredRecord):
         return f"{record.status.upper()}: {record.reason}"
     energy = record.energy
@@ -50,14 +57,28 @@ def headline(record: Record) -> str:
 
 
 def result_of(record: Record) -> Result:
-    """The little of a record that a campaign needs."""
+    """The little of a record that a campaign needs.
+
+    Args:
+        record: That of a point.
+
+    Returns:
+        Status, headline, and speed, energy and duration where they are known.
+    """
     if record.status != "ok" or not isinstance(record, MeasuredRecord):
         return Result(record.status, headline(record), None, None, duration_of(record))
     return Result(record.status, headline(record), record.time.samples_per_s, record.energy.per_sample_J, duration_of(record))
 
 
 def duration_of(record: Record) -> float | None:
-    """Seconds from the start of mpirun to the record, by the record; null for one that was stopped or does not say."""
+    """Time from the start of mpirun to the record.
+
+    Args:
+        record: That of a point.
+
+    Returns:
+        Seconds; null for a point that was stopped or whose record does not say.
+    """
     about = record.environment
     if record.status not in ("ok", "oom", "invalid") or not about.started or not about.finished:
         return None
@@ -66,18 +87,35 @@ def duration_of(record: Record) -> float | None:
 
 
 def read_history(points: Iterable[PointConfig], most: int, results: Path) -> History:
-    """The results of the first ``most`` repeats of all points that have a whole record."""
-    found = {}
+    """The results of all points that have a whole record.
+
+    Args:
+        points: The configurations.
+        most: The first ``most`` repeats of each are looked for.
+        results: The folder of all studies.
+
+    Returns:
+        Results by hash and repeat.
+    """
+    history = {}
     for point in points:
         for repeat in range(most):
             try:
                 record = load_record(configs.named(point, results, repeat).folder / "result.json")
             except UserError:
                 continue
-            found[point.hash, repeat] = result_of(record)
-    return found
+            history[point.hash, repeat] = result_of(record)
+    return history
 
 
 def of_point(history: Mapping[Key, Result], code: str) -> dict[int, Result]:
-    """The results of one configuration by repeat."""
+    """The results of one configuration.
+
+    Args:
+        history: Results by hash and repeat.
+        code: The configuration's hash.
+
+    Returns:
+        Results by repeat.
+    """
     return {repeat: result for (of, repeat), result in history.items() if of == code}

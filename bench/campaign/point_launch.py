@@ -35,7 +35,14 @@ WORKER = "bench.run.worker"
 
 
 def job_of(point: PointConfig) -> tuple[Launcher, Job]:
-    """The launcher of this machine and the job of a point. Nothing is started but ``mpirun --version``."""
+    """The launcher of this machine and the job of a point. Nothing is started but ``mpirun --version``.
+
+    Args:
+        point: A resolved point; one without a ``run_id`` is for a dry run.
+
+    Returns:
+        The launcher, and the job for it.
+    """
     launcher, job = cluster_job(point.cluster, point.energy, point.ranks, point.folder, point.run_id or "dry-run")
     return launcher, replace(job, survives=point.fault is not None)
 
@@ -51,6 +58,9 @@ def cluster_job(
         ranks: How many ranks.
         folder: Where the job's files are: ``hostfile`` and ``config.json``.
         run_id: Marks the processes of the job.
+
+    Returns:
+        The launcher, and the job for it.
     """
     launcher = launcher_of(cluster)
     job = Job(
@@ -72,7 +82,14 @@ def cluster_job(
 
 
 def launch(config: PointConfig) -> Record:
-    """Run one point to its end and return its record, which then stands in its folder. Never raises for a failed job."""
+    """Run one point to its end. Never raises for a failed job.
+
+    Args:
+        config: The point; an unfinished try in its folder is removed.
+
+    Returns:
+        Its record, which then stands in its folder.
+    """
     folder = config.folder
     if folder.exists():
         shutil.rmtree(folder)  # what an unfinished try left
@@ -90,7 +107,11 @@ def launch(config: PointConfig) -> Record:
 
 
 def write_files(config: PointConfig) -> None:
-    """config.json for the worker, config.yaml to read, command.sh to run the point's mpirun again."""
+    """config.json for the worker, config.yaml to read, command.sh to run the point's mpirun again.
+
+    Args:
+        config: The point; without its ``command`` there is no command.sh.
+    """
     plain, folder = config.to_json(), config.folder
     write_json(folder / "config.json", plain)
     write_text(folder / "config.yaml", yaml.safe_dump(plain, sort_keys=False))
@@ -104,7 +125,14 @@ def _environment(config: PointConfig) -> dict[str, str]:
 
 
 def oom_kills(config: PointConfig) -> dict[str, int]:
-    """How many processes of each emulated board the kernel has killed for memory."""
+    """How many processes of each emulated board the kernel has killed for memory.
+
+    Args:
+        config: A point.
+
+    Returns:
+        The count by board, since the boards are up; empty for real hosts.
+    """
     testbed = config.cluster.emulated
     return {} if testbed is None else lifecycle.oom_kills(testbed)
 
@@ -112,7 +140,14 @@ def oom_kills(config: PointConfig) -> dict[str, int]:
 def judge(config: PointConfig, outcome: Outcome, started: datetime, out_of_memory: Sequence[str] = ()) -> Record:
     """The record that the ranks wrote, or one that says how the job ended instead.
 
-    ``out_of_memory`` are emulated boards on which the kernel has ended a process for its memory limit.
+    Args:
+        config: The point.
+        outcome: How its mpirun ended, with the last lines of the log.
+        started: When mpirun was started.
+        out_of_memory: Emulated boards on which the kernel has ended a process for its memory limit.
+
+    Returns:
+        The record, which then stands in the point's folder.
     """
     path = config.folder / "result.json"
     if path.exists() and outcome.status == "ended":
@@ -148,7 +183,15 @@ def judge(config: PointConfig, outcome: Outcome, started: datetime, out_of_memor
 
 
 def over_limit(config: PointConfig, boards: Sequence[str]) -> str:
-    """The line for boards whose memory a point exceeded, with their limits."""
+    """The line for boards whose memory a point exceeded.
+
+    Args:
+        config: The point.
+        boards: Names of emulated boards.
+
+    Returns:
+        The reason for the record, with the limits in MiB.
+    """
     testbed = config.cluster.emulated
     limits = {} if testbed is None else {board.name: board.memory_bytes for board in testbed.boards}
     each = ", ".join(f"{board} ({limit / 2**20:.0f} MiB)" for board in boards if (limit := limits.get(board)))

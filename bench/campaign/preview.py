@@ -13,8 +13,18 @@ from bench.campaign.sweep_matrix import Matrix
 from bench.common.median_interval import SMALLEST_N
 
 
-def preview(order: Sequence[Config], settings: Settings, found: Matrix, results: Path) -> list[str]:
-    """Lines for the points in their order. Reads the study's records, writes nothing."""
+def preview(order: Sequence[Config], settings: Settings, sweep: Matrix, results: Path) -> list[str]:
+    """Lines for the points in their order. Reads the study's records, writes nothing.
+
+    Args:
+        order: Every repeat of every point.
+        settings: Those of the campaign.
+        sweep: What the composed configurations are, with its own lines.
+        results: The folder of all studies.
+
+    Returns:
+        The lines for a reader.
+    """
     each: dict[str, int] = {}
     for point in order:
         each[point.hash] = each.get(point.hash, 0) + 1
@@ -24,7 +34,7 @@ def preview(order: Sequence[Config], settings: Settings, found: Matrix, results:
     todo = [p for p in order if not ((p.hash, p.repeat) in history and history[p.hash, p.repeat].finished)]
     times = " or ".join(map(str, repeats))
     lines = [f"matrix: {len(each)} configurations x {times} repeats = {len(order)} points, {len(order) - len(todo)} finished"]
-    lines += found.lines
+    lines += sweep.lines
     lines.append(estimate(todo, history, of_studies(points.values())))
     if settings.ci_target is not None:
         least, percent = max(SMALLEST_N, repeats[0]), 100 * settings.ci_target

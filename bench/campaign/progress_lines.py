@@ -24,12 +24,24 @@ class Progress:
     ran_s: list[float] = field(default_factory=list)
 
     def begins(self, number: int, point: PointConfig) -> None:
-        """Show which point runs now."""
+        """Show which point runs now, on a terminal.
+
+        Args:
+            number: The point's place, from 1.
+            point: The point.
+        """
         if self.out.isatty():
             print(f"[{number:3d}/{self.total}] {point.point} ...", end="\r", file=self.out, flush=True)
 
     def ended(self, number: int, point: PointConfig, text: str, seconds: float | None) -> None:
-        """Show how a point ended and how long the rest will take."""
+        """Show how a point ended and how long the rest will take.
+
+        Args:
+            number: The point's place, from 1.
+            point: The point.
+            text: How it ended.
+            seconds: Its duration; null for one that did not run now.
+        """
         if seconds is not None:
             self.ran_s.append(seconds)
         left = ""
@@ -39,14 +51,26 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit that a reader would use."""
+    """A duration in the unit that a reader would use.
+
+    Args:
+        seconds: The duration.
+
+    Returns:
+        ``75 s``, ``12 min`` or ``3.5 h``.
+    """
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def show_log(record: Record, folder: Path) -> None:
-    """The last lines of a point that did not finish, and where the rest is."""
+    """The last lines of a point that did not finish, and where the rest is.
+
+    Args:
+        record: That of the point; without lines nothing is printed.
+        folder: The point's folder, which has the whole log.
+    """
     if record.log_tail:
         for line in record.log_tail[-LOG_LINES:]:
             print(f"    | {line}")
@@ -54,12 +78,28 @@ def show_log(record: Record, folder: Path) -> None:
 
 
 def names(points: Sequence[str]) -> str:
-    """The first of many names, and how many more there are."""
+    """The first of many names, and how many more there are.
+
+    Args:
+        points: Names of points.
+
+    Returns:
+        At most NAMES of them with commas, and the number of the others.
+    """
     more = f" and {len(points) - NAMES} more" if len(points) > NAMES else ""
     return ", ".join(points[:NAMES]) + more
 
 
 def summary(statuses: Sequence[str], total: int, where: Sequence[str]) -> str:
-    """The last line: how many points ended how, and where their records are."""
+    """The last line: how many points ended how, and where their records are.
+
+    Args:
+        statuses: One for each point that ended.
+        total: All points of the campaign.
+        where: Folders of the studies.
+
+    Returns:
+        The line for a reader.
+    """
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses)) or "none run"
     return f"{len(statuses)} of {total} points: {counts}. Records in {', '.join(where)}"

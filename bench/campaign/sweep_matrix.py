@@ -23,9 +23,18 @@ class Matrix:
 
 
 def matrix(composed: Sequence[Plain], settings: Settings, product: int | None = None) -> Matrix:
-    """Which of the composed configurations run. ``product`` is the number of combinations before zipping.
+    """Which of the composed configurations run.
 
-    Raises UserError for a bad condition, and where nothing is left.
+    Args:
+        composed: The configurations as plain values.
+        settings: Those of the campaign, with its conditions.
+        product: The number of combinations before zipping; null for a single run.
+
+    Returns:
+        The numbers of those that run, and the lines about factors and exclusions.
+
+    Raises:
+        UserError: For a bad condition, and where nothing is left.
     """
     values = [values_of(plain) for plain in composed]
     by = excluded_by(values, settings.exclude)
@@ -33,21 +42,28 @@ def matrix(composed: Sequence[Plain], settings: Settings, product: int | None = 
     if not kept:
         which = settings.exclude[0] if len(settings.exclude) == 1 else f"{len(settings.exclude)} conditions"
         raise UserError(f"campaign.exclude ({which}) leaves none of {len(by)} combinations; mend the condition")
-    found = factors(values)
-    lines = [f"factor {name}: {', '.join(levels)}" for name, levels in found.items()]
+    swept = factors(values)
+    lines = [f"factor {name}: {', '.join(levels)}" for name, levels in swept.items()]
     if settings.zip:
         groups = "; ".join(" with ".join(group) for group in settings.zip)
         lines.append(f"zipped {groups}: {len(composed)} of {product} combinations")
     for condition in settings.exclude:
         hit = [number for number, one in enumerate(by) if one == condition.strip()]
         lines.append(f"excluded {len(hit)} of {len(by)} combinations by: {condition}" + ("" if hit else " (a typo?)"))
-        lines += [f"excluded: {' '.join(f'{name}={_shown(values[number].get(name))}' for name in found)}" for number in hit]
+        lines += [f"excluded: {' '.join(f'{name}={_shown(values[number].get(name))}' for name in swept)}" for number in hit]
     return Matrix(kept, lines)
 
 
 def factors(points: Sequence[Plain]) -> dict[str, list[str]]:
-    """The values that differ between points, with their levels. Inside a group only what differs within one option."""
-    found = {}
+    """The values that differ between points. Inside a group only what differs within one option.
+
+    Args:
+        points: The dotted values of each point.
+
+    Returns:
+        By dotted key, its levels as text.
+    """
+    levels_of = {}
     for name in dict.fromkeys(name for values in points for name in values):
         group = name.split(".")[0]
         if name in OWN or name == "energy" or f"{group}.name" == name:
@@ -57,8 +73,8 @@ def factors(points: Sequence[Plain]) -> dict[str, list[str]]:
         for option in options:
             levels = {_shown(point[name]) for point in points if name in point and (not inside or point[group] == option)}
             if len(levels) > 1:
-                found[name] = list(dict.fromkeys(_shown(point[name]) for point in points if name in point))
-    return found
+                levels_of[name] = list(dict.fromkeys(_shown(point[name]) for point in points if name in point))
+    return levels_of
 
 
 def _shown(value: Any) -> str:

@@ -21,34 +21,60 @@ Sweep = Mapping[str, Sequence[str]]
 
 
 def sweep_of(overrides: Iterable[Override]) -> dict[str, list[str]]:
-    """The values of every key in the order of Hydra's product; a key that is given twice has its last values."""
-    found: dict[str, list[str]] = {}
+    """The values of every key; a key that is given twice has its last values.
+
+    Args:
+        overrides: The words of the command line, parsed by Hydra.
+
+    Returns:
+        Values by key, in the order of Hydra's product.
+    """
+    sweep: dict[str, list[str]] = {}
     for override in overrides:
         if override.is_sweep_override() and override.is_discrete_sweep():
-            found[override.key_or_group] = [str(value) for value in override.sweep_string_iterator()]
+            sweep[override.key_or_group] = [str(value) for value in override.sweep_string_iterator()]
         else:
-            found[override.key_or_group] = [override.get_value_element_as_str()]
-    return found
+            sweep[override.key_or_group] = [override.get_value_element_as_str()]
+    return sweep
 
 
 def agreeing(sweep: Sweep, groups: Sequence[Sequence[str]]) -> list[int]:
-    """Numbers of the combinations in which the keys of each group stand at one position. Raises UserError."""
+    """The combinations in which the keys of each group stand at one position.
+
+    Args:
+        sweep: Values by key, in the order of the product.
+        groups: The keys that go together.
+
+    Returns:
+        Numbers of combinations in the product, from 0.
+
+    Raises:
+        UserError: For a key that is not swept, and for groups of unequal lists.
+    """
     swept = [key for key, values in sweep.items() if len(values) > 1]
     for group in groups:
         _check(group, sweep, swept)
     return [
         number
         for number in range(math.prod(len(values) for values in sweep.values()))
-        if all(len({at[key] for key in group}) == 1 for at in [positions(sweep, number)] for group in groups)
+        if all(len({index[key] for key in group}) == 1 for index in [positions(sweep, number)] for group in groups)
     ]
 
 
 def positions(sweep: Sweep, number: int) -> dict[str, int]:
-    """Where each key's value stands in its list, in combination ``number`` of the product."""
-    found = {}
+    """The place of each key's value in its list.
+
+    Args:
+        sweep: Values by key, in the order of the product.
+        number: That of the combination in the product, from 0.
+
+    Returns:
+        By key, the index of its value.
+    """
+    indices = {}
     for key, values in reversed(list(sweep.items())):
-        number, found[key] = divmod(number, len(values))
-    return found
+        number, indices[key] = divmod(number, len(values))
+    return indices
 
 
 def _check(group: Sequence[str], sweep: Sweep, swept: Sequence[str]) -> None:
@@ -66,15 +92,36 @@ def _check(group: Sequence[str], sweep: Sweep, swept: Sequence[str]) -> None:
 def chosen(
     combinations: Sequence[Sequence[str]], first: int, sweep: Sweep, groups: Sequence[Sequence[str]]
 ) -> list[Sequence[str]]:
-    """Those of ``combinations`` (from number ``first`` of the product on) that stay. Raises UserError."""
+    """The combinations that stay.
+
+    Args:
+        combinations: The words of each, as Hydra's sweeper made them.
+        first: The number of the first of them in the whole product.
+        sweep: Values by key, in the order of the product.
+        groups: The keys that go together.
+
+    Returns:
+        Those of ``combinations`` in which the keys of each group go together.
+
+    Raises:
+        UserError: For groups that do not fit the sweep, and for a sweeper that makes another product.
+    """
     stay = set(agreeing(sweep, groups))
     for number, combination in enumerate(combinations, first):
-        at = positions(sweep, number)
-        if [word.split("=", 1)[1] for word in combination] != [values[at[key]] for key, values in sweep.items()]:
+        index = positions(sweep, number)
+        if [word.split("=", 1)[1] for word in combination] != [values[index[key]] for key, values in sweep.items()]:
             raise UserError("campaign.zip needs Hydra's basic sweeper, which makes the whole product; leave hydra/sweeper= out")
     return [combination for number, combination in enumerate(combinations, first) if number in stay]
 
 
 def arguments(params: Mapping[str, Any] | None, task: Sequence[str]) -> list[str]:
-    """What Hydra's sweeper sweeps: the experiment's own parameters, then the command line's."""
+    """The words that Hydra's sweeper sweeps: the experiment's own parameters, then the command line's.
+
+    Args:
+        params: Those of ``hydra.sweeper.params``; null for none.
+        task: The overrides of the command line.
+
+    Returns:
+        ``KEY=VALUES`` each.
+    """
     return [*(f"{key}={value}" for key, value in (params or {}).items()), *task]

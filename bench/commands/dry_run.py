@@ -31,7 +31,13 @@ LONGEST_LINE = 140
 def show(points: Sequence[PointConfig], started_by_hand: bool = False, lines: Sequence[str] = ()) -> int:
     """Print the matrix, and placement, memory, traffic, schedule and mpirun line of every configuration. Writes no file.
 
-    ``lines`` are what the campaign says of itself (``bench.campaign.preview``).
+    Args:
+        points: Resolved points in their order.
+        started_by_hand: Somebody's own mpirun runs already: no mpirun line.
+        lines: Lines of the campaign about itself (``bench.campaign.preview``).
+
+    Returns:
+        The exit code 0.
     """
     console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else LONGEST_LINE)
     configurations = {point.hash: point for point in reversed(points)}
@@ -68,11 +74,11 @@ def _failure(console: Console, point: PointConfig, plan: Plan) -> None:
     console.print(_ranks(after))
 
 
-def _predicted(found: Mapping[str, Any], samples: int) -> str:
+def _predicted(prediction: Mapping[str, Any], samples: int) -> str:
     """What the profile predicts for a step, in one line."""
-    joules = f", {found['step_J'] / samples:.3g} J/sample" if found["step_J"] is not None else ""
-    time = f"{si(found['step_s'], 's')} a step, {samples / found['step_s']:.3g} samples/s"
-    return f"Predicted from {found['profile']['file']}: {time}{joules} (modelled)"
+    joules = f", {prediction['step_J'] / samples:.3g} J/sample" if prediction["step_J"] is not None else ""
+    time = f"{si(prediction['step_s'], 's')} a step, {samples / prediction['step_s']:.3g} samples/s"
+    return f"Predicted from {prediction['profile']['file']}: {time}{joules} (modelled)"
 
 
 def _ranks(plan: Plan) -> Table:
@@ -80,7 +86,7 @@ def _ranks(plan: Plan) -> Table:
     columns = ("rank", "layers", "samples", "micro-batches", "tensor part")
     for name in (*columns, "parameters", "gradients", "optimizer", "activations (estimate)", "total"):
         table.add_column(name, justify="right")
-    for at, memory in zip(plan.placements, plan.memory, strict=True):
+    for placement, memory in zip(plan.placements, plan.memory, strict=True):
         sizes = (
             memory.parameters_bytes,
             memory.gradients_bytes,
@@ -89,21 +95,25 @@ def _ranks(plan: Plan) -> Table:
             memory.total_bytes,
         )
         table.add_row(
-            str(at.rank),
-            ", ".join(f"{begin}-{end - 1}" for begin, end in at.layers),
-            _samples(at),
-            "+".join(map(str, at.micro_samples)),
-            f"{at.tensor[0] + 1} of {at.tensor[1]}",
+            str(placement.rank),
+            ", ".join(f"{begin}-{end - 1}" for begin, end in placement.layers),
+            _samples(placement),
+            "+".join(map(str, placement.micro_samples)),
+            f"{placement.tensor[0] + 1} of {placement.tensor[1]}",
             *(f"{size / MIB:.1f}" for size in sizes),
         )
     return table
 
 
-def _samples(at: RankPlacement) -> str:
+def _samples(placement: RankPlacement) -> str:
     """Samples and, where they are split, tokens: ``0-15`` or ``0-31 tokens 0-15, 48-63``."""
-    shown = f"{at.micros[0][0]}-{at.micros[-1][1] - 1}" if at.member[1] == 1 else f"{sum(at.micro_samples)} shared"
-    if at.coordinates["sequence"] or at.tokens[0][0] or len(at.tokens) > 1:
-        shown += " tokens " + ", ".join(f"{begin}-{end - 1}" for begin, end in at.tokens)
+    shown = (
+        f"{placement.micros[0][0]}-{placement.micros[-1][1] - 1}"
+        if placement.member[1] == 1
+        else f"{sum(placement.micro_samples)} shared"
+    )
+    if placement.coordinates["sequence"] or placement.tokens[0][0] or len(placement.tokens) > 1:
+        shown += " tokens " + ", ".join(f"{begin}-{end - 1}" for begin, end in placement.tokens)
     return shown
 
 

@@ -26,13 +26,27 @@ WIDEST, NARROWEST = 128, 60
 
 
 def help_text(words: Sequence[str] = ()) -> str:
-    """The help for a command line's ``words``: ``strategy=NAME`` among them adds the options of that strategy."""
+    """The help for a command line.
+
+    Args:
+        words: Those of the command line; ``strategy=NAME`` among them adds the options of that strategy.
+
+    Returns:
+        The text, as wide as the terminal within limits.
+    """
     width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns))
     return "\n".join(_lines([word.removeprefix("strategy=") for word in words if word.startswith("strategy=")], width))
 
 
 def group_options(group: str) -> list[str]:
-    """The options of a group: files in conf, and what is registered."""
+    """The options of a group: files in conf, and what is registered.
+
+    Args:
+        group: The group's name.
+
+    Returns:
+        Their names, sorted.
+    """
     names = {path.stem for folder in paths.conf_folders(group) for path in folder.glob("*.yaml")}
     if group == "strategy":
         names.update(registered())

@@ -69,10 +69,19 @@ def run_points(
     experiment: str | None = None,
     product: int | None = None,
 ) -> int:
-    """Resolve and check all points, then run them, or show them for ``dry_run=true``; the exit code.
+    """Resolve and check all points, then run them, or show them for ``dry_run=true``.
 
-    ``overrides`` are the words that each was composed from: records carry them, so that a point can be run again.
-    ``product`` is the number of a sweep's combinations before ``campaign.zip``; null for a single run.
+    Args:
+        composed: The configurations as Hydra composed them, at least one.
+        overrides: The words that each was composed from: records carry them, so that a point can be run again.
+        experiment: The name of its file in conf/experiment; null: none, or as a sweep's composition says.
+        product: The number of a sweep's combinations before ``campaign.zip``; null for a single run.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UserError, PlanError: One line each, for everything that could not run.
     """
     plain = [to_plain(cfg) for cfg in composed]
     settings = settings_of(plain)

@@ -25,7 +25,14 @@ from strategies.common.plan_error import PlanError
 
 
 def run_inside_mpi(arguments: Sequence[str]) -> int:
-    """Run one point on this communicator; the exit code of this rank."""
+    """Run one point on this communicator.
+
+    Args:
+        arguments: The words of the command line.
+
+    Returns:
+        The exit code of this rank.
+    """
     from mpi4py import MPI
 
     from bench.faults.recovery import leave

@@ -17,6 +17,12 @@ T = TypeVar("T")
 def read_run_config(plain: Mapping[str, Any]) -> RunConfig:
     """The typed configuration of composed plain values.
 
+    Args:
+        plain: All keys as Hydra composed them.
+
+    Returns:
+        The checked configuration.
+
     Raises:
         UserError: One line with the key, the value found and what it must be.
     """
@@ -30,6 +36,9 @@ def read_block(cls: type[T], plain: Any, prefix: str) -> T:
         cls: The block's class.
         plain: Its values as composed.
         prefix: The dotted name of the block with a dot at its end, empty for the whole.
+
+    Returns:
+        An instance of ``cls``.
 
     Raises:
         UserError: For a value that is no block, an unknown key, and a value of the wrong type or out of range.

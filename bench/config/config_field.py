@@ -59,7 +59,16 @@ class Setting:
 
 
 def setting(default: Any, meaning: str, **more: Any) -> Any:
-    """A field of a block; ``more`` are the other attributes of ``Setting``."""
+    """A field of a block.
+
+    Args:
+        default: Its default; lists and dictionaries are copied for each instance.
+        meaning: One line for a reader.
+        **more: The other attributes of ``Setting``.
+
+    Returns:
+        The dataclass field.
+    """
     metadata = {"setting": Setting(meaning, **more)}
     if isinstance(default, (list, dict)):
         return dataclasses.field(default_factory=lambda: default.copy(), metadata=metadata)
@@ -67,38 +76,78 @@ def setting(default: Any, meaning: str, **more: Any) -> Any:
 
 
 def block(cls: type, meaning: str, **more: Any) -> Any:
-    """A field that is itself a block of keys, an instance of ``cls``; of a ``partial`` one a mapping, empty by default."""
+    """A field that is itself a block of keys.
+
+    Args:
+        cls: The block's class.
+        meaning: One line for a reader.
+        **more: The other attributes of ``Setting``; with ``partial`` the field is a mapping, empty by default.
+
+    Returns:
+        The dataclass field.
+    """
     empty = dict if more.get("partial") else cls
     return dataclasses.field(default_factory=empty, metadata={"setting": Setting(meaning, block=cls, **more)})
 
 
 def setting_of(field: Field) -> Setting:
-    """What a field of a block carries."""
-    found: Setting = field.metadata["setting"]
-    return found
+    """The setting that a field of a block carries.
+
+    Args:
+        field: A field that ``setting`` or ``block`` made.
+
+    Returns:
+        Its meaning, unit and range.
+    """
+    carried: Setting = field.metadata["setting"]
+    return carried
 
 
 def kind_of(field: Field) -> str:
-    """The type of a field without ``| None``, as written: ``int``, ``float``, ``bool``, ``str``, ``list``, ..."""
+    """The type of a field without ``| None``.
+
+    Args:
+        field: A field with its annotation as text.
+
+    Returns:
+        As written: ``int``, ``float``, ``bool``, ``str``, ``list``, ...
+    """
     return str(field.type).removesuffix("| None").strip()
 
 
 def nullable(field: Field) -> bool:
-    """Whether a field may be null."""
+    """Whether a field may be null.
+
+    Args:
+        field: A field with its annotation as text.
+
+    Returns:
+        True for ``... | None`` and for ``Any``.
+    """
     return str(field.type).endswith("| None") or str(field.type) == "Any"
 
 
 def default_of(field: Field) -> Any:
-    """The default of a field; of a nested block an instance with all defaults."""
+    """The default of a field.
+
+    Args:
+        field: A field that ``setting`` or ``block`` made.
+
+    Returns:
+        Its default; of a nested block an instance with all defaults.
+    """
     return field.default_factory() if field.default_factory is not MISSING else field.default
 
 
 def leaves(cls: type, prefix: str = "") -> Iterator[tuple[str, Field]]:
-    """Every key of a block and of the blocks inside it, dotted, with its field.
+    """Every key of a block and of the blocks inside it.
 
     Args:
         cls: A block's class.
-        prefix: What stands before each key, such as ``train.``.
+        prefix: Text before each key, such as ``train.``.
+
+    Yields:
+        The dotted key with its field.
     """
     for field in dataclasses.fields(cls):
         inner = setting_of(field).block
@@ -143,7 +192,14 @@ def _check_choices(key: str, field: Field, value: Any, good: bool) -> None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a finite number; a truth value is none."""
+    """Whether a value is a finite number; a truth value is none.
+
+    Args:
+        value: Any value.
+
+    Returns:
+        True for finite integers and floats.
+    """
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -171,7 +227,14 @@ def _in_range(rule: Setting, value: Any) -> bool:
 
 
 def must_be(field: Field) -> str:
-    """What the value of a field must be, in words: ``null or a whole number of at least 1``."""
+    """The type and range of a field in words.
+
+    Args:
+        field: A field that ``setting`` or ``block`` made.
+
+    Returns:
+        Text such as ``null or a whole number of at least 1``.
+    """
     rule = setting_of(field)
     if rule.must is not None:
         return rule.must

@@ -17,15 +17,28 @@ NOTHING_SPECIAL = Setting("")
 
 
 def rule_of(field: dataclasses.Field) -> Setting:
-    """What a field carries; fields of classes from elsewhere carry nothing."""
+    """The setting that a field carries.
+
+    Args:
+        field: A field of any dataclass.
+
+    Returns:
+        Its setting; one that says nothing for fields of classes from elsewhere.
+    """
     return field.metadata.get("setting", NOTHING_SPECIAL)
 
 
 def to_json(value: Any) -> Any:
-    """A value as JSON has it: blocks as objects, tuples as lists.
+    """A value as JSON has it.
 
     Fields that are ``absent`` are left out where they are null, unless the block's ``kept_nulls`` names them; ``flat``
     mappings stand beside the block's own keys.
+
+    Args:
+        value: A dataclass, mapping, list, tuple, or a value that JSON has anyway.
+
+    Returns:
+        Objects for blocks and mappings, lists for lists and tuples.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _block_to_json(value)
@@ -35,26 +48,29 @@ def to_json(value: Any) -> Any:
 
 
 def _block_to_json(block: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    plain: dict[str, Any] = {}
     kept = getattr(block, "kept_nulls", ())
     for field in dataclasses.fields(block):
         rule, value = rule_of(field), getattr(block, field.name)
         if not field.init:
             continue
         if rule.flat:
-            found.update(to_json(value))
+            plain.update(to_json(value))
         elif value is not None or not rule.absent or field.name in kept:
-            found[field.name] = to_json(value)
-    return found
+            plain[field.name] = to_json(value)
+    return plain
 
 
 def from_json(cls: type[T], plain: Any, where: str) -> T:
-    """An instance of ``cls`` from what ``to_json`` made of one.
+    """An instance of a dataclass from what ``to_json`` made of one.
 
     Args:
         cls: The dataclass.
         plain: Its JSON object.
-        where: What is read, for messages, such as ``config.json``.
+        where: The source, for messages, such as ``config.json``.
+
+    Returns:
+        An instance of ``cls``.
 
     Raises:
         UserError: For an unknown or missing key and a value of another type, with its dotted key.

@@ -33,7 +33,15 @@ def rows() -> list[KeyRow]:
 
 
 def row(key: str, field: dataclasses.Field) -> KeyRow:
-    """One key with what its field says."""
+    """One key with what its field says.
+
+    Args:
+        key: The dotted key.
+        field: Its field.
+
+    Returns:
+        The row of the reference.
+    """
     kind, rule = kind_of(field), setting_of(field)
     name = TYPES.get(kind, "mapping") + (" or null" if nullable(field) and kind != "Any" else "")
     return KeyRow(key, name, shown(default_of(field)), rule.unit or "", must_be(field), rule.meaning)
@@ -51,7 +59,14 @@ def strategy_rows() -> dict[str, list[KeyRow]]:
 
 
 def shown(value: Any) -> str:
-    """A value as the command line takes it."""
+    """A value as the command line takes it.
+
+    Args:
+        value: A default: number, text, truth value, null, or a list of them.
+
+    Returns:
+        Its text, such as ``[a,b]``, ``null`` or ``true``.
+    """
     if isinstance(value, (list, tuple)):
         return f"[{','.join(map(shown, value))}]"
     if value is None:

@@ -24,7 +24,14 @@ def register_schema() -> None:
 
 
 def schema_of(cls: type) -> type:
-    """A dataclass with the keys of a block, nested as they are, for OmegaConf: not frozen, leaves of any type."""
+    """A dataclass with the keys of a block, for OmegaConf: not frozen, leaves of any type.
+
+    Args:
+        cls: The block's class.
+
+    Returns:
+        A new class with the same keys and defaults, nested as they are.
+    """
     fields: list[tuple[str, Any, Any]] = []
     for field in dataclasses.fields(cls):
         inner = setting_of(field).block

@@ -54,5 +54,5 @@ class PointCluster:
         """The JSON object of the block."""
         from bench.config.config_json import to_json
 
-        found: dict[str, Any] = to_json(self)
-        return found
+        plain: dict[str, Any] = to_json(self)
+        return plain

@@ -114,8 +114,8 @@ class PointConfig:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of ``config.json``."""
-        found: dict[str, Any] = config_json.to_json(self)
-        return found
+        plain: dict[str, Any] = config_json.to_json(self)
+        return plain
 
     @classmethod
     def from_json(cls, plain: Any, where: str = "config.json") -> PointConfig:
@@ -123,7 +123,10 @@ class PointConfig:
 
         Args:
             plain: The JSON object.
-            where: What is read, for messages.
+            where: The source, for messages.
+
+        Returns:
+            The same point.
 
         Raises:
             UserError: For an unknown or missing key, and for a value of another type.

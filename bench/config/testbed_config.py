@@ -67,7 +67,14 @@ class Testbed:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Testbed:
-        """A testbed as ``to_dict`` wrote it."""
+        """A testbed as ``to_dict`` wrote it.
+
+        Args:
+            values: The JSON object.
+
+        Returns:
+            The same testbed.
+        """
         boards = tuple(Board(**{**board, "link": Link(**board["link"])}) for board in values["boards"])
         uplink = None if values["uplink"] is None else Link(**values["uplink"])
         return cls(**{**values, "boards": boards, "uplink": uplink})

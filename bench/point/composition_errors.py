@@ -19,7 +19,14 @@ ALL_KEYS = "all keys: python -m bench --help"
 
 
 def one_line(error: BaseException) -> str:
-    """The message of an error of the user's making; a complaint of Hydra or OmegaConf names the near key or option."""
+    """The message of an error of the user's making, in one line.
+
+    Args:
+        error: From Hydra, OmegaConf, the strategies or the suite.
+
+    Returns:
+        The line; for a complaint of Hydra or OmegaConf with the near key or option.
+    """
     text = in_command_line_words(error)
     option = re.search(r"Could not find '([\w/]+)/([^'/]+)'", text)
     if option:
@@ -40,7 +47,15 @@ def one_line(error: BaseException) -> str:
 
 
 def unknown_key(error: BaseException, text: str) -> str:
-    """The line for a key that there is not."""
+    """The line for a key that does not exist.
+
+    Args:
+        error: Its cause has the node that was composed.
+        text: The complaint, which names the key.
+
+    Returns:
+        The line, with the near key or the options of the chosen strategy.
+    """
     full = re.search(r"Could not override '([^']+)'|full_key: (\S+)|Key '([^']+)'", text)
     assert full is not None
     key = next(part for part in full.groups() if part)
@@ -55,7 +70,14 @@ def unknown_key(error: BaseException, text: str) -> str:
 
 
 def near_key(key: str) -> str:
-    """``; did you mean KEY?``: a word alone is compared with groups and top keys, a dotted key with those of its block."""
+    """The key that was probably meant.
+
+    Args:
+        key: A word alone is compared with groups and top keys, a dotted key with those of its block.
+
+    Returns:
+        ``; did you mean KEY?``, or nothing.
+    """
     tops = [*(field.name for field in dataclasses.fields(RunConfig)), *GROUPS_ALONE]
     top, dot, _ = key.partition(".")
     if not dot:
@@ -79,7 +101,14 @@ def _first_key(name: str) -> str:
 
 
 def known_options(group: str) -> list[str]:
-    """The options of a group that are files."""
+    """The options of a group that are files.
+
+    Args:
+        group: The group's name.
+
+    Returns:
+        Their names, sorted.
+    """
     return sorted({path.stem for folder in paths.conf_folders(group) for path in folder.glob("*.yaml")})
 
 

@@ -26,7 +26,18 @@ from strategies.common.plan_error import PlanError
 
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
-    """The checked configuration under the overrides, as plain values. Raises Hydra's errors and UserError."""
+    """The checked configuration under overrides.
+
+    Args:
+        overrides: Words of the command line, KEY=VALUE each.
+
+    Returns:
+        All keys as plain values.
+
+    Raises:
+        HydraException, OmegaConfBaseException: The words cannot be composed.
+        UserError: For a value of the wrong type or out of range.
+    """
     register()
     with initialize_config_dir(str(paths.CONF), version_base="1.3"):
         plain: dict[str, Any] = to_json(read_run_config(to_plain(compose("config", overrides=list(overrides)))))
@@ -41,16 +52,29 @@ def register() -> None:
 
 
 def check_words(overrides: Sequence[str], program: str) -> None:
-    """Raise UserError for a word that is no override."""
+    """Refuse words that are no override.
+
+    Args:
+        overrides: Words of the command line.
+        program: The module whose ``--help`` the message names.
+
+    Raises:
+        UserError: For the first word that is no KEY=VALUE.
+    """
     flags = [word for word in overrides if word.startswith("-") or "=" not in word]
     if flags:
         raise UserError(f"{flags[0]} is no KEY=VALUE; see python -m {program} --help")
 
 
 def answered(run: Callable[[], int], interrupted: str = "interrupted") -> int:
-    """The exit code of a command line.
+    """Run a command line; for an error that the user can mend print one line.
 
-    That of ``run``, or after one line BAD_INPUT for what the user can mend and INTERRUPTED after Ctrl-C.
+    Args:
+        run: The command; gives its exit code.
+        interrupted: The line after Ctrl-C.
+
+    Returns:
+        The exit code of ``run``, BAD_INPUT for what the user can mend, INTERRUPTED after Ctrl-C.
     """
     try:
         return run()
@@ -63,7 +87,17 @@ def answered(run: Callable[[], int], interrupted: str = "interrupted") -> int:
 
 
 def to_plain(cfg: DictConfig) -> dict[str, Any]:
-    """The composed configuration as plain values; a value that is missing is an error that names it."""
+    """The composed configuration as plain values.
+
+    Args:
+        cfg: As Hydra composed it; its ``hydra`` block is left out.
+
+    Returns:
+        Its values, with interpolations resolved.
+
+    Raises:
+        OmegaConfBaseException: A value is missing; the message names it.
+    """
     without = {key: cfg._get_node(key) for key in cfg if key != "hydra"}
     plain = OmegaConf.to_container(OmegaConf.create(without), resolve=True, throw_on_missing=True)
     assert isinstance(plain, dict)

@@ -9,10 +9,25 @@ SECTIONS = {"option": "strategy", "step": "train", "mesh": "mesh", "model": "mod
 
 
 def command_line_key(group: str, name: str) -> str:
-    """``strategy.zero`` for the option ``zero``, ``train.batch`` for a step's ``batch``, ``strategy=data`` for a strategy."""
+    """The key of the command line for a setting of the library.
+
+    Args:
+        group: ``strategy`` or a key of SECTIONS.
+        name: The setting in that group, or the strategy's name.
+
+    Returns:
+        ``strategy.zero`` for the option ``zero``, ``train.batch`` for a step's ``batch``, ``strategy=data`` for a strategy.
+    """
     return f"strategy={name}" if group == "strategy" else f"{SECTIONS[group]}.{name}"
 
 
 def in_command_line_words(error: BaseException) -> str:
-    """The text of an error; of a PlanError with the keys that the user can set."""
+    """The text of an error.
+
+    Args:
+        error: Any error.
+
+    Returns:
+        Its message; a PlanError's has the keys that the user can set.
+    """
     return error.said_with(command_line_key) if isinstance(error, PlanError) else str(error)

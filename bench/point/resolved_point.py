@@ -52,7 +52,10 @@ def resolve(plain: Mapping[str, Any], experiment: str | None, results: Path, ran
         plain: The composed configuration as plain values.
         experiment: The name of its file in conf/experiment, null for none.
         results: The folder of all studies.
-        ranks: The size of an mpirun that is running already.
+        ranks: The size of an mpirun that is running already; null: none runs.
+
+    Returns:
+        The point with its name, hash and folder.
 
     Raises:
         UserError, PlanError: One line each, for everything that could not run.
@@ -121,36 +124,68 @@ def _smoke(point: PointConfig) -> PointConfig:
 
 
 def cluster_of(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BoardClass]]:
-    """The ``cluster`` block of a point, with the hosts that take part in their order, and its inventory's board classes.
+    """The ``cluster`` block of a point and its inventory's board classes.
+
+    Args:
+        cfg: The composed configuration as plain values.
+
+    Returns:
+        The block, with the hosts that take part in their order, and the board classes by name.
 
     Raises:
         UserError: The block, the inventory or a class cannot be used.
     """
-    given = launch_cluster.checked(cfg["cluster"])
-    inventory = launch_cluster.inventory_of(given, hostfile_of(cfg), os.environ)
+    cluster = launch_cluster.checked(cfg["cluster"])
+    inventory = launch_cluster.inventory_of(cluster, hostfile_of(cfg), os.environ)
     boards = {name: load_board(name, paths.conf_folders("board")) for name in sorted({host.board for host in inventory.hosts})}
     if inventory.emulated is not None:  # nothing is set on this machine: the mode is in the boards' speed and watts
         chosen = by_board(power_mode(cfg["board"]["power_mode"], boards), boards)
         boards.update({name: boards[name].in_mode(mode) for name, mode in chosen.items()})
     # All boards are emulated whoever takes part, so that a board's speed does not depend on who else does.
-    block = resolve_cluster(given, inventory, boards, paths.conf_folders("link"), os.cpu_count() or 1, cfg["threads"])
-    return launch_cluster.choose(block, given), boards
+    block = resolve_cluster(cluster, inventory, boards, paths.conf_folders("link"), os.cpu_count() or 1, cfg["threads"])
+    return launch_cluster.choose(block, cluster), boards
 
 
 def hostfile_of(cfg: Mapping[str, Any]) -> Path | None:
-    """The inventory's file: as given from the working folder, else the suite's own. None: there is none."""
-    given = cfg["cluster"]["hostfile"]
-    return None if given is None else paths.resource(str(given))
+    """The inventory's file.
+
+    Args:
+        cfg: The composed configuration as plain values.
+
+    Returns:
+        The file as given from the working folder, else the suite's own; None: no inventory.
+    """
+    hostfile = cfg["cluster"]["hostfile"]
+    return None if hostfile is None else paths.resource(str(hostfile))
 
 
 def named(point: PointConfig, results: Path, repeat: int) -> PointConfig:
-    """The same point as repeat ``repeat``; its name and folder come from the configuration, never from the clock."""
+    """The same point as another repeat; its name and folder come from the configuration, never from the clock.
+
+    Args:
+        point: A point with its hash.
+        results: The folder of all studies.
+        repeat: The repeat, from 0.
+
+    Returns:
+        The point with this repeat's name and folder.
+    """
     name = f"{point.strategy.name}-n{point.ranks}-{point.model.name}-{point.task.name}-r{repeat}-{point.hash}"
     return replace(point, repeat=repeat, point=name, paths=PointPaths(str((results / point.study / name).absolute())))
 
 
 def plan_of(point: PointConfig) -> Plan:
-    """The strategy's plan of a point. Raises PlanError for what cannot run."""
+    """The strategy's plan of a point.
+
+    Args:
+        point: A resolved point.
+
+    Returns:
+        Placement, memory and traffic of one optimizer step.
+
+    Raises:
+        PlanError: The point cannot run.
+    """
     return get(point.strategy.name).plan(point.model.spec, point.step_shape, point.mesh, dict(point.strategy.options))
 
 
@@ -166,7 +201,16 @@ def _ranks(run: RunConfig, running: int | None) -> int:
 
 
 def model_spec(model: Mapping[str, Any], head: str, labels: int) -> ModelSpec:
-    """A model of ``conf/model`` with the head that a task needs; a classifier's is its own."""
+    """A model of ``conf/model`` with the head that a task needs; a classifier's is its own.
+
+    Args:
+        model: ``name`` and ``spec`` of the model's block.
+        head: The task's head; ``classifier`` is never tied to the embedding.
+        labels: The number of classes of a classifier.
+
+    Returns:
+        The checked shape of the network.
+    """
     spec = {**model["spec"], "name": model["name"], "head": head, "labels": labels}
     return ModelSpec.from_dict({**spec, "tied": False} if head == "classifier" else spec)
 

@@ -62,12 +62,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
-    """The ``cluster`` block under the overrides, as a point has it."""
+    """The ``cluster`` block under overrides, as a point has it.
+
+    Args:
+        overrides: Words of the command line, KEY=VALUE each.
+
+    Returns:
+        The block as plain values, with its hosts.
+    """
     return resolved_point.cluster_of(hydra_compose.composed(overrides))[0]
 
 
-def wanted(overrides: Sequence[str]) -> tuple[Testbed, list[Host]]:
-    """The testbed that the words describe, and its hosts."""
+def testbed_of(overrides: Sequence[str]) -> tuple[Testbed, list[Host]]:
+    """The testbed that the words of a command line describe.
+
+    Args:
+        overrides: KEY=VALUE each.
+
+    Returns:
+        The testbed and its hosts.
+
+    Raises:
+        UserError: The cluster has real boards, or cannot be used.
+    """
     cluster = composed(overrides)
     if "emulated" not in cluster:
         raise UserError(
@@ -77,8 +94,15 @@ def wanted(overrides: Sequence[str]) -> tuple[Testbed, list[Host]]:
 
 
 def up(overrides: Sequence[str]) -> None:
-    """Bring the boards up, or to these rates and limits."""
-    testbed, hosts = wanted(overrides)
+    """Bring the boards up, or to these rates and limits.
+
+    Args:
+        overrides: KEY=VALUE each; they choose the cluster.
+
+    Raises:
+        UserError: The cluster has no emulated boards, this machine cannot emulate them, or the testbed is in use.
+    """
+    testbed, hosts = testbed_of(overrides)
     check_machine(testbed)
     with Lock(testbed.name):
         made = lifecycle.up(testbed)
@@ -91,8 +115,15 @@ def up(overrides: Sequence[str]) -> None:
 
 
 def down(overrides: Sequence[str]) -> None:
-    """Take down one testbed, or all that are left over."""
-    names = [wanted(overrides)[0].name] if overrides else lifecycle.leftovers()
+    """Take down one testbed, or all that are left over.
+
+    Args:
+        overrides: KEY=VALUE each; empty: all testbeds.
+
+    Raises:
+        UserError: A testbed is in use, after the others are down; or the user is not root.
+    """
+    names = [testbed_of(overrides)[0].name] if overrides else lifecycle.leftovers()
     if not names:
         print("no testbed is up")
     in_use = []
@@ -108,20 +139,28 @@ def down(overrides: Sequence[str]) -> None:
 
 
 def status(overrides: Sequence[str]) -> None:
-    """Show what is up, as the kernel says."""
+    """Show what is up, as the kernel says.
+
+    Args:
+        overrides: KEY=VALUE each; empty: all testbeds.
+    """
     if overrides:
-        name = wanted(overrides)[0].name
-        found = [testbed for testbed in [read_state(name, STATE)] if testbed is not None]
+        name = testbed_of(overrides)[0].name
+        testbeds = [testbed for testbed in [read_state(name, STATE)] if testbed is not None]
     else:
-        found = all_up(STATE)
-    if not found:
+        testbeds = all_up(STATE)
+    if not testbeds:
         print(f"{name} is not up" if overrides else "no testbed is up")
-    for testbed in found:
+    for testbed in testbeds:
         show(testbed)
 
 
 def show(testbed: Testbed) -> None:
-    """The boards as the kernel has them now."""
+    """The boards as the kernel has them now.
+
+    Args:
+        testbed: One that is up.
+    """
     table = Table(title=f"{testbed.name} on {testbed.network}", title_justify="left")
     for name in ("board", "class", "address", "link"):
         table.add_column(name)

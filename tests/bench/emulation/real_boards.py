@@ -40,7 +40,7 @@ class Boards:
         path.write_text(f"emulated: {{network: {network}, link: ethernet-1g{more}}}\nhosts:\n{hosts}")
         made = cls(name, network, ["cluster=emulated2", f"cluster.name={name}", f"cluster.hostfile={path}"])
         try:
-            kernel_network.check_machine(testbed_command.wanted(made.words)[0])
+            kernel_network.check_machine(testbed_command.testbed_of(made.words)[0])
             find_cgroups()
         except UserError as error:
             pytest.skip(str(error))

@@ -34,7 +34,7 @@ def boards(tmp_path: Path) -> Iterator[Boards]:
 
 
 def testbed_of(boards: Boards, *words: str) -> Spec:
-    return testbed_command.wanted([*boards.words, *words])[0]
+    return testbed_command.testbed_of([*boards.words, *words])[0]
 
 
 testbed_of.__test__ = False  # type: ignore[attr-defined]
@@ -131,7 +131,7 @@ def test_networks_that_overlap_and_those_that_do_not(boards: Boards, tmp_path: P
     with Boards.of(tmp_path / "more", 2) as beside:
         clash = [*boards.words, f"cluster.name={beside.name}"]
         with pytest.raises(UserError, match=f"testbed {boards.name} is up on {boards.network}, which {beside.name} wants too"):
-            lifecycle.up(testbed_command.wanted(clash)[0])
+            lifecycle.up(testbed_command.testbed_of(clash)[0])
         assert lifecycle.up(testbed_of(beside))
         assert set(lifecycle.leftovers()) >= {boards.name, beside.name}
         lifecycle.down(beside.name)

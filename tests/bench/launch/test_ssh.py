@@ -64,7 +64,7 @@ class Shelf:
 def shelf(folder: Path, before: Sequence[str] = ()) -> Iterator[Shelf]:
     """Two hosts with an ssh server each; ``before`` goes in front of the server's command."""
     with Boards.of(folder, 2, more=", compute: unlimited") as boards, ExitStack() as stack:
-        testbed = testbed_command.wanted(boards.words)[0]
+        testbed = testbed_command.testbed_of(boards.words)[0]
         lifecycle.up(testbed)
         addresses = [boards.address(number) for number in (1, 2)]
         keys(folder, addresses)
