@@ -33,7 +33,14 @@ class BoardPower:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BoardPower:
-        """The power that ``to_dict`` wrote."""
+        """The power that ``to_dict`` wrote.
+
+        Args:
+            values: Some of idle_W, busy_W and network_J_per_byte, each as ``{value, source}``.
+
+        Returns:
+            The power; None for numbers that are not there.
+        """
         return cls(**{key: SourcedNumber.from_dict(number) for key, number in values.items()})
 
 
@@ -64,7 +71,14 @@ class BoardMode:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BoardMode:
-        """The mode that ``to_dict`` wrote."""
+        """The mode that ``to_dict`` wrote.
+
+        Args:
+            values: Settings as they are, ``speed`` and ``power`` with their sources.
+
+        Returns:
+            The mode; None for what is not there.
+        """
         speed, power = SourcedNumber.from_dict(values.get("speed")), values.get("power")
         settings = {key: values[key] for key in SETTINGS if key in values}
         return cls(**settings, speed=speed, power=None if power is None else BoardPower.from_dict(power))
@@ -90,7 +104,17 @@ class BoardClass:
     mode_speed: float | None = None
 
     def mode(self, name: str) -> BoardMode:
-        """A power mode of the class. Raises UserError for an unknown one."""
+        """Look up a power mode of the class.
+
+        Args:
+            name: A key of ``power_modes``.
+
+        Returns:
+            Its settings, speed and watts.
+
+        Raises:
+            UserError: The name is unknown; the message lists the known ones.
+        """
         if name not in self.power_modes:
             names = self.power_modes
             known = f"known are {', '.join(names)}{did_you_mean(name, names)}" if names else "it has no power modes"
@@ -98,10 +122,13 @@ class BoardClass:
         return self.power_modes[name]
 
     def watts(self, mode: str | None) -> dict[str, float]:
-        """The watts of a mode by name: idle_W, busy_W, network_J_per_byte, as far as they are known.
+        """The watts of a power mode, without their sources.
 
         Args:
             mode: The name of a power mode; None: the default one.
+
+        Returns:
+            Of idle_W (W), busy_W (W) and network_J_per_byte (J) those that are known, at least one.
 
         Raises:
             UserError: The mode is unknown, or has no watts: those of another mode would be wrong.
@@ -119,6 +146,12 @@ class BoardClass:
         """The description of an emulated board in a power mode: the mode's watts and speed.
 
         Watts of another mode would be wrong, so a mode without published ones has none, and its energy cannot be modelled.
+
+        Args:
+            name: The name of a power mode.
+
+        Returns:
+            A copy with the mode's ``power``, and its speed relative to the default mode's as ``mode_speed``.
 
         Raises:
             UserError: The mode is unknown, or has no speed and so cannot be emulated.
@@ -150,7 +183,14 @@ class BoardClass:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BoardClass:
-        """The class that ``to_dict`` wrote, or that a description holds."""
+        """The class that ``to_dict`` wrote, or that a description holds.
+
+        Args:
+            values: The keys of ``conf/board/CLASS.yaml``, checked already, and ``mode_speed`` of a point's board.
+
+        Returns:
+            The class; None for numbers that are not there.
+        """
         modes = {name: BoardMode.from_dict(mode) for name, mode in (values.get("power_modes") or {}).items()}
         numbers = {key: SourcedNumber.from_dict(values[key]) for key in NUMBERS if key in values}
         more: dict[str, Any] = {key: values[key] for key in ("description", "default_mode", "mode_speed") if key in values}
@@ -159,5 +199,12 @@ class BoardClass:
 
 
 def boards_of(values: Mapping[str, Any]) -> dict[str, BoardClass]:
-    """The classes of a point's ``boards``, by name."""
+    """The classes of a point's ``boards``, by name.
+
+    Args:
+        values: From the name of each class to the plain values that ``BoardClass.to_dict`` gives.
+
+    Returns:
+        The class by each name.
+    """
     return {name: BoardClass.from_dict(board) for name, board in values.items()}

@@ -29,6 +29,9 @@ def load_board(name: str, folder: Path | Sequence[Path]) -> BoardClass:
         name: The class: the file's name without ``.yaml``.
         folder: Where the files are; of several folders the first that has the file.
 
+    Returns:
+        The class with its numbers, their sources and its power modes.
+
     Raises:
         UserError: One line, for an unknown class and for anything wrong in its file.
     """

@@ -12,7 +12,14 @@ URL = re.compile(r"https?://[^\s,;()]+")
 
 
 def table(folder: Path) -> str:
-    """The rows of all board classes of a folder, each number linked to its source."""
+    """All board classes of a folder as a Markdown table, each number linked to its source.
+
+    Args:
+        folder: Holds a file ``CLASS.yaml`` for each class.
+
+    Returns:
+        The lines of the table, with heading and last line break.
+    """
     rows = [
         "| board | cores | memory, GiB | Ethernet, Gbit/s | peak fp32, Gflop/s | idle, W | busy, W | power modes |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",

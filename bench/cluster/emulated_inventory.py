@@ -36,7 +36,18 @@ class Emulation:
 
 
 def read_emulated(path: Path, block: Any) -> Emulation | None:
-    """The ``emulated:`` block of the inventory ``path``; None where it has none. Raises UserError for a bad one."""
+    """Read the ``emulated:`` block of an inventory.
+
+    Args:
+        path: The inventory's path, for messages.
+        block: The value of the block, as YAML has it; None where there is none.
+
+    Returns:
+        How the hosts are emulated; None where they are real.
+
+    Raises:
+        UserError: The block is no mapping with a network, or has an unknown key or value.
+    """
     if block is None:
         return None
     keys = [each.name for each in fields(Emulation)]
@@ -58,9 +69,17 @@ def read_emulated(path: Path, block: Any) -> Emulation | None:
 
 
 def check_emulated(path: Path, hosts: Sequence[Host], emulated: Emulation) -> None:
-    """Raise UserError for hosts that cannot be emulated together.
+    """Check that the hosts of an inventory can be emulated together.
 
     Addresses must be of the network, with one left for this machine, names what a kernel takes as host names.
+
+    Args:
+        path: The inventory's path, for messages.
+        hosts: The boards.
+        emulated: The ``emulated:`` block of the same inventory.
+
+    Raises:
+        UserError: An address, name, link or switch of a board does not fit.
     """
     network = _network(path, emulated, len(hosts))
     for host in hosts:

@@ -17,7 +17,14 @@ OURS = ("BENCH_RUN_ID", "PYTHONPATH")
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number, and neither true nor false."""
+    """Whether a value is a number, and neither true nor false.
+
+    Args:
+        value: Anything that YAML may hold.
+
+    Returns:
+        True for int and float, false for bool.
+    """
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -43,7 +50,19 @@ RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def checked(where: str, row: Any, keys: Sequence[str]) -> dict[str, Any]:
-    """A host's values, of their types; nulls are left out. Raises UserError, with near names, for what is wrong."""
+    """Check the values of a host of an inventory.
+
+    Args:
+        where: The inventory, for messages.
+        row: The host as YAML has it.
+        keys: The keys that a host may have.
+
+    Returns:
+        The values, of their types; nulls are left out, ``address`` and ``slots`` are always there.
+
+    Raises:
+        UserError: An unknown key (with near names), no address, or a value that its key does not take.
+    """
     if not isinstance(row, Mapping):
         raise UserError(f"{where}: a host must be {{address: ...}}, found {row!r}")
     for key in row:
@@ -66,7 +85,18 @@ def _value(where: str, key: str, value: Any, address: str) -> Any:
 
 
 def slots(where: str, value: Any) -> int:
-    """A number of ranks that a host takes. Raises UserError for what is no whole number of at least 1."""
+    """Check how many ranks a host takes.
+
+    Args:
+        where: The inventory, for messages.
+        value: A number, or its digits as text.
+
+    Returns:
+        The number of slots, at least 1.
+
+    Raises:
+        UserError: The value is no whole number of at least 1.
+    """
     if not str(value).isdigit() or int(value) < 1:
         raise UserError(f"{where}: slots={value} must be a whole number of at least 1")
     return int(value)
@@ -74,6 +104,13 @@ def slots(where: str, value: Any) -> int:
 
 def environment(where: str, variables: Any) -> dict[str, str]:
     """Variables with their values as text.
+
+    Args:
+        where: The key or file that holds the variables, for messages.
+        variables: From the name of each variable to text or a number.
+
+    Returns:
+        The value of each variable as text.
 
     Raises:
         UserError: For what cannot be one, and for what looks like a secret: these values are part of the point, so they stand
@@ -95,7 +132,18 @@ def environment(where: str, variables: Any) -> dict[str, str]:
 
 
 def variable(where: str, name: Any) -> str:
-    """A name of an environment variable that is not one of our own. Raises UserError."""
+    """Check the name of an environment variable.
+
+    Args:
+        where: The key or file that holds it, for messages.
+        name: The name as YAML has it.
+
+    Returns:
+        The same name.
+
+    Raises:
+        UserError: It is no name of a variable, or the suite sets this variable itself.
+    """
     if not isinstance(name, str) or not VARIABLE.match(name):
         raise UserError(f"{where}: {name!r} is no name of an environment variable; use letters, digits and '_'")
     if name in OURS:

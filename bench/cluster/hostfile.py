@@ -28,6 +28,9 @@ def read_lines(path: Path, text: str) -> list[Host]:
         path: Its path, for messages.
         text: What it says.
 
+    Returns:
+        The hosts in the order of the file.
+
     Raises:
         UserError: A line that is no host, with its number.
     """

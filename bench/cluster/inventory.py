@@ -42,6 +42,9 @@ def read_inventory(path: Path, board: str) -> Inventory:
         path: An inventory (``.yaml``, ``.yml``) or a plain hostfile.
         board: The class of the hosts that name none.
 
+    Returns:
+        The hosts in the order of the file, each with a board class, and how they are emulated.
+
     Raises:
         UserError: One line, for a file that cannot be read or understood.
     """
@@ -85,7 +88,17 @@ def _from_yaml(path: Path, text: str) -> Inventory:
 
 
 def check_slots(ranks: int, hosts: Sequence[Host], cluster: str, oversubscribe: bool) -> None:
-    """Raise UserError where ``ranks`` need more slots than ``hosts`` have together and may not share them."""
+    """Check that the ranks have slots enough.
+
+    Args:
+        ranks: Number of ranks of the point.
+        hosts: The hosts that take part.
+        cluster: The cluster's name, for messages.
+        oversubscribe: Whether ranks may share slots; then nothing is wrong.
+
+    Raises:
+        UserError: There are more ranks than slots of all hosts together.
+    """
     slots = sum(host.slots for host in hosts)
     if ranks > slots and not oversubscribe:
         each = ", ".join(f"{host.address}: {host.slots}" for host in hosts)

@@ -17,10 +17,19 @@ TAG = 4712
 
 
 def exchange(comm: MPI.Intracomm, other: int, first: bool, megabytes: float) -> tuple[float, float, float]:
-    """One-way latency (s) to ``other``, and the rates (bit/s) there and back, as seen from the ``first`` of the two.
+    """Latency to another rank and the rates there and back; both ranks of the pair call it.
 
-    The latency is half of the median round trip of 8 bytes. A rate is of one message of ``megabytes`` that the other
-    answers with 8 bytes, less the latency of the answer; the fastest of three.
+    The latency is half of the median round trip of 8 bytes. A rate is of one large message that the other answers with 8 bytes,
+    less the latency of the answer; the fastest of three.
+
+    Args:
+        comm: The communicator of both.
+        other: The rank of the other in ``comm``.
+        first: Whether this rank sends first; true on exactly one of the two.
+        megabytes: Size of the large message in 1e6 bytes.
+
+    Returns:
+        Latency one way in s, rate from the first to the other and rate back in bit/s.
     """
     small, large = np.zeros(SMALL_BYTES, np.uint8), np.zeros(int(megabytes * 1e6), np.uint8)
 
@@ -44,7 +53,15 @@ def exchange(comm: MPI.Intracomm, other: int, first: bool, megabytes: float) -> 
 
 
 def links(comm: MPI.Intracomm, megabytes: float) -> list[dict[str, Any]]:
-    """Every pair of ranks, one after the other, seen from its lower rank; whole on rank 0. Collective."""
+    """Measure every pair of ranks, one after the other, seen from its lower rank. Collective.
+
+    Args:
+        comm: The communicator of all ranks.
+        megabytes: Size of the large message in 1e6 bytes.
+
+    Returns:
+        On rank 0 a link for each pair: from, to (ranks), latency_s, there_bit_s, back_bit_s; empty on other ranks.
+    """
     rank, measured = comm.Get_rank(), []
     for low in range(comm.Get_size()):
         for high in range(low + 1, comm.Get_size()):
@@ -59,7 +76,11 @@ def links(comm: MPI.Intracomm, megabytes: float) -> list[dict[str, Any]]:
 
 
 def rest(comm: MPI.Intracomm) -> None:
-    """A barrier in which ranks sleep: those that wait must not take a core, or the network's, from those that measure."""
+    """A barrier in which ranks sleep: those that wait must not take a core, or the network's, from those that measure.
+
+    Args:
+        comm: The communicator whose ranks all call this.
+    """
     request = comm.Ibarrier()
     while not request.Test():
         time.sleep(NAP_S)

@@ -36,6 +36,9 @@ def load_link(name: str, folder: Path | Sequence[Path]) -> NetworkLink:
         name: The link: the file's name without ``.yaml``.
         folder: Where the files are; of several folders the first that has the file.
 
+    Returns:
+        The link with its numbers and their sources.
+
     Raises:
         UserError: One line, for an unknown link and for anything wrong in its file.
     """

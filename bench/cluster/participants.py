@@ -21,7 +21,17 @@ from strategies.common.registry import did_you_mean
 
 
 def checked(cluster: Mapping[str, Any]) -> dict[str, Any]:
-    """The block with ``bind``, ``env``, ``forward``, ``launcher`` and ``allocation`` complete. Raises UserError."""
+    """Check the keys of a ``cluster`` block that say how ranks are started, and complete them.
+
+    Args:
+        cluster: The block as the configuration has it.
+
+    Returns:
+        The block, with ``bind``, ``env``, ``forward``, ``launcher`` and ``allocation`` all there.
+
+    Raises:
+        UserError: One of them has an unknown value, or they do not fit together.
+    """
     complete = {**cluster, "bind": cluster.get("bind") or "none", "launcher": cluster.get("launcher") or "mpirun"}
     for key, known in (("bind", BINDINGS), ("launcher", LAUNCHERS)):
         _one_of(key, complete[key], known)
@@ -44,7 +54,19 @@ def _one_of(key: str, value: Any, known: Sequence[str]) -> None:
 
 
 def inventory_of(cluster: Mapping[str, Any], hostfile: Path | None, environ: Mapping[str, str]) -> Inventory:
-    """All hosts of the cluster: those of its hostfile, or those of the allocation. Raises UserError."""
+    """All hosts of the cluster: those of its hostfile, or those of the allocation.
+
+    Args:
+        cluster: The block; ``allocation``, ``board`` and ``name`` are read.
+        hostfile: The inventory's path; None: there is none, which an allocation may do without.
+        environ: The environment variables, where SLURM describes its allocation.
+
+    Returns:
+        The hosts in their order, and how they are emulated.
+
+    Raises:
+        UserError: No hostfile, one that cannot be read, or no allocation.
+    """
     if cluster.get("allocation") == "slurm":
         described = read_inventory(hostfile, cluster["board"]) if hostfile else None
         if described is not None and described.emulated is not None:
@@ -58,7 +80,19 @@ def inventory_of(cluster: Mapping[str, Any], hostfile: Path | None, environ: Map
 
 
 def chosen(hosts: Sequence[Mapping[str, Any]], names: Any, order: Any) -> list[dict[str, Any]]:
-    """The hosts that take part, in their order. ``names`` null: all; ``order`` null: as they come. Raises UserError."""
+    """The hosts that take part, in their order.
+
+    Args:
+        hosts: All hosts of the cluster, as plain values of ``Host``.
+        names: Labels of those that take part; None: all.
+        order: Labels of all that take part in their order, or ``reverse``; None: as ``hosts`` have them.
+
+    Returns:
+        The plain values of the hosts that take part.
+
+    Raises:
+        UserError: A label is unknown or there twice, or the order leaves a host out.
+    """
     known = {Host(**host).label: dict(host) for host in hosts}
     labels = list(known) if names is None else _labels("hosts", names, list(known))
     labels = [label for label in known if label in labels]  # their order is cluster.order's to say
@@ -94,10 +128,17 @@ def _labels(key: str, value: Any, known: Sequence[str]) -> list[str]:
 
 
 def choose(block: Mapping[str, Any], choice: Mapping[str, Any]) -> dict[str, Any]:
-    """A resolved ``cluster`` block with the hosts that ``choice`` takes.
+    """Cut a resolved ``cluster`` block down to the hosts that take part.
 
     ``inventory`` keeps the names of all: meters may have some that take no part. The order is in the hosts, so the same order
     said twice is the same point.
+
+    Args:
+        block: The resolved block, with all ``hosts``.
+        choice: ``hosts`` and ``order`` of the configuration, as ``chosen`` takes them.
+
+    Returns:
+        The block with the chosen ``hosts`` and with ``inventory``, and without ``order``.
     """
     kept = {key: value for key, value in block.items() if key != "order"}
     labels = [Host(**host).label for host in block["hosts"]]
@@ -105,7 +146,14 @@ def choose(block: Mapping[str, Any], choice: Mapping[str, Any]) -> dict[str, Any
 
 
 def meaning(block: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that tell two points apart: a scheduler gives other nodes each time, so they count by their place."""
+    """The values that tell two points apart: a scheduler gives other nodes each time, so they count by their place.
+
+    Args:
+        block: A resolved ``cluster`` block, with ``hosts`` and ``inventory``.
+
+    Returns:
+        The same block; of an allocation, hosts are named by their place and ``inventory`` is their number.
+    """
     if not block.get("allocation"):
         return dict(block)
     places = {label: f"node {number}" for number, label in enumerate(block["inventory"])}

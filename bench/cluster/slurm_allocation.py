@@ -23,8 +23,18 @@ MOST_HOSTS = 10_000
 def hosts_of(environ: Mapping[str, str], board: str, described: Sequence[Host] = ()) -> list[Host]:
     """The hosts of the allocation: slots are its tasks on each, threads its cores for each task.
 
-    A host that an inventory describes keeps what that says of it, but for its slots. Raises UserError outside of an
-    allocation, and for variables that cannot be understood.
+    A host that an inventory describes keeps what that says of it, but for its slots.
+
+    Args:
+        environ: The environment variables.
+        board: The class of hosts that no inventory describes.
+        described: Hosts of an inventory, matched by address or name.
+
+    Returns:
+        The hosts in the order of the allocation.
+
+    Raises:
+        UserError: There is no allocation, or a variable cannot be understood.
     """
     nodes = environ.get("SLURM_JOB_NODELIST") or environ.get("SLURM_NODELIST")
     if not nodes:
@@ -47,7 +57,17 @@ def hosts_of(environ: Mapping[str, str], board: str, described: Sequence[Host] =
 
 
 def expand(nodes: str) -> list[str]:
-    """``node[01-03,07],gpu1`` as names, in their order: zeros in front are kept. Raises UserError."""
+    """Expand SLURM's short form of names, such as ``node[01-03,07],gpu1``.
+
+    Args:
+        nodes: The text of SLURM_JOB_NODELIST.
+
+    Returns:
+        The names in their order; zeros in front are kept.
+
+    Raises:
+        UserError: The text cannot be understood, or has a name twice.
+    """
     names = [name for part in _outside_brackets(nodes) for name in _expand_one(part, nodes)]
     if not names or len(set(names)) != len(names):
         raise UserError(f"SLURM_JOB_NODELIST={nodes} cannot be understood; names must be there, each once")
@@ -95,7 +115,18 @@ def _slots(environ: Mapping[str, str], hosts: int) -> list[int]:
 
 
 def counts(text: str, hosts: int) -> list[int]:
-    """``2(x3),1`` as [2, 2, 2, 1]. Raises UserError where it is not one for each of ``hosts``."""
+    """Expand SLURM's short form of counts: ``2(x3),1`` as [2, 2, 2, 1].
+
+    Args:
+        text: The text of SLURM_TASKS_PER_NODE.
+        hosts: How many hosts the allocation has.
+
+    Returns:
+        Slots of each host.
+
+    Raises:
+        UserError: The text cannot be understood, or is not one count for each host.
+    """
     slots: list[int] = []
     for part in text.split(","):
         match = COUNT.match(part.strip())

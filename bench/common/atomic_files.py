@@ -29,7 +29,12 @@ EVENT_TYPES = {
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` in one step: a reader sees the old file or the new one, never a part."""
+    """Replace ``path`` in one step: a reader sees the old file or the new one, never a part.
+
+    Args:
+        path: The file; its folders are made.
+        text: The whole content.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -45,7 +50,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write ``value`` as JSON. Raises ValueError, naming the key, for a number that JSON does not have."""
+    """Write a mapping as JSON, in one step.
+
+    Args:
+        path: The file; its folders are made.
+        value: Only what JSON has.
+
+    Raises:
+        ValueError: A number is not finite; the message has its key.
+    """
     wrong = next(_not_finite(value, ""), None)
     if wrong is not None:
         raise ValueError(f"{path.name}: {wrong} is not a finite number")
@@ -64,7 +77,12 @@ def _not_finite(value: Any, path: str) -> Iterator[str]:
 
 
 def write_events(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Operations and phases of all ranks, times in seconds on the common axis."""
+    """Write operations and phases of all ranks as parquet.
+
+    Args:
+        path: The file.
+        rows: A mapping for each event with the keys of ``EVENT_TYPES``; times in seconds on the common axis.
+    """
     columns = {key: pa.array([row[key] for row in rows], kind) for key, kind in EVENT_TYPES.items()}
     _write_table(path, pa.table(columns))
 
@@ -72,11 +90,17 @@ def write_events(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def write_power(
     path: Path, traces: Sequence[Any], to_common_s: Callable[[int, float], float], in_total: Callable[[Any], Sequence[str]]
 ) -> None:
-    """Raw readings of all hosts, one row for each channel and sample; ``source`` is the meter's name, or the source's.
+    """Write raw readings of all hosts as parquet, one row for each channel and sample.
 
-    ``t_before_ns`` and ``t_after_ns`` are the host's own clock; ``t_s`` is the middle on the common axis, in seconds from
-    the start of the run (``to_common_s(rank, ns)``). The schema's metadata has the channels, with the scale that makes
-    joules or watts of the raw integers, the calibration, and which of them make the total (``in_total(trace)``).
+    ``source`` is the meter's name, or the source's. ``t_before_ns`` and ``t_after_ns`` are the host's own clock; ``t_s`` is the
+    middle on the common axis, in seconds from the start of the run. The schema's metadata has the channels, with the scale that
+    makes joules or watts of the raw integers, the calibration, and which of them make the total.
+
+    Args:
+        path: The file.
+        traces: A trace for each host and source; its ``raw`` is [samples, channels].
+        to_common_s: From a rank and a time of its clock in ns to seconds on the common axis.
+        in_total: From a trace to the ids of the channels that make its total.
     """
     parts = []
     for trace in traces:

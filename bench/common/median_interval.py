@@ -12,11 +12,18 @@ SMALLEST_N = 6
 
 
 def median_ranks(n: int, confidence: float = CONFIDENCE) -> tuple[int, int] | None:
-    """Ranks (from 0) of the order statistics that enclose the median with at least ``confidence``.
+    """Ranks of the order statistics that enclose the median.
 
-    Exact and without an assumption about the distribution: the number of values below the median is binomial(n, 1/2)
-    (Le Boudec, Performance Evaluation of Computer and Communication Systems, theorem 2.1). None where even the whole
-    range does not reach the confidence: below six values for 95 %.
+    Exact and without an assumption about the distribution: the number of values below the median is binomial(n, 1/2) (Le
+    Boudec, Performance Evaluation of Computer and Communication Systems, theorem 2.1).
+
+    Args:
+        n: Number of values.
+        confidence: The least probability that the interval holds the median, between 0 and 1.
+
+    Returns:
+        Lower and upper rank, from 0; None where even the whole range does not reach the confidence: below six values for 95
+        %.
     """
     tail, best = 0.0, None
     for lower in range(n // 2):
@@ -27,7 +34,15 @@ def median_ranks(n: int, confidence: float = CONFIDENCE) -> tuple[int, int] | No
 
 
 def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> dict[str, Any]:
-    """``{median, ci_low, ci_high, n, confidence}``; the bounds are None where there are too few values."""
+    """The median of values and its interval.
+
+    Args:
+        values: At least one, in any order.
+        confidence: The least probability that the interval holds the median, between 0 and 1.
+
+    Returns:
+        ``{median, ci_low, ci_high, n, confidence}``; the bounds are None where there are too few values.
+    """
     ordered = sorted(values)
     ranks = median_ranks(len(ordered), confidence)
     low, high = (None, None) if ranks is None else (ordered[ranks[0]], ordered[ranks[1]])
@@ -35,9 +50,15 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
 
 
 def half_width(values: Sequence[float]) -> float | None:
-    """Half the width of the median's 95 % interval by rank, as a share of the median; null below six values.
+    """Half the width of the median's 95 % interval by rank, as a share of the median.
 
     Rates and joules of a finished point are positive, and so is their median.
+
+    Args:
+        values: In any unit and order; may be empty.
+
+    Returns:
+        The share; None below six values.
     """
     interval = median_interval(values) if values else None
     if interval is None or interval["ci_low"] is None:

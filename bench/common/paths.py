@@ -40,13 +40,27 @@ def user_conf() -> Path | None:
 
 
 def conf_folders(group: str) -> list[Path]:
-    """The folders with the options of a group of the configuration, such as ``board``: the user's first."""
+    """The folders with the options of a group of the configuration.
+
+    Args:
+        group: The group's name, such as ``board``.
+
+    Returns:
+        The user's folder first, where there is one, then the suite's; they need not exist.
+    """
     user = user_conf()
     return [folder / group for folder in ([] if user is None else [user]) + [CONF]]
 
 
 def resource(path: str) -> Path:
-    """A file that the configuration names, such as ``hostfiles/emulated4.yaml``: from the working folder, else of the suite."""
+    """A file that the configuration names: from the working folder, else of the suite.
+
+    Args:
+        path: Such as ``hostfiles/emulated4.yaml``; ``~`` is the user's home.
+
+    Returns:
+        The path itself where it is absolute or exists, else the same in the suite's resources.
+    """
     chosen = Path(path).expanduser()
     return chosen if chosen.is_absolute() or chosen.exists() else RESOURCES / chosen
 

@@ -25,7 +25,14 @@ def version() -> str:
 
 
 def as_called(text: str) -> str:
-    """``text`` with its command lines in the words by which the user called this process."""
+    """A text with its command lines in the words by which the user called this process.
+
+    Args:
+        text: Has command lines as ``python -m MODULE``.
+
+    Returns:
+        The same text where this process was called by its module, else with ``edgejoule VERB``.
+    """
     if Path(sys.argv[0]).name != PROGRAM:
         return text
     for pattern, name in _NAMES:

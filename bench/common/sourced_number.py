@@ -21,5 +21,12 @@ class SourcedNumber:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any] | None) -> SourcedNumber | None:
-        """The number that ``to_dict`` wrote; None for None."""
+        """The number that ``to_dict`` wrote.
+
+        Args:
+            values: ``value``, ``source`` and perhaps ``device``; None: not known.
+
+        Returns:
+            The number; None for None.
+        """
         return None if values is None else cls(**values)

@@ -15,7 +15,15 @@ NUMBER_KEYS = ("value", "source")
 
 
 def read(kind: str, name: str, folders: Path | Sequence[Path]) -> dict[str, Any]:
-    """The mapping in ``NAME.yaml`` of the first of the folders that has this file.
+    """Read the mapping in ``NAME.yaml``.
+
+    Args:
+        kind: What is described, such as ``board``, for messages.
+        name: The file's name without ``.yaml``.
+        folders: Where the files are; of several folders the first that has the file.
+
+    Returns:
+        The mapping, of which only ``name`` is checked.
 
     Raises:
         UserError: The name is unknown, or its file is no mapping of that name.
@@ -36,7 +44,17 @@ def read(kind: str, name: str, folders: Path | Sequence[Path]) -> dict[str, Any]
 
 
 def check_keys(where: str, values: Any, known: Collection[str], needed: Collection[str] = ()) -> None:
-    """Raise UserError for what is no mapping, for an unknown key, and for a needed one that is not there."""
+    """Check that a value is a mapping with the right keys.
+
+    Args:
+        where: The place of the value, which begins the message.
+        values: The value as YAML has it.
+        known: The keys that it may have.
+        needed: The keys that it must have.
+
+    Raises:
+        UserError: It is no mapping, has an unknown key, or lacks a needed one.
+    """
     if not isinstance(values, Mapping):
         raise UserError(f"{where} must be a mapping with {', '.join(known)}, found {values!r}")
     for key in values:
@@ -48,7 +66,17 @@ def check_keys(where: str, values: Any, known: Collection[str], needed: Collecti
 
 
 def check_number(where: str, number: Any, more: Collection[str] = (), zero: bool = False) -> None:
-    """Raise UserError for anything but a positive value with its source; ``more`` are keys that it has besides."""
+    """Check that a value is a positive number with its source.
+
+    Args:
+        where: The place of the value, which begins the message.
+        number: The value as YAML has it.
+        more: Keys that it must have besides ``value`` and ``source``.
+        zero: Whether zero is allowed too.
+
+    Raises:
+        UserError: It is anything else.
+    """
     if not isinstance(number, Mapping) or not set(NUMBER_KEYS) <= set(number):
         raise UserError(f"{where} needs a value and its source, found {number!r}")
     check_keys(where, number, (*NUMBER_KEYS, *more), more)
@@ -58,7 +86,16 @@ def check_number(where: str, number: Any, more: Collection[str] = (), zero: bool
 
 
 def check_positive(where: str, value: Any, zero: bool = False) -> None:
-    """Raise UserError for what is not a number above zero, or from zero on."""
+    """Check that a value is a number above zero.
+
+    Args:
+        where: The place of the value, which begins the message.
+        value: The value as YAML has it.
+        zero: Whether zero is allowed too.
+
+    Raises:
+        UserError: It is anything else; true and false are no numbers.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         hint = " (YAML wants a dot and a sign: 1.0e+9)" if isinstance(value, str) else ""
         raise UserError(f"{where} must be a number, found {value!r}{hint}")
@@ -67,6 +104,14 @@ def check_positive(where: str, value: Any, zero: bool = False) -> None:
 
 
 def check_text(where: str, value: Any) -> None:
-    """Raise UserError for what is no line of text."""
+    """Check that a value is a line of text.
+
+    Args:
+        where: The place of the value, which begins the message.
+        value: The value as YAML has it.
+
+    Raises:
+        UserError: It is anything else, or blank.
+    """
     if not isinstance(value, str) or not value.strip():
         raise UserError(f"{where} must be a line of text, found {value!r}")

@@ -12,7 +12,18 @@ NORMAL = 1.959963984540054
 
 
 def t_quantile(degrees: int, confidence: float = CONFIDENCE) -> float:
-    """The t between whose negative and itself ``confidence`` of the distribution lie; ``degrees`` of freedom, at least 1."""
+    """The t between whose negative and itself the given share of Student's distribution lies.
+
+    Args:
+        degrees: Degrees of freedom, at least 1.
+        confidence: The share, between 0 and 1.
+
+    Returns:
+        The quantile, in standard errors of the mean.
+
+    Raises:
+        ValueError: One of the two is out of its range.
+    """
     if degrees < 1 or not 0 < confidence < 1:
         raise ValueError(f"t of {degrees} degrees of freedom at {confidence} does not exist")
     low, high = 0.0, math.pi / 2
@@ -36,10 +47,16 @@ def _within(angle: float, degrees: int) -> float:
 
 
 def mean_interval(values: Sequence[float], known_u: float = 0.0) -> tuple[float, float, float]:
-    """Mean and 95 % interval of at least two values.
+    """Mean of values and its 95 % interval.
 
-    ``known_u`` is the standard uncertainty of the mean by what is known of each value; where the scatter says less, it
-    counts, for few values can agree by chance.
+    Where the scatter says less than the known uncertainty, that counts, for few values can agree by chance.
+
+    Args:
+        values: At least two.
+        known_u: The standard uncertainty of the mean by what is known of each value, in their unit.
+
+    Returns:
+        Mean, lower and upper bound.
     """
     n = len(values)
     scatter = t_quantile(n - 1) * stdev(values) / math.sqrt(n)

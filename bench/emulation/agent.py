@@ -19,7 +19,14 @@ SESSIONS, DAEMON_SESSIONS = "PRTE_MCA_prte_local_tmpdir_base", "PRTE_MCA_prte_re
 
 
 def enter(board: dict[str, object]) -> None:
-    """Move this process to the board. Raises OSError."""
+    """Move this process to a board: its control groups, its network, its host name.
+
+    Args:
+        board: ``name``, ``namespace`` (path) and ``groups`` (paths of ``cgroup.procs``) from the state file.
+
+    Raises:
+        OSError: The kernel refuses one of the steps.
+    """
     for path in board["groups"]:  # type: ignore[attr-defined]
         with open(path, "w") as procs:
             procs.write("0")  # this process, whatever its number is here

@@ -29,42 +29,111 @@ class Cgroups(ABC):
 
     @abstractmethod
     def limit(self, testbed: str, board: str, quota_us: tuple[int, int] | None, memory_bytes: int | None) -> None:
-        """Make the board's group where it is not, and set its limits (None: none)."""
+        """Make the board's group where there is none, and set its limits.
+
+        Args:
+            testbed: The testbed's name.
+            board: The board's name.
+            quota_us: Processor time and the period that it is of, in microseconds; None: no limit.
+            memory_bytes: Limit of memory with swap; None: no limit.
+        """
 
     @abstractmethod
     def quota_cores(self, testbed: str, board: str) -> float | None:
-        """The cores that the board may use; None: all."""
+        """The processor quota of a board as the kernel has it.
+
+        Args:
+            testbed: The testbed's name.
+            board: The board's name.
+
+        Returns:
+            The cores that the board may use; None: all.
+        """
 
     @abstractmethod
     def memory_bytes(self, testbed: str, board: str) -> int | None:
-        """The limit of the board's memory; None: none."""
+        """The memory limit of a board as the kernel has it.
+
+        Args:
+            testbed: The testbed's name.
+            board: The board's name.
+
+        Returns:
+            The limit in bytes; None: none.
+        """
 
     @abstractmethod
     def oom_kills(self, testbed: str, board: str) -> int:
-        """Processes of the board that the kernel has killed for memory."""
+        """Count the processes of a board that the kernel has killed for memory.
+
+        Args:
+            testbed: The testbed's name.
+            board: The board's name.
+
+        Returns:
+            The number since the group was made.
+        """
 
     @abstractmethod
     def cpu_file(self, testbed: str, board: str) -> Path:
-        """The file with the processor time that the board has used."""
+        """The file with the processor time that a board has used.
+
+        Args:
+            testbed: The testbed's name.
+            board: The board's name.
+
+        Returns:
+            Its path; version 1 counts nanoseconds in it, version 2 microseconds (``usage_usec``).
+        """
 
     def groups(self, testbed: str, board: str) -> list[Path]:
-        """The board's group in each hierarchy."""
+        """The groups of a board.
+
+        Args:
+            testbed: The testbed's name.
+            board: The board's name.
+
+        Returns:
+            A folder in each hierarchy, whether or not it exists.
+        """
         return [path / f"{PREFIX}{testbed}" / board for path in dict.fromkeys(self.hierarchies.values())]
 
     def boards(self, testbed: str) -> list[str]:
-        """Boards that have a group now."""
+        """The boards of a testbed that have a group now.
+
+        Args:
+            testbed: The testbed's name.
+
+        Returns:
+            Their names, sorted.
+        """
         tops = [path / f"{PREFIX}{testbed}" for path in self.hierarchies.values()]
         return sorted({folder.name for top in tops if top.is_dir() for folder in top.iterdir() if folder.is_dir()})
 
     def processes(self, testbed: str, board: str) -> list[int]:
-        """The processes of the board, by their numbers on this machine."""
+        """The processes in the groups of a board.
+
+        Args:
+            testbed: The testbed's name.
+            board: The board's name.
+
+        Returns:
+            Their numbers on this machine, sorted.
+        """
         pids = set()
         for group in self.groups(testbed, board):
             pids |= {int(word) for word in _read(group / "cgroup.procs").split()}
         return sorted(pids - {0})
 
     def remove(self, testbed: str) -> None:
-        """Remove all groups of the testbed, whose processes have been killed. Raises UserError where the kernel will not."""
+        """Remove all groups of a testbed, whose processes have been killed.
+
+        Args:
+            testbed: The testbed's name.
+
+        Raises:
+            UserError: The kernel refuses, for longer than a dead process takes to go.
+        """
         for top in {path / f"{PREFIX}{testbed}" for path in self.hierarchies.values()}:
             for group in [*(path for path in sorted(top.glob("*")) if path.is_dir()), top]:
                 _rmdir(group)
@@ -151,7 +220,17 @@ class Version2(Cgroups):
 
 
 def find_cgroups(root: Path = ROOT) -> Cgroups:
-    """The version that has the controllers. Raises UserError where neither has."""
+    """The version of control groups that has the controllers.
+
+    Args:
+        root: The folder that control groups are mounted at.
+
+    Returns:
+        Version 2 where it has them, else version 1.
+
+    Raises:
+        UserError: Neither has the controllers.
+    """
     controllers = set(_read(root / "cgroup.controllers").split())
     if set(NEEDED) <= controllers:
         return Version2(dict.fromkeys(("cpu", "memory"), root))

@@ -32,8 +32,19 @@ def resolve_cluster(
 ) -> dict[str, Any]:
     """The ``cluster`` block of a point: the configuration's values, its hosts, and for emulated boards ``emulated``.
 
-    ``boards`` are the descriptions of the classes by name, ``links`` the folders of those of links, ``cores`` are this
-    machine's, ``threads`` what the user gave for all ranks. Raises UserError for what does not fit together.
+    Args:
+        cluster: The block of the configuration.
+        inventory: The hosts of the cluster.
+        boards: The descriptions of the classes by name.
+        links: The folders with the descriptions of links.
+        cores: The cores of this machine.
+        threads: The threads that the user gave for all ranks; None: each board's by its quota.
+
+    Returns:
+        The plain values of the block.
+
+    Raises:
+        UserError: Overrides, interface and boards do not fit together.
     """
     shaping = [key for key in OVERRIDES if cluster.get(key) is not None]
     if inventory.emulated is None:
@@ -69,7 +80,22 @@ def emulate(
     link: Callable[[str], NetworkLink],
     cores: int,
 ) -> Testbed:
-    """The testbed of an inventory under the overrides of ``cluster``; ``link`` describes one by name. Raises UserError."""
+    """The testbed of an inventory under the overrides of the configuration.
+
+    Args:
+        cluster: The block of the configuration: ``name`` and ``link``, ``link_rate_bit_s``, ``link_delay_s``.
+        hosts: The boards, in the order of the inventory.
+        emulated: The ``emulated:`` block of the inventory.
+        boards: The descriptions of the classes by name.
+        link: From the name of a link to its description.
+        cores: The cores of this machine.
+
+    Returns:
+        The boards with their links, quotas in cores and memory in bytes.
+
+    Raises:
+        UserError: The name or an override is out of range, or the boards need more than this machine has.
+    """
     name = str(cluster["name"])
     if not NAME.match(name):
         raise UserError(f"cluster.name={name} must have up to 40 letters, digits, '-' and '_' to name emulated boards")
@@ -108,6 +134,13 @@ def link_of(described: NetworkLink, cluster: Mapping[str, Any]) -> Link:
 
     The ``latency_s`` of the description is what real ones have and is not emulated: only ``cluster.link_delay_s`` asks for a
     delay.
+
+    Args:
+        described: The description.
+        cluster: ``link_rate_bit_s`` (bit/s) and ``link_delay_s`` (s) take its place where they are not None.
+
+    Returns:
+        Rate (bit/s), delay (s) and share of lost packets; None for no delay and no loss.
     """
     rate, delay = cluster.get("link_rate_bit_s"), cluster.get("link_delay_s")
     loss = described.loss
@@ -124,6 +157,13 @@ def speeds(hosts: Sequence[Host], boards: Mapping[str, BoardClass]) -> list[floa
 
     It is the host's ``speed``, else the ``flop_s`` of its class among those of the others.
 
+    Args:
+        hosts: The boards.
+        boards: The descriptions of the classes by name.
+
+    Returns:
+        A speed for each host in (0, 1].
+
     Raises:
         UserError: A class has no ``flop_s``, and there are several classes.
     """
@@ -138,7 +178,19 @@ def speeds(hosts: Sequence[Host], boards: Mapping[str, BoardClass]) -> list[floa
 
 
 def scale_cores(relative: Sequence[float], cores: int, compute: str | float) -> float | None:
-    """Cores of a board of speed 1.0, so that all together get at most those of this machine. Raises UserError."""
+    """Cores of a board of speed 1.0, so that all together get at most those of this machine.
+
+    Args:
+        relative: The speed of each board, 1.0 for the fastest.
+        cores: The cores of this machine.
+        compute: ``shared``, ``unlimited``, or the cores of the fastest board.
+
+    Returns:
+        The cores; None where boards are not limited.
+
+    Raises:
+        UserError: The boards would need more cores than there are.
+    """
     if compute == "unlimited":
         return None
     most = cores / sum(relative)

@@ -21,7 +21,14 @@ WAIT_S = 5.0
 
 
 def check_machine(testbed: Testbed) -> None:
-    """Raise UserError, with what to do, where this machine cannot emulate the testbed. Changes nothing."""
+    """Check that this machine can emulate a testbed. Changes nothing.
+
+    Args:
+        testbed: The boards and their links.
+
+    Raises:
+        UserError: It cannot: no root, a tool or a module of the kernel is missing; the message says what to do.
+    """
     name = testbed.name
     check_root(name)
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
@@ -40,7 +47,14 @@ def check_machine(testbed: Testbed) -> None:
 
 
 def check_root(name: str) -> None:
-    """Raise UserError without root."""
+    """Check that this process is root.
+
+    Args:
+        name: The cluster's name, for messages.
+
+    Raises:
+        UserError: It is not.
+    """
     if os.geteuid() != 0:
         raise UserError(
             f"cluster {name} needs root for network namespaces and control groups; run as root (sudo), or use cluster=local"
@@ -48,7 +62,14 @@ def check_root(name: str) -> None:
 
 
 def try_out(queue: Sequence[str]) -> str | None:
-    """Why this kernel cannot shape with ``queue``, tried in a namespace that nobody sees; None where it can."""
+    """Try whether this kernel can shape with a queue, in a namespace that nobody sees.
+
+    Args:
+        queue: The queue as words of ``tc qdisc add``.
+
+    Returns:
+        Why it cannot; None where it can.
+    """
     words = ["unshare", "--net", "tc", "qdisc", "add", "dev", "lo", "root", *queue]
     try:
         done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -58,7 +79,17 @@ def try_out(queue: Sequence[str]) -> str | None:
 
 
 def run(command: network_commands.Command) -> str:
-    """Run one command and return its output. Raises UserError with its first line where it fails."""
+    """Run one command to its end.
+
+    Args:
+        command: Its words.
+
+    Returns:
+        Its standard output.
+
+    Raises:
+        UserError: It fails; the message has the first line of its errors.
+    """
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise UserError(f"{' '.join(command)} failed ({first_line(done.stderr)}); try python -m bench.testbed down, then up")
@@ -66,7 +97,14 @@ def run(command: network_commands.Command) -> str:
 
 
 def first_line(text: str) -> str:
-    """The first line of a program's output that says something."""
+    """The first line of a program's output that is not blank.
+
+    Args:
+        text: The output.
+
+    Returns:
+        The line without spaces around it, or ``no output``.
+    """
     return next((line.strip() for line in text.splitlines() if line.strip()), "no output")
 
 
@@ -76,12 +114,26 @@ def present() -> list[str]:
 
 
 def has_device(name: str) -> bool:
-    """Whether this machine has a network interface of this name."""
+    """Whether this machine has a network interface.
+
+    Args:
+        name: The interface's name.
+
+    Returns:
+        False also for one of another namespace.
+    """
     return Path("/sys/class/net", name).exists()
 
 
 def remove_device(name: str) -> None:
-    """Remove an interface. One whose other end was in a namespace that is going vanishes by itself, some time later."""
+    """Remove an interface. One whose other end was in a namespace that is going vanishes by itself, some time later.
+
+    Args:
+        name: The interface's name; nothing is done where there is none.
+
+    Raises:
+        UserError: The kernel refuses for longer than that takes.
+    """
     deadline = time.monotonic() + WAIT_S
     while has_device(name):
         try:
@@ -104,7 +156,15 @@ def addresses() -> list[tuple[str, str]]:
 
 
 def rate_bit_s(namespace: str, device: str) -> float | None:
-    """The rate at which an interface is held now, as the kernel says."""
+    """The rate at which an interface is held now, as the kernel says.
+
+    Args:
+        namespace: The network namespace of the interface.
+        device: The interface's name.
+
+    Returns:
+        The rate in bit/s; None where it is not held or not there.
+    """
     try:
         queues: list[dict[str, Any]] = json.loads(run(["tc", "-n", namespace, "-j", "qdisc", "show", "dev", device]) or "[]")
     except UserError:
@@ -113,7 +173,14 @@ def rate_bit_s(namespace: str, device: str) -> float | None:
 
 
 def is_whole(testbed: Testbed) -> bool:
-    """Whether all of the testbed is there: a crash, or a hand, may have taken or left a part."""
+    """Whether all of the testbed is there: a crash, or a hand, may have taken or left a part.
+
+    Args:
+        testbed: The boards as they were brought up.
+
+    Returns:
+        Whether all namespaces, addresses and ports are there.
+    """
     if not set(network_commands.namespaces(testbed)) <= set(present()) or not has_device(
         network_commands.launch_device(testbed.name)
     ):
@@ -132,7 +199,14 @@ def is_whole(testbed: Testbed) -> bool:
 
 
 def pids_in(namespace: str) -> list[int]:
-    """Processes in a network namespace, also those that no control group has."""
+    """Processes in a network namespace, also those that no control group has.
+
+    Args:
+        namespace: Its name.
+
+    Returns:
+        Their numbers; empty where there is no such namespace.
+    """
     try:
         return [int(word) for word in run(["ip", "netns", "pids", namespace]).split()]
     except UserError:

@@ -48,7 +48,14 @@ class Lease:
         return self
 
     def ready(self, cluster: PointCluster) -> None:
-        """Bring the cluster's boards up, or to its rates and limits. Raises UserError."""
+        """Bring the cluster's boards up, or to its rates and limits.
+
+        Args:
+            cluster: One of the clusters of the lease; real hosts need nothing.
+
+        Raises:
+            UserError: This machine cannot.
+        """
         testbed = cluster.emulated
         if testbed is None:
             return

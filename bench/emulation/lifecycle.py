@@ -33,9 +33,20 @@ class Row:
 
 
 def up(testbed: Testbed, state: Path = STATE, cgroup_root: Path = ROOT) -> bool:
-    """Bring the testbed up, or what is up to these rates and limits; True where it had to be made.
+    """Bring a testbed up, or what is up to these rates and limits.
 
-    Hold its Lock. What a crash left of it is removed first. Raises UserError where this machine cannot.
+    Hold its Lock. What a crash left of it is removed first.
+
+    Args:
+        testbed: The boards and their links.
+        state: The folder with the states of testbeds.
+        cgroup_root: The folder that control groups are mounted at.
+
+    Returns:
+        True where it had to be made, false where it was up.
+
+    Raises:
+        UserError: This machine cannot.
     """
     kernel_network.check_machine(testbed)
     groups = find_cgroups(cgroup_root)
@@ -57,7 +68,19 @@ def up(testbed: Testbed, state: Path = STATE, cgroup_root: Path = ROOT) -> bool:
 
 
 def down(name: str, state: Path = STATE, cgroup_root: Path = ROOT) -> bool:
-    """Remove everything of the testbed by name, with its processes; False where there was nothing. Hold its Lock."""
+    """Remove everything of a testbed, with its processes. Hold its Lock.
+
+    Args:
+        name: The testbed's name.
+        state: The folder with the states of testbeds.
+        cgroup_root: The folder that control groups are mounted at.
+
+    Returns:
+        False where there was nothing.
+
+    Raises:
+        UserError: Processes or parts of it stay.
+    """
     groups = find_cgroups(cgroup_root)
     launch, spaces = (
         network_commands.launch_device(name),
@@ -75,7 +98,15 @@ def down(name: str, state: Path = STATE, cgroup_root: Path = ROOT) -> bool:
 
 
 def leftovers(state: Path = STATE, cgroup_root: Path = ROOT) -> list[str]:
-    """Names of the testbeds of which anything is there."""
+    """Names of the testbeds of which anything is there.
+
+    Args:
+        state: The folder with the states of testbeds.
+        cgroup_root: The folder that control groups are mounted at.
+
+    Returns:
+        The names, sorted.
+    """
     tops = [path for path in find_cgroups(cgroup_root).hierarchies.values() if path.is_dir()]
     groups = {folder.name for top in tops for folder in top.glob(f"{PREFIX}*") if folder.is_dir()}
     spaces = {space.split(".")[0] for space in kernel_network.present() if space.startswith(PREFIX)}
@@ -84,7 +115,15 @@ def leftovers(state: Path = STATE, cgroup_root: Path = ROOT) -> list[str]:
 
 
 def processes(name: str, groups: Cgroups) -> list[int]:
-    """Everything that runs on the boards: in their groups, or in their networks by hand."""
+    """Everything that runs on the boards: in their groups, or in their networks by hand.
+
+    Args:
+        name: The testbed's name.
+        groups: The control groups of this machine.
+
+    Returns:
+        The numbers of the processes, sorted, without this one.
+    """
     pids = {pid for board in groups.boards(name) for pid in groups.processes(name, board)}
     pids |= {
         pid
@@ -96,7 +135,14 @@ def processes(name: str, groups: Cgroups) -> list[int]:
 
 
 def run_ids(pids: list[int]) -> set[str]:
-    """The runs of this project that the processes belong to: their mpirun is on no board and carries the same mark."""
+    """The runs of this project that the processes belong to: their mpirun is on no board and carries the same mark.
+
+    Args:
+        pids: Numbers of processes.
+
+    Returns:
+        The ids of runs in their environments.
+    """
     ids = set()
     for pid in pids:
         try:
@@ -108,7 +154,18 @@ def run_ids(pids: list[int]) -> set[str]:
 
 
 def end_processes(name: str, groups: Cgroups) -> int:
-    """Kill what runs on the boards and the mpirun that started it; how many there were. Raises UserError where some stay."""
+    """Kill what runs on the boards and the mpirun that started it.
+
+    Args:
+        name: The testbed's name.
+        groups: The control groups of this machine.
+
+    Returns:
+        How many processes there were on the boards.
+
+    Raises:
+        UserError: Some do not end.
+    """
     deadline, first = time.monotonic() + WAIT_S, None
     while left := processes(name, groups):
         first = len(left) if first is None else first
@@ -126,7 +183,15 @@ def end_processes(name: str, groups: Cgroups) -> int:
 
 
 def status(testbed: Testbed, cgroup_root: Path = ROOT) -> list[Row]:
-    """The boards of a testbed that is up, by what the kernel says and not by what was asked for."""
+    """The boards of a testbed that is up, by what the kernel says and not by what was asked for.
+
+    Args:
+        testbed: The boards as they were brought up.
+        cgroup_root: The folder that control groups are mounted at.
+
+    Returns:
+        A row for each board.
+    """
     groups, name = find_cgroups(cgroup_root), testbed.name
     return [
         Row(
@@ -144,6 +209,14 @@ def status(testbed: Testbed, cgroup_root: Path = ROOT) -> list[Row]:
 
 
 def oom_kills(testbed: Testbed, cgroup_root: Path = ROOT) -> dict[str, int]:
-    """How many processes of each board the kernel has killed for memory since the testbed is up."""
+    """How many processes the kernel has killed for memory since the testbed is up.
+
+    Args:
+        testbed: The boards as they were brought up.
+        cgroup_root: The folder that control groups are mounted at.
+
+    Returns:
+        The number for each board by its name.
+    """
     groups = find_cgroups(cgroup_root)
     return {board.name: groups.oom_kills(testbed.name, board.name) for board in testbed.boards}

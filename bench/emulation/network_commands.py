@@ -49,32 +49,76 @@ class Shaper:
 
 
 def switch_namespace(name: str) -> str:
-    """The namespace of a testbed's switches."""
+    """The network namespace of a testbed's switches.
+
+    Args:
+        name: The testbed's name.
+
+    Returns:
+        The namespace's name.
+    """
     return f"{PREFIX}{name}"
 
 
 def namespace(name: str, board: str) -> str:
-    """The namespace of a board."""
+    """The network namespace of a board.
+
+    Args:
+        name: The testbed's name.
+        board: The board's name.
+
+    Returns:
+        The namespace's name.
+    """
     return f"{PREFIX}{name}.{board}"
 
 
 def launch_device(name: str) -> str:
-    """This machine's interface among the boards. Interface names have at most 15 characters, so this is a hash."""
+    """This machine's interface among the boards.
+
+    Args:
+        name: The testbed's name.
+
+    Returns:
+        The interface's name, a hash, for names of interfaces have at most 15 characters.
+    """
     return PREFIX + hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 def belongs(name: str, space: str) -> bool:
-    """Whether a namespace is of testbed ``name``, also one that an older inventory had."""
+    """Whether a namespace is of a testbed, also one that an older inventory had.
+
+    Args:
+        name: The testbed's name.
+        space: The namespace's name.
+
+    Returns:
+        True for that of the switches and for those of boards.
+    """
     return space == switch_namespace(name) or space.startswith(switch_namespace(name) + ".")
 
 
 def namespaces(testbed: Testbed) -> list[str]:
-    """All namespaces of a testbed."""
+    """All namespaces of a testbed.
+
+    Args:
+        testbed: The boards.
+
+    Returns:
+        The names: that of the switches, then that of each board.
+    """
     return [switch_namespace(testbed.name), *(namespace(testbed.name, board.name) for board in testbed.boards)]
 
 
 def create(testbed: Testbed) -> list[Command]:
-    """Namespaces, switches and unshaped links, where none of them is there yet."""
+    """Make namespaces, switches and unshaped links, where none of them is there yet.
+
+    Args:
+        testbed: The boards and their links.
+
+    Returns:
+        The commands in their order.
+    """
     middle, length = switch_namespace(testbed.name), testbed.network.split("/")[1]
     commands = [["ip", "netns", "add", name] for name in namespaces(testbed)]
     for index, _ in enumerate(testbed.switches):
@@ -116,13 +160,27 @@ def _address(where: Sequence[str], device: str, address: str) -> list[Command]:
 
 
 def ports(testbed: Testbed) -> set[str]:
-    """What is plugged into the switches."""
+    """The interfaces that are plugged into the switches.
+
+    Args:
+        testbed: The boards and their links.
+
+    Returns:
+        Their names in the namespace of the switches.
+    """
     uplinks = {f"u{index}{end}" for index in range(1, len(testbed.switches)) for end in "ab"}
     return {"launch", *(f"p{index}" for index in range(len(testbed.boards))), *uplinks}
 
 
 def shapers(testbed: Testbed) -> list[Shaper]:
-    """Both ends of every link; the launch host's is not shaped, for it is not a board."""
+    """Both ends of every link; the launch host's is not shaped, for it is not a board.
+
+    Args:
+        testbed: The boards and their links.
+
+    Returns:
+        Two ends for each board, then two for each uplink.
+    """
     middle, both_ends = switch_namespace(testbed.name), []
     for index, board in enumerate(testbed.boards):
         space = namespace(testbed.name, board.name)
@@ -134,7 +192,14 @@ def shapers(testbed: Testbed) -> list[Shaper]:
 
 
 def shape(shaper: Shaper) -> list[Command]:
-    """Hold one end to its link, whatever it was held to before: the rate by tbf, and in it a queue that may delay and lose."""
+    """Hold one end to its link, whatever it was held to before: the rate by tbf, and in it a queue that may delay and lose.
+
+    Args:
+        shaper: The end of the link.
+
+    Returns:
+        The commands in their order.
+    """
     link, tc, where = shaper.link, ["tc", "-n", shaper.namespace, "qdisc", "replace"], ["dev", shaper.device]
     burst = burst_bytes(link.rate_bit_s)
     rate = ["rate", f"{link.rate_bit_s:.0f}bit", "burst", f"{burst}b", "latency", f"{QUEUE_S * 1e3:.0f}ms"]
@@ -149,19 +214,40 @@ def shape(shaper: Shaper) -> list[Command]:
 
 
 def burst_bytes(rate_bit_s: float) -> int:
-    """How many bytes may pass a shaper at once after a pause."""
+    """The burst of a shaper.
+
+    Args:
+        rate_bit_s: The rate of the link in bit/s.
+
+    Returns:
+        How many bytes may pass at once after a pause.
+    """
     least = WHOLE_PACKET_BYTES if rate_bit_s > FAST_BIT_S else LEAST_BURST_BYTES
     return max(least, round(rate_bit_s / 8 * BURST_S))
 
 
 def needs_netem(testbed: Testbed) -> Link | None:
-    """The first link that only a kernel with netem can emulate."""
+    """Look for a link that only a kernel with netem can emulate.
+
+    Args:
+        testbed: The boards and their links.
+
+    Returns:
+        The first link with a delay or loss; None where there is none.
+    """
     links = [board.link for board in testbed.boards] + ([testbed.uplink] if testbed.uplink else [])
     return next((link for link in links if link.delay_s or link.loss), None)
 
 
 def quota_us(board: Board) -> tuple[int, int] | None:
-    """(quota, period) in microseconds of the kernel's bandwidth control; None: no limit."""
+    """The kernel's bandwidth control for a board.
+
+    Args:
+        board: The board with its quota in cores.
+
+    Returns:
+        Quota and period in microseconds; None: no limit.
+    """
     if board.quota_cores is None:
         return None
     period = max(PERIOD_US, round(LEAST_QUOTA_US / board.quota_cores))

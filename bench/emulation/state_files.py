@@ -35,12 +35,25 @@ def agent_command(name: str, state: Path = STATE) -> str:
     """The command line that mpirun calls instead of ssh.
 
     It is split at spaces, and /run may forbid programs: so the shell reads a file.
+
+    Args:
+        name: The testbed's name.
+        state: The folder with the states of testbeds.
+
+    Returns:
+        The program and its argument, with a space between them.
     """
     return f"/bin/sh {state / name / 'agent'}"
 
 
 def write_state(testbed: Testbed, groups: Cgroups, state: Path) -> None:
-    """Keep a testbed that is up, and what the agent needs to enter its boards."""
+    """Keep a testbed that is up, and what the agent needs to enter its boards.
+
+    Args:
+        testbed: The boards as they were brought up.
+        groups: The control groups of this machine.
+        state: The folder with the states of testbeds.
+    """
     folder = state / testbed.name
     folder.mkdir(parents=True, exist_ok=True)
     boards = {
@@ -57,7 +70,15 @@ def write_state(testbed: Testbed, groups: Cgroups, state: Path) -> None:
 
 
 def read_state(name: str, state: Path) -> Testbed | None:
-    """The testbed as it was last brought up; None where it is not up, or was by another version."""
+    """Read a testbed as it was last brought up.
+
+    Args:
+        name: The testbed's name.
+        state: The folder with the states of testbeds.
+
+    Returns:
+        The testbed; None where it is not up, or was by another version.
+    """
     try:
         values = json.loads((state / name / "state.json").read_text())
         return Testbed.from_dict(values["testbed"]) if values["schema"] == SCHEMA else None
@@ -66,13 +87,25 @@ def read_state(name: str, state: Path) -> Testbed | None:
 
 
 def remove_state(name: str, state: Path) -> None:
-    """Forget a testbed."""
+    """Forget a testbed.
+
+    Args:
+        name: The testbed's name; nothing is done where it has no state.
+        state: The folder with the states of testbeds.
+    """
     (state / name / "state.json").unlink(missing_ok=True)
     shutil.rmtree(state / name, ignore_errors=True)
 
 
 def all_up(state: Path) -> list[Testbed]:
-    """The testbeds that are up on this machine."""
+    """The testbeds that are up on this machine.
+
+    Args:
+        state: The folder with the states of testbeds.
+
+    Returns:
+        The testbeds in the order of their names.
+    """
     names = sorted(path.parent.name for path in state.glob("*/state.json"))
     return [testbed for testbed in (read_state(name, state) for name in names) if testbed is not None]
 

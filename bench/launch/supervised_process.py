@@ -34,9 +34,18 @@ class Outcome:
 
 
 def run(command: Sequence[str], log: Path, timeout_s: float, run_id: str, cwd: Path, env: dict[str, str]) -> Outcome:
-    """Run ``command`` with its output in ``log``; ``env`` must carry ``BENCH_RUN_ID=run_id``.
+    """Run a command to its end, within a time limit, and leave no process of it.
 
-    Raises KeyboardInterrupt on, after the job has been ended.
+    Args:
+        command: Its words.
+        log: The file for its output and errors, which is replaced.
+        timeout_s: The time limit in seconds; then it is ended.
+        run_id: The run's id, by which processes that are left are known.
+        cwd: The working folder.
+        env: All its variables; must have ``BENCH_RUN_ID`` with ``run_id``.
+
+    Returns:
+        How it ended; Ctrl-C is ``interrupted``, after the job has been ended.
     """
     status: Literal["ended", "timeout", "interrupted"] = "ended"
     with log.open("wb") as output, session_folder() as variables:
@@ -85,7 +94,14 @@ def _end(job: subprocess.Popen[bytes]) -> None:
 
 
 def sweep(run_id: str) -> int:
-    """Kill what is left of a run on this machine; the number of processes that were."""
+    """Kill what is left of a run on this machine.
+
+    Args:
+        run_id: The run's id.
+
+    Returns:
+        The number of processes that were left.
+    """
     left = survivors(run_id)
     for pid in left:
         try:
@@ -99,7 +115,14 @@ def sweep(run_id: str) -> int:
 
 
 def survivors(run_id: str) -> list[int]:
-    """Processes that carry the run's id in their environment, ourselves excepted; zombies have none."""
+    """Processes that carry the run's id in their environment, ourselves excepted; zombies have none.
+
+    Args:
+        run_id: The run's id.
+
+    Returns:
+        The numbers of the processes.
+    """
     mark, pids = f"{RUN_ID}={run_id}".encode(), []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -111,12 +134,27 @@ def survivors(run_id: str) -> list[int]:
 
 
 def tail(log: Path, lines: int = LOG_LINES) -> list[str]:
-    """The last lines of a log."""
+    """The last lines of a log.
+
+    Args:
+        log: The file.
+        lines: How many at most.
+
+    Returns:
+        The lines, without line breaks.
+    """
     return log.read_text(errors="replace").splitlines()[-lines:]
 
 
 def telling_line(log_tail: Sequence[str]) -> str:
-    """The line of a log that says most about a failure: a rank's own error, else the last that is not decoration."""
+    """The line of a log that says most about a failure: a rank's own error, else the last that is not decoration.
+
+    Args:
+        log_tail: The last lines of the log.
+
+    Returns:
+        The line, at most 300 characters; ``no output`` for an empty log.
+    """
     telling = [line for line in log_tail if any(word in line for word in ERROR_WORDS) and "Traceback" not in line]
     named = [line for line in telling if line.startswith("error:") or line.split(":")[0].endswith(("Error", "Exception"))]
     plain = [line for line in log_tail if line.strip(" -*")]

@@ -24,7 +24,17 @@ class Review:
 
 
 def read_reviews(file: Path = FILE) -> list[Review]:
-    """All reviews in the order of the file. Raises UserError where it is missing."""
+    """Read all reviews.
+
+    Args:
+        file: Tab-separated, with the columns id, label and text.
+
+    Returns:
+        The reviews in the order of the file.
+
+    Raises:
+        UserError: The file is missing.
+    """
     try:
         with file.open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
@@ -37,6 +47,12 @@ def split(reviews: list[Review]) -> tuple[list[Review], list[Review]]:
     """Training and validation reviews: in each class the first tenth by SHA-256 of the id is held out.
 
     Both lists are ordered by that hash over both classes, so that a part of the validation split is balanced too.
+
+    Args:
+        reviews: All reviews.
+
+    Returns:
+        Training reviews and validation reviews.
     """
     train, held_out = [], []
     for label in (0, 1):

@@ -47,7 +47,14 @@ class Task(ABC):
         """
 
     def batch(self, step: int) -> Batch:
-        """The global batch of ``step``. What does not fill a batch at the end of an epoch is left for another epoch."""
+        """The global batch of a step. What does not fill a batch at the end of an epoch is left for another epoch.
+
+        Args:
+            step: The step, from 0, over all epochs.
+
+        Returns:
+            Ids and mask [batch, seq], targets by the head of the model.
+        """
         per_epoch = len(self.train) // self.batch_size
         epoch, number = divmod(step, per_epoch)
         if epoch != self._epoch:
@@ -57,7 +64,15 @@ class Task(ABC):
         return Batch(self.train.ids[chosen], self.train.mask[chosen], self.train.targets[chosen])
 
     def validation(self, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
-        """The validation split in order, at most ``limit`` samples of it."""
+        """The validation split in order.
+
+        Args:
+            batch_size: Samples in a batch; the last may have fewer.
+            limit: How many samples at most; None: all.
+
+        Yields:
+            Batches with ids and mask [batch_size, seq], targets by the head of the model.
+        """
         end = len(self.held_out) if limit is None else min(limit, len(self.held_out))
         for begin in range(0, end, batch_size):
             yield self.held_out.span(begin, min(begin + batch_size, end))
@@ -68,12 +83,30 @@ register = _TASKS.register
 
 
 def make_task(config: PointConfig) -> Task:
-    """The task of a point. Raises UserError, with the near ones, for an unknown name."""
+    """Make the task of a point.
+
+    Args:
+        config: The point; ``config.task.name`` is the task's.
+
+    Returns:
+        The task with its samples.
+
+    Raises:
+        UserError: The name is unknown; the message has near ones.
+    """
     return _TASKS.get(config.task.name)(config)
 
 
 def next_tokens(ids: Tensor, mask: Tensor) -> Tensor:
-    """Targets of a language model: the following token, -100 where it is padding or there is none."""
+    """Targets of a language model: the token that follows each.
+
+    Args:
+        ids: Token ids, int64 [samples, seq].
+        mask: True where there is a token, bool [samples, seq].
+
+    Returns:
+        Targets, int64 [samples, seq]; -100 where the following token is padding or there is none.
+    """
     targets = torch.full_like(ids, -100)
     targets[:, :-1] = torch.where(mask[:, 1:], ids[:, 1:], -100)
     return targets

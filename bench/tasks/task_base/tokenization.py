@@ -16,10 +16,21 @@ PAD = 0
 
 
 def tokenize(texts: Sequence[str], seq: int, checkpoint: str | None, vocab: int) -> tuple[Tensor, Tensor]:
-    """Ids int64 [samples, seq] and mask bool [samples, seq], cut and padded on the right.
+    """Texts as token ids, cut and padded on the right.
 
-    With a checkpoint its ``tokenizer.json`` is used. Without one, a token is a byte of UTF-8 plus one (0 is padding),
-    which needs a vocabulary of 257.
+    With a checkpoint its ``tokenizer.json`` is used. Without one, a token is a byte of UTF-8 plus one (0 is padding).
+
+    Args:
+        texts: The samples.
+        seq: Tokens of a sample.
+        checkpoint: The folder of the checkpoint; None: bytes.
+        vocab: The vocabulary of the model; bytes need 257.
+
+    Returns:
+        Ids int64 [samples, seq] and mask bool [samples, seq], true where there is a token.
+
+    Raises:
+        UserError: The checkpoint has no tokenizer, or a token is not in the vocabulary.
     """
     if checkpoint is None:
         return _bytes(texts, seq, vocab)
