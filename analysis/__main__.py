@@ -66,7 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser(chosen: str | None = None) -> argparse.ArgumentParser:
-    """All verbs with their lines; the words of the chosen one."""
+    """All verbs with their lines; the arguments of the chosen one only.
+
+    Args:
+        chosen: The verb on the command line, the only one whose module is imported; null: none.
+
+    Returns:
+        The parser. What it parses has ``run``, the function of the chosen verb.
+    """
     program = as_called("python -m analysis").strip()
     top = argparse.ArgumentParser(prog=program, description="From the records of studies to reports and figures.")
     verbs = top.add_subparsers(required=True, metavar="|".join(VERBS))

@@ -12,12 +12,22 @@ LABELS = {"passed": "PASSED", "failed": "FAILED", "warned": "WARNED", "skipped":
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The words of the verb."""
+    """Add the arguments of the verb.
+
+    Args:
+        parser: The parser of the verb.
+    """
     parser.add_argument("study", help=STUDY_HELP)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print all checks; 1 when one failed or a point has no valid result.
+    """Print all checks.
+
+    Args:
+        arguments: ``study``, its folder with or without ``@COMMIT``.
+
+    Returns:
+        Exit code: 1 when a check failed or a point has no valid result, otherwise 0.
 
     Raises:
         UserError: The study cannot be read.

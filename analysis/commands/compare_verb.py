@@ -9,13 +9,23 @@ from analysis.compare import study_comparison
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The words of the verb."""
+    """Add the arguments of the verb.
+
+    Args:
+        parser: The parser of the verb.
+    """
     parser.add_argument("one", help=STUDY_HELP)
     parser.add_argument("other", help="the study that is compared with it")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what changed; 0.
+    """Print what changed.
+
+    Args:
+        arguments: ``one`` and ``other``, the folders of two studies, each with or without ``@COMMIT``.
+
+    Returns:
+        Exit code: 0.
 
     Raises:
         UserError: A study cannot be read.

@@ -11,7 +11,11 @@ from analysis.exports import published_study
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The words of the verb."""
+    """Add the arguments of the verb.
+
+    Args:
+        parser: The parser of the verb.
+    """
     parser.add_argument("study", help=STUDY_HELP)
     parser.add_argument("--into", type=Path, required=True, help="folder of the copy; must not exist")
     parser.add_argument(
@@ -20,7 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the copy; 0.
+    """Write the copy.
+
+    Args:
+        arguments: ``study``, ``into`` (folder of the copy) and ``power`` (which repeats keep raw power).
+
+    Returns:
+        Exit code: 0.
 
     Raises:
         UserError: The study cannot be read, or the copy cannot be written.

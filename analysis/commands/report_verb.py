@@ -20,7 +20,11 @@ from bench.common.user_error import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The words of the verb."""
+    """Add the arguments of the verb.
+
+    Args:
+        parser: The parser of the verb.
+    """
     parser.add_argument("study", help=STUDY_HELP)
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder of the report (default: report)")
     parser.add_argument(
@@ -35,7 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the report and print its headline; 0.
+    """Write the report and print its headline.
+
+    Args:
+        arguments: What ``add_arguments`` declares.
+
+    Returns:
+        Exit code: 0.
 
     Raises:
         UserError: The study cannot be read or must not be compared, or an option is unknown.
@@ -59,7 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_headline(study: Study) -> None:
-    """The medians of every configuration, as a table on the terminal."""
+    """The medians of every configuration, as a table on the terminal.
+
+    Args:
+        study: The study; its good records make the table.
+    """
     shown = headline_table.shown(study)
     table = Table(title=f"{study.name}: medians of the repeats", title_justify="left")
     for column in shown.columns:

@@ -67,7 +67,15 @@ class OrderRow:
 
 
 def order_of(hosts: str, switches: Mapping[str, str | None]) -> HostOrder:
-    """The order that ``hosts`` (separated by commas) are in, where each is on the switch that ``switches`` says."""
+    """The order that hosts are in, and how often it crosses from one switch to another.
+
+    Args:
+        hosts: Names of hosts in the order of ranks, separated by commas.
+        switches: The switch of each host, null where it is not known.
+
+    Returns:
+        The order; the number of crossings is null where the switch of any host is not known.
+    """
     names = hosts.split(",")
     known = all(switches.get(name) is not None for name in names)
     crosses = [known and switches[a] != switches[b] for a, b in itertools.pairwise(names)]
@@ -76,14 +84,29 @@ def order_of(hosts: str, switches: Mapping[str, str | None]) -> HostOrder:
 
 
 def switches_of(study: Study) -> dict[str, str | None]:
-    """The switch of each host, as the records' networks say."""
+    """The switch of each host, as the records' networks say.
+
+    Args:
+        study: The study; only good records with a network are read.
+
+    Returns:
+        Host to switch, null where a link does not name one.
+    """
     networks = [record.point.network for record in study.good if record.point.network is not None]
     return {link.host: link.switch for network in networks for link in network.links}
 
 
 @report_figure("topology", section="Network", order=60)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """Figures for each work and each set of hosts of which the study has several orders."""
+    """Figures for each work and each set of hosts of which the study has several orders.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty where no line has the same hosts in several orders.
+    """
     figures, switches = [], switches_of(study)
     for work in works(study.points):
         for number, lines in enumerate(_reordered(work.points)):

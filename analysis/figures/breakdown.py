@@ -53,7 +53,15 @@ class BarPieces:
 
 @report_figure("time_breakdown", section="Time and energy", order=120)
 def draw_time(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """Seconds of a step, averaged over ranks: an average of costs, so the parts add up to the whole."""
+    """Seconds of a step, averaged over ranks: an average of costs, so the parts add up to the whole.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures, of each work by state and by phase.
+    """
     return [
         drawn
         for part in study_parts(study)
@@ -64,7 +72,15 @@ def draw_time(study: Study, layout: Layout) -> list[DrawnFigure]:
 
 @report_figure("energy_breakdown", section="Time and energy", order=130)
 def draw_energy(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """Joules of a sample, averaged over repeats."""
+    """Joules of a sample, averaged over repeats.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures, of each work by state and by phase; empty without energy.
+    """
     return [
         drawn
         for part in study_parts(study, named_kind=True)
@@ -76,7 +92,15 @@ def draw_energy(study: Study, layout: Layout) -> list[DrawnFigure]:
 
 @report_figure("failure_recovery", section="Failures", order=150)
 def draw_recovery(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """From the death of a rank to the first new step of the others, in seconds and joules."""
+    """From the death of a rank to the first new step of the others, in seconds and joules.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty where no rank was killed.
+    """
     return [
         drawn
         for part in study_parts(study, named_kind=True)

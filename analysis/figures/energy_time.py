@@ -42,7 +42,15 @@ MOST_LINES = 3
 
 @report_figure("energy_time", section="Trade-off", order=10)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """One figure for each kind of energy and each work: they are never put together."""
+    """One figure for each kind of energy and each work: they are never put together.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty without energy.
+    """
     return [_draw(part, layout) for part in study_parts(study, named_kind=True) if part.kind != "none"]
 
 

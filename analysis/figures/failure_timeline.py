@@ -50,7 +50,15 @@ class FailedRun(NamedTuple):
 
 @report_figure("failure_timeline", section="Failures", order=140)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """The first good repeat of each configuration in which a rank was killed."""
+    """The first good repeat of each configuration in which a rank was killed.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty where no rank was killed.
+    """
     return [drawn for part in study_parts(study, named_kind=True) for drawn in _draw(part, layout)]
 
 
@@ -77,6 +85,13 @@ def timeline(run: FailedRun) -> pd.DataFrame:
 
     Steps with their throughput and loss, copies, the parts of the recovery, and mean watts in bins of ``BIN_S`` of the hosts
     that were there.
+
+    Args:
+        run: A record with a failure.
+
+    Returns:
+        Columns ``what``, ``start_s``, ``end_s`` (seconds from the failure, negative before it), ``step``, ``ranks``,
+        ``samples_per_s``, ``loss`` and ``power_W``, null where a row is about something else.
     """
     fault, batch = run.fault, run.record.point.batch
     at_s, rows = fault.at_s, []
@@ -93,7 +108,14 @@ def timeline(run: FailedRun) -> pd.DataFrame:
 
 
 def copies_of(fault: FaultRecord) -> list[tuple[float, float]]:
-    """When the state was copied: before the first of every so many steps."""
+    """When the state was copied: before the first of every so many steps.
+
+    Args:
+        fault: The failure with the steps around it.
+
+    Returns:
+        Start and end of each copy, seconds from the start of the run.
+    """
     steps = [step for step in fault.steps if step.part == "copies"]
     before = steps[:: fault.copies.every_steps]
     return [(step.start_s - seconds, step.start_s) for step, seconds in zip(before, fault.copies.seconds, strict=True)]

@@ -34,7 +34,15 @@ MOST_IN_COLUMN, MOST_WITH_CLASS = 5, 10
 
 @report_figure("participants", section="Scaling", order=50)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """A figure for each work and each order in which boards join."""
+    """A figure for each work and each order in which boards join.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty where no boards join one after the other.
+    """
     figures, table = [], marginal_costs(study)
     for work in works(study.points):
         lines, swept = nested_lines(work.points)

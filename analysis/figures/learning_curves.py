@@ -73,7 +73,15 @@ class CurvePlot:
 
 @report_figure("loss", section="Learning", order=210)
 def draw_loss(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """Every step's loss, smoothed."""
+    """Every step's loss, smoothed.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures, in the order of works.
+    """
     figures = []
     for part in study_parts(study, named_kind=True):
         data = loss_curves(part.records)
@@ -91,7 +99,15 @@ def draw_loss(study: Study, layout: Layout) -> list[DrawnFigure]:
 
 @report_figure("metric", section="Learning", order=220)
 def draw_metric(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """The validation metric at every evaluation."""
+    """The validation metric at every evaluation.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures, in the order of works; empty where nothing was evaluated.
+    """
     figures = []
     for part in study_parts(study, named_kind=True):
         data, metric = _evaluations(part), part.records[0].learning.metric_name

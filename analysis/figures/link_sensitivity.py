@@ -32,7 +32,15 @@ CROSSING: dict[str, Any] = {"marker": "*", "markersize": 8, "color": "#000000", 
 
 @report_figure("links", section="Network", order=70)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """A figure for each work and for rate and delay, where they are varied."""
+    """A figure for each work and for rate and delay, where they are varied.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty where neither of them varies.
+    """
     points, link_source = _with_delays(study), _how_known(study)
     figures = []
     for work in works(points):
@@ -162,7 +170,15 @@ def _name_links(axes: Axes, names: Mapping[float, str]) -> None:
 
 
 def spread_out(places: Sequence[float], gap: float) -> list[float]:
-    """Rising places at least ``gap`` apart, each group of those that were too close around its middle."""
+    """Rising places at least ``gap`` apart, each group of those that were too close around its middle.
+
+    Args:
+        places: Places in rising order.
+        gap: The least distance, in the unit of the places.
+
+    Returns:
+        The new places, as many and in the same order.
+    """
     groups: list[list[float]] = []
     for place in places:
         groups.append([place])

@@ -23,7 +23,15 @@ SAME_LESSON = ("batch", "seq", "optimizer", "lr", "dtype", "seed", "weights", "c
 
 @report_figure("loss_step", section="Learning", order=230)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """Loss by step: strategies that are the same computation lie on one line."""
+    """Loss by step: strategies that are the same computation lie on one line.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures, in the order of works.
+    """
     return [drawn for part in study_parts(study) for drawn in _steps(part, layout)]
 
 

@@ -25,7 +25,15 @@ from analysis.study.sweeps import Series, Sweep, sweep, varied
 
 @report_figure("sensitivity", section="Sensitivity", order=90)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """One figure for each work and each number that is varied."""
+    """One figure for each work and each number that is varied.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty where none of them varies.
+    """
     figures = []
     for work in works(study.points):
         several = varied(work.points)

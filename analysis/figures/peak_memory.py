@@ -47,7 +47,15 @@ class MemoryUse:
 
 @report_figure("peak_memory", section="Memory and traffic", order=180)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """One figure for each work. Points that ran out of memory have no kind of energy: they are with their model and task."""
+    """One figure for each work. Points that ran out of memory have no kind of energy: they are with their model and task.
+
+    Args:
+        study: The study, of which points that ran out of memory are drawn too.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures, in the order of works; works of which every point ran out of memory come last.
+    """
     lost = [record.point for record in study.records if record.status == "oom"]
     known = study_parts(study)
     works = {(part.model, part.task) for part in known}

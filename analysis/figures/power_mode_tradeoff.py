@@ -51,7 +51,15 @@ class ModeSummary:
 
 @report_figure("power_mode", section="Trade-off", order=80)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """One figure for each work whose power mode is varied."""
+    """One figure for each work whose power mode is varied.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty without energy, or where the power mode does not vary.
+    """
     figures = []
     for work in works(study.points, with_energy=True):
         swept = sweep(work.points, X)
@@ -99,7 +107,14 @@ def _modes(line: Series, label: str) -> list[ModeSummary]:
 
 
 def mode_name(mode: str) -> str:
-    """Of modes by board class (``{"orin": "15W", "nx": "10W"}``) the modes: ``15W/10W``."""
+    """The power mode as a label has it: of modes by board class (``{"orin": "15W", "nx": "10W"}``) the modes, ``15W/10W``.
+
+    Args:
+        mode: The name of a mode, or a JSON object of names by board class.
+
+    Returns:
+        The name or names.
+    """
     return "/".join(json.loads(mode).values()) if mode.startswith("{") else mode
 
 

@@ -36,7 +36,15 @@ STRIP: dict[str, dict[str, Any]] = {
 
 @report_figure("power", section="Time and energy", order=160)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """The first good repeat that has a trace; nothing where no point has one."""
+    """The first good repeat that has a trace; nothing where no point has one.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty where no point has a trace.
+    """
     return [drawn for part in study_parts(study, named_kind=True) for drawn in _draw(part, layout)]
 
 

@@ -64,7 +64,15 @@ QUANTITIES = (
 
 @report_figure("prediction", section="Quality", order=190)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """A figure for each work, a panel for each quantity: never one line through different things."""
+    """A figure for each work, a panel for each quantity: never one line through different things.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty where no point was predicted.
+    """
     return [drawn for part in study_parts(study) for drawn in _draw(part, layout)]
 
 

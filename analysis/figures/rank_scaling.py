@@ -31,7 +31,15 @@ BOUND: dict[str, Any] = {"linestyle": "-.", "linewidth": 0.9, "zorder": 1}
 
 @report_figure("scaling", section="Scaling", order=40)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """A figure for each work in which the number of ranks varies while the class of boards does not (``participants``)."""
+    """A figure for each work in which the number of ranks varies while the class of boards does not (``participants``).
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty where the number of ranks does not vary.
+    """
     figures = []
     floors_s = {record.point.name: communication_s(record) for record in study.good}
     for work in works(study.points):

@@ -57,7 +57,15 @@ class Panel:
 
 @report_figure("replication", section="Scaling", order=110)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """A figure for each work whose weights were sent (``train.replicate=true``)."""
+    """A figure for each work whose weights were sent (``train.replicate=true``).
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty where no weights were sent.
+    """
     rates = rank_0_rates(study)
     figures = []
     for work in works(study.points):
@@ -73,6 +81,12 @@ def rank_0_rates(study: Study) -> dict[str, float]:
     """The rate of the link of rank 0's host, bit/s, by the name of the point.
 
     Only of points whose links are known and whose ranks have a host each: between ranks of one host bytes travel over no link.
+
+    Args:
+        study: The study; only good records are read.
+
+    Returns:
+        Name of the point to bit/s; points of which it is not known are not there.
     """
     rates_by_point = {}
     for record in study.good:

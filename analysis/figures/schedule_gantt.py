@@ -32,7 +32,15 @@ Colour = tuple[float, float, float]
 
 @report_figure("schedule", section="Time and energy", order=170)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """One figure for each configuration that has stages, of its first good repeat."""
+    """One figure for each configuration that has stages, of its first good repeat.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty where no strategy has stages.
+    """
     first: dict[str, tuple[MeasuredStudyRecord, ScheduleRecord]] = {}
     for record in study.ordered:
         if record.time.schedule is not None:

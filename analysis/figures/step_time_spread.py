@@ -24,7 +24,15 @@ MANY_DOTS = 3000
 
 @report_figure("step_times", section="Quality", order=240)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """Figures of each work: a row for each configuration."""
+    """Figures of each work: a row for each configuration.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures, in the order of works.
+    """
     return [drawn for part in study_parts(study) for drawn in _draw(part, layout)]
 
 

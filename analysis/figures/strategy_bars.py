@@ -49,7 +49,15 @@ PALE = 0.2
 
 @report_figure("energy_bars", section="Bars", order=20)
 def draw_energy(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """Measured and modelled energy are figures of their own."""
+    """Measured and modelled energy are figures of their own.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures, in the order of kinds of energy; empty without energy.
+    """
     figures = []
     for kind in dict.fromkeys(study.points["kind"]):
         if kind != "none":
@@ -59,7 +67,15 @@ def draw_energy(study: Study, layout: Layout) -> list[DrawnFigure]:
 
 @report_figure("throughput_bars", section="Bars", order=30)
 def draw_throughput(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """Runs with measured and with modelled energy are different runs, and figures of their own here too."""
+    """Runs with measured and with modelled energy are different runs, and figures of their own here too.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures, in the order of kinds of energy.
+    """
     kinds, figures = list(dict.fromkeys(study.points["kind"])), []
     for kind in kinds:
         name = "throughput_bars" if len(kinds) == 1 else f"throughput_bars_{kind}"

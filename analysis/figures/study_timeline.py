@@ -43,7 +43,15 @@ COLUMNS += ["samples_per_s", "of_median_percent"]
 
 @report_figure("timeline", section="Quality", order=250)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """One figure; none where no record says when it ran."""
+    """One figure; none where no record says when it ran.
+
+    Args:
+        study: The study, of which failed points are drawn too.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        A list of one figure, or of none.
+    """
     data = points_in_time(study)
     timed = data[data["duration_s"].notna()].reset_index(drop=True)
     if timed.empty:
@@ -70,6 +78,9 @@ def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
 
 def points_in_time(study: Study) -> pd.DataFrame:
     """When each record ran, how it ended, and its throughput, in the order of every figure.
+
+    Args:
+        study: The study, with points that failed.
 
     Returns:
         One row for each record: ``COLUMNS``, ``point`` and ``hash``. Times are UTC, null where a record does not say when it
@@ -150,7 +161,16 @@ def _time_axis(axes: Axes, timed: pd.DataFrame, most: int) -> None:
 
 
 def time_ticks(begin: pd.Timestamp, end: pd.Timestamp, most: int) -> list[float]:
-    """Round times from ``begin`` to ``end``, at most ``most``, as matplotlib counts days."""
+    """Round times of an axis.
+
+    Args:
+        begin: The first time of the axis.
+        end: The last time of the axis, later than ``begin``.
+        most: The most ticks, at least 2.
+
+    Returns:
+        Rising times in days since 1970, as matplotlib counts them.
+    """
     first, last = begin.timestamp(), end.timestamp()
     days = (DAY_S * days for days in itertools.count(1))
     step = next(step for step in itertools.chain(STEPS_S, days) if (last - first) / step <= most - 1)

@@ -24,7 +24,15 @@ WIDE_RANGE = 30
 
 @report_figure("traffic", section="Memory and traffic", order=200)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """Figures of each work: a row for each operation, or for each configuration where they are too many."""
+    """Figures of each work: a row for each operation, or for each configuration where they are too many.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures, in the order of works.
+    """
     return [drawn for part in study_parts(study) for drawn in _draw(part, layout)]
 
 

@@ -44,7 +44,15 @@ MOST_SENTENCES = 8
 
 @report_figure("choice", section="Sensitivity", order=100)
 def draw(study: Study, layout: Layout) -> list[DrawnFigure]:
-    """A figure for each work and each choice, where it is varied."""
+    """A figure for each work and each choice, where it is varied.
+
+    Args:
+        study: The study, of which good records are drawn.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures; empty where none of them varies.
+    """
     figures = []
     for work in works(study.points):
         points = with_split(work.points)
@@ -63,6 +71,12 @@ def with_split(points: pd.DataFrame) -> pd.DataFrame:
     """The options of ``SPLITS`` as one factor, ``split``: ``even``, or ``planned``.
 
     Where one line has several planned ones they are numbered, so that what differs is never pooled.
+
+    Args:
+        points: One row for each point (``analysis/study/point_table.py``).
+
+    Returns:
+        The rows with the column ``split`` in place of those of ``SPLITS``; as they are where no point has such an option.
     """
     split_options = [name for name in SPLITS if name in points]
     texts = points[split_options].apply(lambda row: " ".join(plain(value) for value in row.dropna()), axis=1)

@@ -57,6 +57,9 @@ def spread_note(series: Sequence[Series], x: str) -> str:
     Args:
         series: The lines of a figure.
         x: The factor that varies along them.
+
+    Returns:
+        One or two sentences.
     """
     counts = [len(rows) for line in series for _, rows in line.points.groupby(x)]
     few = any(line.points[x].nunique() < LEAST_FOR_LINE for line in series)
@@ -64,18 +67,39 @@ def spread_note(series: Sequence[Series], x: str) -> str:
 
 
 def repeats_note(counts: Sequence[int]) -> str:
-    """``interval_note`` as a sentence."""
+    """``interval_note`` as a sentence.
+
+    Args:
+        counts: The number of repeats at each level of each line.
+
+    Returns:
+        The sentence, with its full stop.
+    """
     note = interval_note(counts)
     return f"There are {note}." if note.startswith("n =") else sentences([note])[0]
 
 
 def sentences(lines: Sequence[str]) -> list[str]:
-    """Each line with a capital letter and a full stop."""
+    """Each line with a capital letter and a full stop.
+
+    Args:
+        lines: Phrases without a full stop, none of them empty.
+
+    Returns:
+        The sentences, in the same order.
+    """
     return [line[0].upper() + line[1:] + "." for line in lines]
 
 
 def in_setting(setting: str) -> str:
-    """The factors that all lines of a figure share, after the name of its work."""
+    """The factors that all lines of a figure share, after the name of its work.
+
+    Args:
+        setting: The factors as text, empty where lines share none.
+
+    Returns:
+        A comma and the setting; empty where ``setting`` is.
+    """
     return f", {setting}" if setting else ""
 
 
@@ -85,6 +109,9 @@ def left_out(study: Study, drawn: Collection[str] = ()) -> str:
     Args:
         study: The study.
         drawn: Names of such points that the figure shows all the same.
+
+    Returns:
+        The sentence with a space before it, or an empty text.
     """
     counts = Counter(
         (label_of(record.point), record.status)
@@ -98,12 +125,26 @@ def left_out(study: Study, drawn: Collection[str] = ()) -> str:
 
 
 def some(names: Sequence[str]) -> str:
-    """As many names as a caption has room for, and how many more there are."""
+    """As many names as a caption has room for, and how many more there are.
+
+    Args:
+        names: Names, at least one.
+
+    Returns:
+        One phrase of at most ``NAMED`` names.
+    """
     return count_phrases.some(names, NAMED)
 
 
 def ranks_label(study: Study) -> str:
-    """The axis of the number of ranks; it says so where each rank had a board of its own."""
+    """The axis of the number of ranks; it says so where each rank had a board of its own.
+
+    Args:
+        study: The study; only good records are read.
+
+    Returns:
+        The label.
+    """
     for record in study.good:
         hosts = [placement.host for placement in record.plan.placement]
         if None in hosts or len(set(hosts)) < record.point.ranks:

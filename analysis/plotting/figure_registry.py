@@ -88,6 +88,13 @@ def report_figures() -> tuple[ReportFigure, ...]:
 
 
 def in_order(sections: Iterable[str]) -> list[str]:
-    """Titles of sections, each once, in the order of the page; those that ``SECTIONS`` does not have as they come, last."""
+    """Titles of sections, each once, in the order of the page; those that ``SECTIONS`` does not have as they come, last.
+
+    Args:
+        sections: Titles, with repetitions, as the figures come.
+
+    Returns:
+        The titles in order.
+    """
     titles = list(dict.fromkeys(sections))
     return [*(title for title in SECTIONS if title in titles), *(title for title in titles if title not in SECTIONS)]

@@ -78,17 +78,38 @@ class DrawnFigure:
 
 
 def colour(strategy: str) -> str:
-    """The colour of a strategy."""
+    """The colour of a strategy.
+
+    Args:
+        strategy: The name of a registered strategy.
+
+    Returns:
+        A colour as matplotlib takes it.
+    """
     return appearance_of(strategy).colour
 
 
 def marker(strategy: str) -> str:
-    """The marker of a strategy."""
+    """The marker of a strategy.
+
+    Args:
+        strategy: The name of a registered strategy.
+
+    Returns:
+        A marker as matplotlib takes it.
+    """
     return appearance_of(strategy).marker
 
 
 def hatch(strategy: str) -> str:
-    """The hatching of a strategy."""
+    """The hatching of a strategy.
+
+    Args:
+        strategy: The name of a registered strategy.
+
+    Returns:
+        A hatching as matplotlib takes it.
+    """
     return appearance_of(strategy).hatch
 
 
@@ -100,14 +121,17 @@ def line_styles(strategies: Sequence[str]) -> list[dict[str, Any]]:
 
     Args:
         strategies: The strategy of each line.
+
+    Returns:
+        ``color``, ``marker`` and ``linestyle`` of each line, in the same order.
     """
-    seen: dict[str, int] = {}
+    lines_so_far: dict[str, int] = {}
     shapes = {marker(strategy) for strategy in strategies}
     pairs = {(shape, 0) for shape in shapes}
     styles = []
     for strategy in strategies:
-        number = seen.get(strategy, 0)
-        seen[strategy] = number + 1
+        number = lines_so_far.get(strategy, 0)
+        lines_so_far[strategy] = number + 1
         dash = number % len(LINES)
         free = [free_shape for free_shape in MORE_MARKERS if free_shape not in shapes] + [
             free_shape for free_shape in MORE_MARKERS if (free_shape, dash) not in pairs
@@ -121,7 +145,14 @@ def line_styles(strategies: Sequence[str]) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def drawing(layout: Layout) -> Iterator[None]:
-    """Everything made inside, axes above all, has the layout's fonts and lines."""
+    """Everything made inside, axes above all, has the layout's fonts and lines.
+
+    Args:
+        layout: The layout, of which the style sheets are used.
+
+    Yields:
+        Nothing; the style ends with the block.
+    """
     # A report holds all of its figures until they are written: more than pyplot expects.
     with plt.style.context([HERE / sheet for sheet in layout.sheets]), plt.rc_context({"figure.max_open_warning": 0}):
         yield
@@ -132,18 +163,41 @@ CROWDED = 8
 
 
 def needs_page(configurations: int, layout: Layout) -> bool:
-    """Whether so many configurations need the width of a page."""
+    """Whether so many configurations need the width of a page.
+
+    Args:
+        configurations: The number of names below the axis.
+        layout: The layout, with the width of its column.
+
+    Returns:
+        False where a column has room for them.
+    """
     return configurations > CROWDED * layout.column_in / IEEE.column_in
 
 
 def label_angle(configurations: int, layout: Layout) -> int:
-    """The angle at which names of configurations below an axis do not touch, in degrees."""
+    """The angle at which names of configurations below an axis do not touch.
+
+    Args:
+        configurations: The number of names below the axis.
+        layout: The layout, with the widths of its column and page.
+
+    Returns:
+        Degrees: 0, 35 or 90.
+    """
     room = layout.page_in if needs_page(configurations, layout) else layout.column_in
     return 90 if configurations > 2.2 * room else 35 if configurations > 1.2 * room else 0
 
 
 def slug(text: str) -> str:
-    """``text`` as a part of a file's name."""
+    """``text`` as a part of a file's name.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Lower-case ASCII letters and digits, anything else between them as one underscore.
+    """
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
@@ -153,6 +207,9 @@ def text_in(text: str, points: float | None = None) -> float:
     Args:
         text: The text.
         points: The size of its letters; None: that of tick labels.
+
+    Returns:
+        The width, inches.
     """
     font = FontProperties(size=plt.rcParams["xtick.labelsize"] if points is None else points)
     return float(text_to_path.get_text_width_height_descent(text, font, False)[0]) / 72
@@ -164,6 +221,9 @@ def wrapped(text: str, room_in: float) -> str:
     Args:
         text: One line.
         room_in: The width, inches.
+
+    Returns:
+        The text, with line breaks where it was too wide; a word that is wider alone is broken as well.
     """
     wide = text_in(text)
     return text if wide <= room_in else "\n".join(textwrap.wrap(text, max(8, int(len(text) * room_in / wide) - 1)))
@@ -192,6 +252,9 @@ def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], 
         handles: The handles.
         labels: Their names; those that are too wide for the figure are wrapped.
         title: The title of the legend.
+
+    Returns:
+        The legend.
     """
     wide_px = figure.bbox.width
     entries = [(handle, wrapped(label, figure.get_figwidth() - 0.7)) for handle, label in zip(handles, labels, strict=True)]
@@ -217,7 +280,15 @@ def _most_columns(labels: Sequence[str], room_in: float) -> int:
 
 
 def legend_lines(labels: Sequence[str], width_in: float) -> int:
-    """About how many lines a legend above axes of this width takes. Inside ``drawing``."""
+    """About how many lines a legend above axes of this width takes. Inside ``drawing``.
+
+    Args:
+        labels: The names in the legend, at least one.
+        width_in: The width of the axes, inches.
+
+    Returns:
+        The number of lines, at least 1.
+    """
     columns = max(1, int(width_in / (max(map(text_in, labels)) + 0.5)))
     return -(-len(labels) // columns)
 
@@ -228,12 +299,19 @@ def energy_label(kind: str, what: str = "Energy per sample (J)") -> str:
     Args:
         kind: The kind of energy.
         what: The quantity with its unit.
+
+    Returns:
+        The label.
     """
     return f"{what}, {kind}"
 
 
 def lay_out(figure: Figure) -> None:
-    """Lay the figure out for good. Matplotlib would do it again for every format, and draw twice for that."""
+    """Lay the figure out for good. Matplotlib would do it again for every format, and draw twice for that.
+
+    Args:
+        figure: The finished figure; one without axes stays as it is.
+    """
     engine = figure.get_layout_engine()
     if engine is not None and figure.axes:
         engine.execute(figure)
@@ -275,5 +353,9 @@ def picture_of(drawn: DrawnFigure, kind: str, layout: Layout, dpi: float | None 
 
 
 def close(drawn: DrawnFigure) -> None:
-    """Let go of the figure, which pyplot holds until then."""
+    """Let go of the figure, which pyplot holds until then.
+
+    Args:
+        drawn: The figure, which nobody draws on or writes any more.
+    """
     plt.close(drawn.figure)

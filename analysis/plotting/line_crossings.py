@@ -37,7 +37,14 @@ class AxisScale:
     logged: bool
 
     def text(self, value: float) -> str:
-        """A level with its unit: ``100 Mbit/s``."""
+        """A level with its unit: ``100 Mbit/s``.
+
+        Args:
+            value: The level in the unit of the data (bit/s, s).
+
+        Returns:
+            The level in the unit of the axis: three significant digits, whole numbers from 1000 on.
+        """
         number = value / self.size
         return f"{number:.0f} {self.unit}" if number >= 1000 else f"{number:.3g} {self.unit}"
 
@@ -110,7 +117,14 @@ def _best(place: Crossing, lines: Sequence[Mapping[float, Summary]], panel: Pane
 
 
 def lettered(line_crossings: Sequence[LineCrossing]) -> list[LineCrossing]:
-    """Crossings with letters; where those of a panel are too many, only those at which the best line changes have one."""
+    """Crossings with letters; where those of a panel are too many, only those at which the best line changes have one.
+
+    Args:
+        line_crossings: The crossings of a figure, in the order of its panels.
+
+    Returns:
+        The same crossings in the same order, with letters from A on.
+    """
     counts = {crossing.panel: sum(other.panel == crossing.panel for other in line_crossings) for crossing in line_crossings}
     letters = iter(string.ascii_uppercase)
     return [

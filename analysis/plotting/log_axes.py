@@ -32,6 +32,9 @@ def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
         low: The smallest number, more than 0.
         high: The largest number.
         most: The most numbers.
+
+    Returns:
+        Rising numbers from ``low`` to ``high``. Where the range holds fewer than three round ones, numbers evenly apart.
     """
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     series = [(decades, steps) for steps in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))]
@@ -46,6 +49,13 @@ def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def plain_number(value: float) -> str:
-    """Without an exponent where that takes few digits: 0.05, 20, 1500, 2e6."""
+    """Without an exponent where that takes few digits: 0.05, 20, 1500, 2e6.
+
+    Args:
+        value: A number on an axis.
+
+    Returns:
+        Up to six significant digits.
+    """
     text = f"{value:.6g}"
     return text.replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")

@@ -45,6 +45,9 @@ def marker_signs(configurations: Sequence[tuple[str, str]]) -> MarkerSigns:
 
     Args:
         configurations: Name and strategy of each.
+
+    Returns:
+        The signs, in the same order, the key to them and a sentence for the caption.
     """
     strategies = [strategy for _, strategy in configurations]
     if len(set(strategies)) == len(strategies):

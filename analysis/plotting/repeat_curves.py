@@ -51,6 +51,9 @@ def curves_of(data: pd.DataFrame, x: str, y: str) -> dict[str, list[Curve]]:
 def loss_curves(records: Iterable[MeasuredStudyRecord]) -> pd.DataFrame:
     """The loss of every step of every record, with the seconds and joules spent up to it.
 
+    Args:
+        records: Good records, each with its curve of learning.
+
     Returns:
         Columns ``step``, ``loss``, ``time_s``, ``energy_J`` (null where energy was not asked for) and those of
         ``record_columns``.
@@ -68,7 +71,14 @@ def loss_curves(records: Iterable[MeasuredStudyRecord]) -> pd.DataFrame:
 
 
 def record_columns(record: MeasuredStudyRecord) -> dict[str, Any]:
-    """The columns that name a record's rows: ``label``, ``strategy`` and ``repeat``."""
+    """The columns that name a record's rows: ``label``, ``strategy`` and ``repeat``.
+
+    Args:
+        record: A good record.
+
+    Returns:
+        Name of the column to its value.
+    """
     point = record.point
     return {"label": label_of(point), "strategy": point.strategy, "repeat": point.repeat}
 
@@ -139,6 +149,9 @@ def repeats_note(counts: Sequence[int], points_only: bool) -> str:
     Args:
         counts: The number of repeats of each configuration.
         points_only: Whether nothing is joined.
+
+    Returns:
+        The sentence with a space before it.
     """
     least, most = min(counts), max(counts)
     if most == 1:

@@ -60,7 +60,14 @@ class StudyPart:
         return {label_of(record.point): record.point.strategy for record in self.records}
 
     def point_names(self, labels: Collection[str] | None = None) -> tuple[str, ...]:
-        """Names of the records of these configurations, of all without ``labels``."""
+        """Names of the records of these configurations, of all without ``labels``.
+
+        Args:
+            labels: Labels of configurations; null: all.
+
+        Returns:
+            The names, in the order of the records.
+        """
         points = [record.point for record in self.records]
         return tuple(point.name for point in points if labels is None or label_of(point) in labels)
 
@@ -71,7 +78,15 @@ class StudyPart:
 
 
 def study_parts(study: Study, named_kind: bool = False) -> list[StudyPart]:
-    """The parts of a study in their order. ``named_kind``: the figure's name has the kind of energy in it already."""
+    """The parts of a study in their order.
+
+    Args:
+        study: The study; only good records are taken.
+        named_kind: Whether the figure's name has the kind of energy in it already.
+
+    Returns:
+        A part for each kind of energy, model and task.
+    """
     records_of = records_by_work(study.ordered)
     kinds, works = {kind for kind, *_ in records_of}, {tuple(work) for _, *work in records_of}
     parts_found = []
@@ -136,6 +151,9 @@ def row_figure(layout: Layout, names: Sequence[str], groups: Sequence[str], heig
         names: The name of each row.
         groups: The group of each row; between groups there is a gap.
         heights_in: The height of each row, inches.
+
+    Returns:
+        The figure, its axes and the middle of each row, inches from the top of the axes.
     """
     page = max(map(text_in, names)) > 0.4 * layout.column_in
     width_in = layout.page_in if page else layout.column_in
@@ -154,7 +172,15 @@ def row_figure(layout: Layout, names: Sequence[str], groups: Sequence[str], heig
 
 
 def lines_of(name: str, layout: Layout) -> int:
-    """How many lines the name of a row takes. Inside ``drawing``."""
+    """How many lines the name of a row takes. Inside ``drawing``.
+
+    Args:
+        name: The name of the row.
+        layout: The layout, with the widths of its column and page.
+
+    Returns:
+        The number of lines, at least 1.
+    """
     page = text_in(name) > 0.4 * layout.column_in
     return 1 + wrapped(name, 0.45 * (layout.page_in if page else layout.column_in)).count("\n")
 
@@ -178,7 +204,14 @@ def show_repeats(axes: Any, middle: float, spread: Summary, values: Sequence[flo
 
 
 def bar_note(counts: Sequence[int]) -> str:
-    """The repeats of bars of medians, for a caption."""
+    """The repeats of bars of medians, for a caption.
+
+    Args:
+        counts: The number of repeats of each bar.
+
+    Returns:
+        A phrase without a capital letter and a full stop.
+    """
     least, most = min(counts), max(counts)
     n = repeat_counts(counts)
     if most == 1:
@@ -189,7 +222,14 @@ def bar_note(counts: Sequence[int]) -> str:
 
 
 def numbered_figures(figures: list[DrawnFigure]) -> list[DrawnFigure]:
-    """Figures of one thing that did not fit on one page: named and titled in their order."""
+    """Figures of one thing that did not fit on one page: named and titled in their order.
+
+    Args:
+        figures: The figures in their order.
+
+    Returns:
+        The figures with their numbers; a single one as it is.
+    """
     if len(figures) < 2:
         return figures
     return [

@@ -47,7 +47,15 @@ def draw_line(axes: Axes, rows: pd.DataFrame, levels: pd.DataFrame, x: str, colu
 
 
 def line_handles(lines: Sequence[Line], levels: Sequence[pd.DataFrame]) -> dict[str, Line2D]:
-    """Legend entries of what ``draw_line`` draws, the single process first."""
+    """Legend entries of what ``draw_line`` draws, the single process first.
+
+    Args:
+        lines: The lines.
+        levels: The medians at each number of ranks, one frame for each line.
+
+    Returns:
+        Name in the legend to its handle, in the order of the legend.
+    """
     handles = {}
     if any((line.all["strategy"] == "single").any() for line in lines):
         handles["single"] = Line2D([], [], **{**line_styles(["single"])[0], "linestyle": "none"}, **OPEN)
@@ -61,6 +69,13 @@ def following_sentences(lines: Sequence[Line], swept: Sweep) -> list[str]:
     """For the caption: the factors that go with the ranks.
 
     The mesh is how they are arranged and no factor of its own; lists of hosts are too long to name.
+
+    Args:
+        lines: The lines of a figure.
+        swept: The sweep that they are from, with the factors that go with the ranks.
+
+    Returns:
+        Sentences without their full stop; none where nothing else goes with the ranks.
     """
     follow = tuple(name for name in swept.follow if not name.startswith(("mesh.", "hosts", "boards", "link")))
     sentences = following(series_of(lines), replace(swept, follow=follow))
@@ -70,7 +85,15 @@ def following_sentences(lines: Sequence[Line], swept: Sweep) -> list[str]:
 
 
 def base_sentences(lines: Sequence[Line], kind: str) -> list[str]:
-    """For the caption: the single process that the lines start from, in absolute numbers (rule 1)."""
+    """For the caption: the single process that the lines start from, in absolute numbers (rule 1).
+
+    Args:
+        lines: The lines of a figure.
+        kind: The kind of energy; ``none``: there are no joules to tell.
+
+    Returns:
+        Sentences without their full stop: one for each base, and one for the lines that have none.
+    """
     sentences = []
     for base in {line.base["hash"].iloc[0]: line.base for line in lines if not line.base.empty}.values():
         units = {"samples_per_s": "samples/s", **({} if kind == "none" else {"per_sample_J": "J per sample"})}

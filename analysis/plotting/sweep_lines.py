@@ -125,6 +125,9 @@ def at_levels(line: Series, x: str, column: str) -> dict[float, Summary]:
         line: The line.
         x: The factor that varies along it.
         column: The quantity.
+
+    Returns:
+        Level to summary, in rising order of levels.
     """
     rows = line.points[line.points[column].notna()]
     return {float(level): summarise(repeats[column].tolist()) for level, repeats in rows.groupby(x)}
@@ -154,7 +157,14 @@ def draw_lines(axes: Axes, series: Sequence[Series], x: str, column: str, scale:
 
 
 def interval_reach(summary: Summary) -> list[list[float]] | None:
-    """The 95 % interval as ``errorbar`` wants it; None where there is none."""
+    """The 95 % interval as ``errorbar`` wants it; None where there is none.
+
+    Args:
+        summary: The summary of some repeats.
+
+    Returns:
+        The distances below and above the median, in the unit of the quantity.
+    """
     if summary.low is None or summary.high is None:
         return None
     return [[summary.median - summary.low], [summary.high - summary.median]]
@@ -166,6 +176,9 @@ def legend_of(axes: Axes, series: Sequence[Series]) -> tuple[list[Any], list[str
     Args:
         axes: The axes that they are in.
         series: The lines.
+
+    Returns:
+        The handles and the names, in the order of the lines.
     """
     styles = line_styles([line.strategy for line in series])
     handles = [axes.plot([], [], **style, markerfacecolor="none", markersize=6.5, markeredgewidth=1)[0] for style in styles]

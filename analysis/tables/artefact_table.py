@@ -41,6 +41,9 @@ def artefacts(study: Study, figures: Sequence[Figure], tables: Sequence[Table], 
         figures: The figures.
         tables: The tables.
         command: The command that makes them all.
+
+    Returns:
+        Columns ``kind``, ``name``, ``title``, ``command``, ``from``, ``execution_s`` (s, null where not recorded), ``records``.
     """
     seconds = {record.point.name: execution_s(record) for record in study.good}
     all_of_it = list(seconds)
@@ -76,7 +79,14 @@ def _row(kind: str, name: str, title: str, records: Sequence[str], seconds: Mapp
 
 
 def execution_s(record: StudyRecord) -> float | None:
-    """Seconds from the start of a point to its end; null where its record does not tell them."""
+    """How long a point took from its start to its end.
+
+    Args:
+        record: The record, good or not.
+
+    Returns:
+        Seconds; null where the record does not tell its start or its end.
+    """
     begin, end = record.environment.started, record.environment.finished
     if not begin or not end:
         return None
@@ -91,6 +101,9 @@ def reproduction(study: Study, devices: Table, software: Table, command: str) ->
         devices: The table of its devices.
         software: The table of its software.
         command: The command that makes the report.
+
+    Returns:
+        Columns ``item`` and ``content``, both text.
     """
     rows = [
         ("Execution", "sh reproduce.sh"),
@@ -117,7 +130,14 @@ def _expected(study: Study) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that suits it: ``90 s``, ``12 min``, ``3.5 h``."""
+    """A time in the unit that suits it: ``90 s``, ``12 min``, ``3.5 h``.
+
+    Args:
+        seconds: The time, s.
+
+    Returns:
+        The number and its unit.
+    """
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

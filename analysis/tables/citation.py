@@ -36,7 +36,14 @@ def _installed() -> dict[str, Any]:
 
 
 def bibtex(study: Study) -> str:
-    """``@misc``, which every bibliography style knows. Braces keep names of organisations and capitals as they are."""
+    """``@misc``, which every bibliography style knows. Braces keep names of organisations and capitals as they are.
+
+    Args:
+        study: The study, with the commits that its records name.
+
+    Returns:
+        The entry, with a line break at its end.
+    """
     about_suite = about()
     commits = list(dict.fromkeys(commit(record.environment) for record in study.records))
     fields = {

@@ -40,6 +40,13 @@ def devices(study: Study, options: TableOptions) -> Table:
     """One row for each group of hosts that say the same of themselves in all points.
 
     Power modes have rows of their own, since idle power depends on them; other facts that changed stand side by side.
+
+    Args:
+        study: The study that the report is about.
+        options: Choices of the report; none matters here.
+
+    Returns:
+        Columns ``hosts``, those of ``FACTS`` as text, and ``idle_W``, the median idle power (W), null where none was measured.
     """
     facts: dict[tuple[str, str], dict[str, list[str]]] = {}
     idle_W: dict[tuple[str, str], list[float]] = {}
@@ -120,7 +127,15 @@ def _meter(meter: HostEnergyRecord) -> str:
 
 @study_table("software", order=80)
 def software(study: Study, options: TableOptions) -> Table:
-    """Versions of everything; those that differ between points stand side by side."""
+    """Versions of everything; those that differ between points stand side by side.
+
+    Args:
+        study: The study that the report is about.
+        options: Choices of the report; none matters here.
+
+    Returns:
+        Columns ``software`` and ``version``.
+    """
     versions_by_name: dict[str, list[str]] = {}
     for record in study.records:
         environment = record.environment
@@ -130,13 +145,20 @@ def software(study: Study, options: TableOptions) -> Table:
         for name, version in versions.items():
             if version and version not in versions_by_name.setdefault(name, []):
                 versions_by_name[name].append(version)
-    rows = [{"software": name, "version": " | ".join(seen)} for name, seen in versions_by_name.items() if seen]
+    rows = [{"software": name, "version": " | ".join(versions)} for name, versions in versions_by_name.items() if versions]
     columns = (Column("software", "Software"), Column("version", "Version"))
     caption = f"As the {len(study.records)} points recorded it."
     return Table("software", "Software", caption, columns, pd.DataFrame(rows, columns=["software", "version"]))
 
 
 def commit(environment: EnvironmentRecord) -> str:
-    """The commit of the code that a point ran with."""
+    """The commit of the code that a point ran with.
+
+    Args:
+        environment: The environment that the point recorded.
+
+    Returns:
+        The commit, ``unknown`` without one, and whether there were uncommitted changes.
+    """
     git = GitRecord() if environment.git is None else environment.git
     return f"{git.commit or 'unknown'}{' with uncommitted changes' if git.dirty else ''}"

@@ -21,7 +21,15 @@ MOST_LEVELS = 12
 
 @study_table("factors", order=70)
 def factor_table(study: Study, options: TableOptions) -> Table:
-    """Each factor with its levels. ``varied``: it tells points apart; ``follows``: with those, nothing new; ``fixed``."""
+    """Each factor with its levels. ``varied``: it tells points apart; ``follows``: with those, nothing new; ``fixed``.
+
+    Args:
+        study: The study that the report is about.
+        options: Choices of the report; none matters here.
+
+    Returns:
+        Columns ``factor``, ``role``, ``levels`` (their number), ``values``, ``strategies``; no rows without points.
+    """
     points = study.points
     text = points[factors(points)].map(level) if len(points) else points
     names = [name for name in factors(points) if len(points) and (text[name] != "").any()]
@@ -63,7 +71,14 @@ def _caption(points: int) -> str:
 
 
 def varied_factors(text: pd.DataFrame) -> list[str]:
-    """The fewest factors, in their order, that tell apart whatever all of them do."""
+    """The fewest factors, in their order, that tell apart whatever all of them do.
+
+    Args:
+        text: The levels as text: a row for each point, a column for each factor.
+
+    Returns:
+        Names of factors.
+    """
     names = [str(name) for name in text]
     order = [name for name in FIRST if name in names]
     order += [name for name in names if name not in (*FIRST, *LAST) and not name.startswith(("mesh.", "option."))]
@@ -79,7 +94,14 @@ def varied_factors(text: pd.DataFrame) -> list[str]:
 
 
 def level(value: Any) -> str:
-    """A value as text: whole numbers in full, nothing for null."""
+    """A value as text: whole numbers in full, nothing for null.
+
+    Args:
+        value: A value of a data frame.
+
+    Returns:
+        The text.
+    """
     if is_missing(value):
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:

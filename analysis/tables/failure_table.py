@@ -37,7 +37,15 @@ MEDIANS = {
 
 @study_table("failures", order=30)
 def failures(study: Study, options: TableOptions) -> Table | None:
-    """Every configuration in which a rank was killed; None where none was."""
+    """Every configuration in which a rank was killed; None where none was.
+
+    Args:
+        study: The study that the report is about.
+        options: Choices of the report; none matters here.
+
+    Returns:
+        A row for each configuration; ``_low`` and ``_high`` are the ends of 95 % intervals, null below six repeats.
+    """
     rows = []
     for work in works(study.points):
         failed = work.points[work.points["recovery_s"].notna()]

@@ -39,7 +39,14 @@ PRINTED_INTERVALS = ("samples_per_s", "per_sample_J")
 
 
 def headline(study: Study) -> pd.DataFrame:
-    """One row for each configuration and kind of energy: medians of its repeats, their range, intervals where they exist."""
+    """One row for each configuration and kind of energy: medians of its repeats, their range, intervals where they exist.
+
+    Args:
+        study: The study; only good records are taken.
+
+    Returns:
+        The rows; empty where no record is good.
+    """
     return pd.DataFrame([row for work in works(study.points) for row in _rows(work)])
 
 
@@ -69,7 +76,15 @@ def _rows(work: Work) -> list[dict[str, Any]]:
 
 @study_table("headline", order=10)
 def headline_tables(study: Study, options: TableOptions) -> list[Table]:
-    """A table for each work: models are not compared with each other, nor what was measured with what was modelled."""
+    """A table for each work: models are not compared with each other, nor what was measured with what was modelled.
+
+    Args:
+        study: The study that the report is about.
+        options: Choices of the report; none matters here.
+
+    Returns:
+        The tables, in the order of works.
+    """
     parts = list(works(study.points))
     return [_table(work, "headline" if len(parts) == 1 else f"headline_{number}") for number, work in enumerate(parts, 1)]
 
@@ -105,7 +120,14 @@ def _spread(counts: list[int]) -> str:
 
 
 def shown(study: Study) -> pd.DataFrame:
-    """The headline table as text, with the metric's name and intervals in brackets."""
+    """The headline table as text, with the metric's name and intervals in brackets.
+
+    Args:
+        study: The study that the report is about.
+
+    Returns:
+        All columns as text, those without any value left out; empty where no record is good.
+    """
     table = headline(study)
     if table.empty:
         return table
@@ -125,5 +147,12 @@ def _cell(row: Mapping[Any, Any], column: str) -> str:
 
 
 def latex(study: Study) -> str:
-    """The headline tables for a paper."""
+    """The headline tables for a paper.
+
+    Args:
+        study: The study that the report is about.
+
+    Returns:
+        LaTeX with one ``table*`` or more for each work.
+    """
     return "\n".join(floats(table) for table in headline_tables(study))

@@ -23,7 +23,15 @@ COLUMNS = (
 
 @study_table("participants", order=20)
 def participants(study: Study, options: TableOptions) -> Table | None:
-    """The marginal joules of every board; None where no boards join one after the other."""
+    """The marginal joules of every board; None where no boards join one after the other.
+
+    Args:
+        study: The study that the report is about.
+        options: Choices of the report; none matters here.
+
+    Returns:
+        A row for each board of each strategy and work.
+    """
     data = marginal_costs(study)
     if data.empty:
         return None

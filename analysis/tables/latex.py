@@ -41,6 +41,12 @@ def escape(text: str) -> str:
     """Text as LaTeX prints it.
 
     Letters beyond those that its input encoding knows are written by their number; two hyphens stay two hyphens.
+
+    Args:
+        text: Plain text.
+
+    Returns:
+        LaTeX that prints it.
     """
     return re.sub(
         "-(?=-)", "-{}", "".join(SPECIAL.get(letter, letter if _is_known(letter) else _code_point(letter)) for letter in text)
@@ -56,24 +62,52 @@ def _code_point(letter: str) -> str:
 
 
 def code(text: str) -> str:
-    """Text in typewriter letters that may be broken after punctuation."""
+    """Text in typewriter letters that may be broken after punctuation.
+
+    Args:
+        text: Plain text.
+
+    Returns:
+        LaTeX that prints it.
+    """
     parts = (f"{escape(letter)}{{}}" if letter == "-" else escape(letter) for letter in text)
     joined = (part + (r"\allowbreak{}" if letter in BREAK_AFTER else "") for part, letter in zip(parts, text, strict=True))
     return rf"\texttt{{{''.join(joined)}}}"
 
 
 def number(text: str) -> str:
-    """A number in a text, by siunitx."""
+    """A number in a text, by siunitx.
+
+    Args:
+        text: The digits, with sign and exponent as siunitx reads them.
+
+    Returns:
+        LaTeX that prints it.
+    """
     return rf"\num{{{text}}}"
 
 
 def label(name: str) -> str:
-    """The label of the table of this name."""
+    """The label of the table of this name.
+
+    Args:
+        name: The name of the table.
+
+    Returns:
+        ``tab:`` and the name in lower-case letters, digits and hyphens.
+    """
     return "tab:" + re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
 
 
 def floats(table: Table) -> str:
-    """The table as one or more ``table*`` environments."""
+    """The table as one or more ``table*`` environments.
+
+    Args:
+        table: The table with its caption and columns.
+
+    Returns:
+        LaTeX; a table that is too long for a page is in several environments.
+    """
     rows = table.rows()
     split = [_splits(column, [row[place].bounds for row in rows]) for place, column in enumerate(table.columns)]
     widths = _widths(table.columns, rows, split)
@@ -104,6 +138,9 @@ def document(names: Sequence[str], bibliography: str, entry: str) -> str:
         names: Names of the tables' files, without ``.tex``.
         bibliography: Name of the bibliography's file, without ``.bib``.
         entry: The entry that is cited.
+
+    Returns:
+        The LaTeX source.
     """
     inputs = "\n".join(rf"\input{{{name}}}\clearpage" for name in names)
     return (
@@ -213,7 +250,14 @@ def _widest(widths: Sequence[float], room: float) -> float:
 
 
 def number_format(cells: Sequence[str]) -> str:
-    """The ``S`` column of these numbers: their places before and after the point, and those of their exponents."""
+    """The ``S`` column of these numbers: their places before and after the point, and those of their exponents.
+
+    Args:
+        cells: The cells as text; those that are not numbers are passed over.
+
+    Returns:
+        The column's type, as the preamble of ``tabular`` takes it.
+    """
     parts = [re.fullmatch(r"(-?)(\d+)(?:\.(\d+))?(?:e([+-]?)0*(\d+))?", cell) for cell in cells]
     numbers = [part for part in parts if part is not None]
     if not numbers:

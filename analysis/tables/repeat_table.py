@@ -28,7 +28,12 @@ MOST_COMPARED = 12
 def repeats(study: Study, options: TableOptions) -> Table | None:
     """Median, mean where it may have an interval, normality and outliers of every configuration that was repeated.
 
-    With the option ``olympic`` also the mean without the fastest and the slowest. None where nothing was repeated.
+    Args:
+        study: The study that the report is about.
+        options: With ``olympic`` also the mean without the fastest and the slowest repeat.
+
+    Returns:
+        A row for each configuration and quantity; null where nothing was repeated.
     """
     rows = [row for work in works(study.points) for row in _rows(study, work, options.olympic)]
     if not rows:
@@ -102,7 +107,15 @@ def _tests(work: Work) -> Iterator[str]:
 
 @study_table("uncertainty", order=50)
 def energy_known(study: Study, options: TableOptions) -> Table | None:
-    """Uncertainty of measurement and spread between repeats, apart and combined; None where no point has energy."""
+    """Uncertainty of measurement and spread between repeats, apart and combined; None where no point has energy.
+
+    Args:
+        study: The study that the report is about.
+        options: Choices of the report; none matters here.
+
+    Returns:
+        A row for each configuration, half-widths in J per sample.
+    """
     if study.points.empty:
         return None
     data = energy_uncertainty(study.points)

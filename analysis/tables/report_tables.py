@@ -20,6 +20,9 @@ def study_tables(study: Study, olympic: bool = False) -> list[Table]:
     Args:
         study: The study.
         olympic: Whether means without the fastest and the slowest repeat are wanted too.
+
+    Returns:
+        The tables; those with nothing to tell are not there.
     """
     options = TableOptions(olympic)
     return [table for registered in TABLES.all().values() for table in registered.tables(study, options)]
@@ -33,13 +36,22 @@ def artefact_tables(study: Study, figures: Sequence[Figure], tables: Sequence[Ta
         figures: The figures of its report.
         tables: Its tables, with ``devices`` and ``software`` among them.
         command: The command that makes them all.
+
+    Returns:
+        The tables ``artefacts`` and ``reproduction``.
     """
     by_name = {table.name: table for table in tables}
     return [artefacts(study, figures, tables, command), reproduction(study, by_name["devices"], by_name["software"], command)]
 
 
 def write_tables(study: Study, tables: Sequence[Table], folder: Path) -> None:
-    """Each table as CSV and LaTeX; ``headline.csv`` has all configurations, ``all.tex`` is a document with all tables."""
+    """Each table as CSV and LaTeX; ``headline.csv`` has all configurations, ``all.tex`` is a document with all tables.
+
+    Args:
+        study: The study that the report is about.
+        tables: The tables that the document has.
+        folder: Where the files go; made where it does not exist.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for table in tables:
         table.data.to_csv(folder / f"{table.name}.csv", index=False)

@@ -68,7 +68,14 @@ class Table:
     data: pd.DataFrame
 
     def rows(self, limit: int | None = None) -> list[list[Cell]]:
-        """The cells of the first ``limit`` rows, of all without it."""
+        """The cells of the rows.
+
+        Args:
+            limit: The most rows, the first ones; null: all.
+
+        Returns:
+            A list of cells for each row, in the order of the columns.
+        """
         data = self.data if limit is None else self.data.head(limit)
         return [[_cell(row, column) for column in self.columns] for row in data.to_dict("records")]
 
@@ -80,6 +87,9 @@ def plain_table(name: str, title: str, data: pd.DataFrame) -> Table:
         name: The name of its files.
         title: Its title.
         data: Its rows.
+
+    Returns:
+        The table, without a caption.
     """
     columns = tuple(
         Column(str(key), str(key), kind=NUMBER if pd.api.types.is_numeric_dtype(data[key]) else TEXT, digits=5) for key in data
@@ -88,7 +98,15 @@ def plain_table(name: str, title: str, data: pd.DataFrame) -> Table:
 
 
 def significant(value: Any, digits: int = 3) -> str:
-    """A number with at least ``digits`` significant digits, whole numbers in full; powers of ten only where they are needed."""
+    """A number with at least ``digits`` significant digits, whole numbers in full; powers of ten only where they are needed.
+
+    Args:
+        value: A number, or anything else, which becomes its text.
+        digits: The least number of significant digits, from 1 on.
+
+    Returns:
+        The text; ``MISSING`` for null.
+    """
     if is_missing(value):
         return MISSING
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -103,17 +121,39 @@ def significant(value: Any, digits: int = 3) -> str:
 
 
 def short(value: float) -> str:
-    """A number in a sentence: three significant digits, without zeros at the end."""
+    """A number in a sentence: three significant digits, without zeros at the end.
+
+    Args:
+        value: Any size and sign.
+
+    Returns:
+        The text, rounded to a whole number from 1000 on.
+    """
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}" if abs(value) < 1e7 else f"{value:.2e}"
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value of a data frame is null."""
+    """Whether a value of a data frame is null.
+
+    Args:
+        value: A value of a data frame.
+
+    Returns:
+        True for None, NaN and ``pd.NA``.
+    """
     return value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA
 
 
 def join(names: Sequence[str], last: str = "and") -> str:
-    """Names as a list in a sentence: ``a, b and c``."""
+    """Names as a list in a sentence: ``a, b and c``.
+
+    Args:
+        names: At least one.
+        last: The word before the last name.
+
+    Returns:
+        The list.
+    """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 

@@ -53,7 +53,15 @@ class StudyTable(Generic[Made]):
         return self.make(study, options)
 
     def tables(self, study: Study, options: TableOptions) -> list[Table]:
-        """What it makes of ``study``, as a list."""
+        """Make the tables of ``study``, always as a list.
+
+        Args:
+            study: The study that the report is about.
+            options: Choices of whoever asked for the report.
+
+        Returns:
+            The tables; empty where there is nothing to tell.
+        """
         made = self.make(study, options)
         return [] if made is None else [made] if isinstance(made, Table) else made
 
