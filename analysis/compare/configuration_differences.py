@@ -68,7 +68,14 @@ class Pair:
     points: tuple[pd.DataFrame, pd.DataFrame]
 
     def row(self, name: str) -> tuple[dict[str, Any], Difference | None]:
-        """The row of a quantity, and the difference that is to be corrected; no row where neither study has it."""
+        """The row of a quantity, and the difference that is to be corrected.
+
+        Args:
+            name: A key of ``QUANTITIES``.
+
+        Returns:
+            An empty row where neither study has the quantity; no difference where there is nothing to test.
+        """
         quantity = QUANTITIES[name]
         a, b = (frame[name].dropna().tolist() for frame in self.points)
         if not a and not b:
@@ -91,7 +98,7 @@ class Pair:
 
 
 def compare(one: Study, other: Study) -> pd.DataFrame:
-    """One row for each configuration and quantity that both have, and one for each configuration that cannot be compared.
+    """Compare the configurations of two studies.
 
     ``ratio`` is the other over the one. Verdicts hold together over the configurations of a quantity (``p_holm``); intervals
     are of each alone. ``kind`` is that of the energy; where the studies have two, or energy from two places of the supply,
@@ -100,6 +107,10 @@ def compare(one: Study, other: Study) -> pd.DataFrame:
     Args:
         one: The study that is the base of every ratio.
         other: The study that is compared with it.
+
+    Returns:
+        ``COLUMNS``: one row for each configuration and quantity that both have, and one for each configuration that cannot be
+        compared.
     """
     names = names_of(one, other)
     rows: list[dict[str, Any]] = []
@@ -123,7 +134,15 @@ def compare(one: Study, other: Study) -> pd.DataFrame:
 
 
 def names_of(one: Study, other: Study) -> tuple[str, str]:
-    """The names of the two, different for different studies."""
+    """The names of two studies, different for different studies.
+
+    Args:
+        one: The base of the ratios.
+        other: The study that is compared with it.
+
+    Returns:
+        In that order; studies of the same name get (first) and (second).
+    """
     same = one.name == other.name
     return (f"{one.name} (first)", f"{other.name} (second)") if same else (one.name, other.name)
 
@@ -150,9 +169,16 @@ def _tested(difference: Difference, quantity: Quantity, why: str | None) -> dict
 
 
 def changes(one: Study, other: Study) -> pd.DataFrame:
-    """The conditions that are not the same in both, as far as records tell: ``what``, and its values in each.
+    """The conditions that are not the same in both, as far as records tell.
 
     Software, hosts and place; and the factors that have one value in all of one study and another in all of the other.
+
+    Args:
+        one: The base of the ratios.
+        other: The study that is compared with it.
+
+    Returns:
+        Columns ``what``, and its values in ``one`` and ``other`` as text.
     """
     studies = (one, other)
     sides = [_conditions(study.good) for study in studies]

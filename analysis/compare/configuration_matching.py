@@ -51,7 +51,15 @@ Key = Callable[[Configuration], object]
 
 
 def matches(one: Study, other: Study) -> list[Match]:
-    """Every configuration of both, in the order of the first study and then of the second."""
+    """The configurations of both, matched by their factors.
+
+    Args:
+        one: The base of the ratios.
+        other: The study that is compared with it.
+
+    Returns:
+        Every configuration of both, in the order of the first study and then of the second; alone ones say why.
+    """
     sides = configurations(one), configurations(other)
     keys = _keys(changed_factors(*sides))
     pairs: list[tuple[Configuration, Configuration, str]] = []
@@ -72,7 +80,14 @@ def matches(one: Study, other: Study) -> list[Match]:
 
 
 def configurations(study: Study) -> list[Configuration]:
-    """In the order of figures; those without valid numbers last."""
+    """The configurations of a study.
+
+    Args:
+        study: Records of any status count.
+
+    Returns:
+        In the order of figures; those without valid numbers last.
+    """
     by_hash: dict[str, list[StudyRecord]] = {}
     for record in study.records:
         by_hash.setdefault(record.point.hash, []).append(record)
@@ -94,7 +109,15 @@ def _factors(record: StudyRecord) -> Factors:
 
 
 def changed_factors(one: Sequence[Configuration], other: Sequence[Configuration]) -> set[str]:
-    """Factors that do not tell configurations of one study apart from those of the other."""
+    """Factors that do not tell configurations of one study apart from those of the other.
+
+    Args:
+        one: All configurations of a study.
+        other: All of the other.
+
+    Returns:
+        Names of factors (``factors_that_changed``).
+    """
     return factors_that_changed([a.factors for a in one], [b.factors for b in other])
 
 

@@ -23,9 +23,17 @@ MOST_NAMED = 6
 
 
 def select(path_text: str) -> Study:
-    """The study at ``results/STUDY``; of ``results/STUDY@COMMIT`` the records of that commit alone, given by its first digits.
+    """The study that an argument of ``compare`` names.
 
-    UserError for a study that cannot be read, and for a commit that it does not have, or that could be several.
+    Args:
+        path_text: ``results/STUDY``, or ``results/STUDY@COMMIT`` for the records of that commit alone, given by its first
+            digits.
+
+    Returns:
+        With the records that were chosen.
+
+    Raises:
+        UserError: The study cannot be read, does not have the commit, or the commit could be several.
     """
     folder, sign, commit = path_text.rpartition("@")
     if not sign or Path(path_text).exists():
@@ -42,7 +50,18 @@ def select(path_text: str) -> Study:
 
 
 def compare_verb(one: str, other: str) -> int:
-    """Print the comparison of two studies; 0, for a difference is no failure."""
+    """Print the comparison of two studies.
+
+    Args:
+        one: The base of the ratios, as ``select`` reads it.
+        other: The study that is compared with it, likewise.
+
+    Returns:
+        0, for a difference is no failure.
+
+    Raises:
+        UserError: A study cannot be read, or the two share records.
+    """
     first, second = select(one), select(other)
     _refuse_overlap(first, second)
     table = compare(first, second)
@@ -70,7 +89,16 @@ def _refuse_overlap(one: Study, other: Study) -> None:
 
 
 def report_lines(one: Study, other: Study, table: pd.DataFrame) -> list[str]:
-    """The comparison in words: what was compared, what changed, the verdicts, and what could not be compared."""
+    """The comparison in words: what was compared, what changed, the verdicts, and what could not be compared.
+
+    Args:
+        one: The base of the ratios.
+        other: The study that is compared with it.
+        table: Of both (``compare``).
+
+    Returns:
+        One line for each statement.
+    """
     names = names_of(one, other)
     compared = table[table["quantity"].notna()]
     count = compared["configuration"].nunique()
@@ -122,7 +150,14 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def ratio_text(row: Mapping[str, Any]) -> str:
-    """``1.12 x [1.08, 1.15]``, without brackets where there is no interval."""
+    """The ratio of a row in words.
+
+    Args:
+        row: Of ``compare``'s table.
+
+    Returns:
+        ``1.12 x [1.08, 1.15]``, without brackets where there is no interval; ``-`` where there is no ratio.
+    """
     if pd.isna(row["ratio"]):
         return "-"
     text = f"{_digits(row['ratio'])} x"
@@ -169,7 +204,16 @@ def _tables(table: pd.DataFrame, one: Study, other: Study) -> Iterator[tuple[str
 
 
 def to_markdown(one: Study, other: Study, table: pd.DataFrame) -> str:
-    """The comparison as a page: its lines, then a table of every quantity."""
+    """The comparison as a page: its lines, then a table of every quantity.
+
+    Args:
+        one: The base of the ratios.
+        other: The study that is compared with it.
+        table: Of both (``compare``).
+
+    Returns:
+        Markdown, with a line break at its end.
+    """
     names = names_of(one, other)
     lines = [f"# {names[1]} against {names[0]}", "", *(f"- {line}" for line in report_lines(one, other, table))]
     for title, rows in _tables(table, one, other):

@@ -60,7 +60,17 @@ def publish(study: Study, into: Path, power: str = "first") -> int:
 
 
 def published(record: Mapping[str, Any], point: str, study: str, boots: dict[str, str]) -> dict[str, Any]:
-    """The copy of one record. ``boots`` has the names that boot ids were given so far, and gets new ones."""
+    """The copy of one record, without what is private to the machine.
+
+    Args:
+        record: As it lies in its file; it is not changed.
+        point: Name of the point's folder.
+        study: Name of the study's folder.
+        boots: The names that boot ids were given so far; gets new ones.
+
+    Returns:
+        A copy with every number, paths and boot ids replaced.
+    """
     command = record["environment"].get("command") or ""
     path = re.search(rf"(\S+)/results/{re.escape(study)}/{re.escape(point)}/", command)
     project = path[1] if path else None

@@ -14,7 +14,11 @@ from analysis.imports.log.meter_log import KINDS, LEVELS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The words of the verb ``import``."""
+    """Add the words of the verb ``import``.
+
+    Args:
+        parser: Of the verb; it is changed.
+    """
     parser.add_argument("file", type=Path, help="the meter's log")
     parser.add_argument("study", type=Path, help="folder of the study, results/STUDY; it is not changed")
     parser.add_argument("--into", type=Path, required=True, help="folder of the new study")
@@ -48,7 +52,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def import_verb(arguments: argparse.Namespace) -> int:
-    """1 when a point is not valid with these readings. UserError for what cannot be imported."""
+    """Import a meter's log into a new study.
+
+    Args:
+        arguments: The words of ``add_arguments``.
+
+    Returns:
+        1 when a point is not valid with these readings, else 0.
+
+    Raises:
+        UserError: The log or the study cannot be imported.
+    """
     from analysis.imports.import_command import run  # other verbs do without what it needs
 
     return run(arguments)

@@ -31,13 +31,29 @@ class View:
 
 
 def view(table: Table, most: int = MOST_ROWS, folder: str = "tables") -> View:
-    """The first ``most`` rows of a table; ``folder`` is where its file lies beside the page."""
+    """The first rows of a table, as the page shows them.
+
+    Args:
+        table: With any number of rows.
+        most: How many rows are shown.
+        folder: Where the table's file lies, relative to the page.
+
+    Returns:
+        The rows with the number of all.
+    """
     rows = table.rows(most)
     return View(table.name, table.title, table.caption, table.columns, rows, len(table.data), f"{folder}/{table.name}.csv")
 
 
 def page(content: Content) -> str:
-    """The whole page, with everything in it."""
+    """The whole page, with everything in it.
+
+    Args:
+        content: Of the report.
+
+    Returns:
+        HTML.
+    """
     return (
         _templates()
         .get_template("report.html.j2")
@@ -58,12 +74,26 @@ def page(content: Content) -> str:
 
 
 def tied(text: str) -> str:
-    """A number and its unit stay on one line."""
+    """Keep a number and its unit on one line.
+
+    Args:
+        text: Of a sentence.
+
+    Returns:
+        The same with no-break spaces before units.
+    """
     return re.sub(r"(?<=\d) (?=(?:J|W|s|x|%|samples/s)(?!\w))", "\u00a0", text)
 
 
 def anchor(title: str) -> str:
-    """The id of a section."""
+    """The id of a section.
+
+    Args:
+        title: Of the section.
+
+    Returns:
+        In lower case, with hyphens for spaces.
+    """
     return title.lower().replace(" ", "-")
 
 

@@ -52,7 +52,15 @@ SYMBOLS = {
 
 
 def write_explore(study: Study, path: Path) -> None:
-    """One self-contained page. UserError without plotly, and for a study without a valid point."""
+    """Write one self-contained page with the figure to explore.
+
+    Args:
+        study: Its good points are drawn.
+        path: The file.
+
+    Raises:
+        UserError: plotly is not installed, or the study has no valid point.
+    """
     plotly = _plotly()
     if study.points.empty:
         raise UserError(f"{study.name} has no valid point, so there is nothing to explore; see python -m analysis check")
@@ -72,7 +80,15 @@ def _plotly() -> ModuleType:
 
 
 def explore_figure(study: Study, plotly: ModuleType) -> Any:
-    """A trace for each strategy of each work. Works are never shown together: one is chosen by a list, as are both axes."""
+    """A trace for each strategy of each work. Works are never shown together: one is chosen by a list, as are both axes.
+
+    Args:
+        study: Has at least one good point.
+        plotly: ``plotly.graph_objects``.
+
+    Returns:
+        A plotly figure.
+    """
     all_works = list(works(study.points))
     axes = {key: title for key, title in AXES.items() if key in study.points and study.points[key].notna().any()}
     parts = [(work, str(strategy), rows) for work in all_works for strategy, rows in _by_strategy(work)]

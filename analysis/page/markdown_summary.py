@@ -16,7 +16,14 @@ MOST_ROWS, MOST_COMMANDS = 60, 12
 
 
 def markdown(content: Content) -> str:
-    """The page in Markdown: answer, headline tables, figures, checks, environment and commands."""
+    """The page in Markdown: answer, headline tables, figures, checks, environment and commands.
+
+    Args:
+        content: Of the report.
+
+    Returns:
+        The text of report.md.
+    """
     study = content.study
     lines = [f"# {escape(study.name)}", "", escape(content.lead), ""]
     lines += [f"> **Note:** {escape(note)}\n" for note in content.notes]
@@ -51,7 +58,14 @@ def markdown(content: Content) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that Markdown does not read as markup."""
+    """Escape text so that Markdown does not read it as markup.
+
+    Args:
+        text: Of any number of lines.
+
+    Returns:
+        One line.
+    """
     return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", " ".join(text.split()))
 
 

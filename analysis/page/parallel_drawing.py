@@ -37,14 +37,34 @@ _job: Job | None = None
 
 
 def processes_for(study: Study) -> int:
-    """How many draw. A copy of this process shares its records; only Linux makes copies that are sure to work."""
+    """How many processes draw.
+
+    A copy of this process shares its records; only Linux makes copies that are sure to work.
+
+    Args:
+        study: Its number of records counts.
+
+    Returns:
+        At least 1.
+    """
     if sys.platform != "linux" or len(study.records) < FEWEST_RECORDS:
         return 1
     return min(MOST_PROCESSES, len(os.sched_getaffinity(0)))
 
 
 def draw_all(study: Study, out: Path, formats: Sequence[str], layout: Layout, processes: int | None = None) -> list[Picture]:
-    """Draw and write every figure; the same files and pictures in the same order whatever the number of ``processes``."""
+    """Draw and write every figure.
+
+    Args:
+        study: The points.
+        out: Folder of the report; it has figures/ and data/.
+        formats: Endings of the files of figures.
+        layout: Sizes and fonts.
+        processes: How many draw (default: ``processes_for``).
+
+    Returns:
+        In the order of the page; the same files and pictures whatever ``processes`` is.
+    """
     job = Job(report_figures(), study, out, tuple(formats), layout)
     workers = processes_for(study) if processes is None else processes
     if workers == 1:

@@ -32,10 +32,24 @@ def write_report(
     olympic: bool = False,
     notes: Sequence[str] = (),
 ) -> Path:
-    """Write ``out``/index.html, report.md, reproduce.sh, figures/, data/ and tables/; the path of the page.
+    """Write ``out``/index.html, report.md, reproduce.sh, figures/, data/ and tables/.
 
-    ``notes`` are warnings that the page begins with. ``interactive`` adds explore.html (UserError without plotly), ``olympic``
-    means without the fastest and the slowest repeat. What an earlier report left there of another study goes away.
+    What an earlier report left there of another study goes away.
+
+    Args:
+        study: The points.
+        out: Folder of the report, which need not be there.
+        formats: Endings of the files of figures.
+        layout: Sizes and fonts.
+        interactive: Add explore.html, which needs plotly.
+        olympic: Add means without the fastest and the slowest repeat.
+        notes: Warnings that the page begins with.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UserError: ``interactive`` without plotly, or for a study without a valid point.
     """
     _clear(out)
     for name in ("figures", "data", "tables"):

@@ -17,5 +17,14 @@ class RuleFinding(NamedTuple):
 
 
 def verdict(good: bool, text: str, otherwise: Status = "failed") -> RuleFinding:
-    """A finding that passed if it is ``good``."""
+    """A finding that passed, or not.
+
+    Args:
+        good: Whether it passed.
+        text: The finding in words.
+        otherwise: Its status if it is not good.
+
+    Returns:
+        The finding.
+    """
     return RuleFinding("passed" if good else otherwise, text)

@@ -23,7 +23,14 @@ from bench.record.study_folder import FINISHED
 
 
 def study_checks(study: Study) -> list[Check]:
-    """All checks of the study."""
+    """All checks of the study.
+
+    Args:
+        study: Records of any status.
+
+    Returns:
+        In the order of reports.
+    """
     read = "; ".join(study.problems) or counted(len(study.records), "record")
     return [
         finding("every record can be read", not study.problems, read),
@@ -47,6 +54,9 @@ def refuse_mixed(study: Study, allow: bool) -> list[str]:
         study: The points.
         allow: Compare them all the same.
 
+    Returns:
+        One for each difference that is allowed; empty where there is none.
+
     Raises:
         UserError: There are such points, and they are not allowed.
     """
@@ -61,7 +71,14 @@ def refuse_mixed(study: Study, allow: bool) -> list[str]:
 
 
 def compared(study: Study) -> Iterator[tuple[str, list[MeasuredStudyRecord]]]:
-    """Good records that figures and words set side by side, and what they have in common."""
+    """Good records that figures and words set side by side.
+
+    Args:
+        study: Records of any status.
+
+    Yields:
+        What the records have in common (work and kind of energy), and the records.
+    """
     for work, records in records_by_work(study.good).items():
         yield f"{work.name}, energy {work.kind}", records
 
@@ -86,7 +103,14 @@ def _same(study: Study, subject: str, conditions_of: Callable[[Sequence[Record]]
 
 
 def every_point_finished(study: Study) -> Check:
-    """Every point ran, or was shown to need more memory than its boards have."""
+    """Every point ran, or was shown to need more memory than its boards have.
+
+    Args:
+        study: Records of any status.
+
+    Returns:
+        Failed where a point did neither.
+    """
     counts = Counter(record.status for record in study.records)
     unfinished = [f"{r.point.name} {r.status}: {r.reason}" for r in study.records if r.status not in FINISHED]
     detail = f"{counted(len(study.records), 'point')}: {', '.join(f'{count} {status}' for status, count in counts.items())}"
@@ -94,7 +118,14 @@ def every_point_finished(study: Study) -> Check:
 
 
 def repeats_of(study: Study) -> dict[str, list[int]]:
-    """The repeats of each configuration that have a record, by label."""
+    """The repeats of each configuration that have a record.
+
+    Args:
+        study: Records of any status.
+
+    Returns:
+        Numbers of repeats, from 0, by label.
+    """
     repeats: dict[str, list[int]] = {}
     for record in study.records:
         repeats.setdefault(record.label, []).append(record.point.repeat)
@@ -102,13 +133,27 @@ def repeats_of(study: Study) -> dict[str, list[int]]:
 
 
 def missing_repeats(study: Study) -> list[str]:
-    """Repeats of which a later one has a record: they ran, or were to run, and are not there."""
+    """Repeats of which a later one has a record: they ran, or were to run, and are not there.
+
+    Args:
+        study: Records of any status.
+
+    Returns:
+        One line for each configuration that lacks some.
+    """
     gaps = {label: sorted(set(range(max(present))) - set(present)) for label, present in repeats_of(study).items()}
     return [f"{label} lacks repeat {', '.join(map(str, gap))}" for label, gap in gaps.items() if gap]
 
 
 def repeats_complete(study: Study) -> Check:
-    """No repeat is missing before the last one: failed. Configurations with fewer good repeats than others: warned."""
+    """Whether every configuration has all of its repeats.
+
+    Args:
+        study: Records of any status.
+
+    Returns:
+        Failed where a repeat is missing before the last one; warned where configurations have fewer good repeats than others.
+    """
     name = "repeats are complete"
     if gaps := missing_repeats(study):
         return finding(name, False, some(gaps, 5))
@@ -121,7 +166,14 @@ def repeats_complete(study: Study) -> Check:
 
 
 def repeats_agree(study: Study) -> Check:
-    """The last word on what a record's check of the same name could say of the repeats before it."""
+    """The last word on what a record's check of the same name could say of the repeats before it.
+
+    Args:
+        study: Its good records count.
+
+    Returns:
+        Warned where half an interval is wider than ``MOST_HALF_WIDTH`` allows; skipped without two repeats.
+    """
     name, spreads = "repeats agree", _spreads(study)
     if not spreads:
         return skipped(name, "no configuration has two repeats")
@@ -150,10 +202,14 @@ def _smoke(study: Study) -> str:
 
 
 def one_kind(study: Study) -> Check:
-    """Measured and modelled energy are drawn apart (warned).
+    """Whether all energy is of one kind and from one place.
 
-    Energies of one kind that were taken at different places of the supply, or from different models, would be drawn together
-    (failed).
+    Args:
+        study: Its good records count.
+
+    Returns:
+        Warned for measured beside modelled energy, which are drawn apart; failed for energies of one kind that were taken at
+        different places of the supply, or from different models, since these would be drawn together.
     """
     bases: dict[str, Counter[str]] = {}
     for record in study.good:

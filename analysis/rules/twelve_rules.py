@@ -26,7 +26,14 @@ class Rule:
 
 
 def rules(study: Study) -> list[Rule]:
-    """All twelve, in their order."""
+    """The judgement of a study by all twelve rules.
+
+    Args:
+        study: Records of any status.
+
+    Returns:
+        In their order, each with its findings.
+    """
     return [_judged(number, title, list(judge(study))) for number, (title, judge) in enumerate(RULES, 1)]
 
 

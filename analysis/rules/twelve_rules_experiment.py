@@ -36,7 +36,14 @@ SAME_SUM = 1e-6
 
 
 def base_of_ratios(study: Study) -> Iterator[RuleFinding]:
-    """1: every configuration has a single process to be compared with, with the same work, in absolute numbers."""
+    """1: every configuration has a single process to be compared with, with the same work, in absolute numbers.
+
+    Args:
+        study: Its good records count.
+
+    Yields:
+        One finding for each work.
+    """
     for work, records in compared(study):
         singles = [record for record in records if record.point.ranks == 1]
         known = {base_settings(record) for record in singles}
@@ -65,7 +72,14 @@ def _absolute(records: Sequence[MeasuredStudyRecord]) -> list[str]:
 
 
 def nothing_left_out(study: Study) -> Iterator[RuleFinding]:
-    """2: all points that were begun are counted, whatever became of them, and the cores used against those that are there."""
+    """2: all points that were begun are counted, whatever became of them, and the cores used against those that are there.
+
+    Args:
+        study: Records of any status.
+
+    Yields:
+        Counts of points, what is missing, and the use of cores.
+    """
     counts = Counter(record.status for record in study.records)
     text = f"{counted(len(study.records), 'point')}: {', '.join(f'{count} {status}' for status, count in counts.items())}"
     unfinished = sum(count for status, count in counts.items() if status not in FINISHED)
@@ -106,7 +120,14 @@ def _cores(record: StudyRecord) -> Iterator[tuple[str, int, int]]:
 
 
 def factors(study: Study) -> Iterator[RuleFinding]:
-    """9: factors with their levels, and the environment that a reader needs to run it again."""
+    """9: factors with their levels, and the environment that a reader needs to run it again.
+
+    Args:
+        study: Its good records count.
+
+    Yields:
+        The factors, and what the records lack of the environment; nothing without good records.
+    """
     if study.points.empty:
         return
     counts = {name: study.points[name].nunique() for name in varied(study.points)}
@@ -140,7 +161,14 @@ def _listed(missing: Counter[str], points: int) -> str:
 
 
 def measuring(study: Study) -> Iterator[RuleFinding]:
-    """10: windows enclose whole steps between barriers, clocks agree, and power was read often enough on every host."""
+    """10: windows enclose whole steps between barriers, clocks agree, and power was read often enough on every host.
+
+    Args:
+        study: Its good records count.
+
+    Yields:
+        Windows, clocks and readings of power; nothing without good records.
+    """
     good = study.good
     if not good:
         return
@@ -192,7 +220,14 @@ def _clocks(spread: Sequence[MeasuredStudyRecord]) -> RuleFinding:
 
 
 def bounds(study: Study) -> Iterator[RuleFinding]:
-    """11: what limits are computed from is there: a single process for ideal scaling, links for communication."""
+    """11: what limits are computed from is there: a single process for ideal scaling, links for communication.
+
+    Args:
+        study: Its good records count.
+
+    Yields:
+        One finding for each of the two, skipped without a parallel point.
+    """
     parallel = [record for record in study.good if record.point.ranks > 1]
     if not parallel:
         if study.good:
@@ -210,7 +245,14 @@ def bounds(study: Study) -> Iterator[RuleFinding]:
 
 
 def lines(study: Study) -> Iterator[RuleFinding]:
-    """12: lines have three levels or more, and none of those that were planned is missing."""
+    """12: lines have three levels or more, and none of those that were planned is missing.
+
+    Args:
+        study: Records of any status.
+
+    Yields:
+        One finding for each swept line, or that none is swept.
+    """
     planned, good = _levels(study.records), _levels(study.good)
     swept = {key: levels for key, levels in planned.items() if len(levels) > 1}
     if study.good and not swept:

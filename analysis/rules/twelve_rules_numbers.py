@@ -30,7 +30,14 @@ Sums = Callable[[TimeRecord, EnergyRecord], list[tuple[float | None, float | Non
 
 
 def rates(study: Study) -> Iterator[RuleFinding]:
-    """3: rates are sums by sums, never means of rates."""
+    """3: rates are sums by sums, never means of rates.
+
+    Args:
+        study: Its good records count.
+
+    Yields:
+        Whether every recorded rate follows from its sums.
+    """
     yield from _follow(
         study,
         "rates",
@@ -43,7 +50,14 @@ def rates(study: Study) -> Iterator[RuleFinding]:
 
 
 def ratios(study: Study) -> Iterator[RuleFinding]:
-    """4: costs per sample and token are ratios of sums, and products are of one run: no ratio was averaged."""
+    """4: costs per sample and token are ratios of sums, and products are of one run: no ratio was averaged.
+
+    Args:
+        study: Its good records count.
+
+    Yields:
+        Whether every recorded cost follows from its sums.
+    """
     yield from _follow(
         study,
         "costs per sample and token",
@@ -76,7 +90,14 @@ def _equal(number: float | None, expected: float | None) -> bool:
 
 
 def intervals(study: Study) -> Iterator[RuleFinding]:
-    """5: six repeats or more give an interval; one alone says nothing about the spread. Bytes are to be the same in all."""
+    """5: six repeats or more give an interval; one alone says nothing about the spread. Bytes are to be the same in all.
+
+    Args:
+        study: Its good records count.
+
+    Yields:
+        Which configurations have an interval, and whether repeats sent the same bytes.
+    """
     repeats = _repeats(study)
     few = [label for label, records in repeats.items() if why_no_interval(len(records))]
     if few:
@@ -111,6 +132,12 @@ def normal(study: Study) -> Iterator[RuleFinding]:
     """6: every centre is a median with an interval by rank; whether anything is normal is told, and never needed.
 
     Of the steps, those of one repeat of each configuration are tested: the test takes longer than all the rest of a report.
+
+    Args:
+        study: Its good records count.
+
+    Yields:
+        Whether records use medians by rank, and how many samples are normal.
     """
     wrong = [record.point.name for record in study.good if not _by_rank(record.time.step_s)]
     if wrong:
@@ -141,7 +168,14 @@ def _by_rank(step_s: StepTimeRecord) -> bool:
 
 
 def comparisons(study: Study) -> Iterator[RuleFinding]:
-    """7: tests against the base can reach the level, also when corrected for their number."""
+    """7: tests against the base can reach the level, also when corrected for their number.
+
+    Args:
+        study: Its good records count.
+
+    Yields:
+        One finding for each work and quantity.
+    """
     for work, records in compared(study):
         with_energy = records[0].energy.kind != "none"
         by_label: dict[str, list[float]] = {}
@@ -174,6 +208,12 @@ def centre(study: Study) -> Iterator[RuleFinding]:
     """8: the median step is the right summary if it says the same as the throughput; tails and stragglers are told too.
 
     Smoke runs are too short to fail.
+
+    Args:
+        study: Its good records count.
+
+    Yields:
+        Mean against median, tails, and ranks that are late; nothing without good records.
     """
     if not study.good:
         return

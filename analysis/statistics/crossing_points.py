@@ -39,6 +39,9 @@ def crossings(x: Sequence[float], one: Sequence[float], other: Sequence[float], 
         other: The second line's.
         log_x: Interpolate the logarithm of ``x``; False for a sweep that begins at zero.
 
+    Returns:
+        In the order of rising ``x``; empty where the lines do not cross.
+
     Raises:
         ValueError: A logarithm has no value, ``x`` does not rise, or the lengths differ.
     """
@@ -105,6 +108,10 @@ def how_sure(
         crossing: Of the medians (``crossings``).
         text: Writes a value of ``x``.
         log_x: As in ``crossings``.
+
+    Returns:
+        The range of ``x`` where all levels have intervals, else whether all repeats agree; made to follow the crossing in a
+        caption.
     """
     both = [*one, *other]
     if all(summary.low is not None for summary in both):

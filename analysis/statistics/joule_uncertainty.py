@@ -66,6 +66,9 @@ def combine(
         values: Of the repeats, in any unit.
         random_shares: Of each, the standard uncertainty that is drawn anew, as a share of the value; None where not stated.
         systematic_shares: Of each, the standard uncertainty that all have in common, likewise.
+
+    Returns:
+        For 95 %, in the unit of the values; the combined interval is null where the spread or a systematic share is not known.
     """
     repeats = summarise(values)
     random, systematic = (_widest(shares, repeats.median) for shares in (random_shares, systematic_shares))
@@ -84,9 +87,15 @@ def _widest(shares: Sequence[float | None], median: float) -> float | None:
 
 
 def energy_uncertainty(points: pd.DataFrame) -> pd.DataFrame:
-    """One row for each configuration and kind of energy, with the fields of ``Uncertainty`` for ``per_sample_J`` (units J).
+    """How well the joules per sample of each configuration are known.
 
     Points without energy have no row. Of modelled energy this says how well the model was evaluated, not how true it is.
+
+    Args:
+        points: Rows of ``analysis/study/point_table.py``, of any works.
+
+    Returns:
+        One row for each configuration and kind of energy, with the fields of ``Uncertainty`` for ``per_sample_J`` (unit J).
     """
     rows = []
     for (kind, label), group in points[points["kind"] != "none"].groupby(["kind", "label"], sort=False):

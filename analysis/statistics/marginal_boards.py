@@ -28,6 +28,9 @@ COLUMNS = (
 def marginal_costs(study: Study) -> pd.DataFrame:
     """The costs that each board adds: one row for each board of each line, beginning with the first alone.
 
+    Args:
+        study: Of its good points those on lines of nested sets of hosts count.
+
     Returns:
         ``COLUMNS``, no rows where no line is of nested sets of hosts. ``boards`` is their number, ``per_sample_J`` and
         ``seconds_per_sample`` are medians of ``n`` repeats, ``added_...`` their differences from the row before: null for the
@@ -60,6 +63,12 @@ def nested_lines(points: pd.DataFrame) -> tuple[list[Line], Sweep]:
     """Lines over the number of ranks on which hosts join and none leaves, and their sweep.
 
     The single process begins a line if it ran on a host that all of its levels have.
+
+    Args:
+        points: Rows of one work.
+
+    Returns:
+        The lines and their sweep; no lines where the points have no column ``hosts``.
     """
     if "hosts" not in points:
         return [], Sweep("ranks", (), ())
@@ -77,43 +86,81 @@ def nested_lines(points: pd.DataFrame) -> tuple[list[Line], Sweep]:
 
 
 def board_rows(line: Line) -> pd.DataFrame:
-    """All repeats of a line, with the number of ``boards`` and the ``seconds_per_sample``."""
+    """All repeats of a line by their boards.
+
+    Args:
+        line: Its points have ``hosts`` and ``samples_per_s``.
+
+    Returns:
+        The rows with ``boards`` (their number) and ``seconds_per_sample`` (s) added.
+    """
     rows = line.all
     boards = rows["hosts"].map(lambda hosts: len(hosts_of(hosts)))
     return rows.assign(boards=boards, seconds_per_sample=1 / rows["samples_per_s"])
 
 
 def hosts_of(text: Any) -> list[str]:
-    """The hosts of a cell of the column ``hosts``, where they are separated by commas."""
+    """The hosts of a cell of the column ``hosts``.
+
+    Args:
+        text: Names with commas between them.
+
+    Returns:
+        The names in their order.
+    """
     return str(text).split(",")
 
 
 def joining_hosts(line: Line) -> list[list[str]]:
-    """The hosts that are new at each level, in their order."""
+    """The hosts that are new at each level.
+
+    Args:
+        line: Of nested sets of hosts.
+
+    Returns:
+        A list for each number of ranks, rising; at the first level all of its hosts.
+    """
     levels = [hosts_of(rows["hosts"].iloc[0]) for _, rows in line.all.groupby("ranks")]
     return [levels[0], *([host for host in b if host not in a] for a, b in itertools.pairwise(levels))]
 
 
 def board_classes(study: Study) -> dict[str, str]:
-    """The board class of every host that a record describes."""
+    """The board class of every host that a record describes.
+
+    Args:
+        study: Its good records count.
+
+    Returns:
+        The class by the name of the host; hosts of no class are left out.
+    """
     hosts = [host for record in study.good for host in record.environment.hosts or ()]
     return {host.host: host.board for host in hosts if host.board}
 
 
 def with_class(host: str, classes: Mapping[str, str]) -> str:
-    """``pi-1 (raspberry-pi-5)``, and the name alone of a host whose class is not known."""
+    """A host as tables name it, with its board class.
+
+    Args:
+        host: Its name.
+        classes: The board class by the name of the host.
+
+    Returns:
+        ``pi-1 (raspberry-pi-5)``, and the name alone where the class is not known.
+    """
     return f"{host} ({classes[host]})" if host in classes else host
 
 
 def _notes(levels: pd.DataFrame, rows: pd.DataFrame, alone: bool) -> list[str]:
     notes = []
-    ranges = {column: [_range(levels.iloc[at], rows, column) for at in range(len(levels))] for column in COSTS}
-    for at in range(len(levels)):
-        remarks = ["the single process"] if alone and at == 0 else []
-        if at and max(levels["n"].iloc[at - 1 : at + 1]) == 1:
+    ranges = {column: [_range(levels.iloc[index], rows, column) for index in range(len(levels))] for column in COSTS}
+    for index in range(len(levels)):
+        remarks = ["the single process"] if alone and index == 0 else []
+        if index and max(levels["n"].iloc[index - 1 : index + 1]) == 1:
             remarks.append("one repeat each: the spread is unknown")
-        elif at:
-            remarks += [f"ranges of {UNITS[column]} overlap" for column in COSTS if _overlap(*ranges[column][at - 1 : at + 1])]
+        elif index:
+            remarks += [
+                f"ranges of {UNITS[column]} overlap" for column in COSTS if _overlap(*ranges[column][index - 1 : index + 1])
+            ]
         notes.append("; ".join(remarks))
     return notes
 

@@ -100,6 +100,9 @@ def ratio_of(values: Sequence[float], base: Sequence[float], confidence: float =
         base: Positive.
         confidence: That the interval is to hold with.
 
+    Returns:
+        Of ``values`` over ``base``; without an interval where there are too few values, and then with the reason.
+
     Raises:
         ValueError: A value is not positive.
     """
@@ -149,6 +152,9 @@ def corrected(differences: Sequence[Difference], level: float = LEVEL) -> list[D
     Args:
         differences: All comparisons that are read together.
         level: Of all together.
+
+    Returns:
+        In the same order, with ``p_holm`` and verdicts by it.
     """
     tested = [index for index, one in enumerate(differences) if one.p is not None]
     least = min((differences[index].least_p for index in tested), default=0.0) * len(tested)
@@ -167,7 +173,14 @@ def corrected(differences: Sequence[Difference], level: float = LEVEL) -> list[D
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's step-down correction of p-values, in their order."""
+    """Holm's step-down correction of p-values.
+
+    Args:
+        ps: Each from 0 to 1, in any order.
+
+    Returns:
+        The corrected p-values in the order of ``ps``, at most 1.
+    """
     order = sorted(range(len(ps)), key=lambda index: ps[index])
     worst, adjusted = 0.0, [0.0] * len(ps)
     for place, index in enumerate(order):
@@ -186,6 +199,9 @@ def many(groups: Mapping[str, Sequence[float]], level: float = LEVEL) -> Groups:
     Args:
         groups: At least two, by name.
         level: The p up to which a difference is shown.
+
+    Returns:
+        H, its p and the verdict, with every pair; p is null where there are too few repeats to show anything.
 
     Raises:
         ValueError: There are fewer than two groups.

@@ -68,16 +68,29 @@ class Outliers:
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """The summary of at least one value; its interval is ``bench.common.median_interval``'s, as in every record."""
+    """The summary of repeats; its interval is ``bench.common.median_interval``'s, as in every record.
+
+    Args:
+        values: At least one, in any unit.
+
+    Returns:
+        In the same unit; the interval is null with fewer than six values.
+    """
     interval = median_interval(values)
     return Summary(interval["median"], interval["ci_low"], interval["ci_high"], min(values), max(values), len(values))
 
 
 def why_no_interval(n: int) -> str | None:
-    """Why ``n`` values give no 95 % interval of the median; None where they do.
+    """Why so few values give no 95 % interval of the median.
 
     All of them lie on one side of the median with probability 2 / 2^n, so their whole range holds it with 1 - 2 / 2^n
     (Hoefler and Belli, SC'15, rule 6: no interval for n <= 5).
+
+    Args:
+        n: Their number, at least 1.
+
+    Returns:
+        The reason in words; None where they give one.
     """
     if n >= SMALLEST_N:
         return None
@@ -96,6 +109,9 @@ def average(values: Sequence[float], what: str) -> float:
         values: At least one.
         what: ``cost`` or ``rate``.
 
+    Returns:
+        In the unit of the values.
+
     Raises:
         ValueError: It is neither: ratios have no mean (Hoefler and Belli, SC'15, rules 3 and 4).
     """
@@ -107,7 +123,14 @@ def average(values: Sequence[float], what: str) -> float:
 
 
 def normality(values: Sequence[float]) -> float | None:
-    """The p of the Shapiro-Wilk test (Biometrika 52, 1965); None for fewer than eight values, or where all are equal."""
+    """The Shapiro-Wilk test (Biometrika 52, 1965).
+
+    Args:
+        values: In any unit.
+
+    Returns:
+        Its p; None for fewer than eight values, or where all are equal.
+    """
     if len(values) < FEWEST_FOR_NORMALITY or min(values) == max(values):
         return None
     from scipy.stats import shapiro  # takes as long to import as all the rest of a report
@@ -121,6 +144,12 @@ def mean_interval(values: Sequence[float]) -> Mean | str:
 
     Normality is looked at first and not taken for granted (Hoefler and Belli, SC'15, rule 6): with skewed repeats the
     interval holds the mean less often than it says.
+
+    Args:
+        values: Repeats of a cost (s, J).
+
+    Returns:
+        The mean in the same unit, or the line that says why there is none.
     """
     n = len(values)
     if n < FEWEST_FOR_NORMALITY:
@@ -165,6 +194,12 @@ def outliers(values: Sequence[float]) -> Outliers:
     """Values more than 1.5 interquartile ranges outside of the quartiles (Tukey, Exploratory Data Analysis, 1977).
 
     Quartiles are interpolated between order statistics. With fewer than four values none can be outside.
+
+    Args:
+        values: At least one, in any unit.
+
+    Returns:
+        The fences in the same unit, and the indices of the values outside.
     """
     if len(values) < 2:
         return Outliers(min(values), max(values), ())
@@ -174,7 +209,14 @@ def outliers(values: Sequence[float]) -> Outliers:
 
 
 def interval_note(counts: Sequence[int]) -> str:
-    """The spread of repeats, as captions tell it."""
+    """The spread of repeats, as captions tell it.
+
+    Args:
+        counts: The number of repeats of each configuration, at least one.
+
+    Returns:
+        A part of a sentence.
+    """
     least, most = min(counts), max(counts)
     n = repeat_counts(counts)
     if most == 1:
@@ -188,7 +230,15 @@ def interval_note(counts: Sequence[int]) -> str:
 
 
 def by_configuration(frame: pd.DataFrame, column: str) -> dict[str, Summary]:
-    """Summary of ``column`` for each label, in the frame's order; repeats without a value do not count."""
+    """The summary of a column for each configuration.
+
+    Args:
+        frame: Rows of points, with ``label``.
+        column: A column of numbers; repeats without a value do not count.
+
+    Returns:
+        By label, in the frame's order; labels without any value are left out.
+    """
     summaries = {}
     for label, group in frame.groupby("label", sort=False):
         values = group[column].dropna().tolist()
@@ -198,9 +248,13 @@ def by_configuration(frame: pd.DataFrame, column: str) -> dict[str, Summary]:
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the points that no other beats in both: larger first value (rate), smaller second (energy).
+    """The points that no other beats in both: larger first value (rate), smaller second (energy).
 
-    In order of falling rate. Of equal points all are kept.
+    Args:
+        points: Each (rate, cost).
+
+    Returns:
+        Their indices, in the order of falling rate. Of equal points all are kept.
     """
     front = []
     for index, (rate, cost) in enumerate(points):

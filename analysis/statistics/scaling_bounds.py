@@ -75,7 +75,14 @@ Item = TypeVar("Item", Line, Series)
 
 
 def lines_of(points: pd.DataFrame) -> tuple[list[Line], Sweep]:
-    """The lines of one work with at least two numbers of ranks, and their sweep."""
+    """The lines over the number of ranks.
+
+    Args:
+        points: Rows of one work.
+
+    Returns:
+        The lines with at least two numbers of ranks (that of the single process counts), and their sweep.
+    """
     swept = sweep(points[points["strategy"] != "single"], "ranks", least=1)
     lines = [Line(one.strategy, one.label, one.points, single_process_of(points, one.points)) for one in swept.series]
     lines = [line for line in lines if line.all["ranks"].nunique() > 1]
@@ -85,6 +92,10 @@ def lines_of(points: pd.DataFrame) -> tuple[list[Line], Sweep]:
 
 def portions(items: Sequence[Item], most: int) -> list[tuple[str, list[Item]]]:
     """Lines that share a figure: all where ``most`` allows it, otherwise those of each strategy, in parts.
+
+    Args:
+        items: Lines, each with its ``strategy``.
+        most: Lines that one figure may have, at least 1.
 
     Returns:
         Each with the ending of its figure's name.
@@ -100,7 +111,14 @@ def portions(items: Sequence[Item], most: int) -> list[tuple[str, list[Item]]]:
 
 
 def series_of(lines: Sequence[Line]) -> list[Series]:
-    """The lines without their bases."""
+    """The lines without their bases.
+
+    Args:
+        lines: Over the number of ranks.
+
+    Returns:
+        In the same order, with the same labels.
+    """
     return [Series(line.strategy, line.label, line.points) for line in lines]
 
 
@@ -115,6 +133,9 @@ def amdahl(ranks: Sequence[int], seconds: Sequence[float], single_s: float) -> f
         seconds: T(n) of each point, s.
         single_s: T(1), s.
 
+    Returns:
+        The serial share, without unit.
+
     Raises:
         ValueError: No point has more than one rank.
     """
@@ -126,14 +147,26 @@ def amdahl(ranks: Sequence[int], seconds: Sequence[float], single_s: float) -> f
 
 
 def lawful(share: float | None) -> TypeGuard[float]:
-    """Whether Amdahl's law describes a line of this serial share at all."""
+    """Whether Amdahl's law describes a line at all.
+
+    Args:
+        share: The line's serial share (``amdahl``); None where it is not known.
+
+    Returns:
+        True for a share from 0 to 1.
+    """
     return share is not None and 0 <= share <= 1
 
 
 def communication_s(record: MeasuredRecord) -> float:
     """Seconds that the bytes of a step need at least: all of them over the rates of its ranks' links together.
 
-    Null where the network is not known, where nothing is sent, and where ranks share a board, so that not all bytes leave it.
+    Args:
+        record: Of a parallel point.
+
+    Returns:
+        Seconds; null where the network is not known, where nothing is sent, and where ranks share a board, so that not all
+        bytes leave it.
     """
     network = record.point.network
     hosts = [place.host for place in record.plan.placement if place.host is not None]
@@ -146,9 +179,16 @@ def communication_s(record: MeasuredRecord) -> float:
 
 
 def medians(rows: pd.DataFrame, by: str, columns: Sequence[str]) -> pd.DataFrame:
-    """One row for each level of ``by``: n, and of every column its median and interval.
+    """The medians of columns at each level of a factor, with their intervals.
 
-    These are ``median_...``, ``low_...``, ``high_...``; null where a repeat has no value, intervals also below six repeats.
+    Args:
+        rows: Points with all repeats.
+        by: The column of the factor.
+        columns: Columns of numbers.
+
+    Returns:
+        One row for each level: ``by``, ``n``, and of every column ``median_...``, ``low_...`` and ``high_...``; null where a
+        repeat has no value, intervals also below six repeats.
     """
     summaries = []
     for level, repeats in rows.groupby(by):
@@ -162,11 +202,14 @@ def medians(rows: pd.DataFrame, by: str, columns: Sequence[str]) -> pd.DataFrame
 
 
 def levels_of(line: Line, floors_s: Mapping[str, float]) -> pd.DataFrame:
-    """``medians`` for each number of ranks, with the bounds; what is not known is null.
+    """The medians of a line for each number of ranks, with the bounds.
 
     Args:
         line: Over the number of ranks.
         floors_s: Seconds that the communication of a step needs at least, of each point by its name.
+
+    Returns:
+        The columns of ``medians`` and those of the bounds, one row for each number of ranks; what is not known is null.
     """
     table, share, rate = medians(line.all, "ranks", COLUMNS), line.serial_share, line.ideal_rate
     ranks, levels = table["ranks"].astype(float), [rows for _, rows in line.all.groupby("ranks")]

@@ -73,20 +73,37 @@ class Work:
 
 
 def measured(records: Iterable[Record]) -> list[MeasuredStudyRecord]:
-    """The records of a study whose numbers may be compared at all: the point ran and no check failed."""
+    """The records of a study whose numbers may be compared at all.
+
+    Args:
+        records: Whatever became of their points.
+
+    Returns:
+        Those whose point ran and of which no check failed, in the same order.
+    """
     return [record for record in records if isinstance(record, MeasuredStudyRecord) and record.status == "ok"]
 
 
 def work_key(record: MeasuredRecord) -> WorkKey:
-    """The work of a record that has numbers."""
+    """The work of a record.
+
+    Args:
+        record: One that has numbers.
+
+    Returns:
+        The kind of energy, the model and the task.
+    """
     return WorkKey(record.energy.kind, record.point.model, record.point.task)
 
 
 def records_by_work(records: Iterable[AnyRecord]) -> dict[WorkKey, list[AnyRecord]]:
-    """Records that may be compared, by their work; works and records in the order given.
+    """Records that may be compared, by their work.
 
     Args:
         records: Records with numbers.
+
+    Returns:
+        Works and records are in the order of ``records``.
     """
     groups: dict[WorkKey, list[AnyRecord]] = {}
     for record in records:
@@ -95,11 +112,14 @@ def records_by_work(records: Iterable[AnyRecord]) -> dict[WorkKey, list[AnyRecor
 
 
 def works(points: pd.DataFrame, with_energy: bool = False) -> Iterator[Work]:
-    """The works of rows of points, in their order.
+    """The works of rows of points.
 
     Args:
         points: Rows of ``analysis/study/point_table.py``.
         with_energy: Leave out the points that have no energy.
+
+    Yields:
+        Each work with its rows, in the order of its first row.
     """
     if with_energy:
         points = points[points["kind"] != "none"]
@@ -108,24 +128,41 @@ def works(points: pd.DataFrame, with_energy: bool = False) -> Iterator[Work]:
 
 
 def mixed_conditions(records: Sequence[Record]) -> list[str]:
-    """Why records of one work may not be compared: code, software or hosts that differ and are no factor, one line each."""
+    """Why records of one work may not be compared.
+
+    Args:
+        records: Of one work.
+
+    Returns:
+        One line for each of code, software and hosts that differs and is no factor; empty where they may be compared.
+    """
     return [line for conditions in (code_of, software_of, hosts_of) for line in differences(conditions(records))]
 
 
 def energy_basis(record: MeasuredRecord) -> str:
-    """Where energy was taken; of modelled energy by which model too. Boards of one shelf may have different meters."""
+    """Where energy was taken; of modelled energy by which model too.
+
+    Args:
+        record: One with energy.
+
+    Returns:
+        ``at board``, or ``at board by MODEL``; with several places where boards of one shelf have different meters.
+    """
     energy = record.energy
     model = f" by {energy.source}" if energy.kind == "modelled" else ""
     return f"at {' and '.join(energy.coverage.levels)}{model}"
 
 
 def why_energies_differ(one: Sequence[MeasuredRecord], other: Sequence[MeasuredRecord], names: tuple[str, str]) -> str | None:
-    """Why the joules of two sets of records compare with nothing but themselves; None where they may be compared.
+    """Why the joules of two sets of records compare with nothing but themselves.
 
     Args:
         one: Records of one configuration and one kind of energy.
         other: The same in the other study.
         names: What the two studies are called in the answer.
+
+    Returns:
+        The reason in words; None where they may be compared.
     """
     kinds = one[0].energy.kind, other[0].energy.kind
     if kinds[0] != kinds[1]:
@@ -135,7 +172,15 @@ def why_energies_differ(one: Sequence[MeasuredRecord], other: Sequence[MeasuredR
 
 
 def base_settings(record: Record, factors: Sequence[str] = BASE_FACTORS) -> tuple[str, ...]:
-    """The settings in which a configuration and the base of its ratio are to be equal, as text."""
+    """The settings in which a configuration and the base of its ratio are to be equal.
+
+    Args:
+        record: Of any status.
+        factors: Names of attributes of its point.
+
+    Returns:
+        Their values as text, in the order of ``factors``.
+    """
     return tuple(str(getattr(record.point, factor)) for factor in factors)
 
 
@@ -178,6 +223,9 @@ def factors_that_changed(one: Sequence[Factors], other: Sequence[Factors]) -> se
     Args:
         one: The factors of every configuration of a study, as text by name.
         other: The same of the other study.
+
+    Returns:
+        Names of factors; all of ``PLACE_FACTORS`` are among them.
     """
     names = {name for side in (one, other) for factors in side for name in factors}
     changed = set(PLACE_FACTORS)

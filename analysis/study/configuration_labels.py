@@ -19,7 +19,14 @@ FAULT_FACTORS = ("rank", "snapshot_every", "after_steps")
 
 
 def short_label(point: PointRecord) -> str:
-    """The strategy, its mesh where the strategy does not say it, its ranks."""
+    """A short name of a configuration, which others of its study may share.
+
+    Args:
+        point: The configuration.
+
+    Returns:
+        The strategy, its mesh where the strategy does not say it, its ranks.
+    """
     if point.strategy == "hybrid":
         mesh = "x".join(f"{axis[0]}{size}" for axis, size in point.mesh.items() if size > 1)
         return f"hybrid {mesh}"
@@ -27,9 +34,15 @@ def short_label(point: PointRecord) -> str:
 
 
 def labels_of(records: Sequence[Record]) -> dict[str, str]:
-    """Labels by hash. Configurations whose short label is the same get the factors in which they differ.
+    """Labels of configurations: those whose short label is the same get the factors in which they differ.
 
     Measured and modelled runs of one configuration keep the same label: figures and tables keep them apart by their kind.
+
+    Args:
+        records: All of a study, of any status.
+
+    Returns:
+        Labels by the hash of the configuration.
     """
     by_hash = {record.point.hash: record.point for record in records}
     kinds = {record.point.hash: None if record.energy is None else record.energy.kind for record in records}
@@ -50,10 +63,16 @@ def labels_of(records: Sequence[Record]) -> dict[str, str]:
 
 
 def factors_of(point: PointRecord) -> dict[str, Any]:
-    """Everything about a point that a sweep can vary, by the last part of its name.
+    """Everything about a point that a sweep can vary.
 
     Of the network: ``link`` (names), ``link_rate_bit_s`` (of the slowest link), ``link_delay_s``; null where it is not known.
     Of a failure: ``fault.rank``, ``fault.snapshot_every``, ``fault.after_steps``; they are not there where nothing failed.
+
+    Args:
+        point: The configuration.
+
+    Returns:
+        Values by the last part of the factor's name.
     """
     settings = {key: value for key, value in point.items() if key not in NOT_FACTORS}
     mesh = {f"mesh.{axis}": size for axis, size in point.mesh.items()}
@@ -62,7 +81,14 @@ def factors_of(point: PointRecord) -> dict[str, Any]:
 
 
 def network_factors(network: NetworkRecord | None) -> dict[str, Any]:
-    """Names, slowest rate (bit/s) and longest delay (s) of the links; null where they are not known."""
+    """The links of a network as factors.
+
+    Args:
+        network: None where it is not known.
+
+    Returns:
+        ``link`` (names with commas), ``link_rate_bit_s`` (the slowest), ``link_delay_s`` (the longest); null where not known.
+    """
     links: list[HostLinkRecord | UplinkRecord] = [] if network is None else [*network.links]
     links += [network.uplink] if network is not None and network.uplink else []
     delays = [link.delay_s for link in links if link.delay_s is not None]
@@ -74,7 +100,14 @@ def network_factors(network: NetworkRecord | None) -> dict[str, Any]:
 
 
 def telling(factors: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names that tell configurations apart, without those that follow from others: with the model goes its task."""
+    """The factors that tell configurations apart, without those that follow from others: with the model goes its task.
+
+    Args:
+        factors: The factors of each configuration, by name.
+
+    Returns:
+        Sorted names.
+    """
     names = sorted({name for values in factors for name in values}, key=lambda name: (name not in FIRST, name))
     chosen: list[str] = []
     groups = 1
@@ -86,7 +119,14 @@ def telling(factors: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def plain(value: Any) -> str:
-    """A value as labels and tables show it."""
+    """A value as labels and tables show it.
+
+    Args:
+        value: Of a factor or setting.
+
+    Returns:
+        Text without spaces, dictionaries as ``key:value,key:value``; a list of names keeps them as they are.
+    """
     if isinstance(value, dict):
         return ",".join(f"{key}:{plain(inner)}" for key, inner in sorted(value.items()))
     if isinstance(value, list) and value and all(isinstance(inner, str) for inner in value):
@@ -95,13 +135,27 @@ def plain(value: Any) -> str:
 
 
 def natural(label: str) -> tuple[tuple[float, str], ...]:
-    """Order of labels with their numbers as numbers: batch=8 before batch=16."""
+    """The key that sorts labels with their numbers as numbers: batch=8 before batch=16.
+
+    Args:
+        label: Any text.
+
+    Returns:
+        A pair for each piece: (number, "") or (-1, text).
+    """
     pieces = re.findall(r"[0-9.]*[0-9]|[^0-9]+", label)
     return tuple((float(piece), "") if piece.replace(".", "", 1).isdigit() else (-1.0, piece) for piece in pieces)
 
 
 def names_in(labels: Sequence[str]) -> dict[str, str]:
-    """A name for each configuration of a figure or table that has only these: its label without the factors that all share."""
+    """Names of the configurations of a figure or table that has only these.
+
+    Args:
+        labels: Of all of them.
+
+    Returns:
+        By label, the label without the settings that all share; ``n=`` always stays.
+    """
     factors = [set(label.split()[1:]) for label in labels]
     shared = set.intersection(*factors) if len(factors) > 1 else set()
     shared = {factor for factor in shared if "=" in factor and not factor.startswith("n=")}

@@ -128,7 +128,14 @@ COLUMNS = (
 
 
 def points_frame(records: Sequence[MeasuredRecord]) -> pd.DataFrame:
-    """One row for each record, in their order. With no record, no rows and all columns."""
+    """The table of points.
+
+    Args:
+        records: Those with numbers, in the order of the rows.
+
+    Returns:
+        One row for each record, with ``COLUMNS`` and a column for each factor; with no record no rows and ``COLUMNS`` alone.
+    """
     if not records:
         return pd.DataFrame(columns=list(COLUMNS))
     frame = pd.DataFrame([_row(record) for record in records])
@@ -141,7 +148,14 @@ def _row(record: MeasuredRecord) -> dict[str, Any]:
 
 
 def factor_row(record: Record) -> dict[str, Any]:
-    """The factors of any record, also of one that has no numbers."""
+    """The factors of any record, also of one that has no numbers.
+
+    Args:
+        record: Of any status.
+
+    Returns:
+        Values by name of column.
+    """
     point = record.point
     factors = {key: value for key, value in factors_of(point).items() if key not in point.options and key not in NOT_COLUMNS}
     return {
@@ -165,7 +179,14 @@ def _cell(value: Any) -> Any:
 
 
 def point_quantities(record: MeasuredRecord) -> PointQuantities:
-    """The numbers of a point as its record has them."""
+    """The numbers of a point as its record has them.
+
+    Args:
+        record: One with numbers.
+
+    Returns:
+        In the units of their names; null where the record has none.
+    """
     time, energy, learning, sent = record.time, record.energy, record.learning, record.replication
     return PointQuantities(
         kind=energy.kind,
@@ -209,7 +230,14 @@ def _joules(energy: EnergyRecord, samples: int) -> dict[str, Any]:
 
 
 def failure_quantities(fault: FaultRecord) -> FailureQuantities:
-    """The numbers of a failure as its record has them."""
+    """The numbers of a failure as its record has them.
+
+    Args:
+        fault: The record's block of the failure.
+
+    Returns:
+        In the units of their names; null where the record has none.
+    """
     copies, after, recovery = fault.copies, fault.after, fault.recovery
     spent = {str(row.name): row for row in fault.phases}
     nothing_J = None if recovery.joules is None else 0.0

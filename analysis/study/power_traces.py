@@ -101,11 +101,18 @@ def _watts(raw: Array, seconds: Array, edges: Array, channel: Mapping[str, Any])
 
 
 def phases_of(record: MeasuredStudyRecord, last_s: float) -> list[tuple[str, float, float]]:
-    """The ranks' activities from when to when, in seconds from the start of the run, in order and without overlap.
+    """The ranks' activities from when to when.
 
     Warm-up ends where the first timed window begins; what is between windows, or between idle and training, is evaluation.
     Records that do not keep when idle was have half of ``energy.idle.seconds`` before the warm-up and half before ``last_s``,
     the last reading: up to some tenths of a second off, since ranks settle first.
+
+    Args:
+        record: A point that finished.
+        last_s: The last reading, in seconds from the start of the run.
+
+    Returns:
+        (activity, begin, end), in seconds from the start of the run, in order and without overlap; none is empty.
     """
     windows = [(window.start_s, window.end_s) for window in record.time.windows]
     warm_up_s = windows[0][0] - sum(record.time.warmup.step_s)

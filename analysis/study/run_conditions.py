@@ -16,13 +16,27 @@ SAME_MEMORY = 0.02
 
 
 def code_of(records: Sequence[Record]) -> Conditions:
-    """The code by the contents of what the ranks imported; by commit where a record does not tell them."""
+    """The code by the contents of what the ranks imported; by commit where a record does not tell them.
+
+    Args:
+        records: Those that are compared.
+
+    Returns:
+        Names of points by value, under the subject ``code``.
+    """
     by_content = all(_contents(record) for record in records)
     return _collected((record, {"code": _contents(record) if by_content else commit_of(record)}) for record in records)
 
 
 def commit_of(record: Record) -> str | None:
-    """``commit 1111aaaa1111 with changes``; None where the record has no commit."""
+    """The commit with which a point ran.
+
+    Args:
+        record: Of any status.
+
+    Returns:
+        ``commit 1111aaaa1111 with changes``; None where the record has no commit.
+    """
     git = record.environment.git
     return None if git is None or not git.commit else f"commit {git.commit[:12]}{' with changes' if git.dirty else ''}"
 
@@ -35,19 +49,40 @@ def _contents(record: Record) -> str | None:
 
 
 def software_of(records: Sequence[Record]) -> Conditions:
-    """Versions of Python, of the packages that matter, and of MPI."""
+    """Versions of Python, of the packages that matter, and of MPI.
+
+    Args:
+        records: Those that are compared.
+
+    Returns:
+        Names of points by value, a subject for each of them.
+    """
     return _collected((record, versions_of(record)) for record in records)
 
 
 def versions_of(record: Record) -> dict[str, str | None]:
-    """By name the version of Python, of each package and of MPI; None where the record does not tell it."""
+    """The versions of the software with which a point ran.
+
+    Args:
+        record: Of any status.
+
+    Returns:
+        Versions of Python, of each package and of MPI, by name; None where the record does not tell it.
+    """
     environment = record.environment
     mpi = environment.mpi.library if environment.mpi else None
     return {"Python": environment.python, **(environment.packages or {}), "MPI": mpi and mpi.split(", package")[0]}
 
 
 def hosts_of(records: Sequence[Record]) -> Conditions:
-    """Processor, cores and memory of every host, as a board of one class, in one cluster and power mode: those are factors."""
+    """Processor, cores and memory of every host, as a board of one class, in one cluster and power mode: those are factors.
+
+    Args:
+        records: Those that are compared.
+
+    Returns:
+        Names of points by value, a subject for each host as a board of one class in one cluster and power mode.
+    """
     conditions: Conditions = {}
     sizes: dict[str, list[int]] = {}
     for record in records:
@@ -82,7 +117,14 @@ def _collected(values_of_records: Iterable[tuple[Record, Mapping[str, str | None
 
 
 def differences(conditions: Conditions) -> list[str]:
-    """One line for every subject that has more than one value, with the points of each."""
+    """The subjects that have more than one value.
+
+    Args:
+        conditions: The points by subject and value.
+
+    Returns:
+        One line for each, with the points of every value.
+    """
     return [
         f"{subject} "
         + " against ".join(f"{value} ({counted(len(points), 'point')}: {some(points)})" for value, points in values.items())

@@ -14,7 +14,14 @@ from strategies.common.appearance import LAST, SPARE_COLOURS, SPARE_HATCHES, SPA
 
 
 def appearance_of(strategy: str) -> Appearance:
-    """The look of a strategy by its name, which need not be registered."""
+    """The look of a strategy.
+
+    Args:
+        strategy: Its name, which need not be registered.
+
+    Returns:
+        Its own, or a spare one that follows from the name alone.
+    """
     known = appearances()
     if strategy in known:
         return known[strategy]
@@ -32,11 +39,18 @@ def appearance_of(strategy: str) -> Appearance:
 
 
 def place(strategy: str) -> tuple[int, str]:
-    """The key by which strategies are sorted in figures and tables; those that are not registered come last, by name."""
+    """The key by which strategies are sorted in figures and tables.
+
+    Args:
+        strategy: Its name, which need not be registered.
+
+    Returns:
+        Order and name; those that are not registered come last, by name.
+    """
     return appearance_of(strategy).order, strategy
 
 
 def _unused(spare: Sequence[str], used: Iterable[str]) -> list[str]:
     """The spare looks that no registered strategy has; all where every one is used."""
-    seen = set(used)
-    return [look for look in spare if look not in seen] or list(spare)
+    looks_in_use = set(used)
+    return [look for look in spare if look not in looks_in_use] or list(spare)

@@ -71,6 +71,9 @@ def load_study(folder: Path) -> Study:
     Args:
         folder: results/STUDY.
 
+    Returns:
+        With every record that can be read, and a line for each that cannot.
+
     Raises:
         UserError: The folder is not a study, or holds no record.
     """
@@ -93,6 +96,9 @@ def about_study(folder: Path) -> dict[str, Any]:
 
     Args:
         folder: results/STUDY.
+
+    Returns:
+        As it lies in the file: ``schema``, ``study``, and where they are known ``planned`` and ``experiment``.
 
     Raises:
         UserError: There is no study.json, or it is of another version.
@@ -124,6 +130,9 @@ def study_of(
         problems: Lines about files that are no records.
         planned: Names of points that should be there.
         folders: Of each record (default: that of a record of a study, None of others).
+
+    Returns:
+        Its records in the order in which they ran.
     """
     lie_in = [getattr(record, "folder", None) for record in records] if folders is None else folders
     ran = sorted(zip(records, lie_in, strict=True), key=lambda pair: (pair[0].point.repeat, pair[0].point.order))

@@ -46,6 +46,9 @@ def in_study(record: Record, label: str, folder: Path | None) -> StudyRecord:
         record: As read; a ``MeasuredRecord`` becomes a ``MeasuredStudyRecord``.
         label: Of its configuration in this study.
         folder: Where the point lies; None where it is in no folder.
+
+    Returns:
+        Of the same class of record as in ``record``, as a study holds it.
     """
     point = LabelledPoint(**{one.name: getattr(record.point, one.name) for one in fields(PointRecord)}, label=label)
     kind = MeasuredStudyRecord if isinstance(record, MeasuredRecord) else StudyRecord
@@ -54,5 +57,12 @@ def in_study(record: Record, label: str, folder: Path | None) -> StudyRecord:
 
 
 def label_of(point: PointRecord) -> str:
-    """A configuration in words, different for different configurations of the study that it was loaded with."""
+    """A configuration in words.
+
+    Args:
+        point: Of a study, or of a record alone.
+
+    Returns:
+        Different for different configurations of the study that the point was loaded with; of a record alone the short label.
+    """
     return point.label if isinstance(point, LabelledPoint) else short_label(point)

@@ -41,12 +41,26 @@ class Sweep:
 
 
 def factors(points: pd.DataFrame) -> list[str]:
-    """Columns that are factors."""
+    """Columns that are factors.
+
+    Args:
+        points: Rows of ``analysis/study/point_table.py``.
+
+    Returns:
+        Names of columns, in their order.
+    """
     return [column for column in points.columns if column not in NOT_FACTORS]
 
 
 def varied(points: pd.DataFrame) -> list[str]:
-    """Factors with more than one level."""
+    """Factors with more than one level.
+
+    Args:
+        points: Rows of ``analysis/study/point_table.py``.
+
+    Returns:
+        Names of columns, in their order.
+    """
     text = _levels(points)
     return [name for name in factors(points) if text[name].nunique() > 1]
 
@@ -58,6 +72,9 @@ def sweep(points: pd.DataFrame, x: str, least: int = 2) -> Sweep:
         points: Rows of one work.
         x: The factor.
         least: Levels of it that a line needs.
+
+    Returns:
+        The lines in the order of ``points``, each sorted by the factor; none where no point has it.
     """
     points = points[points[x].notna()] if x in points else points.iloc[:0]
     if points.empty:
@@ -96,6 +113,12 @@ def short_labels(series: Sequence[Series]) -> list[str]:
     """The strategy of each line, with the factors that tell it from the others of its figure.
 
     And no more: ranks, not the mesh that follows from them.
+
+    Args:
+        series: The lines of one figure, at least one.
+
+    Returns:
+        A label for each line, in their order.
     """
     levels = [line.points.iloc[0] for line in series]
     constant = [

@@ -59,6 +59,9 @@ def read(path: Path, options: LogOptions) -> Log:
         path: The file.
         options: ``columns`` are projects.
 
+    Returns:
+        The readings of the projects that are chosen; the others are named as unused.
+
     Raises:
         UserError: The file is no emissions.csv, has one row for each run, or a value is wrong.
     """

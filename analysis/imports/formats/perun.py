@@ -63,6 +63,9 @@ def read(path: Path, options: LogOptions) -> Log:
         path: The file.
         options: ``columns`` are nodes.
 
+    Returns:
+        The readings of the nodes that are chosen; what was not asked for is named as unused.
+
     Raises:
         UserError: h5py is not installed, or the file is of no known version of perun.
     """

@@ -49,6 +49,9 @@ def read(path: Path, options: LogOptions) -> Log:
         path: The file.
         options: ``level`` is needed.
 
+    Returns:
+        The readings in W; the other columns are named as unused.
+
     Raises:
         UserError: The file is no such table, a row or a value is wrong, or it is not known where the meter sits.
     """

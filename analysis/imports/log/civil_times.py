@@ -30,6 +30,9 @@ def zone_of(text: str) -> tzinfo:
     Args:
         text: ``UTC``, ``+01:00`` or a name such as ``Europe/Berlin``.
 
+    Returns:
+        UTC, a fixed offset, or the zone of that name.
+
     Raises:
         UserError: There is no such zone.
     """
@@ -50,7 +53,19 @@ def zone_of(text: str) -> tzinfo:
 
 
 def moment_ns(option: str, text: str, zone: tzinfo | None) -> int:
-    """One ISO 8601 time in ns since 1970; ``option`` is the place that messages name. Raises as ``iso_ns``."""
+    """One ISO 8601 time as a number.
+
+    Args:
+        option: The place that messages name.
+        text: The time.
+        zone: Of a time that states none; None where it must state one.
+
+    Returns:
+        ns since 1970.
+
+    Raises:
+        UserError: As ``iso_ns``.
+    """
     return int(iso_ns(option, [text], zone)[0][0])
 
 
@@ -136,6 +151,13 @@ def column_ns(where: str, texts: Sequence[str], zone: tzinfo | None, start_ns: i
 
 
 def started_ns(text: str) -> tuple[int, bool]:
-    """When a point began, in ns since 1970, and whether that is known to the microsecond (older records: to the second)."""
+    """When a point began.
+
+    Args:
+        text: ISO 8601 with its offset, as records have it.
+
+    Returns:
+        ns since 1970, and whether that is known to the microsecond (older records: to the second).
+    """
     since = datetime.fromisoformat(text) - EPOCH
     return (since // timedelta(microseconds=1)) * 1000, "." in text

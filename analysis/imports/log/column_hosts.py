@@ -34,6 +34,9 @@ def parse_columns(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     Args:
         texts: Each is ``NAME=HOST`` or ``NAME=HOST,HOST``.
 
+    Returns:
+        The hosts by the name of the column.
+
     Raises:
         UserError: A text has another form, or a column is named twice.
     """
@@ -49,7 +52,14 @@ def parse_columns(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def known_hosts(records: Sequence[Record]) -> dict[str, set[str]]:
-    """The hosts that have ranks in any of these records, each with the names by which its system calls itself."""
+    """The hosts that have ranks in any of these records.
+
+    Args:
+        records: Of any status.
+
+    Returns:
+        By host, the names by which its system calls itself.
+    """
     hosts: dict[str, set[str]] = {}
     for record in records:
         for place in record.plan.placement if record.plan else ():
@@ -72,18 +82,18 @@ def check_hosts(column_hosts: ColumnHosts, hosts: Iterable[str]) -> None:
         UserError: No record has the host, a column names it twice, or two columns have it, each with other hosts.
     """
     known = list(hosts)
-    seen: dict[str, str] = {}
+    column_of: dict[str, str] = {}
     for column, names in column_hosts.items():
         for host in names:
             if host not in known:
                 raise UserError(f"{host} is no host of the study; hosts are {', '.join(known)}{did_you_mean(host, known)}")
             if names.count(host) > 1:
                 raise UserError(f"--column {column} names {host} twice; give it once")
-            if host in seen and set(column_hosts[seen[host]]) != set(names):
+            if host in column_of and set(column_hosts[column_of[host]]) != set(names):
                 raise UserError(
-                    f"columns {seen[host]} and {column} both have {host}, beside other hosts; its energy would count twice"
+                    f"columns {column_of[host]} and {column} both have {host}, beside other hosts; its energy would count twice"
                 )
-            seen[host] = column
+            column_of[host] = column
 
 
 def meters_of(log: Log, column_hosts: ColumnHosts, host: str | None, known: Mapping[str, set[str]]) -> list[Meter]:
@@ -94,6 +104,9 @@ def meters_of(log: Log, column_hosts: ColumnHosts, host: str | None, known: Mapp
         column_hosts: The hosts of each column; empty: by names that are hosts.
         host: The word of ``--host``, HOST or HOST,HOST: whose the one column of the log is.
         known: The hosts of the study, each with its other names.
+
+    Returns:
+        Each with its hosts and with the columns of the log that are its.
 
     Raises:
         UserError: The log does not say whose power it has, or a host is unknown or would count twice.

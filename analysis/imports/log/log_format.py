@@ -33,7 +33,14 @@ class LogFormat(ABC):
     @classmethod
     @abstractmethod
     def recognises(cls, head: bytes) -> bool:
-        """Whether a file that begins with ``head`` (at most ``HEAD_BYTES``) is of this format."""
+        """Whether a file is of this format.
+
+        Args:
+            head: Its first bytes, at most ``HEAD_BYTES``.
+
+        Returns:
+            True for one that ``read`` should be tried with.
+        """
 
     @classmethod
     @abstractmethod
@@ -43,6 +50,9 @@ class LogFormat(ABC):
         Args:
             path: The log.
             options: What the user says about it.
+
+        Returns:
+            The readings by name, with what the file has beside them.
 
         Raises:
             UserError: The file is not of this format, or lacks what the import needs.
@@ -65,6 +75,9 @@ def read_log(path: Path, format_name: str | None, options: LogOptions) -> Log:
         path: The log.
         format_name: The name of a registered format, or None.
         options: What the user says about the log.
+
+    Returns:
+        As the format reads it.
 
     Raises:
         UserError: There is no such file or format, or the file is not of the format.

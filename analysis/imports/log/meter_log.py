@@ -86,7 +86,14 @@ class Log:
 
 
 def usual_period_s(t_ns: IntArray) -> float:
-    """The median time between two readings, in seconds."""
+    """The median time between two readings.
+
+    Args:
+        t_ns: Rising times, ns; at least two.
+
+    Returns:
+        Seconds.
+    """
     return float(np.median(np.diff(t_ns))) / 1e9
 
 
@@ -131,10 +138,25 @@ def check_values(where: str, values: NDArray[np.float64], rows: Sequence[int], u
 
 
 def civil(t_ns: int) -> str:
-    """A time (ns since 1970) as messages show it: ``2026-03-01 12:00:00.2 UTC``."""
+    """A time as messages show it.
+
+    Args:
+        t_ns: ns since 1970.
+
+    Returns:
+        ``2026-03-01 12:00:00.2 UTC``.
+    """
     return datetime.fromtimestamp(t_ns / 1e9, timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")[:-5] + " UTC"
 
 
 def span_text(first_ns: int, last_ns: int) -> str:
-    """From one time to another (ns since 1970), as messages show it."""
+    """From one time to another, as messages show it.
+
+    Args:
+        first_ns: ns since 1970.
+        last_ns: ns since 1970.
+
+    Returns:
+        Both in UTC, with "to" between them.
+    """
     return f"{civil(first_ns)} to {civil(last_ns)}"

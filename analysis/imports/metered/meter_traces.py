@@ -34,7 +34,14 @@ class Alignment:
 
 
 def begin_ns(record: MeasuredRecord, alignment: Alignment) -> tuple[int, float]:
-    """Second 0 of the common axis in the log's time, and how well they agree in seconds.
+    """Second 0 of the common axis in the log's time.
+
+    Args:
+        record: Of the point.
+        alignment: Of the log's times.
+
+    Returns:
+        ns since 1970, and how well the two agree in seconds.
 
     Raises:
         UserError: The record does not say when the run started.
@@ -49,7 +56,18 @@ def begin_ns(record: MeasuredRecord, alignment: Alignment) -> tuple[int, float]:
 
 
 def span_ns(record: MeasuredRecord, alignment: Alignment) -> tuple[int, int]:
-    """From when to when the run was measured, in the log's own time."""
+    """From when to when the run was measured.
+
+    Args:
+        record: Of the point.
+        alignment: Of the log's times.
+
+    Returns:
+        Begin and end in the log's own time, ns since 1970.
+
+    Raises:
+        UserError: The record does not say when the run started.
+    """
     begin, _ = begin_ns(record, alignment)
     return begin, begin + round(1e9 * max(end for _, end in run_timeline.windows(record)))
 

@@ -61,7 +61,15 @@ class _Joules:
 
 
 def to_common_s(_: int, t_ns: float) -> float:
-    """Traces have their times on the common axis already, in nanoseconds."""
+    """Traces of meters have their times on the common axis already.
+
+    Args:
+        _: The rank, which does not matter.
+        t_ns: ns on the common axis.
+
+    Returns:
+        The same in seconds.
+    """
     return t_ns / 1e9
 
 
@@ -76,6 +84,9 @@ def metered_record(
         meters: All of the log.
         alignment: Of the log's times.
         into: The new folder of the point; earlier repeats lie beside it.
+
+    Returns:
+        The new record with its checks, its traces, and how well meter and run are aligned.
 
     Raises:
         UserError: The record does not say when or where the point ran, or its events cannot be read.

@@ -56,6 +56,9 @@ def read_source(folder: Path, pattern: str) -> SourceStudy:
         folder: results/STUDY.
         pattern: The names of the points that are chosen.
 
+    Returns:
+        Its chosen points in the order in which they ran, and the names of the others.
+
     Raises:
         UserError: The folder is no study, or no finished point fits the pattern.
     """
@@ -85,6 +88,11 @@ def read_source(folder: Path, pattern: str) -> SourceStudy:
 def check_overlap(log: Log, source: SourceStudy, alignment: Alignment) -> None:
     """Refuse a log that has nothing of any point.
 
+    Args:
+        log: The readings.
+        source: The study that is read.
+        alignment: Of the log's times.
+
     Raises:
         UserError: With the times of the log and of the points.
     """
@@ -100,6 +108,10 @@ def check_overlap(log: Log, source: SourceStudy, alignment: Alignment) -> None:
 
 def check_target(source: SourceStudy, into: Path) -> None:
     """Refuse a folder that the new study cannot be written into. Writes nothing.
+
+    Args:
+        source: The study that is read.
+        into: The folder of the new study, which need not be there.
 
     Raises:
         UserError: It is another study, lies in the one that is read, or has one of the points already.
@@ -125,6 +137,9 @@ def write_study(
         alignment: Of the log's times.
         into: The folder of the new study.
         words: The options of the import, for its records.
+
+    Returns:
+        What became of each point.
 
     Raises:
         UserError: A record lacks what the import needs, or would break the schema.

@@ -36,12 +36,25 @@ class Event(NamedTuple):
 
 
 def windows(record: MeasuredRecord) -> list[Window]:
-    """Begin and end of the timed windows, s."""
+    """Begin and end of the timed windows.
+
+    Args:
+        record: Of the point.
+
+    Returns:
+        Seconds on the common axis, in order.
+    """
     return [(window.start_s, window.end_s) for window in record.time.windows]
 
 
 def rank_hosts(record: MeasuredRecord) -> dict[int, str]:
     """Where each rank ran.
+
+    Args:
+        record: Of the point.
+
+    Returns:
+        The host by rank.
 
     Raises:
         UserError: The record does not say so.
@@ -59,7 +72,15 @@ def _known(hosts: Mapping[int | None, str | None]) -> dict[int, str]:
 
 
 def step_edges(record: MeasuredRecord) -> list[list[float]]:
-    """The boundaries of the steps: of the warm-up, which ends where the first window begins, and of every window."""
+    """The boundaries of the steps of every stretch of training.
+
+    Args:
+        record: Of the point.
+
+    Returns:
+        Seconds on the common axis: of the warm-up, which ends where the first window begins (left out without steps), and of
+        every window.
+    """
     time = record.time
     warm_up = list(itertools.accumulate(time.warmup.step_s, initial=0.0))
     begin = time.windows[0].start_s - warm_up[-1]
@@ -75,6 +96,13 @@ def rests(record: MeasuredRecord, folder: Path) -> list[Window]:
     """The idle windows before and after the training: two, of no length where the record does not tell.
 
     Records of before ``time.idle`` do not have them; the one before follows from the end of start-up and the configuration.
+
+    Args:
+        record: Of the point.
+        folder: The point's; its config.json is read for older records.
+
+    Returns:
+        Two (begin, end), s on the common axis.
     """
     if record.time.idle:
         return [(window.start_s, window.end_s) for window in record.time.idle]
@@ -87,13 +115,28 @@ def rests(record: MeasuredRecord, folder: Path) -> list[Window]:
 
 
 def no_rests(record: MeasuredRecord) -> list[Window]:
-    """Two idle windows of no length."""
+    """Two idle windows of no length.
+
+    Args:
+        record: Of the point.
+
+    Returns:
+        Both at the begin of the first window, s on the common axis.
+    """
     begin = record.time.windows[0].start_s
     return [(begin, begin)] * 2
 
 
 def end_s(record: MeasuredRecord, events: Sequence[tuple[int, Event]] | None) -> float:
-    """When the run was over, or the last thing happened that is known of."""
+    """When the run was over, or the last thing happened that is known of.
+
+    Args:
+        record: Of the point.
+        events: Of all ranks (``read_events``), or None.
+
+    Returns:
+        Seconds on the common axis.
+    """
     ends = [*(end for _, end in windows(record)), *(event.t1_ns for _, event in events or ())]
     environment = record.environment
     if environment.finished and environment.started:
@@ -102,7 +145,13 @@ def end_s(record: MeasuredRecord, events: Sequence[tuple[int, Event]] | None) ->
 
 
 def read_events(folder: Path) -> list[tuple[int, Event]] | None:
-    """The rank and the event of every row; None where the point has no events.
+    """The events of a point.
+
+    Args:
+        folder: The point's, with events.parquet.
+
+    Returns:
+        The rank and the event of every row; None where the point has no events.
 
     Raises:
         UserError: The file cannot be read.
@@ -129,7 +178,15 @@ def read_events(folder: Path) -> list[tuple[int, Event]] | None:
 
 
 def stretches(record: MeasuredRecord, events: Sequence[tuple[int, Event]] | None) -> tuple[dict[int, Stretches], str | None]:
-    """When each rank was in which phase, and why that is not known, where it is not."""
+    """When each rank was in which phase.
+
+    Args:
+        record: Of the point.
+        events: Of all ranks (``read_events``), or None.
+
+    Returns:
+        By rank, s on the common axis, all empty where it is not known; and why not, else None.
+    """
     ranks = sorted(rank_hosts(record))
     nothing: dict[int, Stretches] = {rank: {} for rank in ranks}
     if not events:

@@ -39,7 +39,14 @@ class Answer:
 
 
 def answer(study: Study) -> list[str]:
-    """Sentences for each work: the baseline in absolute numbers, others as ratios to it."""
+    """Sentences for each work: the baseline in absolute numbers, others as ratios to it.
+
+    Args:
+        study: Its good points count.
+
+    Returns:
+        The sentences of all works, one after the other; ``NOTHING`` alone without a good point.
+    """
     if study.points.empty:
         return [NOTHING]
     sentences = []
@@ -52,7 +59,14 @@ def answer(study: Study) -> list[str]:
 
 
 def answers(study: Study) -> list[Answer]:
-    """The beginning of a report, for each work."""
+    """The beginning of a report, for each work.
+
+    Args:
+        study: Its good points count.
+
+    Returns:
+        In the order of the works; empty without a good point.
+    """
     return [_answer(study, work) for work in works(study.points)]
 
 

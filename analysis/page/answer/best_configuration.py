@@ -44,19 +44,47 @@ class WorkNumbers:
         return self.kind != "none" and self.base in self.joules
 
     def speed_of(self, label: str) -> Summary:
-        """The repeats of a configuration, in samples per second."""
+        """The repeats of a configuration, in samples per second.
+
+        Args:
+            label: Of the configuration.
+
+        Returns:
+            In samples per second.
+        """
         return summarise(self.speed[label])
 
     def joules_of(self, label: str) -> Summary:
-        """The repeats of a configuration, in joules per sample."""
+        """The repeats of a configuration, in joules per sample.
+
+        Args:
+            label: Of one that has energy.
+
+        Returns:
+            In joules per sample.
+        """
         return summarise(self.joules[label])
 
     def speed_ratio(self, label: str) -> Ratio:
-        """By what factor a configuration is faster than the base."""
+        """By what factor a configuration is faster than the base.
+
+        Args:
+            label: Of the configuration.
+
+        Returns:
+            Above 1 where it is faster.
+        """
         return ratio_of(self.speed[label], self.speed[self.base])
 
     def joules_ratio(self, label: str) -> Ratio:
-        """By what factor a configuration needs more energy per sample than the base."""
+        """By what factor a configuration needs more energy per sample than the base.
+
+        Args:
+            label: Of one that has energy, as the base must have.
+
+        Returns:
+            Above 1 where it needs more.
+        """
         return ratio_of(self.joules[label], self.joules[self.base])
 
 
@@ -66,6 +94,9 @@ def numbers_of(work: Work, names: Mapping[str, str] | None = None) -> WorkNumber
     Args:
         work: Its points.
         names: What configurations are to be called, by label (default: their labels).
+
+    Returns:
+        With the single process as base, or the first configuration where there is none.
     """
     points = work.points if names is None else work.points.assign(label=work.points["label"].map(names))
     labels = list(dict.fromkeys(points["label"]))
@@ -88,6 +119,9 @@ def best_of(repeats: Repeats, more: bool) -> BestConfiguration:
     Args:
         repeats: By label, all positive.
         more: Whether the largest is best (a rate), else the smallest (a cost).
+
+    Returns:
+        With the rivals that it was not shown to beat.
     """
     medians = {label: summarise(values).median for label, values in repeats.items()}
     best = (max if more else min)(medians, key=lambda label: medians[label])

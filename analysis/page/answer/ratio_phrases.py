@@ -14,12 +14,26 @@ Comparison = tuple[Ratio, Summary, Summary]
 
 
 def ratio_text(ratio: float) -> str:
-    """A ratio in a sentence: two decimals, or two digits where it is small."""
+    """A ratio in a sentence.
+
+    Args:
+        ratio: Positive.
+
+    Returns:
+        Two decimals, or two digits where it is small.
+    """
     return f"{ratio:.2g}" if ratio < 0.095 else f"{ratio:.2f}" if ratio < 9.995 else short(ratio)
 
 
 def bounds_text(ratio: Ratio) -> str:
-    """``0.48 to 0.53``, of a ratio that has an interval."""
+    """The interval of a ratio in a sentence.
+
+    Args:
+        ratio: One that has an interval.
+
+    Returns:
+        ``0.48 to 0.53``.
+    """
     assert ratio.low is not None
     assert ratio.high is not None
     return f"{ratio_text(ratio.low)} to {ratio_text(ratio.high)}"
@@ -31,6 +45,9 @@ def in_brackets(ratio: Ratio, kind: str = "") -> str:
     Args:
         ratio: With or without an interval.
         kind: Of energy; empty for a ratio of speeds.
+
+    Returns:
+        With the brackets.
     """
     interval = "no interval" if ratio.low is None else f"95 % interval {bounds_text(ratio)}"
     repeats = f"n = {ratio.n} each" if ratio.n == ratio.base_n else f"n = {ratio.n} and {ratio.base_n}"
@@ -38,7 +55,14 @@ def in_brackets(ratio: Ratio, kind: str = "") -> str:
 
 
 def joules_spread(joules: Summary) -> str:
-    """How far the repeats lie apart, behind their median in joules."""
+    """How far the repeats lie apart, behind their median in joules.
+
+    Args:
+        joules: Repeats of a configuration, in J.
+
+    Returns:
+        In brackets, with a space before them.
+    """
     if joules.low is not None and joules.high is not None:
         return f" (95 % interval {short(joules.low)} to {short(joules.high)} J, n = {joules.n})"
     if joules.n == 1:
@@ -48,7 +72,14 @@ def joules_spread(joules: Summary) -> str:
 
 
 def seconds_spread(seconds: Summary) -> str:
-    """How sure a median in seconds is, behind it."""
+    """How sure a median in seconds is, behind it.
+
+    Args:
+        seconds: Repeats of a configuration, in s.
+
+    Returns:
+        In brackets, with a space before them.
+    """
     if seconds.low is not None and seconds.high is not None:
         return f" (95 % interval {short(seconds.low)} to {short(seconds.high)} s, n = {seconds.n})"
     return " (one repeat)" if seconds.n == 1 else f" (median of n = {seconds.n} repeats)"
@@ -61,6 +92,9 @@ def not_shown(comparisons: Mapping[str, Comparison]) -> str:
 
     Args:
         comparisons: By quantity.
+
+    Returns:
+        A part of a sentence that begins with a semicolon, or nothing.
     """
     contains_one, overlap = [], []
     for quantity, (ratio, one, other) in comparisons.items():

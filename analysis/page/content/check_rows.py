@@ -29,7 +29,14 @@ class Row:
 
 
 def point_rows(study: Study) -> list[Row]:
-    """Each check over all points: the worst that it said, how often, and its words where it did not pass."""
+    """Each check of the points, over all of them.
+
+    Args:
+        study: Records of any status.
+
+    Returns:
+        A row for each check: the worst that it said, how often, and its words where it did not pass.
+    """
     counts: dict[str, Counter[str]] = {}
     first: dict[str, str] = {}
     bad: dict[str, list[str]] = {}
@@ -49,6 +56,13 @@ def _row(name: str, counts: Counter[str], details: Sequence[str]) -> Row:
 
 
 def summary(verdicts: Sequence[str]) -> str:
-    """How many verdicts there are of each kind: ``9 passed, 2 warned, 1 failed``."""
+    """How many verdicts there are of each kind.
+
+    Args:
+        verdicts: Statuses of checks.
+
+    Returns:
+        ``9 passed, 2 warned, 1 failed``.
+    """
     counts = Counter(verdicts)
     return ", ".join(f"{counts[status]} {status}" for status in IN_SUMMARY if counts[status])

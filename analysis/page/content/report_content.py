@@ -93,7 +93,14 @@ class Content:
         return self.table("software")
 
     def table(self, name: str) -> Table:
-        """The table of this name."""
+        """One of the tables.
+
+        Args:
+            name: A name that ``tables`` have.
+
+        Returns:
+            The table of this name.
+        """
         return next(table for table in self.tables if table.name == name)
 
     @property
@@ -134,6 +141,9 @@ def content_of(
         tables: Its tables.
         notes: Warnings that the page begins with.
         interactive: Whether there is a figure to explore beside the page.
+
+    Returns:
+        All that the page and its Markdown show.
     """
     return Content(
         study=study,
@@ -151,7 +161,18 @@ def content_of(
 
 
 def picture(drawn: DrawnFigure, section: str, out: Path, formats: Sequence[str], layout: Layout) -> Picture:
-    """Write a figure and its data below ``out``, and take it into this section of the page."""
+    """Write a figure and its data below ``out``, and take it into this section of the page.
+
+    Args:
+        drawn: The figure with its data.
+        section: Title of the section.
+        out: Folder of the report; it has figures/ and data/.
+        formats: Endings of the files of figures.
+        layout: Sizes and fonts.
+
+    Returns:
+        The figure as the page shows it.
+    """
     save(drawn, out / "figures", formats, layout)
     drawn.data.to_csv(out / "data" / f"{drawn.name}.csv", index=False)
     width_in = float(drawn.figure.get_figwidth())

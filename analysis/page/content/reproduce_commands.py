@@ -26,7 +26,14 @@ class Command:
 
 
 def commands(study: Study) -> list[Command]:
-    """One for each configuration, in the order in which they first ran."""
+    """The commands that run a study's configurations again.
+
+    Args:
+        study: Records of any status.
+
+    Returns:
+        One for each configuration, in the order in which they first ran.
+    """
     by_hash: dict[str, list[StudyRecord]] = {}
     for record in study.records:
         by_hash.setdefault(record.point.hash, []).append(record)
@@ -55,7 +62,11 @@ def _reconstructed(point: PointRecord) -> str:
 def whole_study(study: Study) -> str | None:
     """The line that runs all points: the overrides that all have in common.
 
-    None where it was no experiment, or where a record does not tell.
+    Args:
+        study: Records of any status.
+
+    Returns:
+        A line of the shell; None where the study was no experiment, or where a record does not tell.
     """
     overrides = [record.environment.overrides or () for record in study.records]
     if any(record.environment.overrides is None for record in study.records):
@@ -67,7 +78,14 @@ def whole_study(study: Study) -> str | None:
 
 
 def script(study: Study) -> str:
-    """A shell script with the commands of all configurations."""
+    """A shell script with the commands of all configurations.
+
+    Args:
+        study: Records of any status.
+
+    Returns:
+        The text of reproduce.sh.
+    """
     lines = ["#!/bin/sh", f"# The configurations of study {_one_line(study.name)}, one after the other.", "set -e"]
     for command in commands(study):
         times = f", {command.repeats} repeats" if command.repeats > 1 else ""
