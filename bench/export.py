@@ -33,10 +33,15 @@ LM_HEAD = "lm_head."
 
 
 def export(folder: Path, out: Path) -> None:
-    """Write the model of the checkpoint in ``folder`` to the new folder ``out``: whole or not at all.
+    """Write the model of a checkpoint to a new folder: whole or not at all.
 
-    Raises PlanError where there is no whole checkpoint, UserError where its model has no equal in transformers or ``out``
-    cannot be written.
+    Args:
+        folder: The checkpoint, as ``train.save`` wrote it.
+        out: A folder that is empty or does not exist.
+
+    Raises:
+        PlanError: There is no whole checkpoint.
+        UserError: The model has no equal in transformers, or ``out`` cannot be written.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise UserError(f"{out} exists and is not an empty folder; give a new one")
@@ -57,14 +62,24 @@ def export(folder: Path, out: Path) -> None:
 
 
 def hugging_face_config(spec: ModelSpec) -> dict[str, Any]:
-    """The config.json of a model. Raises UserError for a switch that its class in transformers does not have."""
+    """The config.json of a model.
+
+    Args:
+        spec: The model.
+
+    Returns:
+        Keys and values by the names of transformers.
+
+    Raises:
+        UserError: The model has a switch that its class in transformers does not have.
+    """
     family = model_family.get(spec.family)
     name = family.classes[spec.head]
     for key, value in family.fixed_switches(spec).items():
-        found = getattr(spec, key)
-        if found != value:
+        switch = getattr(spec, key)
+        if switch != value:
             raise UserError(
-                f"model {spec.name} has {key}={found}, which {name} of transformers does not have (it needs {value}); use the "
+                f"model {spec.name} has {key}={switch}, which {name} of transformers does not have (it needs {value}); use the "
                 f"checkpoint's own {MODEL}, whose names are those of strategies/plan/model_spec.py"
             )
     sizes = {key: getattr(spec, field) for key, field in family.config_keys.items()}
@@ -72,13 +87,21 @@ def hugging_face_config(spec: ModelSpec) -> dict[str, Any]:
 
 
 def hugging_face_tensors(spec: ModelSpec, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights by canonical name as transformers names and lays them out."""
+    """Weights as transformers names and lays them out.
+
+    Args:
+        spec: The model.
+        weights: All its weights by canonical name.
+
+    Returns:
+        Contiguous tensors by their names in transformers; fused ones in one piece.
+    """
     parts: dict[str, dict[int, Tensor]] = {}
     for parameter in parameters(spec):
         stored, value = _stored(spec, parameter), weights[parameter.name]
         parts.setdefault(stored.name, {})[stored.part[0]] = value.t() if stored.transposed else value
     # Fused tensors lie side by side along what they give out: the last dimension of a transposed matrix, and of a bias.
-    return {name: torch.cat([own[i] for i in sorted(own)], dim=-1).contiguous() for name, own in parts.items()}
+    return {name: torch.cat([pieces[i] for i in sorted(pieces)], dim=-1).contiguous() for name, pieces in parts.items()}
 
 
 def _stored(spec: ModelSpec, parameter: Parameter) -> Stored:

@@ -42,7 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(verb: Verb, words: Sequence[str]) -> int:
-    """Call the verb's ``main`` as if its own program had been started with these words."""
+    """Call the verb's ``main`` as if its own program had been started.
+
+    Args:
+        verb: The verb.
+        words: The words that follow it on the command line.
+
+    Returns:
+        The exit code.
+    """
     arguments = [*verb.first, *words]
     sys.argv = [PROGRAM, *arguments]  # Hydra and argparse read it
     if str(PROJECT) not in sys.path:  # Hydra looks for hydra_plugins there

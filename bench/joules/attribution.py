@@ -148,7 +148,16 @@ def _clipped(stretches: Sequence[tuple[float, float]], windows: Sequence[tuple[f
 
 
 def seconds(stretches: Stretches, windows: Sequence[tuple[float, float]], labels: Sequence[str]) -> dict[str, float]:
-    """Seconds of a rank's main thread inside ``windows`` by label; they add up to the windows' length."""
+    """Seconds of a rank's main thread by label.
+
+    Args:
+        stretches: The rank's stretches, in seconds on the common axis.
+        windows: Begin and end of each window; only what is inside counts.
+        labels: All labels; the first has the time that the others leave.
+
+    Returns:
+        Seconds by label, which add up to the windows' length.
+    """
     spent = {label: float(np.diff(_clipped(stretches.get(label, ()), windows)).sum()) for label in labels[1:]}
     rest = math.fsum(end - begin for begin, end in windows) - math.fsum(spent.values())
     return {labels[0]: rest if rest > 1e-9 else 0.0, **spent}

@@ -48,12 +48,26 @@ class Channel:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Channel:
-        """The channel that ``to_dict`` wrote."""
+        """The channel that ``to_dict`` wrote.
+
+        Args:
+            values: Its keys and values, read back from JSON.
+
+        Returns:
+            The channel.
+        """
         return cls(**{**values, "contains": tuple(values["contains"])})
 
 
 def cover(channels: Sequence[Channel]) -> list[int]:
-    """Indices of the channels that make the total: those that no other channel contains, so nothing counts twice."""
+    """The channels that make the total: those that no other channel contains, so nothing counts twice.
+
+    Args:
+        channels: All channels of a source.
+
+    Returns:
+        Their indices, in order.
+    """
     whole = [index for index, channel in enumerate(channels) if EVERYTHING in channel.contains]
     if whole:
         return whole[:1]

@@ -38,11 +38,26 @@ class Part:
         return "measured" if all(curve.trace.kind == "measured" for curve in self.curves) else "modelled"
 
     def energies(self, windows: Sequence[Window], clock_s: float) -> Energy:
-        """Joules of all windows; ``clock_s`` is the error bound of the host's clock, in seconds."""
+        """Joules of all windows.
+
+        Args:
+            windows: Begin and end of each, in seconds on the common axis.
+            clock_s: The error bound of the host's clock, in seconds.
+
+        Returns:
+            The sum over windows and curves with its uncertainty.
+        """
         return sum_of_sensors(sum_of_windows([energy(curve, *window, clock_s) for window in windows]) for curve in self.curves)
 
     def joules_at(self, times_s: Array | Sequence[float]) -> Array:
-        """Cumulative joules at ``times_s``."""
+        """Cumulative joules of all curves.
+
+        Args:
+            times_s: Seconds on the common axis, [n].
+
+        Returns:
+            Joules, [n].
+        """
         return np.sum([joules_at(curve, times_s) for curve in self.curves], axis=0)
 
     def levels(self) -> list[str]:
@@ -74,7 +89,14 @@ class Cover:
         return bool(self.parts) and not self.missing
 
     def in_total(self, trace: Trace) -> list[str]:
-        """The channels of a trace that are in the total; none of a cross-check."""
+        """The channels of a trace that are in the total.
+
+        Args:
+            trace: One of the traces that the cover was made from.
+
+        Returns:
+            Their ids; none of a cross-check.
+        """
         if not any(curve.trace is trace for part in self.parts for curve in part.curves):
             return []
         return [trace.channels[index].id for index in cover(trace.channels)]
@@ -90,6 +112,9 @@ def find_cover(traces: Sequence[Trace], hosts: Sequence[str], to_common: Callabl
         traces: All readings of a run.
         hosts: The names of its hosts in the inventory.
         to_common: From (rank, nanoseconds of its host's clock) to seconds on the common axis.
+
+    Returns:
+        The parts of the total, the cross-checks, meters of other parts, and hosts without readings.
     """
     curves = [curve_of(trace, partial(to_common, trace.rank)) for trace in traces]
     parts: list[Part] = []
@@ -133,5 +158,13 @@ def _by_source(curves: Sequence[Curve], source: str | None) -> Curve:
 
 
 def total_J(parts: Sequence[Part], window: Window) -> float:
-    """Joules of all parts in one window."""
+    """Joules of all parts in one window.
+
+    Args:
+        parts: The parts of the total.
+        window: Begin and end, in seconds on the common axis.
+
+    Returns:
+        Joules.
+    """
     return math.fsum(float(np.diff(part.joules_at(window))[0]) for part in parts)

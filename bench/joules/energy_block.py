@@ -62,6 +62,9 @@ def energy_block(cover: Cover, traces: Sequence[Trace], clock_s: float, run: Run
         clock_s: The error bound of the hosts' clocks, s.
         run: Windows, hosts, phases and work.
         context: Settings of the point.
+
+    Returns:
+        The block; without totals where a host has no readings.
     """
     if not traces:
         return _without_readings(run, context)
@@ -87,7 +90,15 @@ def energy_block(cover: Cover, traces: Sequence[Trace], clock_s: float, run: Run
 
 
 def step_joules(cover: Cover, edges: Sequence[Sequence[float]]) -> list[float] | None:
-    """Joules of all hosts in each step; ``edges`` are the step boundaries of each segment. None where a host has none."""
+    """Joules of all hosts in each step.
+
+    Args:
+        cover: The cover of the run's hosts.
+        edges: Step boundaries of each segment, in seconds on the common axis.
+
+    Returns:
+        Joules of the steps of all segments, in order; None where a host has no readings.
+    """
     if not cover.complete:
         return None
     steps = [sum(np.diff(part.joules_at(segment)) for part in cover.parts) for segment in edges]
@@ -95,7 +106,16 @@ def step_joules(cover: Cover, edges: Sequence[Sequence[float]]) -> list[float] |
 
 
 def window_energy(cover: Cover, clock_s: float, window: Window) -> WindowEnergyRecord:
-    """Energy of all hosts in one window; joules null where a host has none."""
+    """Energy of all hosts in one window.
+
+    Args:
+        cover: The cover of the run's hosts.
+        clock_s: The error bound of the hosts' clocks, in seconds.
+        window: Begin and end, in seconds on the common axis.
+
+    Returns:
+        Joules with their uncertainty, null where a host has no readings.
+    """
     if not cover.complete:
         return WindowEnergyRecord(kind="none", joules=None, uncertainty_J=None, quality="no readings")
     whole = sum_of_sensors(part.energies([window], clock_s) for part in cover.parts)

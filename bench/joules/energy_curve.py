@@ -38,6 +38,9 @@ def curve_of(trace: Trace, to_common_s: ToCommon) -> Curve:
     Args:
         trace: Readings of one source.
         to_common_s: From nanoseconds of its host's clock to seconds on the common axis; a straight line.
+
+    Returns:
+        Cumulative joules at the middle of each reading, with what is wrong with them, if anything.
     """
     middle = (trace.t_before_ns + trace.t_after_ns) / 2
     # The clock model is a straight line: two points of it are enough for all samples.
@@ -104,5 +107,13 @@ def unwrapped(channel: Channel, raw: NDArray[np.int64], t_s: Array) -> tuple[NDA
 
 
 def joules_at(curve: Curve, times_s: Array | Sequence[float]) -> Array:
-    """Cumulative joules at ``times_s``, by linear interpolation between the readings."""
+    """Cumulative joules, by linear interpolation between the readings.
+
+    Args:
+        curve: The readings of one source.
+        times_s: Seconds on the common axis, [n].
+
+    Returns:
+        Joules, [n]; before the first and after the last reading those of that reading.
+    """
     return np.interp(np.asarray(times_s, dtype=np.float64), curve.t_s, curve.joules)

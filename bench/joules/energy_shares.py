@@ -24,15 +24,30 @@ class EnergyShares:
 
 
 def refused(why: str, condition_number: float | None = None) -> EnergyShares:
-    """No shares, and why."""
+    """No shares.
+
+    Args:
+        why: The reason, in words.
+        condition_number: That of the matrix, where one was made.
+
+    Returns:
+        The record of the refusal, with null for all shares.
+    """
     return EnergyShares(AttributionRecord(method="refused", why=why, condition_number=condition_number))
 
 
 def energy_shares(cover: Cover, run: Run) -> EnergyShares:
-    """Energy by phase, and summed up by MPI state and rank; null where it was refused.
+    """Energy by phase, and summed up by MPI state and rank.
 
     States follow from phases: computing forward takes other power than backward, so a fit to states alone would lend the
     difference to whatever lies beside them.
+
+    Args:
+        cover: The cover of the run's hosts.
+        run: Windows, hosts and the ranks' stretches of each phase.
+
+    Returns:
+        Joules of phases, states and ranks; null, with the reason, where they cannot be told.
     """
     attributions: list[Attribution] = []
     for part in cover.parts:

@@ -53,6 +53,9 @@ def energy(curve: Curve, start_s: float, end_s: float, clock_s: float = 0.0) -> 
         start_s: Begin of the window, in seconds on the common axis.
         end_s: Its end.
         clock_s: The error bound of the host's clock, in seconds.
+
+    Returns:
+        Joules with their uncertainties, the quality, and the number of samples and longest gap behind them.
     """
     inside = (curve.t_s >= start_s) & (curve.t_s <= end_s)
     first, last = np.searchsorted(curve.t_s, [start_s, end_s])
@@ -85,7 +88,14 @@ def _quality(curve: Curve, start_s: float, end_s: float, gap_s: float) -> str:
 
 
 def sum_of_windows(windows: Sequence[Energy]) -> Energy:
-    """Windows of one trace as one: random errors add in quadrature, systematic ones as they are."""
+    """Windows of one trace as one: random errors add in quadrature, systematic ones as they are.
+
+    Args:
+        windows: The energy of each window.
+
+    Returns:
+        The sum; its quality is the first that is not good.
+    """
     bad = [window.quality for window in windows if window.quality != "good"]
     return Energy(
         joules=math.fsum(window.joules for window in windows),
@@ -98,7 +108,14 @@ def sum_of_windows(windows: Sequence[Energy]) -> Energy:
 
 
 def sum_of_sensors(sensors: Iterable[Energy]) -> Energy:
-    """Different sensors over the same windows as one: all their errors are independent."""
+    """Different sensors over the same windows as one: all their errors are independent.
+
+    Args:
+        sensors: The energy of each sensor.
+
+    Returns:
+        The sum; its quality is the first that is not good, its samples are the fewest.
+    """
     parts = list(sensors)
     bad = [part.quality for part in parts if part.quality != "good"]
     return Energy(

@@ -49,7 +49,14 @@ class EnergyContext:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> EnergyContext:
-        """From a point's ``energy`` with ``source``, ``others``, ``meters`` and ``carbon``."""
+        """The settings of a point that the ``energy`` block needs.
+
+        Args:
+            config: The point's ``energy``, with ``source``, ``others``, ``meters`` and ``carbon``.
+
+        Returns:
+            The settings.
+        """
         parts = [
             OtherPart(
                 name,
@@ -64,7 +71,17 @@ class EnergyContext:
 
 
 def host_record(part: Part, whole: Energy, rest: Energy, run: Run) -> HostEnergyRecord:
-    """One part of the total: ``whole`` is its energy in the timed windows, ``rest`` in the idle ones."""
+    """One part of the total.
+
+    Args:
+        part: The hosts and their curves.
+        whole: Its energy in the timed windows.
+        rest: Its energy in the idle windows.
+        run: Lengths of both, in seconds.
+
+    Returns:
+        The record, with powers in watts; ``idle_W`` is null without an idle window.
+    """
     traces = [curve.trace for curve in part.curves]
     first, calibration = traces[0], next((trace.calibration for trace in traces if trace.calibration), None)
     return HostEnergyRecord(
@@ -91,7 +108,17 @@ def host_record(part: Part, whole: Energy, rest: Energy, run: Run) -> HostEnergy
 
 
 def other_records(cover: Cover, run: Run, clock_s: float, parts: Sequence[OtherPart]) -> list[OtherPartRecord]:
-    """Switches and other parts that are no hosts: measured by a meter, estimated with a stated figure, or missing."""
+    """Switches and other parts that are no hosts: measured by a meter, estimated with a stated figure, or missing.
+
+    Args:
+        cover: The cover of the run's hosts.
+        run: The timed windows.
+        clock_s: The error bound of the hosts' clocks, in seconds.
+        parts: The parts that the inventory names.
+
+    Returns:
+        One record for each part.
+    """
     return [_other(cover, run, clock_s, part) for part in parts]
 
 
@@ -114,7 +141,16 @@ def _other(cover: Cover, run: Run, clock_s: float, part: OtherPart) -> OtherPart
 
 
 def cross_check_records(cover: Cover, run: Run, clock_s: float) -> list[CrossCheckRecord]:
-    """Sensors that are in no total against what is: the same sensor read another way, or a board's sensor and its meter."""
+    """Sensors that are in no total against what is: the same sensor read another way, or a board's sensor and its meter.
+
+    Args:
+        cover: The cover of the run's hosts.
+        run: The timed windows.
+        clock_s: The error bound of the hosts' clocks, in seconds.
+
+    Returns:
+        Both joules and their ratio for each sensor; the ratio is null against 0 J.
+    """
     rows = []
     for curve, other in cover.checks:
         read = sum_of_windows([energy(curve, *window, clock_s) for window in run.windows])
@@ -141,7 +177,15 @@ def cross_check_records(cover: Cover, run: Run, clock_s: float) -> list[CrossChe
 
 
 def coverage_record(cover: Cover, run: Run) -> CoverageRecord:
-    """Which hosts and parts the total has."""
+    """Which hosts and parts the total has.
+
+    Args:
+        cover: The cover of the run's hosts.
+        run: The run's hosts.
+
+    Returns:
+        Counts and names of what is measured and what is missing.
+    """
     total = [curve.trace for part in cover.parts for curve in part.curves]
     return CoverageRecord(
         hosts=len(run.hosts),
@@ -154,12 +198,26 @@ def coverage_record(cover: Cover, run: Run) -> CoverageRecord:
 
 
 def left_out_records(traces: Sequence[Trace]) -> list[LeftOutRecord]:
-    """Sources that were tried and not used."""
+    """Sources that were tried and not used.
+
+    Args:
+        traces: All readings of a run.
+
+    Returns:
+        One record for each host and source.
+    """
     return [LeftOutRecord(host=trace.label, **left) for trace in traces for left in trace.left_out]
 
 
 def sampler_record(traces: Sequence[Trace]) -> SamplerRecord:
-    """The cost of the samplers: their CPU seconds as a share of their own life time on one core."""
+    """The cost of the samplers.
+
+    Args:
+        traces: All readings of a run, at least one.
+
+    Returns:
+        Seconds of a reading, and the largest share of its life time that a host's sampler used one core.
+    """
     reads_s = np.concatenate([(trace.t_after_ns - trace.t_before_ns) / 1e9 for trace in traces])
     cost: dict[str, float] = {}
     life: dict[str, float] = {}

@@ -76,7 +76,14 @@ class Spent:
         self.rest = None if rest is None else list(labels).index(rest)
 
     def before(self, times_s: Array) -> Array:
-        """[times, labels] seconds."""
+        """Seconds in each label before given times.
+
+        Args:
+            times_s: Seconds on the common axis, [times].
+
+        Returns:
+            Seconds, [times, labels].
+        """
         columns = [np.sum([np.interp(times_s, *table) for table in tables], axis=0) / self.ranks for tables in self.tables]
         if self.rest is not None:
             columns.insert(self.rest, times_s - np.sum(columns, axis=0))
@@ -102,11 +109,14 @@ def fold(curve: Curve, spent: Spent, windows: Spans, labels: int) -> Folded:
 
     Raises:
         CannotFold: The readings do not tell the labels apart, with the reason.
+
+    Returns:
+        Watts of each label with standard errors, and how well the readings tell them apart.
     """
-    every = intervals(curve)
+    readings = intervals(curve)
     needed = ROWS_PER_LABEL * labels
-    lag_s = _best_lag(every, spent, windows)
-    inside = _inside(every, windows, lag_s)
+    lag_s = _best_lag(readings, spent, windows)
+    inside = _inside(readings, windows, lag_s)
     if len(inside.joules) < needed:
         raise CannotFold(f"{len(inside.joules)} readings for {labels} phases, {needed} needed: a longer window")
     rows = _rows(inside, spent)
@@ -152,7 +162,14 @@ def _condition(rows: Array, labels: int) -> float:
 
 
 def intervals(curve: Curve) -> Intervals:
-    """Of a counter: from one renewal that was seen to the next. Of power: the update period before the reading."""
+    """The stretch of time that the joules of each reading belong to.
+
+    Args:
+        curve: The readings of one source.
+
+    Returns:
+        Of a counter: from one renewal that was seen to the next. Of power: the update period before the reading.
+    """
     trace, total, t_s = curve.trace, cover(curve.trace.channels), curve.t_s
     update_s = max(trace.channels[index].update_period_s for index in total)
     spacing_s = float(np.median(np.diff(t_s)))
@@ -170,34 +187,34 @@ def intervals(curve: Curve) -> Intervals:
     return Intervals(t_s - width_s, t_s, power_W * width_s, update_s, (0.0, 1.5 * update_s), True)
 
 
-def _inside(seen: Intervals, windows: Spans, lag_s: float) -> Intervals:
-    begin_s, end_s = seen.begin_s - lag_s, seen.end_s - lag_s
+def _inside(readings: Intervals, windows: Spans, lag_s: float) -> Intervals:
+    begin_s, end_s = readings.begin_s - lag_s, readings.end_s - lag_s
     keep = np.zeros(len(begin_s), dtype=bool)
     for window_begin, window_end in windows:
         keep |= (begin_s >= window_begin) & (end_s <= window_end)
-    return replace(seen, begin_s=begin_s[keep], end_s=end_s[keep], joules=seen.joules[keep])
+    return replace(readings, begin_s=begin_s[keep], end_s=end_s[keep], joules=readings.joules[keep])
 
 
-def _rows(seen: Intervals, spent: Spent) -> Array:
-    return spent.before(seen.end_s) - spent.before(seen.begin_s)
+def _rows(readings: Intervals, spent: Spent) -> Array:
+    return spent.before(readings.end_s) - spent.before(readings.begin_s)
 
 
-def _best_lag(seen: Intervals, spent: Spent, windows: Spans) -> float:
+def _best_lag(readings: Intervals, spent: Spent, windows: Spans) -> float:
     """The sensor's delay beyond what its interval says, first on a coarse grid, then on a fine one.
 
     Only within what the sensor's renewal allows: a longer one could make the powers of neighbouring phases change places.
     """
-    if not len(seen.joules) or seen.blur_s == 0:
+    if not len(readings.joules) or readings.blur_s == 0:
         return 0.0
-    tries, step_s = np.linspace(*seen.late_s, LAGS, retstep=True)
-    coarse = min(tries, key=lambda lag: _left_over(seen, spent, windows, lag))
+    tries, step_s = np.linspace(*readings.late_s, LAGS, retstep=True)
+    coarse = min(tries, key=lambda lag: _left_over(readings, spent, windows, lag))
     fine = coarse + np.linspace(-1, 1, LAGS) * step_s
-    return float(min(fine, key=lambda lag: _left_over(seen, spent, windows, lag)))
+    return float(min(fine, key=lambda lag: _left_over(readings, spent, windows, lag)))
 
 
-def _left_over(seen: Intervals, spent: Spent, windows: Spans, lag_s: float) -> float:
+def _left_over(readings: Intervals, spent: Spent, windows: Spans, lag_s: float) -> float:
     """Mean square of the residuals; infinite where there are not enough rows to fit."""
-    chosen = _inside(seen, windows, float(lag_s))
+    chosen = _inside(readings, windows, float(lag_s))
     rows = _rows(chosen, spent)
     if len(rows) <= rows.shape[1]:
         return math.inf
@@ -205,13 +222,13 @@ def _left_over(seen: Intervals, spent: Spent, windows: Spans, lag_s: float) -> f
     return float(np.mean((chosen.joules - rows @ powers) ** 2))
 
 
-def _blur(seen: Intervals, spent: Spent, rows: Array) -> Array:
+def _blur(readings: Intervals, spent: Spent, rows: Array) -> Array:
     """Covariance of the errors of a row [labels, labels], by moving the edges within what is known of them."""
     random = np.random.default_rng(0)
-    half_s, total = seen.blur_s / 2, np.zeros((rows.shape[1], rows.shape[1]))
+    half_s, total = readings.blur_s / 2, np.zeros((rows.shape[1], rows.shape[1]))
     for _ in range(DRAWS):
         moves = random.uniform(-half_s, half_s, (2, len(rows)))
-        begin_s, end_s = seen.begin_s + moves[0], seen.end_s + moves[0 if seen.rigid else 1]
+        begin_s, end_s = readings.begin_s + moves[0], readings.end_s + moves[0 if readings.rigid else 1]
         off = spent.before(end_s) - spent.before(begin_s) - rows
         total += off.T @ off
     return total / (DRAWS * len(rows))

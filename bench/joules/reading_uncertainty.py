@@ -34,6 +34,9 @@ def random_u_J(curve: Curve, span: slice, window: tuple[float, float], joules: f
         window: Begin and end, in seconds on the common axis.
         joules: The window's joules.
         clock_s: The error bound of the host's clock, in seconds.
+
+    Returns:
+        Joules, one standard deviation.
     """
     start_s, end_s = window
     trace, around = curve.trace, curve.t_s[span]
@@ -80,9 +83,15 @@ def _sampling(channel: Channel, power_W: NDArray[np.floating], spacing_s: float)
 
 
 def systematic_u_J(trace: Trace, joules: float, seconds: float) -> float:
-    """The systematic standard uncertainty of ``joules`` over ``seconds``, in joules.
+    """The systematic standard uncertainty of a window, of the accuracy class or of the calibration that replaces it.
 
-    Of the accuracy class, or of the calibration that replaces it.
+    Args:
+        trace: The readings.
+        joules: The window's joules, calibrated where the trace is.
+        seconds: The window's length.
+
+    Returns:
+        Joules, one standard deviation; 0 where the accuracy is not known.
     """
     if trace.calibration is not None:
         return calibration_u_J(trace.calibration, joules, seconds)
@@ -91,7 +100,16 @@ def systematic_u_J(trace: Trace, joules: float, seconds: float) -> float:
 
 
 def calibration_u_J(calibration: Calibration, joules: float, seconds: float) -> float:
-    """Standard uncertainty of calibrated joules from those of gain and offset and their covariance."""
+    """Standard uncertainty of calibrated joules from those of gain and offset and their covariance.
+
+    Args:
+        calibration: The sensor's calibration.
+        joules: The window's joules, calibrated.
+        seconds: The window's length.
+
+    Returns:
+        Joules, one standard deviation.
+    """
     raw_J = (joules - calibration.offset_W * seconds) / calibration.gain
     square = (
         (raw_J * calibration.gain_u) ** 2

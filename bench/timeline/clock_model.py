@@ -41,7 +41,17 @@ class Offset:
 def measure(
     comm: MPI.Comm, boot_id: str, exchanges: int = EXCHANGES, now: Callable[[], int] = time.monotonic_ns
 ) -> list[Offset] | None:
-    """Offsets of all ranks, on rank 0 (None elsewhere). Collective. ``now`` is this rank's clock, in ns."""
+    """Offsets of all ranks' clocks from that of rank 0. Collective.
+
+    Args:
+        comm: All ranks.
+        boot_id: That of this rank's host.
+        exchanges: Messages there and back for each rank.
+        now: This rank's clock, in ns.
+
+    Returns:
+        One offset for each rank, on rank 0; None elsewhere.
+    """
     boot_ids = comm.gather(boot_id)
     if comm.Get_rank():
         for _ in range(exchanges):
@@ -49,7 +59,7 @@ def measure(
             comm.send(now(), dest=0, tag=TAG)
         return None
     assert boot_ids is not None
-    found = [Offset(0, boot_ids[0], 0.0, 0, now())]
+    offsets = [Offset(0, boot_ids[0], 0.0, 0, now())]
     for rank in range(1, comm.Get_size()):
         tries = []
         for _ in range(exchanges):
@@ -61,8 +71,8 @@ def measure(
         best = sorted(tries)[:BEST]
         round_trip, offset_ns, there = best[0]
         spread_ns = stdev(offset for _, offset, _ in best) if len(best) > 1 else 0.0
-        found.append(Offset(rank, boot_ids[rank], offset_ns, round_trip, there, spread_ns))
-    return found
+        offsets.append(Offset(rank, boot_ids[rank], offset_ns, round_trip, there, spread_ns))
+    return offsets
 
 
 @dataclass(frozen=True)
@@ -74,16 +84,39 @@ class ClockModel:
 
     @classmethod
     def fit(cls, before: Sequence[Offset], after: Sequence[Offset]) -> ClockModel:
-        """The model of a run from the offsets of all ranks before and after it."""
+        """The model of a run.
+
+        Args:
+            before: Offsets of all ranks before it.
+            after: Offsets of all ranks after it.
+
+        Returns:
+            A straight line for each rank.
+        """
         return cls(tuple(before), tuple(after))
 
     def slope(self, rank: int) -> float:
-        """Drift against rank 0 in seconds per second."""
+        """Drift of a rank's clock against that of rank 0.
+
+        Args:
+            rank: The rank.
+
+        Returns:
+            Seconds per second.
+        """
         b, a = self.before[rank], self.after[rank]
         return (a.offset_ns - b.offset_ns) / (a.at_ns - b.at_ns) if a.at_ns > b.at_ns else 0.0
 
     def to_common(self, rank: int, t_ns: float) -> float:
-        """A time of ``rank``'s clock on rank 0's clock, in ns. Ranks of one machine share its clock."""
+        """A time of a rank's clock on rank 0's clock. Ranks of one machine share its clock.
+
+        Args:
+            rank: The rank.
+            t_ns: Nanoseconds of its clock.
+
+        Returns:
+            Nanoseconds of rank 0's clock.
+        """
         b = self.before[rank]
         if b.boot_id == self.before[0].boot_id:
             return float(t_ns)

@@ -39,20 +39,36 @@ class Computation(NamedTuple):
 
 
 def stage_actions(plan: Plan) -> list[list[Action]]:
-    """The actions of each stage in one step, messages included; an empty list for a plan without pipeline stages."""
-    at = plan.placements[0]
-    stages, micros, virtual = at.stage[1], len(at.micros), len(at.layers)
+    """The actions of each stage in one step, messages included.
+
+    Args:
+        plan: The plan of the run.
+
+    Returns:
+        A list for each stage; an empty list for a plan without pipeline stages.
+    """
+    first = plan.placements[0]
+    stages, micros, virtual = first.stage[1], len(first.micros), len(first.layers)
     if stages == 1:
         return []
     return [list(actions(plan.options["schedule"], stage, stages, micros, virtual)) for stage in range(stages)]
 
 
 def schedule_block(plan: Plan, reports: Sequence[RankReport], timeline: Timeline, to_common: ToCommon) -> ScheduleRecord | None:
-    """``time.schedule`` of the record, or None for a plan without pipeline stages.
+    """``time.schedule`` of the record.
 
     The step shown is the timed one of median duration (of an even number the shorter of the two in the middle), numbered
     as in the ledger. Intervals are ``[stage or rank, action, start_s, end_s]``, in seconds from the first computation of
     that step on any rank; ``duration_s`` ends with the last one, so gradient sums and the optimizer lie outside of it.
+
+    Args:
+        plan: The plan of the run.
+        reports: Those of all ranks, in order.
+        timeline: The steps of all ranks.
+        to_common: ``to_common(rank, t_ns)`` gives seconds on the common axis.
+
+    Returns:
+        The schedule as predicted and as measured; None for a plan without pipeline stages.
     """
     todo = stage_actions(plan)
     if not todo:
@@ -80,14 +96,18 @@ def mean_times(plan: Plan, done: Iterable[Computation]) -> tuple[list[float], li
 
     Of several ranks at one stage the slowest counts, as the next stage waits for all of them.
 
+    Args:
+        plan: The plan of the run.
+        done: The computations of all ranks in the timed steps.
+
     Returns:
         ``(forward_s, backward_s, weight_share)``; the last is the part of all backward time that computes weight gradients
         (0 where the schedule does not split backward).
     """
     spent: dict[tuple[int, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for found in done:
-        stage = plan.placements[found.rank].stage[0]
-        spent[stage, found.action[0]][found.rank].append(found.end_s - found.start_s)
+    for computation in done:
+        stage = plan.placements[computation.rank].stage[0]
+        spent[stage, computation.action[0]][computation.rank].append(computation.end_s - computation.start_s)
     stages = range(plan.placements[0].stage[1])
 
     def slowest(letter: str) -> list[float]:

@@ -109,7 +109,15 @@ class Timeline:
 
     @classmethod
     def of(cls, reports: Sequence[RankReport], to_common: rank_states.ToCommon) -> Timeline:
-        """The timeline of all ranks; ``to_common(rank, t_ns)`` gives seconds on the common axis."""
+        """The timeline of all ranks.
+
+        Args:
+            reports: Those of all ranks, in order.
+            to_common: ``to_common(rank, t_ns)`` gives seconds on the common axis.
+
+        Returns:
+            The edges of all segments, in seconds.
+        """
         segments = list(zip(*(report.history.segments for report in reports), strict=True))
         edges = []
         for same in segments:
@@ -129,7 +137,14 @@ class Timeline:
         return [len(edge) - 1 for edge, timed in zip(self.edges, self.timed, strict=True) if timed]
 
     def durations(self, timed: bool) -> list[float]:
-        """Seconds of every timed step, or of every other one."""
+        """How long steps took.
+
+        Args:
+            timed: True: the timed steps; False: all others.
+
+        Returns:
+            Seconds of each, in order.
+        """
         chosen = [edge for edge, is_timed in zip(self.edges, self.timed, strict=True) if is_timed == timed]
         return [after - before for edge in chosen for before, after in itertools.pairwise(edge)]
 

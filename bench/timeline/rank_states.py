@@ -43,6 +43,9 @@ def rank_states(entries: Mapping[int, Sequence[Entry]], to_common: ToCommon) -> 
     Args:
         entries: The ledger of every rank.
         to_common: ``to_common(rank, t_ns)`` gives seconds on the common axis.
+
+    Returns:
+        When each rank communicated and waited.
     """
     ready = _ready_times(entries, to_common)
     return {rank: _states_of(rank, ledger, ready, to_common) for rank, ledger in entries.items()}
@@ -145,7 +148,15 @@ def _without(t0_s: float, t1_s: float, busy: Sequence[tuple[float, float]], firs
 
 
 def clipped(intervals: Sequence[Interval], windows: Sequence[tuple[float, float]]) -> list[Interval]:
-    """The parts of ``intervals`` inside ``windows``."""
+    """The parts of intervals inside windows.
+
+    Args:
+        intervals: Stretches of a thread, in seconds on the common axis.
+        windows: Begin and end of each window.
+
+    Returns:
+        The parts with their states, window by window.
+    """
     return [
         Interval(max(i.t0_s, begin), min(i.t1_s, end), i.state)
         for begin, end in windows
@@ -155,7 +166,11 @@ def clipped(intervals: Sequence[Interval], windows: Sequence[tuple[float, float]
 
 
 def totals(states: RankStates, windows: Sequence[tuple[float, float]]) -> dict[str, float]:
-    """Seconds of a rank inside ``windows``.
+    """Seconds of a rank inside windows.
+
+    Args:
+        states: When it communicated and waited.
+        windows: Begin and end of each, in seconds on the common axis.
 
     Returns:
         ``compute_s``, ``communicate_s`` and ``wait_s``, which add up to the windows' length, and ``overlapped_s``, the

@@ -21,7 +21,15 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 
 
 def shares(fraction: float, cores: int) -> list[float]:
-    """How busy each worker is, so that together ``fraction`` of the cores are: whole cores first, then what is left."""
+    """How busy each worker is: whole cores first, then what is left.
+
+    Args:
+        fraction: Share of all cores that is busy, 0 to 1.
+        cores: How many cores there are.
+
+    Returns:
+        The share of its core of each worker, in (0, 1]; empty for no load.
+    """
     busy = fraction * cores
     whole = int(busy + 1e-9)
     return [1.0] * whole + ([busy - whole] if busy - whole > 1e-9 else [])
@@ -60,7 +68,11 @@ class Load:
 
 
 def work(share: float) -> None:
-    """Matrix products for ``share`` of the time, until stdin closes."""
+    """Matrix products for part of the time, until stdin closes.
+
+    Args:
+        share: The part of the time, 0 to 1.
+    """
     import numpy as np
 
     threading.Thread(target=_end_with_parent, daemon=True).start()

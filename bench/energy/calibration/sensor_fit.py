@@ -74,8 +74,11 @@ def fit(points: Sequence[Point], accuracy: float, against: str, scope: str, day:
         day: The day of the calibration.
         level: Where the meter sits.
 
+    Returns:
+        The line with its uncertainties and residuals.
+
     Raises:
-        UserError: There are fewer than three loads, or they do not differ.
+        UserError: There are fewer than three loads, they do not differ, or the meter falls where the sensor rises.
     """
     x, y = _powers_W(points)
     gain, offset_W, covariance, chi2 = _line(x, y, points)
@@ -149,22 +152,45 @@ def _apart(points: Sequence[Point], gain: float, offset_W: float) -> float:
 
 
 def olympic(values: Sequence[float]) -> float:
-    """The mean without the largest and the smallest; of one or two values the plain mean."""
+    """The mean without the largest and the smallest; of one or two values the plain mean.
+
+    Args:
+        values: At least one, in any order.
+
+    Returns:
+        The mean, in the unit of the values.
+    """
     ordered = sorted(values)
     return fmean(ordered[1:-1] if len(ordered) > 2 else ordered)
 
 
 def is_full_test(points: Sequence[Point], seconds: float) -> bool:
-    """Whether the points are those of MLPerf's test: idle and two loads, each five times a minute."""
+    """Whether the points are those of MLPerf's test: idle and two loads, each five times a minute.
+
+    Args:
+        points: The points that have good readings.
+        seconds: How long each was measured.
+
+    Returns:
+        True where number of loads, rounds and seconds are enough.
+    """
     counts = [sum(point.load == load for point in points) for load in {point.load for point in points}]
     idle = any(point.load == 0 for point in points)
     return idle and len(counts) >= LEAST_LOADS and min(counts) >= MLPERF_ROUNDS and seconds >= MLPERF_SECONDS
 
 
 def write_calibration(path: Path, host: str, source: str, fitted: Fit, about: Mapping[str, Any]) -> None:
-    """One file for a host and a source, with the powers that it was fitted to; ``about`` says how they were measured.
+    """One file for a host and a source, with the powers that it was fitted to.
 
-    Raises UserError where it cannot be written.
+    Args:
+        path: The file, overwritten where it exists.
+        host: The host's name in the inventory.
+        source: The sensor's source on it.
+        fitted: What ``fit`` returned.
+        about: Further keys of the file, which say how the powers were measured.
+
+    Raises:
+        UserError: The file cannot be written.
     """
     rows = [
         {**asdict(point), "residual_W": residual} for point, residual in zip(fitted.points, fitted.residuals_W, strict=True)

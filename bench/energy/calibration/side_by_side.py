@@ -42,7 +42,11 @@ class Protocol:
     settle_s: float
 
     def check(self) -> None:
-        """Raise UserError for what cannot be done, or tells nothing."""
+        """Check loads, rounds and seconds.
+
+        Raises:
+            UserError: They cannot be done, or tell nothing.
+        """
         if not self.loads or any(not 0 <= load <= 1 for load in self.loads):
             raise UserError(f"--loads {_list(self.loads)} must be fractions of the cores between 0 (idle) and 1")
         if len(set(self.loads)) < 3 or 0 not in self.loads:
@@ -90,17 +94,30 @@ class Compared:
 
 
 def compare(source: str, meter: MeterEntry, board: BoardClass, root: str, host: str, protocol: Protocol, say: Say) -> Compared:
-    """Read both while the loads come and go. ``say`` gets a line for each segment.
+    """Read both while the loads come and go.
 
-    Raises UserError where one of the two cannot be read, or no segment of a load has good readings.
+    Args:
+        source: The sensor, as ``energy.source`` names it.
+        meter: The meter to compare it with.
+        board: The board's class.
+        root: Where sys, proc and programs of the host are.
+        host: The host's name.
+        protocol: Loads, rounds and seconds.
+        say: Gets a line for each segment.
+
+    Returns:
+        The points, both traces and the warnings.
+
+    Raises:
+        UserError: One of the two cannot be read, or no segment of a load has good readings.
     """
     sampler = Sampler([source], board, root, None, {METER: meter})
     sampler.start()
     try:
         sensors = [source for source in sampler.reading.sources if source.meter is None]
         if len(sensors) != 1 or (source in WHOLE and sensors[0].kind == "modelled"):
-            found = ", ".join(sensor.source for sensor in sensors) or "none"
-            raise UserError(f"--source {source} finds {found}; a calibration is of one source, name it: --source {found}")
+            names = ", ".join(sensor.source for sensor in sensors) or "none"
+            raise UserError(f"--source {source} finds {names}; a calibration is of one source, name it: --source {names}")
         tail_s = 2 * _slowest_s(sampler)
         segments = _segments(protocol, tail_s, say)
         traces = sampler.stop(HostIdentity(host, "", board.name, host), {METER: [host]}, {})
@@ -138,9 +155,18 @@ def _segments(protocol: Protocol, tail_s: float, say: Say) -> list[tuple[int, fl
 def points_of(
     sensor: Trace, meter: Trace, segments: Sequence[tuple[int, float, float, float]]
 ) -> tuple[list[Point], list[str]]:
-    """Mean powers of the segments, and a warning for each that had no good readings and is left out.
+    """Mean powers of the segments.
 
-    Raises UserError where that takes all segments of a load.
+    Args:
+        sensor: Readings of the board's sensor.
+        meter: Readings of the meter over the same time.
+        segments: (round, load, begin, end), the last two in seconds of the host's monotonic clock.
+
+    Returns:
+        A point for each segment, and a warning for each that had no good readings and is left out.
+
+    Raises:
+        UserError: All segments of a load are left out.
     """
     curves, points, warnings = [curve_of(trace, lambda ns: ns / 1e9) for trace in (sensor, meter)], [], []
     wrong: dict[float, str] = {}
@@ -161,12 +187,26 @@ def points_of(
 
 
 def name(trace: Trace) -> str:
-    """The source, or the meter with its kind."""
+    """A short name of what was read.
+
+    Args:
+        trace: Readings of a sensor or a meter.
+
+    Returns:
+        The source, or the meter with its kind.
+    """
     return trace.source if trace.meter is None else f"meter ({trace.source})"
 
 
 def describe(load: float) -> str:
-    """A load in words."""
+    """A load in words.
+
+    Args:
+        load: Fraction of the cores, 0 for idle.
+
+    Returns:
+        ``idle``, or ``load`` and the fraction.
+    """
     return "idle" if load == 0 else f"load {load:g}"
 
 
@@ -190,14 +230,30 @@ def _windows(sensor: Trace, meter: Trace, points: Sequence[Point], seconds: floa
 
 
 def needed(channels: Sequence[Channel], period_s: float, watts: float | None = None) -> float:
-    """The segment for 1 % where the channels of the total have ``watts`` together, in seconds."""
+    """How long a segment must be for an uncertainty of 1 %.
+
+    Args:
+        channels: All channels of a source.
+        period_s: The sampling period.
+        watts: Mean power of the channels of the total together; None where it is not known.
+
+    Returns:
+        Seconds.
+    """
     total = cover(channels)
     powers = None if watts is None else [watts / len(total) if index in total else 0.0 for index in range(len(channels))]
     return window_needed_s(channels, period_s, powers)
 
 
 def table(fitted: Fit) -> list[list[str]]:
-    """The points with the corrected watts, as text."""
+    """The points with the corrected watts, as text.
+
+    Args:
+        fitted: The fit and its points.
+
+    Returns:
+        Rows of load, round (from 1), sensor, meter, corrected sensor and residual, all powers in watts.
+    """
     calibration = fitted.calibration
     return [
         [
@@ -217,6 +273,15 @@ def _list(loads: Sequence[float]) -> str:
 
 
 def calibration_path(folder: Path, host: str, source: str) -> Path:
-    """The file of a host and a source; a host may be an address or a name with any character."""
+    """The file of a host and a source.
+
+    Args:
+        folder: The folder of all calibrations.
+        host: An address or a name, with any character.
+        source: The sensor's source.
+
+    Returns:
+        The path, in which underscores stand for characters that are odd in file names.
+    """
     plain = "".join(c if c.isalnum() or c in ".-_" else "_" for c in host)
     return folder / f"{plain}-{source}.json"

@@ -48,7 +48,11 @@ class Order:
     host: str
 
     def check(self) -> None:
-        """Raise UserError for what cannot be measured."""
+        """Check what is to be measured.
+
+        Raises:
+            UserError: It cannot be measured.
+        """
         cores = len(os.sched_getaffinity(0))
         if not 2 <= self.ranks <= cores + 1:
             raise UserError(
@@ -67,7 +71,18 @@ class Order:
 
 
 def measure(order: Order, mpirun: str | None = None) -> dict[str, Any]:
-    """Run mpirun to its end; the whole result, as it is written. Raises UserError where it fails."""
+    """Run mpirun to its end.
+
+    Args:
+        order: Ranks, rounds, seconds and the settings of energy.
+        mpirun: The program; None: that beside this Python, or on PATH.
+
+    Returns:
+        The whole result, as it is written to the file.
+
+    Raises:
+        UserError: mpirun fails or runs too long, or there are too few good readings.
+    """
     launcher = launcher_for(find_mpirun(mpirun))
     with tempfile.TemporaryDirectory(prefix="edgejoule-waiting-") as name:
         folder, run_id = Path(name), uuid.uuid4().hex
@@ -99,7 +114,19 @@ def measure(order: Order, mpirun: str | None = None) -> dict[str, Any]:
 
 
 def result(order: Order, readings: WaitingReadings, day: date) -> dict[str, Any]:
-    """The values of the file: the powers of one waiting rank above idle, by state and way of waiting, and all segments."""
+    """The values of the file: powers of one waiting rank above idle, by state and way of waiting, and all segments.
+
+    Args:
+        order: What was measured.
+        readings: What rank 0 read.
+        day: The day of the measurement.
+
+    Returns:
+        The file's keys and values; powers in watts with 95 % intervals.
+
+    Raises:
+        UserError: Too few rounds have good readings of idle.
+    """
     good = [segment for segment in readings.segments if segment.quality == "good"]
     idle = {segment.round: segment for segment in good if segment.state == "idle"}
     if len(idle) < LEAST_ROUNDS:
@@ -155,7 +182,14 @@ def _mean_u(segments: Sequence[WaitingSegment]) -> float:
 
 
 def warnings(segments: Sequence[WaitingSegment]) -> list[str]:
-    """A line for each segment that is left out."""
+    """What is left out of the result.
+
+    Args:
+        segments: All segments.
+
+    Returns:
+        A line for each segment without good readings.
+    """
     return [f"round {s.round + 1}, {text(s.state, s.wait)} is left out: {s.quality}" for s in segments if s.quality != "good"]
 
 
@@ -172,12 +206,27 @@ def _status(segments: Sequence[WaitingSegment]) -> dict[str, Any]:
 
 
 def text(state: str, wait: str | None) -> str:
-    """A state in words."""
+    """A state in words.
+
+    Args:
+        state: Which ranks wait.
+        wait: The way of waiting; None: idle.
+
+    Returns:
+        The words, for a line of output.
+    """
     return "idle" if wait is None else f"{state} rank waits ({wait})" if state == "one" else f"{state} wait ({wait})"
 
 
 def table(outcome: Mapping[str, Any]) -> list[list[str]]:
-    """A row for each state and way of waiting."""
+    """The powers of waiting, as text.
+
+    Args:
+        outcome: What ``result`` returned.
+
+    Returns:
+        Rows of way, state, ranks, watts per rank, its 95 % interval, and cores.
+    """
     return [
         [
             row["wait"],

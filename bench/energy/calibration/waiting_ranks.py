@@ -56,7 +56,14 @@ class Spent:
 
 
 def states(ranks: int) -> list[State]:
-    """The states of a round. With two ranks, one rank and all but one are the same."""
+    """The states of a round. With two ranks, one rank and all but one are the same.
+
+    Args:
+        ranks: Number of ranks, at least 2.
+
+    Returns:
+        Idle first, then each group of waiting ranks in each way of waiting.
+    """
     groups = {"one": (0,), "all but one": tuple(range(ranks - 1))}
     if ranks == 2:
         del groups["all but one"]
@@ -64,18 +71,42 @@ def states(ranks: int) -> list[State]:
 
 
 def order_of(ranks: int, rounds: int) -> list[tuple[int, State]]:
-    """(round, state); every second round goes the other way, so that a drift does not fall on one state."""
+    """The order of all states; every second round goes the other way, so that a drift does not fall on one state.
+
+    Args:
+        ranks: Number of ranks, at least 2.
+        rounds: How often each state comes.
+
+    Returns:
+        (round from 0, state).
+    """
     in_order = states(ranks)
     return [(number, state) for number in range(rounds) for state in (in_order[::-1] if number % 2 else in_order)]
 
 
 def settle_s(seconds: float) -> float:
-    """How long a state stands before its window."""
+    """How long a state stands before its window.
+
+    Args:
+        seconds: Length of the window.
+
+    Returns:
+        Seconds, at most a quarter of the window.
+    """
     return min(SETTLE_S, seconds / 4)
 
 
 def stand(comm: MPI.Intracomm, state: State, seconds: float) -> tuple[int, Spent]:
-    """Be in ``state`` for ``seconds`` after it settled: when it began (ns of this host's clock), and what this rank spent."""
+    """Be in a state until its window has passed. Collective.
+
+    Args:
+        comm: The ranks of this host.
+        state: Which ranks wait, and in which way; the others sleep.
+        seconds: Length of the window, after the state has settled.
+
+    Returns:
+        When the state began, in ns of this host's monotonic clock, and what this rank spent.
+    """
     rank, last = comm.Get_rank(), comm.Get_size() - 1
     comm.Barrier()
     begin_ns, cpu_s, queue_s = time.monotonic_ns(), time.process_time(), _queued_s()
@@ -100,7 +131,18 @@ def _queued_s() -> float:
 
 
 def run(order: Mapping[str, Any], comm: MPI.Intracomm) -> WaitingReadings | None:
-    """All rounds; on rank 0 what was read. Raises UserError on all ranks where there is nothing to read."""
+    """Measure all rounds. Collective.
+
+    Args:
+        order: The values of the order file.
+        comm: The ranks of this host.
+
+    Returns:
+        The readings, on rank 0; None elsewhere.
+
+    Raises:
+        UserError: On all ranks, where there is nothing to read.
+    """
     from mpi4py import MPI
 
     board, seconds = BoardClass.from_dict(order["board"]), order["seconds"]

@@ -50,7 +50,14 @@ class WaitingReadings:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> WaitingReadings:
-        """The readings that ``to_dict`` wrote."""
+        """The readings that ``to_dict`` wrote.
+
+        Args:
+            values: Its keys and values, read back from JSON.
+
+        Returns:
+            The same readings.
+        """
         return cls(
             values["kind"],
             values["source"],

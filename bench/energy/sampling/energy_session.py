@@ -20,15 +20,31 @@ if TYPE_CHECKING:
 
 
 def root_of(root: str, host: str) -> str:
-    """The root of sys, proc and programs on a host: ``%h`` stands for its name, as in ssh's configuration."""
+    """The root of sys, proc and programs on a host.
+
+    Args:
+        root: A path, in which ``%h`` stands for the host's name, as in ssh's configuration.
+        host: The host's name in the inventory.
+
+    Returns:
+        The path with the name in it.
+    """
     return str(root).replace("%h", host)
 
 
 def meters_of(label: str, labels: Sequence[str], meters: Mapping[str, MeterEntry]) -> dict[str, MeterEntry]:
-    """The meters that host ``label`` reads in a run on ``labels``.
+    """The meters that one host reads in a run.
 
     A meter is read by its ``reader`` where that takes part, else by the first of its hosts that does; one that has none of
     the hosts and nothing else is not read.
+
+    Args:
+        label: The host's name in the inventory.
+        labels: Names of all hosts of the run.
+        meters: All meters of the inventory, by name.
+
+    Returns:
+        Those that ``label`` reads, by name.
     """
     to_read = {}
     for name, meter in meters.items():

@@ -75,7 +75,14 @@ class EnergySettings:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EnergySettings:
-        """The settings that ``to_dict`` wrote; parts that are missing are empty."""
+        """The settings that ``to_dict`` wrote.
+
+        Args:
+            values: Its keys and values; parts that are missing are empty.
+
+        Returns:
+            The settings.
+        """
         return cls(
             source=values["source"],
             period_s=values.get("period_s"),

@@ -29,7 +29,17 @@ OTHER_KEYS = ("power_W", "source", "missing")
 
 
 def read_inventory_meters(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """``meters:`` and ``others:`` of a YAML inventory as they stand there; a plain hostfile has none."""
+    """The blocks ``meters:`` and ``others:`` of an inventory.
+
+    Args:
+        path: A YAML inventory, or a plain hostfile, which has neither.
+
+    Returns:
+        Both as they stand there, by name; empty where the file has none.
+
+    Raises:
+        UserError: The file cannot be read, is not YAML, or a block is no mapping.
+    """
     if path.suffix not in (".yaml", ".yml"):
         return {}, {}
     try:
@@ -65,12 +75,12 @@ def read_meters(raw: Mapping[str, Any], hosts: Sequence[str]) -> dict[str, Meter
         ("hosts", {name: entry.hosts for name, entry in entries.items()}),
         ("includes", {name: entry.includes for name, entry in entries.items()}),
     ):
-        seen: dict[str, str] = {}
+        owners: dict[str, str] = {}
         for name, members in lists.items():
             for member in members:
-                if member in seen:
-                    raise UserError(f"meters {seen[member]} and {name} both have {member} in {key}; leave it in one of them")
-                seen[member] = name
+                if member in owners:
+                    raise UserError(f"meters {owners[member]} and {name} both have {member} in {key}; leave it in one of them")
+                owners[member] = name
     places: dict[tuple[str, ...], str] = {}
     for name, entry in entries.items():
         place = _place(entry)

@@ -32,7 +32,14 @@ class MeterEntry:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> MeterEntry:
-        """The entry that ``to_dict`` wrote."""
+        """The entry that ``to_dict`` wrote.
+
+        Args:
+            values: Its keys and values; those that are no field are the meter's settings.
+
+        Returns:
+            The entry.
+        """
         settings = {key: value for key, value in values.items() if key not in MEMBERS}
         return cls(values["source"], tuple(values["hosts"]), tuple(values["includes"]), values["reader"], settings)
 

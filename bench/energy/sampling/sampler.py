@@ -53,7 +53,11 @@ class Sampler:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Return when the first readings stand. Raises UserError when there is no source to read."""
+        """Start the sampler, and return when the first readings stand.
+
+        Raises:
+            UserError: There is no source to read, or the process does not start.
+        """
         self._process = subprocess.Popen(
             [sys.executable, "-m", MODULE],
             stdin=subprocess.PIPE,

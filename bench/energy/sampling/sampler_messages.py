@@ -35,7 +35,14 @@ class SamplerOrder:
 
     @classmethod
     def from_json(cls, line: str) -> SamplerOrder:
-        """The order that ``to_json`` wrote."""
+        """The order that ``to_json`` wrote.
+
+        Args:
+            line: One line of JSON.
+
+        Returns:
+            The order.
+        """
         values = json.loads(line)
         meters = {name: MeterEntry.from_dict(meter) for name, meter in values["meters"].items()}
         return cls(
@@ -61,7 +68,14 @@ class SourceBeingRead:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SourceBeingRead:
-        """The source that ``to_dict`` wrote."""
+        """The source that ``to_dict`` wrote.
+
+        Args:
+            values: Its keys and values, read back from JSON.
+
+        Returns:
+            The source with its channels.
+        """
         channels = tuple(Channel.from_dict(channel) for channel in values["channels"])
         return cls(**{**values, "channels": channels, "not_measured": tuple(values["not_measured"])})
 
@@ -79,7 +93,14 @@ class SamplerAnswer:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SamplerAnswer:
-        """The answer that ``to_dict`` wrote."""
+        """The answer that ``to_dict`` wrote.
+
+        Args:
+            values: Its keys and values, read back from JSON.
+
+        Returns:
+            The answer.
+        """
         return cls(tuple(SourceBeingRead.from_dict(source) for source in values["sources"]), tuple(values["left_out"]))
 
 

@@ -100,7 +100,17 @@ class Reader(threading.Thread):
 
 
 def open_all(order: SamplerOrder) -> tuple[list[Reader], list[dict[str, str]]]:
-    """A reader for each source of the order, and what was left out. Raises UserError."""
+    """Open all sources and meters of an order.
+
+    Args:
+        order: The sources and meters, the root and the board.
+
+    Returns:
+        A reader for each, and what was left out, with the reason.
+
+    Raises:
+        UserError: A source that was asked for, or a meter, cannot be read.
+    """
     place = Place(Path(order.root), order.board)
     opened, left_out = list[OpenedSource](), list[dict[str, str]]()
     if order.sources:

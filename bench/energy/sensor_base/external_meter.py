@@ -49,11 +49,27 @@ class Meter(Source):
 
     @abstractmethod
     def values(self) -> dict[str, int]:
-        """Raises OSError when there is no reply, ValueError when it is not understood."""
+        """Ask the meter once.
+
+        Returns:
+            The raw value of each channel, by its id.
+
+        Raises:
+            OSError: There is no reply.
+            ValueError: The reply is not understood.
+        """
 
 
 def channels(power: Channel | None, energy: Channel | None) -> tuple[Channel, ...]:
-    """The channel that counts comes first and contains all others of the hosts: the counter, unless it is coarse."""
+    """The channels of a meter in order: the one that counts first, which contains all others of the hosts.
+
+    Args:
+        power: The channel of power; None where the meter has none.
+        energy: The counter of energy, which counts unless it is coarse; None where the meter has none.
+
+    Returns:
+        One or two channels.
+    """
     ordered = [channel for channel in (energy, power) if channel is not None]
     if energy is not None and energy.scale * energy.lsb > COARSE_J:
         ordered.reverse()
@@ -72,6 +88,9 @@ def channel(
         lsb: The smallest step, in raw units.
         update_s: How often the meter renews it, in seconds.
         scale: Joules or watts of a raw unit; 0: microwatt-hours and microwatts.
+
+    Returns:
+        The channel, at the level of the entry (the wall where it names none).
     """
     level: Level = settings.get("level", "wall")
     return Channel(
@@ -87,7 +106,18 @@ def channel(
 
 
 def pick(reply: Any, *keys: str | int) -> Any:
-    """The value under ``keys`` of a reply. Raises ValueError, with the reply, where it has something else."""
+    """The value at a place of a reply.
+
+    Args:
+        reply: Parsed JSON.
+        *keys: Names of objects and indices of arrays on the way to the value, outermost first.
+
+    Returns:
+        The value, never None.
+
+    Raises:
+        ValueError: The reply has nothing there, or something else on the way.
+    """
     value = reply
     for key in keys:
         wrong = not isinstance(value, dict) if isinstance(key, str) else not isinstance(value, list)
@@ -101,7 +131,17 @@ def pick(reply: Any, *keys: str | int) -> Any:
 
 
 def exact(value: Any) -> Decimal:
-    """A number as it was written. Raises ValueError for text that is none, true and false, infinity and nan."""
+    """A number as it was written.
+
+    Args:
+        value: A number of parsed JSON, or its text.
+
+    Returns:
+        The number with all digits that it was written with.
+
+    Raises:
+        ValueError: It is text without a number, true or false, infinity or nan.
+    """
     try:
         number = Decimal(repr(value) if isinstance(value, float) else value)
     except (InvalidOperation, TypeError, ValueError):
@@ -112,18 +152,46 @@ def exact(value: Any) -> Decimal:
 
 
 def micro(value: Decimal, digits: int = 6) -> int:
-    """In whole millionths (or the given number of ``digits``); what is below them is noise of the reply's format."""
+    """A number in whole small units; what is below them is noise of the reply's format.
+
+    Args:
+        value: The number.
+        digits: Decimal places of the small unit; 6: millionths.
+
+    Returns:
+        The number of small units.
+    """
     return int(value.scaleb(digits).to_integral_value())
 
 
 def step(value: Decimal, digits: int = 6) -> int:
-    """The last digit of a number as it was written, in the same unit."""
+    """The last digit of a number as it was written.
+
+    Args:
+        value: The number with all its digits.
+        digits: Decimal places of the small unit; 6: millionths.
+
+    Returns:
+        One unit of that digit, in small units; at least 1.
+    """
     exponent = value.as_tuple().exponent
     return max(1, int(Decimal(1).scaleb(int(exponent) + digits)))
 
 
 def whole(settings: Mapping[str, Any], key: str, default: int) -> int:
-    """A setting that is a whole number. Raises SourceUnavailable for one that is none."""
+    """A setting that is a whole number.
+
+    Args:
+        settings: The meter's entry.
+        key: The setting.
+        default: Its value where the entry does not have it.
+
+    Returns:
+        The number.
+
+    Raises:
+        SourceUnavailable: The setting is no whole number.
+    """
     try:
         return int(str(settings.get(key, default)))
     except ValueError:
@@ -131,7 +199,17 @@ def whole(settings: Mapping[str, Any], key: str, default: int) -> int:
 
 
 def password(settings: Mapping[str, Any]) -> str | None:
-    """Of the environment variable that ``password_env`` names; None where it names none."""
+    """The password of a meter, from the environment.
+
+    Args:
+        settings: The meter's entry; ``password_env`` names the variable.
+
+    Returns:
+        The password; None where the entry names no variable.
+
+    Raises:
+        SourceUnavailable: The variable is not set.
+    """
     name = settings.get("password_env")
     if name is None:
         return None

@@ -38,9 +38,16 @@ class Rail:
 
 
 def arrange(labels: Sequence[str]) -> list[Rail]:
-    """The rails to read, those of the total first. Rails that are no known part of it (a carrier board's) are not read.
+    """The rails to read. Rails that are no known part of the total (a carrier board's) are not read.
 
-    Raises SourceUnavailable for rails of no known board, and where a rail of the sum is missing or there twice.
+    Args:
+        labels: Labels of all rails, as the sensors have them.
+
+    Returns:
+        The rails, those of the total first.
+
+    Raises:
+        SourceUnavailable: The rails are of no known board, or one of the sum is missing or there twice.
     """
     rails = _below_a_total(labels) or _side_by_side(labels)
     twice = [rail.label for rail in rails if list(labels).count(rail.label) > 1]

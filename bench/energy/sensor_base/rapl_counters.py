@@ -26,12 +26,27 @@ SKEW_S = 0.005
 
 
 def is_psys(key: str) -> bool:
-    """``psys``, and ``psys-1`` on the second socket of a server."""
+    """Whether a zone is the whole platform.
+
+    Args:
+        key: The zone's name; ``psys-1`` is that of a server's second socket.
+
+    Returns:
+        True for ``psys``, with a number or without.
+    """
     return key.split("-")[0] == "psys"
 
 
 def only(files: Sequence[int], keep: Sequence[int]) -> list[int]:
-    """The files at the indices ``keep``; the others are closed."""
+    """Keep some files and close the others.
+
+    Args:
+        files: Open descriptors.
+        keep: Indices of those to keep.
+
+    Returns:
+        The files at ``keep``, in its order.
+    """
     for number, file in enumerate(files):
         if number not in keep:
             os.close(file)
@@ -41,10 +56,21 @@ def only(files: Sequence[int], keep: Sequence[int]) -> list[int]:
 def those_that_count(
     channels: Sequence[Channel], read: Callable[[], list[int]], since_boot: bool = True
 ) -> tuple[list[int], tuple[Channel, ...]]:
-    """Indices and channels of the counters that count, each once; the first channel's scope says what was left out.
+    """The counters that count, each once.
 
-    Only counters that run ``since_boot`` are compared with each other: those that start when they are opened are all near
-    0. A package that counts nothing, and two that cannot be told apart, raise SourceUnavailable: the total would be wrong.
+    Only counters that run since the boot are compared with each other: those that start when they are opened are all near
+    0. The total would be wrong with a package that counts nothing, or with two that cannot be told apart.
+
+    Args:
+        channels: All counters; parts of a package have its id and a slash in front.
+        read: Gives the raw value of each.
+        since_boot: Whether they run since the boot.
+
+    Returns:
+        Indices and channels of those that count; the first channel's scope says what was left out.
+
+    Raises:
+        SourceUnavailable: A package counts nothing, or two cannot be told apart.
     """
     tops = [i for i, channel in enumerate(channels) if "/" not in channel.id]
     first = read()

@@ -81,7 +81,18 @@ def open_counters(place: Place) -> tuple[list[int], tuple[Channel, ...]]:
 
 
 def read_counters(files: Sequence[int]) -> list[int]:
-    """The raw value of each counter, in microjoules. Raises OSError or ValueError where one cannot be read."""
+    """The raw values of counters.
+
+    Args:
+        files: Open descriptors of their files.
+
+    Returns:
+        The value of each, in microjoules.
+
+    Raises:
+        OSError: A file cannot be read.
+        ValueError: A file holds no number.
+    """
     return [int(os.pread(file, 32, 0)) for file in files]
 
 
@@ -91,7 +102,17 @@ def _close(files: Sequence[int]) -> None:
 
 
 def find_zones(root: Path) -> list[Zone]:
-    """All zones by name; those of the memory-mapped interface only where the other interface does not have them."""
+    """All zones; those of the memory-mapped interface only where the other interface does not have them.
+
+    Args:
+        root: Where the host's ``sys`` is.
+
+    Returns:
+        The zones, at least one.
+
+    Raises:
+        SourceUnavailable: There is no powercap or no zone, or a zone does not describe itself.
+    """
     tree = root / "sys/class/powercap"
     if not tree.is_dir():
         raise SourceUnavailable(f"{tree} does not exist: no RAPL on this machine, or the kernel lacks powercap")

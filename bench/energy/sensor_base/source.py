@@ -18,7 +18,17 @@ Opener = Callable[[Path], int]
 
 
 def open_for_reading(path: Path) -> int:
-    """The descriptor of a file."""
+    """Open a file for reading.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its descriptor.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
     return os.open(path, os.O_RDONLY)
 
 
@@ -64,11 +74,29 @@ class Source(ABC):
     @classmethod
     @abstractmethod
     def open(cls, place: Place) -> Source:
-        """Raises SourceUnavailable with one line: what was wrong, what was found, what to do."""
+        """Open the source on this host.
+
+        Args:
+            place: The root of sys and proc, the board, and a meter's settings.
+
+        Returns:
+            The source, ready to be read.
+
+        Raises:
+            SourceUnavailable: With one line: what was wrong, what was found, what to do.
+        """
 
     @abstractmethod
     def read(self) -> list[int]:
-        """One raw integer for each channel. Raises OSError or ValueError when the source fails."""
+        """Read all channels once.
+
+        Returns:
+            One raw integer for each channel.
+
+        Raises:
+            OSError: The source fails.
+            ValueError: The source gives something that is no number.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -15,7 +15,14 @@ WHOLE = ("auto", "measured")
 
 
 def check_name(name: str) -> None:
-    """Raise UserError for a name that ``energy.source`` cannot have."""
+    """Check a name that ``energy.source`` was given.
+
+    Args:
+        name: The name.
+
+    Raises:
+        UserError: No source of a board has it.
+    """
     known = [*WHOLE, "none", "meters", *on_board()]
     if name in meters():
         raise UserError(
@@ -91,7 +98,19 @@ def _everything(choice: str, place: Place, metered: bool) -> tuple[list[OpenedSo
 
 
 def open_meter(name: str, settings: Mapping[str, Any], place: Place) -> OpenedSource:
-    """Open the meter ``name`` by its settings in the inventory. Raises UserError when it cannot be reached."""
+    """Open a meter by its settings in the inventory.
+
+    Args:
+        name: The meter's name.
+        settings: Its entry; ``source`` names the kind.
+        place: The root of sys and proc, and the board.
+
+    Returns:
+        The meter, ready to be read.
+
+    Raises:
+        UserError: It cannot be reached.
+    """
     try:
         source = meters()[settings["source"]].open(Place(place.root, place.board, settings, place.opener))
     except SourceUnavailable as why:

@@ -113,7 +113,17 @@ def _channel(rail: Rail, sensor: Sensor, voltage_mV: int) -> Channel:
 
 
 def find_sensors(root: Path) -> list[Sensor]:
-    """All labelled rails. Raises SourceUnavailable when there is no such sensor."""
+    """All sensors with labelled rails.
+
+    Args:
+        root: Where the host's ``sys`` is.
+
+    Returns:
+        The sensors, at least one.
+
+    Raises:
+        SourceUnavailable: There is none.
+    """
     kinds = {"ina3221": _hwmon, "ina3221x": _iio, "ina238": _input_sensor}
     sensors = [sensor for driver, folder in _folders(root) for sensor in kinds[driver](folder)]
     if not sensors:
@@ -125,7 +135,14 @@ def find_sensors(root: Path) -> list[Sensor]:
 
 
 def sensor_settings(root: Path) -> dict[str, dict[str, Any]]:
-    """How the sensors are set, by i2c device, for the record; None where the driver does not tell."""
+    """How the sensors are set, for the record.
+
+    Args:
+        root: Where the host's ``sys`` is.
+
+    Returns:
+        Settings by i2c device; None for one that the driver does not tell.
+    """
     by_device: dict[str, dict[str, Any]] = {}
     for driver, folder in _folders(root):
         device = folder.parent if driver == "ina3221x" else folder.parent.parent

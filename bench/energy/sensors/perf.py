@@ -102,7 +102,19 @@ class Perf(Source):
 
 
 def perf_event_open(kind: int, config: int, cpu: int) -> int:
-    """A file that counts one event of all processes on one processor. Raises OSError."""
+    """A file that counts one event of all processes on one processor.
+
+    Args:
+        kind: The number of the event's type (``type`` of the kernel's unit).
+        config: The event's number within it.
+        cpu: The processor.
+
+    Returns:
+        The file's descriptor.
+
+    Raises:
+        OSError: The kernel refuses, or the call's number is not known on this architecture.
+    """
     if platform.machine() not in PERF_EVENT_OPEN:
         raise OSError(errno.ENOSYS, f"perf_event_open is not known for {platform.machine()}")
     attributes = ctypes.create_string_buffer(ATTRIBUTES.pack(kind, ATTRIBUTES.size, config, *[0] * 7), ATTRIBUTES.size)

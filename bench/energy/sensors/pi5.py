@@ -99,7 +99,17 @@ def _reply(program: Path) -> str:
 
 
 def parse(reply: str) -> dict[str, Rail]:
-    """The rails that have a current. Raises ValueError for a reply of another form."""
+    """The rails that have a current.
+
+    Args:
+        reply: All lines that the program printed.
+
+    Returns:
+        Amperes and volts by rail; at least one rail.
+
+    Raises:
+        ValueError: The reply has another form.
+    """
     by_unit: dict[str, dict[str, Decimal]] = {"A": {}, "V": {}}
     for line in reply.splitlines():
         match = LINE.fullmatch(line)

@@ -109,21 +109,49 @@ class Session:
         self.instrument = instrument
 
     def ask(self, query: str) -> str:
-        """The instrument's answer. Raises OSError where there is none."""
+        """Ask the instrument.
+
+        Args:
+            query: A command that ends with a question mark.
+
+        Returns:
+            The answer without spaces around it.
+
+        Raises:
+            OSError: There is none.
+        """
         try:
             return str(self.instrument.query(query)).strip()
         except Exception as error:  # noqa: BLE001 -- as above
             raise OSError(f"{query} has no answer ({_line(error)})") from None
 
     def tell(self, command: str) -> None:
-        """Send a command without an answer. Raises OSError where that fails."""
+        """Send a command without an answer.
+
+        Args:
+            command: The command.
+
+        Raises:
+            OSError: It cannot be sent.
+        """
         try:
             self.instrument.write(command)
         except Exception as error:  # noqa: BLE001 -- as above
             raise OSError(f"{command} cannot be sent ({_line(error)})") from None
 
     def number(self, query: str) -> Decimal:
-        """The answer as a number. Raises ValueError for NAN (no data yet) and INF (over range), which analysers send too."""
+        """Ask the instrument for a number.
+
+        Args:
+            query: A command that ends with a question mark.
+
+        Returns:
+            The answer with all its digits.
+
+        Raises:
+            OSError: There is no answer.
+            ValueError: It is none: NAN (no data yet) or INF (over range), which analysers send too.
+        """
         reply = self.ask(query)
         try:
             return exact(reply)

@@ -56,7 +56,14 @@ class Digest:
         self.count = 0
 
     def accept(self, headers: list[str]) -> bool:
-        """Take the first challenge that can be answered; False where there is none."""
+        """Take the first challenge that can be answered.
+
+        Args:
+            headers: Values of the reply's WWW-Authenticate headers.
+
+        Returns:
+            False where there is none.
+        """
         for header in headers:
             scheme, _, rest = header.partition(" ")
             challenge = parse_keqv_list(parse_http_list(rest)) if scheme.lower() == "digest" else {}
@@ -67,7 +74,14 @@ class Digest:
         return False
 
     def header(self, uri: str) -> str | None:
-        """The Authorization header of the next GET; None before the first challenge."""
+        """The Authorization header of the next GET.
+
+        Args:
+            uri: Path and query of the request.
+
+        Returns:
+            The header's value; None before the first challenge.
+        """
         if not self.challenge:
             return None
         name = self.challenge.get("algorithm", "MD5")
@@ -116,7 +130,18 @@ class Client:
             self.connection = HTTPConnection(url.hostname, port, timeout=TIMEOUT_S)
 
     def get(self, path: str) -> Any:
-        """The JSON at ``path``. OSError when there is no good reply, ValueError when it is no JSON."""
+        """Get JSON from the meter.
+
+        Args:
+            path: Path and query, after the prefix of the address.
+
+        Returns:
+            The parsed JSON, with fractions as Decimal.
+
+        Raises:
+            OSError: There is no good reply.
+            ValueError: The reply is no JSON.
+        """
         shown = f"{self.where}{self.prefix}{path.partition('?')[0]}"
         status, headers, body = self._send(path)
         if status == 401 and self.digest is not None and self.digest.accept(headers.get_all("WWW-Authenticate") or []):
@@ -130,14 +155,33 @@ class Client:
             raise ValueError(f"{shown} answers {kind} instead of JSON: {_start(body)}") from None
 
     def first(self, path: str, kind: str) -> Any:
-        """As ``get``, when the meter is opened: SourceUnavailable says why there is no reply and what to do."""
+        """As ``get``, when the meter is opened.
+
+        Args:
+            path: Path and query, after the prefix of the address.
+            kind: The device that should be at the address, in words.
+
+        Returns:
+            The parsed JSON, with fractions as Decimal.
+
+        Raises:
+            SourceUnavailable: There is no good reply; says why and what to do.
+        """
         try:
             return self.get(path)
         except (OSError, ValueError) as error:
             self.explain(error, kind)
 
     def explain(self, error: Exception, kind: str) -> NoReturn:
-        """SourceUnavailable for what ``get`` raised; ``kind`` is what should be at the address."""
+        """Say why the meter gave no good reply, and what to do.
+
+        Args:
+            error: What ``get`` raised.
+            kind: The device that should be at the address, in words.
+
+        Raises:
+            SourceUnavailable: Always.
+        """
         status = error.status if isinstance(error, StatusError) else None
         if status in (401, 403):
             refusal = f"refuses user {self.login.user} with the password of password_env" if self.login else "wants a password"
@@ -218,6 +262,9 @@ def meter_client(
         scheme: How HTTP carries the password; None where the meter has its own way to send it.
         user: The user where the entry names none.
         url: The scheme of an address without one.
+
+    Returns:
+        The client; nothing is sent yet.
 
     Raises:
         SourceUnavailable: The address is no URL, or the password's variable is not set.

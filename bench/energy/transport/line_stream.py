@@ -47,7 +47,14 @@ class ColumnTable:
         self.indices: dict[str, int] | None = None if self.headers else self._indices([])
 
     def parse(self, line: str) -> Numbers | None:
-        """The numbers of a line; None for a header, a comment, or part of a line."""
+        """The numbers of a line.
+
+        Args:
+            line: One line, without its end.
+
+        Returns:
+            Scaled numbers by name; None for a header, a comment, or part of a line.
+        """
         words = [word.strip().strip('"') for word in line.split(self.separator)]
         if self.indices is None:
             self.indices = self._indices(words) if self.headers <= set(words) else None
@@ -167,7 +174,18 @@ class Stream(threading.Thread):
                 self.news.notify_all()
 
     def newest(self, timeout_s: float, wait: bool = False) -> Numbers:
-        """The numbers of the newest line. OSError when it is older than ``timeout_s``; ``wait`` for the first."""
+        """The numbers of the newest line.
+
+        Args:
+            timeout_s: How old the line may be.
+            wait: Whether to wait so long for the first one.
+
+        Returns:
+            Numbers by name.
+
+        Raises:
+            OSError: There is none, it is older, or the stream has ended.
+        """
         deadline_s = time.monotonic() + timeout_s
         with self.news:
             while wait and self.numbers is None and not self.problem and time.monotonic() < deadline_s:
@@ -175,8 +193,8 @@ class Stream(threading.Thread):
             if self.problem:
                 raise OSError(self.problem)
             if self.numbers is None or time.monotonic() - self.came_s > timeout_s:
-                seen = f"; the last line is {self.last[:60]!r}" if self.last else ""
-                raise OSError(f"no new line with numbers for {timeout_s:g} s{seen}")
+                last_line = f"; the last line is {self.last[:60]!r}" if self.last else ""
+                raise OSError(f"no new line with numbers for {timeout_s:g} s{last_line}")
             return self.numbers
 
     def close(self) -> None:
