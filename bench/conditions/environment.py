@@ -25,6 +25,9 @@ def collect_host(name: str, board: str | None, root: Path = Path("/")) -> HostRe
         name: The host's name in the record.
         board: Its board class; None for the launch host.
         root: Where proc and sys are.
+
+    Returns:
+        One record of the host; a fact that it does not tell is None.
     """
     cpu = root / "sys/devices/system/cpu/cpu0/cpufreq"
     frequency_kHz = number(cpu / "scaling_cur_freq")
@@ -48,9 +51,15 @@ def collect_host(name: str, board: str | None, root: Path = Path("/")) -> HostRe
 
 
 def collect_code(project: Path = PROJECT) -> EnvironmentRecord:
-    """Commit and dirty flag of the project (null outside git), Python, and the packages that matter.
+    """Commit and dirty flag of the project, Python, and the packages that matter.
 
     An installed tool has its version among the packages and no commit: a repository around its folder is somebody else's.
+
+    Args:
+        project: The folder whose repository is asked.
+
+    Returns:
+        The code part of the record's environment; commit and dirty flag are None outside git.
     """
     if INSTALLED and project == PROJECT:
         return _code(GitRecord(), (OWN, *PACKAGES))

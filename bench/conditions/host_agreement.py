@@ -22,7 +22,14 @@ COLUMNS = 8  # guests are in user already
 
 
 def code_hash(project: Path = PROJECT) -> str:
-    """Twelve digits over paths and contents of the packages that ranks import, as this interpreter finds them."""
+    """Hash of paths and contents of the packages that ranks import, as this interpreter finds them.
+
+    Args:
+        project: The folder that holds these packages.
+
+    Returns:
+        The first twelve hexadecimal digits of the SHA-256.
+    """
     digest = hashlib.sha256()
     files = [path for package in PACKAGES for path in (project / package).rglob("*") if path.suffix in SUFFIXES]
     for path in sorted(files, key=lambda path: path.relative_to(project).as_posix()):
@@ -32,9 +39,17 @@ def code_hash(project: Path = PROJECT) -> str:
 
 
 def busy_share(root: Path = Path("/"), seconds: float = LOOK_S, sleep: Callable[[float], None] = time.sleep) -> float | None:
-    """The share of this host's cores that was busy for ``seconds``, 0 to 1; time that a hypervisor took counts as busy.
+    """The share of this host's cores that was busy; time that a hypervisor took counts as busy.
 
-    None where the kernel does not tell. Only what else runs is seen if the caller's own processes sleep meanwhile.
+    Only what else runs is seen if the caller's own processes sleep meanwhile.
+
+    Args:
+        root: Where proc is.
+        seconds: Length of the observation, s.
+        sleep: Waits for a number of seconds.
+
+    Returns:
+        A share from 0 to 1; None where the kernel does not tell.
     """
     before = _ticks(root)
     sleep(seconds)
@@ -47,7 +62,16 @@ def busy_share(root: Path = Path("/"), seconds: float = LOOK_S, sleep: Callable[
 
 
 def busy_together(barrier: Callable[[], object], look: bool, root: Path = Path("/")) -> float | None:
-    """``busy_share`` while all ranks sleep, on those that ``look``; None on the others. Collective: ``barrier`` is MPI's."""
+    """``busy_share`` while all ranks sleep. Collective.
+
+    Args:
+        barrier: MPI's, over all ranks.
+        look: Whether this rank observes its host.
+        root: Where proc is.
+
+    Returns:
+        The busy share, 0 to 1; None on ranks that do not look and where the kernel does not tell.
+    """
     barrier()
     time.sleep(SETTLE_S)  # the barrier itself spins, and its last ranks leave it later than the first
     if look:
@@ -65,7 +89,14 @@ def _ticks(root: Path) -> list[int] | None:
 
 
 def same_code(hosts: Sequence[HostRecord]) -> Check:
-    """Every host ran the same code: a rank with another version computes something else, or moves other bytes."""
+    """Every host ran the same code: a rank with another version computes something else, or moves other bytes.
+
+    Args:
+        hosts: All hosts of the run.
+
+    Returns:
+        Failed where hashes differ or a host tells none; skipped where no host tells one.
+    """
     known = {host.host: host.code_hash for host in hosts if host.code_hash}
     if not known:
         return skipped("same code on all hosts", "no host tells its code")
@@ -75,7 +106,14 @@ def same_code(hosts: Sequence[HostRecord]) -> Check:
 
 
 def quiet_before(hosts: Sequence[HostRecord]) -> Check:
-    """Nothing else computed on the hosts when the point started, before any work of its own."""
+    """Nothing else computed on the hosts when the point started, before any work of its own.
+
+    Args:
+        hosts: All hosts of the run, with their busy shares before it.
+
+    Returns:
+        Warned where more than 15 % of a host's cores were busy; skipped where no host tells its load.
+    """
     known = {host.host: host.busy_before for host in hosts if host.busy_before is not None}
     if not known:
         return skipped("quiet before start", "no host tells its load")

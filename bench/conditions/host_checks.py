@@ -25,15 +25,28 @@ class Ends(NamedTuple):
 
 
 def host_checks(hosts: Sequence[HostRecord]) -> list[Check]:
-    """All checks of the hosts."""
+    """All checks of the hosts.
+
+    Args:
+        hosts: All hosts of the run, with their states before and after it.
+
+    Returns:
+        One check of each kind, in the order of the report.
+    """
     return [throttling(hosts), mode_held(hosts), mode_restored(hosts), temperature(hosts), frequency_held(hosts)]
 
 
 def throttling(hosts: Sequence[HostRecord]) -> Check:
     """No host was slowed down by heat or by its supply, from the first idle phase to the end of the last.
 
-    Failed when a cause is active at one of the ends, or a counter or a bit since boot moved between them. Bits since boot that
-    were set before cannot show that it happened again: warned.
+    Bits since boot that were set before cannot show that it happened again.
+
+    Args:
+        hosts: All hosts of the run, with their states before and after it.
+
+    Returns:
+        Failed where a cause is active at one of the ends, or a counter or a bit since boot moved between them; warned where
+        bits since boot were set before; skipped where no host reports any.
     """
     known = [host for host in _both(hosts) if host.before.throttle and host.after.throttle]
     if not known:
@@ -64,7 +77,14 @@ def _throttled(host: Ends) -> Iterator[str]:
 
 
 def mode_held(hosts: Sequence[HostRecord]) -> Check:
-    """Cores, governors, frequency limits, power limits and nvpmodel are the same at both ends: what was measured has a name."""
+    """Cores, governors, frequency limits, power limits and nvpmodel are the same at both ends: what was measured has a name.
+
+    Args:
+        hosts: All hosts of the run, with their states before and after it.
+
+    Returns:
+        Failed where a setting moved; skipped where no host tells its settings.
+    """
     known = [(host.name, _settings(host.before), _settings(host.after)) for host in _both(hosts)]
     known = [(name, before, after) for name, before, after in known if before or after]
     if not known:
@@ -91,7 +111,14 @@ def _settings(state: HostStateRecord) -> dict[str, str | float | None]:
 
 
 def mode_restored(hosts: Sequence[HostRecord]) -> Check:
-    """Every host is as it was before its power mode was set. The numbers are good either way; the next run's may not be."""
+    """Every host is as it was before its power mode was set. The numbers are good either way; the next run's may not be.
+
+    Args:
+        hosts: All hosts of the run, with what was set on them.
+
+    Returns:
+        Warned where a host was not restored; skipped where no power mode was set.
+    """
     modes = [(host.host, host.mode) for host in hosts if host.mode is not None]
     if not modes:
         return skipped("power mode restored", "no power mode was set")
@@ -105,6 +132,12 @@ def temperature(hosts: Sequence[HostRecord]) -> Check:
     """No zone became warmer by more than 10 K, and none is within 5 K of where the kernel slows down or stops.
 
     Warm silicon draws more: a host that still warms up is not in the state that the numbers speak of.
+
+    Args:
+        hosts: All hosts of the run, with their states before and after it.
+
+    Returns:
+        Warned where a zone warmed up too much or is too near to its limit; skipped where no host tells a temperature.
     """
     zones = [(host.name, *pair) for host in _both(hosts) for pair in _zones(host)]
     if not zones:
@@ -132,6 +165,12 @@ def frequency_held(hosts: Sequence[HostRecord]) -> Check:
     """The highest current frequency of clocks that do not follow the load is at least 95 % of what it was.
 
     Both ends are at rest, so a governor that follows the load tells nothing here.
+
+    Args:
+        hosts: All hosts of the run, with their states before and after it.
+
+    Returns:
+        Warned where a clock became slower; skipped where no such clock can be read.
     """
     known = [(host.name, _fixed_Hz(host.before), _fixed_Hz(host.after)) for host in _both(hosts)]
     pairs = [(name, before, after) for name, before, after in known if before is not None and after is not None]

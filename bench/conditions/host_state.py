@@ -46,7 +46,14 @@ LIMITING_TRIPS = ("passive", "hot", "critical")
 
 
 def collect(root: Path = Path("/")) -> HostStateRecord:
-    """The state of the machine under ``root``."""
+    """The state of the machine under ``root``.
+
+    Args:
+        root: Where proc and sys, and the programs of the board, are.
+
+    Returns:
+        The state now; what the machine does not tell is None or an empty list.
+    """
     loads, uptime = (text(root / "proc" / name) for name in ("loadavg", "uptime"))
     return HostStateRecord(
         boot_id=text(root / "proc/sys/kernel/random/boot_id"),
@@ -66,8 +73,15 @@ def collect(root: Path = Path("/")) -> HostStateRecord:
 
 
 def temperatures(root: Path) -> list[ThermalZoneRecord]:
-    """Every zone that tells a temperature, and the lowest at which the kernel slows down or stops because of it."""
-    found = []
+    """Every zone that tells a temperature, and the lowest at which the kernel slows down or stops because of it.
+
+    Args:
+        root: Where sys is.
+
+    Returns:
+        Zones in the order of their numbers, in degrees Celsius; ``limit_C`` is None where the kernel has no such limit.
+    """
+    zones = []
     for zone in numbered(root / "sys/class/thermal", "thermal_zone*"):
         value = number(zone / "temp")
         if value is None or value / 1000 < COLDEST_C:
@@ -78,7 +92,7 @@ def temperatures(root: Path) -> list[ThermalZoneRecord]:
             if text(kind) in LIMITING_TRIPS
         ]
         limits = [trip / 1000 for trip in trips if trip is not None and trip > 0]  # 0 or less: never set
-        found.append(
+        zones.append(
             ThermalZoneRecord(
                 zone=zone.name,
                 type=text(zone / "type"),
@@ -86,13 +100,18 @@ def temperatures(root: Path) -> list[ThermalZoneRecord]:
                 limit_C=min(limits, default=None),
             )
         )
-    return found
+    return zones
 
 
 def throttle(root: Path) -> ThrottleRecord | None:
-    """Causes that slow the machine down: those active ``now`` and ``since_boot``, and ``counters`` whose differences count.
+    """Causes that slow the machine down, or slowed it down since boot.
 
-    None where the machine tells nothing of the kind.
+    Args:
+        root: Where sys, and the programs of the board, are.
+
+    Returns:
+        Causes that are active ``now`` and ``since_boot``, and ``counters`` whose differences count; None where the machine
+        tells nothing of the kind.
     """
     now: list[str] = []
     since_boot: list[str] = []
@@ -109,9 +128,9 @@ def throttle(root: Path) -> ThrottleRecord | None:
     )
     for name in ("core_throttle_count", "package_throttle_count"):
         # Added up over CPUs, siblings of one core or package included: only whether the sum grows matters.
-        found = [number(path) for path in (root / "sys/devices/system/cpu").glob(f"cpu[0-9]*/thermal_throttle/{name}")]
-        if found:
-            counters[name] = sum(value or 0 for value in found)
+        counts = [number(path) for path in (root / "sys/devices/system/cpu").glob(f"cpu[0-9]*/thermal_throttle/{name}")]
+        if counts:
+            counters[name] = sum(count or 0 for count in counts)
     if bits is None and not alarms and not devices and not counters:
         return None
     return ThrottleRecord(now=now, since_boot=since_boot, counters=counters)

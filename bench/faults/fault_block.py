@@ -52,6 +52,9 @@ def fault_block(
         covers: The readings of some hosts.
         clock_s: The error bound of the hosts' clocks, s.
         to_common: ``to_common(rank, t_ns)`` gives seconds on the common axis.
+
+    Returns:
+        The block; its steps are those before the failure, the replayed ones, and those after it.
     """
     return _FaultSummary(fault, batch, plan, lives, hosts, covers, clock_s, to_common).block()
 

@@ -27,6 +27,9 @@ def fault_checks(
         plans: The plans before and after it.
         lives: The views of all ranks.
         hosts: The host of every rank.
+
+    Returns:
+        One check of each kind, in the order of the report.
     """
     finite = all(math.isfinite(step.loss) for step in block.steps)
     return [

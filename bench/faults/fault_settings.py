@@ -57,6 +57,12 @@ def plan_after(point: PointConfig) -> Plan:
     options of before. Options that list ranks, stages or shares were for all ranks, and are left out; a tensor axis cuts
     heads as evenly as they can be.
 
+    Args:
+        point: A point with a fault.
+
+    Returns:
+        A plan for one rank less.
+
     Raises:
         PlanError: The survivors cannot run it.
     """

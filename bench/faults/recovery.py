@@ -180,17 +180,24 @@ class Failure:
         for number in range(self.failing, self.failing + LEAST_STEPS):
             self._step("after", number)
         step_s = (time.monotonic_ns() - begin) / 1e9 / LEAST_STEPS
-        wanted = alive.bcast(math.ceil(self.config.window_s / step_s))
-        for number in range(self.failing + LEAST_STEPS, self.failing + wanted):
+        window_steps = alive.bcast(math.ceil(self.config.window_s / step_s))
+        for number in range(self.failing + LEAST_STEPS, self.failing + window_steps):
             self._step("after", number)
         alive.Barrier()
 
 
 def leave(config: PointConfig, code: int) -> int:
-    """End this process with ``code`` where a rank was killed; otherwise return ``code``.
+    """End this process where a rank was killed; otherwise return to the caller.
 
     MPI_Finalize waits for the dead rank now and then (seen with Open MPI 5.0.11), and there is nothing left to wait
     for: the ranks that are left have agreed that the record is written.
+
+    Args:
+        config: The point that is over.
+        code: The exit code of this process.
+
+    Returns:
+        ``code``, where no rank was killed.
     """
     if config.fault is None:
         return code

@@ -48,21 +48,25 @@ class Copies:
         self.kept: list[Copy] = []
         self.payload_bytes = 0
         rank, placement, spec = comm.Get_rank(), strategy.step_plan.placements, strategy.spec
-        self._own = pieces(placement[rank], spec)
+        self._local_pieces = pieces(placement[rank], spec)
         keeper, sole = keepers(hosts), alone(placement, spec, hosts)
-        self._given, self._keeper = sole[rank], keeper[rank]
+        self._sole_pieces, self._keeper = sole[rank], keeper[rank]
         self._wards = [(other, sole[other]) for other in range(len(hosts)) if keeper[other] == rank and sole[other]]
 
     def take(self, step: int) -> None:
-        """Copy the state after ``step`` steps. Collective. ``payload_bytes`` counts what this rank sent."""
-        own = self._state()
-        held = self.kept[0].held if len(self.kept) == 2 else self._room(list(own))
+        """Copy the state. Collective. ``payload_bytes`` grows by what this rank sends.
+
+        Args:
+            step: The steps that the state has taken.
+        """
+        state = self._state()
+        held = self.kept[0].held if len(self.kept) == 2 else self._room(list(state))
         with torch.no_grad():
-            for piece in self._own:
-                for kind, values in own.items():
+            for piece in self._local_pieces:
+                for kind, values in state.items():
                     held[piece][kind].copy_(values[piece.name])
         arriving = [(tensor, ward) for ward, theirs in self._wards for piece in theirs for tensor in held[piece].values()]
-        leaving = [(tensor, self._keeper) for piece in self._given for tensor in held[piece].values()]
+        leaving = [(tensor, self._keeper) for piece in self._sole_pieces for tensor in held[piece].values()]
         exchange(self.comm, leaving, arriving)
         self.payload_bytes += sum(nbytes(tensor) for tensor, _ in leaving)
         self.comm.Barrier()  # a copy counts when every rank has its own
@@ -76,10 +80,10 @@ class Copies:
     def _room(self, kinds: Sequence[str]) -> Held:
         """For a copy; made twice, and then used in turns."""
         dtype = next(self.strategy.module.parameters()).dtype
-        wanted = [*self._own, *(piece for _, theirs in self._wards for piece in theirs)]
+        copied = [*self._local_pieces, *(piece for _, theirs in self._wards for piece in theirs)]
         known = {parameter.name: parameter for parameter in parameters(self.strategy.spec)}
         return {
-            piece: {kind: torch.empty(known[piece.name].part(piece.span), dtype=dtype) for kind in kinds} for piece in wanted
+            piece: {kind: torch.empty(known[piece.name].part(piece.span), dtype=dtype) for kind in kinds} for piece in copied
         }
 
     def _state(self) -> dict[str, Mapping[str, Tensor]]:
@@ -102,16 +106,25 @@ class Restored(WeightLoader):
 
 
 def restore(kept: Sequence[Copy], plan: Plan, comm: MPI.Intracomm) -> Restored:
-    """This rank's part, under ``plan``, of the newest copy that all ranks of ``comm`` have. Collective.
+    """This rank's part of the newest copy that all ranks have. Collective.
 
-    Raises UserError, on every rank, where a part of the state is on none of them.
+    Args:
+        kept: The copies on this rank, oldest first.
+        plan: The plan whose parts are asked for.
+        comm: Its ranks.
+
+    Returns:
+        Weights and optimizer states of this rank's parts, and the bytes that it received for them.
+
+    Raises:
+        UserError: On every rank, where a part of the state is on none of them.
     """
     spec, rank = plan.model, comm.Get_rank()
     step = min(comm.allgather(kept[-1].step))
     held = next(copy.held for copy in kept if copy.step == step)
     kinds = list(next(iter(held.values())))
     known = {parameter.name: parameter for parameter in parameters(spec)}
-    needed = [pieces(at, spec) for at in plan.placements]
+    needed = [pieces(placement, spec) for placement in plan.placements]
     todo = transfers(needed, comm.allgather(list(held)))
     dtype = next(iter(held.values()))[WEIGHT].dtype
     state: dict[str, dict[str, Tensor]] = {kind: {} for kind in kinds}
@@ -119,7 +132,7 @@ def restore(kept: Sequence[Copy], plan: Plan, comm: MPI.Intracomm) -> Restored:
         for kind in kinds:
             state[kind][piece.name] = torch.empty(known[piece.name].part(piece.span), dtype=dtype)
     arriving, leaving, put = list[tuple[Tensor, int]](), list[tuple[Tensor, int]](), list[Callable[[], object]]()
-    wanted = {piece.name: piece.span for piece in needed[rank]}
+    local_spans = {piece.name: piece.span for piece in needed[rank]}
     for transfer in todo:
         piece, parameter = transfer.piece, known[transfer.piece.name]
         source = covering(piece, held) if transfer.source == rank else None
@@ -129,7 +142,7 @@ def restore(kept: Sequence[Copy], plan: Plan, comm: MPI.Intracomm) -> Restored:
                 if transfer.target != rank:
                     leaving.append((part.contiguous(), transfer.target))
             if transfer.target == rank:
-                room = cut(state[kind][piece.name], parameter, wanted[piece.name], piece.span)
+                room = cut(state[kind][piece.name], parameter, local_spans[piece.name], piece.span)
                 if transfer.source == rank:
                     room.copy_(part)
                     continue
@@ -143,7 +156,13 @@ def restore(kept: Sequence[Copy], plan: Plan, comm: MPI.Intracomm) -> Restored:
 
 
 def exchange(comm: MPI.Intracomm, leaving: Sequence[tuple[Tensor, int]], arriving: Sequence[tuple[Tensor, int]]) -> None:
-    """Send and receive tensors; those between the same two ranks are in the same order on both."""
+    """Send and receive tensors; those between the same two ranks are in the same order on both.
+
+    Args:
+        comm: The communicator of the ranks below.
+        leaving: Contiguous tensors on the CPU, each with the rank that it goes to.
+        arriving: Tensors to fill, each with the rank that it comes from.
+    """
     from mpi4py import MPI
 
     requests = [comm.Irecv(as_mpi(tensor), source=source, tag=TAG) for tensor, source in arriving]
@@ -151,8 +170,18 @@ def exchange(comm: MPI.Intracomm, leaving: Sequence[tuple[Tensor, int]], arrivin
     MPI.Request.Waitall(requests)
 
 
-def cut(tensor: Tensor, parameter: Parameter, held: Span, wanted: Span) -> Tensor:
-    """The part ``wanted`` of a tensor that is the part ``held`` of a parameter; a view."""
-    if parameter.split is None or held == wanted:
+def cut(tensor: Tensor, parameter: Parameter, held: Span, part: Span) -> Tensor:
+    """A part of a tensor that is itself a part of a parameter.
+
+    Args:
+        tensor: The part ``held`` of the parameter.
+        parameter: The whole parameter, which says the axis that spans are along.
+        held: The span of ``tensor``.
+        part: The span to cut out, inside ``held``.
+
+    Returns:
+        A view of ``tensor``.
+    """
+    if parameter.split is None or held == part:
         return tensor
-    return tensor.narrow(parameter.split, wanted[0] - held[0], wanted[1] - wanted[0])
+    return tensor.narrow(parameter.split, part[0] - held[0], part[1] - part[0])

@@ -37,26 +37,61 @@ class Control(ABC):
 
     @abstractmethod
     def apply(self, value: Any) -> None:
-        """Set ``value`` of a board's mode. Raises UserError where it is unknown or refused."""
+        """Set a value of a board's mode.
+
+        Args:
+            value: The mode's value, in the unit of the control.
+
+        Raises:
+            UserError: The value is unknown or refused.
+        """
 
     @abstractmethod
     def verify(self, value: Any) -> None:
-        """Raises UserError when what is read back is not ``value``."""
+        """Read back what was set.
+
+        Args:
+            value: The value that was applied.
+
+        Raises:
+            UserError: The machine has another value.
+        """
 
     @abstractmethod
     def restore(self, state: Any) -> None:
-        """Set back what ``save`` gave. Raises UserError where that is refused."""
+        """Set back an earlier state.
+
+        Args:
+            state: A state that ``save`` gave.
+
+        Raises:
+            UserError: The machine refuses it.
+        """
 
     @abstractmethod
     def by_hand(self, state: Any) -> str:
-        """The command with which a person sets ``state`` back."""
+        """The command with which a person sets a state back.
+
+        Args:
+            state: A state that ``save`` gave.
+
+        Returns:
+            A line for a root shell.
+        """
 
     def save(self) -> Any:
         """The state to restore later; may write a file of its own, changes nothing else."""
         return self.read()
 
     def holds(self, state: Any) -> bool:
-        """Whether the machine is in a state that ``save`` gave."""
+        """Whether the machine is in an earlier state.
+
+        Args:
+            state: A state that ``save`` gave.
+
+        Returns:
+            True where reading it gives the same state again.
+        """
         return bool(self.read() == state)
 
 

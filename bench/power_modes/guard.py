@@ -85,7 +85,14 @@ def _keep(order: Mapping[str, Any], machine: Machine, journal: Journal, woken: i
 
 
 def set_all(steps: Sequence[mode_choice.Step]) -> str | None:
-    """Set and verify every step, and verify all again at the end: a later control may undo an earlier one. What failed."""
+    """Set and verify every step, and verify all again at the end: a later control may undo an earlier one.
+
+    Args:
+        steps: Controls with their values, in the order in which they are set; those with None are left as they are.
+
+    Returns:
+        The refusal, in one line; None where every value holds.
+    """
     to_set = [(control, value) for control, value in steps if value is not None]
     try:
         for control, value in to_set:
@@ -99,10 +106,16 @@ def set_all(steps: Sequence[mode_choice.Step]) -> str | None:
 
 
 def put_back(saved: Saved) -> list[str]:
-    """Restore in reverse order and verify; the commands for what could not be restored.
+    """Restore in reverse order and verify.
 
     Then once more forwards, those that do not hold: cores that nvpmodel turned off have no frequencies to restore until
     nvpmodel is back, and it sets them anew.
+
+    Args:
+        saved: Controls with the states to restore, in the order in which they were set.
+
+    Returns:
+        Commands for a root shell that set back what could not be restored; empty where all is as it was.
     """
     for control, state in reversed(saved):
         with contextlib.suppress(UserError):
@@ -121,9 +134,19 @@ def put_back(saved: Saved) -> list[str]:
 
 
 def recover(machine: Machine, journal: Journal) -> str | None:
-    """Restore what a killed guard left, and say so; None where nothing was left. Raises UserError where that fails.
+    """Restore what a killed guard left.
 
     After a reboot only what outlives one is restored; the rest is the board's own again.
+
+    Args:
+        machine: The machine of the host.
+        journal: Its journal, which this guard holds.
+
+    Returns:
+        What was restored, in one line; None where nothing was left.
+
+    Raises:
+        UserError: A state cannot be restored.
     """
     entry = journal.read()
     if entry is None:

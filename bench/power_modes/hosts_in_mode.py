@@ -51,7 +51,16 @@ class PowerModes:
 
     @classmethod
     def of(cls, config: PointConfig, comm: MPI.Intracomm, home: HostIdentity) -> PowerModes:
-        """Those of a point: ``board.power_mode`` on its cluster, under ``energy.root``."""
+        """The power modes of a point: ``board.power_mode`` on its cluster, under ``energy.root``. Collective.
+
+        Args:
+            config: The point.
+            comm: All its ranks.
+            home: The host of this rank.
+
+        Returns:
+            The modes, not yet applied.
+        """
         chosen = mode_choice.by_board(config.board.power_mode, config.boards)
         emulated = config.cluster.emulated is not None
         return cls(comm, chosen, boards_of(config.boards), home, config.energy["root"], emulated)

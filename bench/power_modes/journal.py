@@ -28,7 +28,14 @@ POLL_S = 0.1
 
 
 def boot_id(machine: Machine) -> str | None:
-    """The kernel's id of this boot; None where it tells none."""
+    """The kernel's id of this boot.
+
+    Args:
+        machine: The machine that is asked.
+
+    Returns:
+        The id; None where the kernel tells none.
+    """
     return text(machine.root / "proc/sys/kernel/random/boot_id")
 
 
@@ -49,7 +56,17 @@ class Journal:
 
     @contextlib.contextmanager
     def held(self, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
-        """Hold the host's power mode; waits for a guard that is just restoring. Raises UserError where another keeps it."""
+        """Hold the host's power mode; waits for a guard that is just restoring.
+
+        Args:
+            wait_s: The longest wait for another guard, s.
+
+        Yields:
+            Nothing, while the lock is held.
+
+        Raises:
+            UserError: Another guard keeps the mode, or the folder cannot be written.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o664)
@@ -83,7 +100,13 @@ class Journal:
             time.sleep(POLL_S)
 
     def write(self, machine: Machine, mode: str, states: dict[str, Any]) -> None:
-        """Keep ``states`` by the names of their controls, in the order in which these are set. On disk when it returns."""
+        """Keep the states to restore; on disk when it returns.
+
+        Args:
+            machine: The machine that they are of.
+            mode: The name of the power mode that is about to be set.
+            states: The states by the names of their controls, in the order in which these are set.
+        """
         entry = {"schema": SCHEMA, "boot_id": boot_id(machine), "pid": os.getpid(), "mode": mode, "states": states}
         partial = self.path.with_suffix(".new")
         with partial.open("w") as file:

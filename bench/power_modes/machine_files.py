@@ -26,7 +26,14 @@ NO_PASSWORD = ("password is required", "not in the sudoers", "not allowed to exe
 
 
 def text(path: Path) -> str | None:
-    """What a small file says, stripped; None where it cannot be read or is empty."""
+    """Content of a small file.
+
+    Args:
+        path: A file, which need not exist.
+
+    Returns:
+        The text, stripped; None where it cannot be read or is empty.
+    """
     try:
         return path.read_text(errors="replace").strip("\0\n ") or None
     except OSError:
@@ -34,7 +41,14 @@ def text(path: Path) -> str | None:
 
 
 def number(path: Path) -> int | None:
-    """The whole number in a small file; None where there is none."""
+    """The whole number in a small file.
+
+    Args:
+        path: A file, which need not exist.
+
+    Returns:
+        The number, in the file's unit; None where there is none.
+    """
     digits = text(path)
     try:
         return None if digits is None else int(digits)
@@ -43,7 +57,15 @@ def number(path: Path) -> int | None:
 
 
 def numbered(folder: Path, pattern: str) -> list[Path]:
-    """Entries of ``folder`` by the numbers in their names: policy4 before policy10."""
+    """Entries of a folder by the numbers in their names: policy4 before policy10.
+
+    Args:
+        folder: A folder, which need not exist.
+        pattern: A glob pattern of the entries' names.
+
+    Returns:
+        The paths that match; empty where there is no folder.
+    """
 
     def place(path: Path) -> tuple[list[int], str]:
         return [int(digits) for digits in re.findall(r"\d+", path.name)], path.name
@@ -52,40 +74,90 @@ def numbered(folder: Path, pattern: str) -> list[Path]:
 
 
 def find_program(root: Path, name: str) -> Path | None:
-    """A program of the machine under ``root``."""
+    """A program of the machine under ``root``.
+
+    Args:
+        root: The root of the machine's file system.
+        name: The program's file name.
+
+    Returns:
+        Its path in the first folder that has it; None where none does.
+    """
     return next((path for folder in PROGRAM_FOLDERS if os.access(path := root / folder / name, os.X_OK)), None)
 
 
 def policies(root: Path) -> list[Path]:
-    """Folders of the CPU frequency policies; those of cores that are off are not there."""
+    """Folders of the CPU frequency policies.
+
+    Args:
+        root: The root of the machine's file system.
+
+    Returns:
+        The folders by number; those of cores that are off are not there.
+    """
     return numbered(root / CPUFREQ, "policy*")
 
 
 def packages(root: Path) -> list[Path]:
-    """Folders of the RAPL zones that limit a whole package, of every interface (MSR, MMIO): the lowest limit holds."""
+    """Folders of the RAPL zones that limit a whole package, of every interface (MSR, MMIO): the lowest limit holds.
+
+    Args:
+        root: The root of the machine's file system.
+
+    Returns:
+        The folders by number; empty where there is no RAPL.
+    """
     zones = [path for path in numbered(root / POWERCAP, "intel-rapl*:*") if path.name.count(":") == 1]
     return [zone for zone in zones if (text(zone / "name") or "").startswith("package-")]
 
 
 def power_limit_uW(zone: Path) -> int | None:
-    """The long-term limit of a RAPL zone, in microwatts."""
+    """The long-term limit of a RAPL zone.
+
+    Args:
+        zone: The zone's folder.
+
+    Returns:
+        Microwatts; None where it cannot be read.
+    """
     return number(zone / "constraint_0_power_limit_uw")
 
 
 def clocks_locked(root: Path) -> bool | None:
-    """Whether every policy is held at one frequency, as jetson_clocks leaves them; None where there is no policy."""
+    """Whether every policy is held at one frequency, as jetson_clocks leaves them.
+
+    Args:
+        root: The root of the machine's file system.
+
+    Returns:
+        None where there is no policy.
+    """
     pairs = [(number(p / "scaling_min_freq"), number(p / "scaling_max_freq")) for p in policies(root)]
     return all(low == high for low, high in pairs) if pairs else None
 
 
 def parse_nvpmodel(output: str) -> dict[str, Any] | None:
-    """Mode of ``nvpmodel -q``: the line with its name, then one with its id; warnings may stand before and errors after."""
+    """The mode in the output of ``nvpmodel -q``: the line with its name, then one with its id.
+
+    Args:
+        output: The whole output; warnings may stand before the mode and errors after it.
+
+    Returns:
+        ``id`` and ``name``; None where the output has no mode.
+    """
     match = re.search(r"NV Power Mode:\s*(\S.*?)\s*\n\s*(\d+)\s*$", output, re.MULTILINE)
     return None if match is None else {"id": int(match[2]), "name": match[1]}
 
 
 def open_for_writing(path: Path) -> int:
-    """The descriptor of a file that is emptied."""
+    """Open a file and empty it.
+
+    Args:
+        path: A file that exists.
+
+    Returns:
+        Its descriptor.
+    """
     return os.open(path, os.O_WRONLY | os.O_TRUNC)
 
 
@@ -98,7 +170,17 @@ class Machine:
     superuser: bool = field(default_factory=lambda: os.geteuid() == 0)
 
     def need(self, path: Path) -> str:
-        """What the file says. Raises UserError where it says nothing."""
+        """Content of a file that must have some.
+
+        Args:
+            path: A file of a setting.
+
+        Returns:
+            The text, stripped.
+
+        Raises:
+            UserError: The file cannot be read or is empty.
+        """
         try:
             said = path.read_text(errors="replace").strip("\0\n ")
         except OSError as error:
@@ -108,14 +190,32 @@ class Machine:
         return said
 
     def need_number(self, path: Path) -> int:
-        """The whole number in the file. Raises UserError where there is none."""
+        """The whole number in a file that must have one.
+
+        Args:
+            path: A file of a setting.
+
+        Returns:
+            The number, in the file's unit.
+
+        Raises:
+            UserError: There is none.
+        """
         said = self.need(path)
         if not said.lstrip("-").isdigit():
             raise UserError(f"{path} has {said!r}, not a number; take this setting out of the board's mode")
         return int(said)
 
     def write(self, path: Path, value: str | int) -> None:
-        """Write a setting. Raises UserError with what to do where that is refused."""
+        """Write a setting.
+
+        Args:
+            path: The file of the setting.
+            value: The value, in the file's unit.
+
+        Raises:
+            UserError: The machine refuses it; the message says what to do.
+        """
         try:
             with os.fdopen(self.opener(path), "w") as file:
                 file.write(f"{value}\n")
@@ -128,9 +228,18 @@ class Machine:
             raise UserError(f"{path} does not take {value} ({error.strerror}); check the mode in conf/board") from None
 
     def call(self, name: str, *arguments: str, answer: str = "") -> tuple[int, str]:
-        """Run a program of the machine: its exit code and output. ``answer`` is what it reads if it asks.
+        """Run a program of the machine; others than root call it by ``sudo -n``.
 
-        Others than root call it by ``sudo -n``. Raises UserError where it is missing, refused, or does not end.
+        Args:
+            name: The program's file name.
+            arguments: Its arguments.
+            answer: The text that it reads if it asks.
+
+        Returns:
+            Exit code and output, standard error included.
+
+        Raises:
+            UserError: The program is missing, refused, or does not end.
         """
         program = find_program(self.root, name)
         if program is None:
@@ -159,7 +268,14 @@ class Machine:
         return done.returncode, done.stdout
 
     def rule(self, program: Path | str) -> str:
-        """What lets others than root call ``program``."""
+        """The advice that lets others than root call a program.
+
+        Args:
+            program: Its path.
+
+        Returns:
+            A part of a sentence, for the end of an error.
+        """
         return f"run as root, or add the sudo rule: USER ALL=(root) NOPASSWD: {program}"
 
     def _sudo(self) -> Iterator[str]:
@@ -169,6 +285,13 @@ class Machine:
 
 
 def last_line(output: str) -> str:
-    """The last line that says something."""
+    """The last line that is not blank.
+
+    Args:
+        output: The output of a program.
+
+    Returns:
+        The line, stripped; ``it says nothing`` where there is none.
+    """
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return lines[-1] if lines else "it says nothing"

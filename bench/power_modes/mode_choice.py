@@ -20,14 +20,29 @@ PowerMode = str | dict[str, str] | None
 
 
 def settings(mode: Mapping[str, Any]) -> dict[str, Any]:
-    """What a mode sets on a real board; its other keys describe an emulated one."""
+    """What a mode sets on a real board; its other keys describe an emulated one.
+
+    Args:
+        mode: A mode of a board class.
+
+    Returns:
+        Values by the names of their controls, in the order of ``CONTROLS``.
+    """
     return {key: mode[key] for key in CONTROLS if mode.get(key) is not None}
 
 
 def resolve(power_mode: Any, boards: Mapping[str, BoardClass]) -> PowerMode:
-    """``board.power_mode`` in its one form. ``boards`` are the board classes of the cluster's hosts by name.
+    """``board.power_mode`` in its one form.
 
-    Raises UserError for a class that the cluster does not have and a mode that its class does not have.
+    Args:
+        power_mode: None, the name of a mode, or a mode for each board class.
+        boards: The board classes of the cluster's hosts, by name.
+
+    Returns:
+        None, one name for all classes, or names by class.
+
+    Raises:
+        UserError: The cluster does not have the class, the class does not have the mode, or the form is another.
     """
     if power_mode is None:
         return None
@@ -51,17 +66,33 @@ def resolve(power_mode: Any, boards: Mapping[str, BoardClass]) -> PowerMode:
 
 
 def by_board(power_mode: PowerMode, boards: Mapping[str, Any]) -> dict[str, str]:
-    """The mode of each board class that is to be set; classes that are left as they are are not in it."""
+    """The mode of each board class that is to be set.
+
+    Args:
+        power_mode: The choice, as ``resolve`` gives it.
+        boards: The cluster's board classes, by name.
+
+    Returns:
+        Names of modes by class; classes that are left as they are are not in it.
+    """
     if power_mode is None:
         return {}
     return dict.fromkeys(boards, power_mode) if isinstance(power_mode, str) else dict(power_mode)
 
 
 def steps(mode: Mapping[str, Any], machine: Machine, folder: Path) -> list[Step]:
-    """The controls of a mode in the order in which they are set. The value None: not set, but saved and restored.
+    """The controls of a mode in the order in which they are set.
 
     nvpmodel comes first, because it decides which cores and frequencies there are and sets the frequencies anew, so they are
     saved with it; jetson_clocks last, because it holds what the others allow, unless it is to be turned off.
+
+    Args:
+        mode: A mode of a board class.
+        machine: The machine to set.
+        folder: Where controls may keep files for the restoration.
+
+    Returns:
+        Controls with their values; the value None is not set, but saved and restored.
     """
     values = settings(mode)
     order = [name for name in (Nvpmodel.name, MaxFrequency.name) if Nvpmodel.name in values]

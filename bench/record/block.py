@@ -62,6 +62,9 @@ class Block:
         Args:
             values: An object that obeys the schema; values of nested objects become blocks.
 
+        Returns:
+            The block; it remembers which keys were absent, so that ``to_dict`` gives the same object.
+
         Raises:
             KeyError: A key is missing that must be there.
             ValueError: There is a key that the block does not know.
@@ -107,7 +110,14 @@ class OpenBlock(Block):
 
 
 def as_json(value: Any) -> Any:
-    """Blocks, tuples and sequences of them as the objects and lists of JSON."""
+    """Values of the record in the types of JSON.
+
+    Args:
+        value: A block, a mapping, a sequence, or a plain value.
+
+    Returns:
+        Objects for blocks and mappings, lists for sequences; anything else as it is.
+    """
     if isinstance(value, Block):
         return value.to_dict()
     if isinstance(value, Mapping):
@@ -123,6 +133,12 @@ _READERS: dict[type[Block], dict[str, Convert | None]] = {}
 
 def block_fields(cls: type[Block]) -> tuple[BlockField, ...]:
     """The keys of a block, in their order.
+
+    Args:
+        cls: The class of the block.
+
+    Returns:
+        One description a key, without ``extra``.
 
     Raises:
         TypeError: A field is not annotated with an ``Entry``.
@@ -148,7 +164,14 @@ def _look_at_fields(cls: type[Block]) -> Iterator[BlockField]:
 
 
 def members(kind: Any) -> tuple[Any, ...]:
-    """The types that a union allows; of any other type itself."""
+    """The types that a union allows.
+
+    Args:
+        kind: Any type annotation.
+
+    Returns:
+        The members of a union; the type itself where it is none.
+    """
     return get_args(kind) if get_origin(kind) in UNIONS else (kind,)
 
 
@@ -181,10 +204,24 @@ def _unless_null(convert: Convert) -> Convert:
 
 
 def is_row(kind: Any) -> bool:
-    """Whether a type is a NamedTuple: a JSON list with one meaning for each place."""
+    """Whether a type is a NamedTuple: a JSON list with one meaning for each place.
+
+    Args:
+        kind: Any type annotation.
+
+    Returns:
+        True for a NamedTuple.
+    """
     return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
 def is_choice(kind: Any) -> bool:
-    """Whether a type is a ``Literal``."""
+    """Whether a type allows a few values only.
+
+    Args:
+        kind: Any type annotation.
+
+    Returns:
+        True for a ``Literal``.
+    """
     return get_origin(kind) is Literal

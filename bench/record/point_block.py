@@ -19,9 +19,15 @@ SAME_IN_POINT = ("study", "experiment", "repeat", "order", "hash", "ranks", "dev
 
 
 def network(cluster: PointCluster) -> NetworkRecord | None:
-    """How the hosts that take part are connected; None where that is not known.
+    """How the hosts that take part are connected.
 
     Of emulated boards the links are shaped to it, of real ones it is what the inventory says (``link:`` of every host).
+
+    Args:
+        cluster: The cluster of a point.
+
+    Returns:
+        The link of every host in the order of the labels; None where that of one is not known.
     """
     emulated = cluster.emulated
     if emulated is not None:
@@ -44,7 +50,14 @@ def network(cluster: PointCluster) -> NetworkRecord | None:
 
 
 def point_block(point: PointConfig) -> PointRecord:
-    """The record's ``point`` block; also of points that did not finish."""
+    """The record's ``point`` block; also of points that did not finish.
+
+    Args:
+        point: The point as it was resolved.
+
+    Returns:
+        The block; ``network`` is None where it is not known.
+    """
     train, cluster, folder = point.train, point.cluster, point.model.checkpoint_folder
     return PointRecord(
         name=point.point,

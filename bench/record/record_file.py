@@ -42,7 +42,14 @@ def _quick() -> jsonschema_rs.Draft202012Validator:
 
 
 def problem(record: Any) -> str | None:
-    """The first place where a record, as JSON, breaks the schema, in words; None for a good one."""
+    """The first place where a record breaks the schema.
+
+    Args:
+        record: A record as JSON, of this version.
+
+    Returns:
+        The place and what is wrong there, in words; None for a good one.
+    """
     if _quick().is_valid(record):
         return None
     error = jsonschema.exceptions.best_match(validator().iter_errors(record))

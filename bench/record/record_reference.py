@@ -29,16 +29,16 @@ def reference_page() -> str:
 
 def _sections() -> Iterator[str]:
     """One section for each block, outer ones first, each under the first path that leads to it."""
-    seen: set[type[Block]] = set()
+    described: set[type[Block]] = set()
     waiting: list[tuple[str, type[Block]]] = [("", Record)]
     while waiting:
         path, block = waiting.pop(0)
-        if block in seen:
+        if block in described:
             continue
-        seen.add(block)
+        described.add(block)
         yield from _section(path, block)
         inner = [(f"{path}.{one.name}".lstrip("."), one.kind) for one in block_fields(block)]
-        waiting[:0] = [(f"{at}{place}", kind) for at, outer in inner for place, kind in _blocks(outer)]
+        waiting[:0] = [(f"{outer_path}{place}", kind) for outer_path, outer in inner for place, kind in _blocks(outer)]
 
 
 def _section(path: str, block: type[Block]) -> Iterator[str]:

@@ -28,6 +28,9 @@ def agree(record: MeasuredRecord, folder: Path) -> Check:
     Args:
         record: The point that ends now; its checks are not looked at.
         folder: Its folder; those of earlier repeats lie beside it.
+
+    Returns:
+        Warned where they are further apart; skipped where no other repeat has ended.
     """
     name = "repeats agree"
     others = list(_earlier(record.point, folder))
@@ -47,7 +50,14 @@ def agree(record: MeasuredRecord, folder: Path) -> Check:
 
 
 def spread_share(values: Sequence[float]) -> float:
-    """Half the 95 % interval of the median over the median; half the range where there are too few values for one."""
+    """The spread of some repeats as a share of their median.
+
+    Args:
+        values: One value a repeat; two at least.
+
+    Returns:
+        Half the 95 % interval of the median over the median; half the range where there are too few values for one.
+    """
     width = half_width(values)
     return (max(values) - min(values)) / 2 / median(values) if width is None else width
 

@@ -16,16 +16,24 @@ FINISHED = ("ok", "oom")
 
 
 def check_study(folder: Path, experiment: str | None) -> None:
-    """Refuse a folder that holds another experiment, or files that are not a study. Writes nothing."""
+    """Refuse a folder that holds another experiment, or files that are not a study. Writes nothing.
+
+    Args:
+        folder: The study's folder, which need not exist.
+        experiment: The experiment's name; None for points of none.
+
+    Raises:
+        UserError: The folder holds another study, or no study.
+    """
     marker = folder / "study.json"
     if marker.exists():
         try:
-            found = json.loads(marker.read_text())
+            stored = json.loads(marker.read_text())
         except ValueError as error:
             raise UserError(f"{marker} cannot be read ({error}); move the folder away or choose another study=") from None
-        if found.get("schema") != STUDY or found.get("experiment") != experiment:
+        if stored.get("schema") != STUDY or stored.get("experiment") != experiment:
             raise UserError(
-                f"{folder} holds another study (experiment {found.get('experiment') or 'none'}, not "
+                f"{folder} holds another study (experiment {stored.get('experiment') or 'none'}, not "
                 f"{experiment or 'none'}); choose another study= or move the folder away"
             )
     elif folder.exists() and any(folder.iterdir()):
@@ -35,7 +43,11 @@ def check_study(folder: Path, experiment: str | None) -> None:
 def open_study(folder: Path, study: str, experiment: str | None, planned: Iterable[str] = ()) -> None:
     """Make the study's folder, or check that it is this one.
 
-    The names of points that are ``planned`` join those of before, so that one that never ran is missed.
+    Args:
+        folder: The study's folder, which need not exist.
+        study: The study's name.
+        experiment: The experiment's name; None for points of none.
+        planned: Names of points to come; they join those of before, so that one that never ran is missed.
 
     Raises:
         UserError: The folder holds another study, or no study.
@@ -43,14 +55,21 @@ def open_study(folder: Path, study: str, experiment: str | None, planned: Iterab
     check_study(folder, experiment)
     marker = folder / "study.json"
     new = {"schema": STUDY, "study": study, "experiment": experiment}
-    found: dict[str, Any] = json.loads(marker.read_text()) if marker.exists() else new
-    names = sorted({*found.get("planned", ()), *planned})
-    if not marker.exists() or names != found.get("planned", []):
-        write_json(marker, {**found, "planned": names})
+    stored: dict[str, Any] = json.loads(marker.read_text()) if marker.exists() else new
+    names = sorted({*stored.get("planned", ()), *planned})
+    if not marker.exists() or names != stored.get("planned", []):
+        write_json(marker, {**stored, "planned": names})
 
 
 def finished(point: Path) -> bool:
-    """Whether the point has a result that need not be repeated: it ran, or was shown to need more memory."""
+    """Whether a point has a result that need not be repeated.
+
+    Args:
+        point: The point's folder.
+
+    Returns:
+        True where it ran, or was shown to need more memory; False where its record cannot be read.
+    """
     try:
         return load_record(point / "result.json").status in FINISHED
     except UserError:

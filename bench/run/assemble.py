@@ -29,6 +29,9 @@ from bench.run.gathered_run import GatheredRun
 def write_record(gathered: GatheredRun) -> Status:
     """Write result.json, power.parquet and events.parquet of the point.
 
+    Args:
+        gathered: The run that is over.
+
     Returns:
         The record's status: ``ok``, or ``invalid`` where a check failed.
     """
@@ -42,7 +45,14 @@ def write_record(gathered: GatheredRun) -> Status:
 
 
 def assemble(gathered: GatheredRun) -> MeasuredRecord:
-    """The record's blocks, not yet judged."""
+    """The record's blocks, not yet judged.
+
+    Args:
+        gathered: The run that is over.
+
+    Returns:
+        A record of status ``ok`` without checks.
+    """
     context = EnergyContext.of(gathered.config.energy)
     return MeasuredRecord(
         status="ok",
@@ -62,7 +72,16 @@ def assemble(gathered: GatheredRun) -> MeasuredRecord:
 
 
 def judged(gathered: GatheredRun, record: MeasuredRecord, folder: Path) -> MeasuredRecord:
-    """The record with its checks, and the status that follows from them; earlier repeats lie beside ``folder``."""
+    """The record with its checks, and the status that follows from them.
+
+    Args:
+        gathered: The run that is over.
+        record: Its blocks.
+        folder: The point's folder; those of earlier repeats lie beside it.
+
+    Returns:
+        A copy of the record, ``ok`` or ``invalid``.
+    """
     verdicts = [*point_checks(gathered, record), repeat_spread.agree(record, folder)]
     status, reason = checks.overall(verdicts)
     return replace(record, status=status, reason=reason, checks=verdicts)

@@ -34,7 +34,15 @@ class GatheredRun:
     plan_after: Plan | None = None
 
     def to_common(self, rank: int, t_ns: float) -> float:
-        """A time of ``rank``'s clock in seconds from the start of the run."""
+        """A time of one rank's clock on the common axis.
+
+        Args:
+            rank: The rank whose clock it is.
+            t_ns: CLOCK_MONOTONIC of its host, ns.
+
+        Returns:
+            Seconds from the start of the run.
+        """
         return (self.clock.to_common(rank, t_ns) - self.facts.begin_ns) / 1e9
 
     @cached_property
@@ -75,5 +83,12 @@ class GatheredRun:
         return self.cover_of(self.run.hosts)
 
     def cover_of(self, hosts: Sequence[str]) -> Cover:
-        """The readings of some hosts."""
+        """The readings of some hosts.
+
+        Args:
+            hosts: Their names in the inventory.
+
+        Returns:
+            The traces that cover them, nothing counted twice.
+        """
         return find_cover(self.traces, hosts, self.to_common)

@@ -178,12 +178,26 @@ class PointRun:
             self.comm = self.session.comm = self.survived.comm
 
     def last_report(self, lived: Lived) -> Handed:
-        """The report of a rank that will be killed, and the readings of its host if it has them, for rank 0."""
+        """The report of a rank that will be killed.
+
+        Args:
+            lived: The failure as this rank saw it so far.
+
+        Returns:
+            The report for rank 0, and the readings of this host if the rank has them.
+        """
         self.session.stop()
         return Handed(self.final_report(lived), self.session.traces)
 
     def final_report(self, lived: Lived | None) -> RankReport:
-        """The report with how the host was put back, and with what this rank saw of a failure."""
+        """The report with how the host was put back.
+
+        Args:
+            lived: The failure as this rank saw it; None where no rank was killed.
+
+        Returns:
+            The report that rank 0 gathers.
+        """
         assert self.report is not None
         self.modes.release()
         mode = self.modes.state()

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 def build_shard(config: PointConfig, comm: MPI.Intracomm, ledger: Ledger, device: str) -> tuple[Strategy, RememberingLoader]:
     """Plan the point and build this rank's part of it. Collective.
 
+    Args:
+        config: The point.
+        comm: All its ranks.
+        ledger: Takes the operations of this rank.
+        device: ``cpu``, or the GPU of this rank.
+
     Returns:
         The strategy with its module loaded, and the loader, which knows what it was asked and what it had to draw.
 

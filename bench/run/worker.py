@@ -55,6 +55,10 @@ def run(config: PointConfig, comm: MPI.Intracomm) -> int:
 
     A rank that cannot go on ends the whole job: the others would wait for it.
 
+    Args:
+        config: The point.
+        comm: All its ranks.
+
     Returns:
         0 when the record is ok, else 1.
     """

@@ -40,7 +40,16 @@ def peak_bytes() -> int:
 def states(
     trainable: Sequence[tuple[nn.Parameter, bool]], optimizer: torch.optim.Optimizer, module: nn.Module
 ) -> StateBytesRecord:
-    """Bytes of this rank's parameters, gradients and optimizer states, each storage counted once."""
+    """Bytes of this rank's parameters, gradients and optimizer states, each storage counted once.
+
+    Args:
+        trainable: Parameters that are trained here, each with whether it is a matrix.
+        optimizer: The optimizer of this rank.
+        module: The rank's part of the model.
+
+    Returns:
+        The sums, in bytes.
+    """
     parameters = list(module.parameters())
     gradients = [p.grad for p in (*parameters, *(p for p, _ in trainable)) if p.grad is not None]
     held = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor) and value.ndim]

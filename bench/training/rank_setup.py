@@ -28,7 +28,15 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def locate(config: PointConfig, comm: MPI.Intracomm) -> RankPlace:
-    """Where this rank is; ``first`` of its host is the one that looks at the host for all others. Collective."""
+    """Where this rank is. Collective.
+
+    Args:
+        config: The point.
+        comm: All its ranks.
+
+    Returns:
+        The place; the ``first`` rank of a host is the one that looks at the host for all others.
+    """
     from mpi4py import MPI  # importing it starts MPI, and the planner reads this module on the launch host
 
     host = host_of(config, comm.Get_rank())
@@ -51,6 +59,14 @@ def settle(config: PointConfig, comm: MPI.Comm, place: RankPlace) -> RankFacts:
     Threads default to the host's cores shared by its slots: a slot is a part of the host whether or not it is used,
     so one rank on a host of two slots gets half of it. torch alone would take one thread under Open MPI, because MKL
     sees ``OMPI_COMM_WORLD_LOCAL_SIZE``.
+
+    Args:
+        config: The point.
+        comm: All its ranks.
+        place: Where this rank is.
+
+    Returns:
+        The facts of this rank; those of the host on its first rank only.
 
     Raises:
         UserError: A GPU is asked for and there is none.
@@ -85,7 +101,18 @@ def _look_at_host(config: PointConfig, comm: MPI.Comm, place: RankPlace) -> Host
 
 
 def device_of(config: PointConfig, comm: MPI.Comm) -> str:
-    """``cpu``, or the GPU of this rank: the ranks of a host go round over its GPUs. Raises UserError where there is none."""
+    """The device of this rank: the ranks of a host go round over its GPUs. Collective for GPUs.
+
+    Args:
+        config: The point.
+        comm: All its ranks.
+
+    Returns:
+        ``cpu``, or ``cuda:`` and the number of the GPU.
+
+    Raises:
+        UserError: There is no GPU, or MPI cannot send from one though that is asked for.
+    """
     if config.device == "cpu":
         return "cpu"
     from mpi4py import MPI  # see locate
@@ -102,12 +129,26 @@ def device_of(config: PointConfig, comm: MPI.Comm) -> str:
 
 
 def host_identity(place: RankPlace) -> HostIdentity:
-    """The host as the energy session knows it. Boards emulated on one machine share its boot id, not its name."""
+    """The host as the energy session knows it.
+
+    Args:
+        place: Where this rank is.
+
+    Returns:
+        The identity. Boards emulated on one machine share its boot id, not its name.
+    """
     return HostIdentity(place.processor, place.boot_id, place.board, place.host)
 
 
 def weights_hash(module: torch.nn.Module) -> str:
-    """SHA-1 over all local weights, to compare replicas."""
+    """Hash of all local weights, to compare replicas.
+
+    Args:
+        module: This rank's part of the model.
+
+    Returns:
+        The SHA-1, 40 hexadecimal digits.
+    """
     digest = hashlib.sha1(usedforsecurity=False)
     for parameter in module.parameters():
         digest.update(parameter.detach().cpu().contiguous().view(-1).numpy().tobytes())

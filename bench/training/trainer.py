@@ -38,7 +38,15 @@ MARGIN = 1.01  # the common window begins when the last rank does, a little afte
 
 
 def make_optimizer(trainable: Sequence[tuple[torch.nn.Parameter, bool]], train: Mapping[str, Any]) -> torch.optim.Optimizer:
-    """AdamW or SGD over what the strategy trains here; weight decay spares biases and norms."""
+    """AdamW or SGD over what the strategy trains here; weight decay spares biases and norms.
+
+    Args:
+        trainable: Parameters that are trained here, each with whether it is a matrix.
+        train: The point's ``train`` section.
+
+    Returns:
+        An optimizer without any state yet.
+    """
     matrices = [parameter for parameter, matrix in trainable if matrix]
     vectors = [parameter for parameter, matrix in trainable if not matrix]
     groups = [{"params": matrices, "weight_decay": train["weight_decay"]}, {"params": vectors, "weight_decay": 0.0}]
@@ -51,7 +59,19 @@ def make_optimizer(trainable: Sequence[tuple[torch.nn.Parameter, bool]], train: 
 def make_strategy(
     config: PointConfig, comm: MPI.Intracomm, plan: Plan, ledger: Ledger, load: WeightLoader, device: str
 ) -> Strategy:
-    """This rank's part of ``plan`` over ``comm``, its module filled from ``load``. Collective."""
+    """This rank's part of a plan, its module filled. Collective.
+
+    Args:
+        config: The point.
+        comm: The ranks of the plan.
+        plan: Placement of the model on them.
+        ledger: Takes the operations of this rank.
+        load: Gives the weights of the module.
+        device: ``cpu``, or the GPU of this rank.
+
+    Returns:
+        The strategy, ready to step.
+    """
     mesh = Mesh(comm, plan.mesh, ledger, CommOptions(**vars(config.comm)))
     strategy = get(plan.strategy)(plan, mesh)
     strategy.build(load, getattr(torch, config.train.dtype), device)
@@ -155,7 +175,14 @@ class Trainer:
         segment.ends_ns.append(time.monotonic_ns())
 
     def take_step(self, number: int) -> Tensor:
-        """Step ``number`` of the training, complete when this returns; this rank's contribution to its loss."""
+        """One step of the training, complete when this returns.
+
+        Args:
+            number: Steps before it, those of a resumed training included.
+
+        Returns:
+            This rank's contribution to the loss, a scalar.
+        """
         self.ledger.step = number
         loss = self.strategy.step(self.task.batch(number))
         with self.ledger.during("optimizer"):

@@ -44,16 +44,28 @@ class RememberingLoader(WeightLoader):
 
 
 def replicate(config: PointConfig, comm: MPI.Intracomm, asked: list[Request]) -> Replication:
-    """Send every rank what it asked for, from rank 0. Collective. Raises UserError where a rank's own files differ."""
+    """Send every rank what it asked for, from rank 0. Collective.
+
+    Args:
+        config: The point.
+        comm: All its ranks.
+        asked: The requests of this rank's loader, in their order.
+
+    Returns:
+        Begin and end on this rank's clock, ns, and the bytes that all ranks received.
+
+    Raises:
+        UserError: The files of a rank differ from those of rank 0.
+    """
     rank = comm.Get_rank()
-    wanted = comm.bcast(_needed(found) if (found := comm.gather(asked)) is not None else None)
-    groups = {ranks: _group(comm, ranks) for ranks in dict.fromkeys(ranks for _, ranks in wanted)}
+    deliveries = comm.bcast(_needed(by_rank) if (by_rank := comm.gather(asked)) is not None else None)
+    groups = {ranks: _group(comm, ranks) for ranks in dict.fromkeys(ranks for _, ranks in deliveries)}
     model = config.model
     received: list[tuple[Request, Tensor]] = []
     with WeightLoader(model.spec, model.checkpoint_folder, config.seed) as load:
         comm.Barrier()
         begin_ns = time.monotonic_ns()
-        for request, ranks in wanted:
+        for request, ranks in deliveries:
             if rank not in ranks:
                 continue
             parameter, span, dtype = request
@@ -66,7 +78,7 @@ def replicate(config: PointConfig, comm: MPI.Intracomm, asked: list[Request]) ->
         comm.Barrier()
         end_ns = time.monotonic_ns()
         other = [request[0].name for request, tensor in received if not torch.equal(tensor, load.read(*request))]
-    wrong = [found for found in comm.allgather((rank, other)) if found[1]]
+    wrong = [differing for differing in comm.allgather((rank, other)) if differing[1]]
     if wrong:
         raise UserError(
             f"the weights of rank {wrong[0][0]} differ from rank 0's ({wrong[0][1][0]}); bring the same files to every board: "
@@ -85,7 +97,7 @@ def _needed(asked: list[list[Request]]) -> list[tuple[Request, tuple[int, ...]]]
     for rank, requests in enumerate(asked[1:], 1):
         for request in requests:
             ranks.setdefault(request, {0}).add(rank)
-    return [(request, tuple(sorted(found))) for request, found in ranks.items()]
+    return [(request, tuple(sorted(receivers))) for request, receivers in ranks.items()]
 
 
 def _group(comm: MPI.Intracomm, ranks: tuple[int, ...]) -> Any:

@@ -11,7 +11,14 @@ from bench.timeline.rank_report import RankFacts
 
 
 def environment_block(gathered: GatheredRun) -> EnvironmentRecord:
-    """Code, machines and ranks, and the command that started the point."""
+    """Code, machines and ranks, and the command that started the point.
+
+    Args:
+        gathered: The run that is over.
+
+    Returns:
+        The block; hosts in the order of their first ranks.
+    """
     first, facts, overrides = gathered.reports[0].facts, gathered.facts, gathered.config.overrides
     return replace(
         collect_code(),

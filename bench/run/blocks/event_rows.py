@@ -10,7 +10,14 @@ SAME = ("step", "kind", "axis", "op", "phase", "payload_bytes", "thread")
 
 
 def event_rows(gathered: GatheredRun) -> list[dict[str, Any]]:
-    """One row for each entry of the ledgers, times in seconds on the common axis."""
+    """One row for each entry of the ledgers.
+
+    Args:
+        gathered: The run that is over.
+
+    Returns:
+        Rows by rank; times in seconds on the common axis.
+    """
     return [
         {
             "rank": rank,

@@ -17,6 +17,12 @@ def learning_block(gathered: GatheredRun) -> LearningRecord:
     """Loss by step with the training time and energy spent up to it in this run (warm-up included, evaluations not).
 
     Steps of a resumed training go on where they stopped; time and energy begin at zero.
+
+    Args:
+        gathered: The run that is over.
+
+    Returns:
+        The block; joules are None where no energy was measured.
     """
     reports, first_step = gathered.reports, gathered.reports[0].history.first_step
     loss = [math.fsum(parts) for parts in zip(*(report.losses for report in reports), strict=True)]

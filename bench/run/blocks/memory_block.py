@@ -7,7 +7,14 @@ from bench.run.gathered_run import GatheredRun
 
 
 def memory_block(gathered: GatheredRun) -> MemoryRecord:
-    """Bytes of every rank, measured and as planned."""
+    """Bytes of every rank, measured and as planned.
+
+    Args:
+        gathered: The run that is over.
+
+    Returns:
+        The block; every list has one number a rank.
+    """
     memory = [report.memory for report in gathered.reports]
     return MemoryRecord(
         peak_bytes=[one.peak_bytes for one in memory],

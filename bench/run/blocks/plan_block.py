@@ -9,7 +9,14 @@ from bench.run.gathered_run import GatheredRun
 
 
 def plan_block(gathered: GatheredRun) -> PlanRecord:
-    """Placement, memory and volumes as planned; notes tell of weights that had to be drawn."""
+    """Placement, memory and volumes as planned; notes tell of weights that had to be drawn.
+
+    Args:
+        gathered: The run that is over.
+
+    Returns:
+        The block; ``predicted`` is None where no time was predicted.
+    """
     plan, reports = PlanRecord.from_dict(gathered.plan.to_dict()), gathered.reports
     drawn = sorted({name for report in reports for name in report.drawn})
     predicted = gathered.config.predicted

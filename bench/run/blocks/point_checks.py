@@ -12,7 +12,15 @@ from bench.run.gathered_run import GatheredRun
 
 
 def point_checks(gathered: GatheredRun, record: MeasuredRecord) -> list[Check]:
-    """Checks of the numbers, of the energy, of the conditions and of a failure, in the order of the report."""
+    """Checks of the numbers, of the energy, of the conditions and of a failure, in the order of the report.
+
+    Args:
+        gathered: The run that is over.
+        record: Its blocks, not yet judged.
+
+    Returns:
+        The checks, all but that of earlier repeats.
+    """
     hosts = record.environment.hosts or ()
     return [
         *_of_training(gathered, record),

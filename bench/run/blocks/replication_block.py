@@ -8,7 +8,14 @@ from bench.run.gathered_run import GatheredRun
 
 
 def replication_block(gathered: GatheredRun) -> ReplicationRecord | None:
-    """Seconds, bytes and joules of bringing the weights to the ranks; None where that was not asked for."""
+    """Seconds, bytes and joules of bringing the weights to the ranks.
+
+    Args:
+        gathered: The run that is over.
+
+    Returns:
+        The block; None where that was not asked for.
+    """
     sent = gathered.facts.replication
     if sent is None:
         return None

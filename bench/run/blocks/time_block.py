@@ -23,7 +23,14 @@ from bench.timeline.measured_schedule import schedule_block
 
 
 def time_block(gathered: GatheredRun) -> TimeRecord:
-    """Steps, windows and what the ranks did in them."""
+    """Steps, windows and what the ranks did in them.
+
+    Args:
+        gathered: The run that is over.
+
+    Returns:
+        The block; times in seconds on the common axis.
+    """
     run, timeline, facts = gathered.run, gathered.timeline, gathered.facts
     durations = timeline.durations(timed=True)
     by_rank = _by_rank(gathered)

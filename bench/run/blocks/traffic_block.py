@@ -9,7 +9,14 @@ from bench.run.gathered_run import GatheredRun
 
 
 def traffic_block(gathered: GatheredRun) -> TrafficRecord:
-    """Bytes per optimizer step, summed over ranks; a step that moved other bytes than the rest is not averaged away."""
+    """Bytes per optimizer step, summed over ranks; a step that moved other bytes than the rest is not averaged away.
+
+    Args:
+        gathered: The run that is over.
+
+    Returns:
+        Bytes by axis, operation and phase: sent, as planned, and on the wire.
+    """
     steps = set(gathered.timeline.timed_steps())
     payload: Counter[tuple[str, int]] = Counter()
     wire: defaultdict[str, float] = defaultdict(float)
