@@ -151,14 +151,14 @@ def order_of(point: PointConfig, seconds: float) -> dict[str, Any]:
 
 def cuts(spec: ModelSpec, shape: StepShape, ranks: int) -> list[int]:
     """1, 2, 4, ... tensor ranks, as far as the heads go, and ``ranks``."""
-    found = []
+    degrees = []
     for tensor in sorted({*(1 << power for power in range(ranks.bit_length())), ranks}):
         try:
             place(spec, shape, MeshShape(tensor=tensor), StepOptions(tensor_shares=[1] * tensor))
         except PlanError:
             continue
-        found.append(tensor)
-    return found
+        degrees.append(tensor)
+    return degrees
 
 
 def watts_of(point: PointConfig, board: str) -> dict[str, float]:
@@ -166,29 +166,29 @@ def watts_of(point: PointConfig, board: str) -> dict[str, float]:
     mode = point.board.power_mode
     try:
         described = BoardClass.from_dict(point.boards[board])
-        own = mode.get(board) if isinstance(mode, Mapping) else mode
-        return described.watts(None if described.mode_speed is not None else own)
+        board_mode = mode.get(board) if isinstance(mode, Mapping) else mode
+        return described.watts(None if described.mode_speed is not None else board_mode)
     except UserError:
         return {}
 
 
 def plan(plain: Mapping[str, Any], overrides: Sequence[str]) -> int:
     """The verb ``plan``."""
-    own, point = planner_of(plain), whole_cluster(plain)
-    profile, path = profile_of(own, point), path_of(own, point)
+    planner, point = planner_of(plain), whole_cluster(plain)
+    profile, path = profile_of(planner, point), path_of(planner, point)
     assert profile is not None
-    found = search(point, profile, plain)
-    printing.found(found, own, lambda candidate: candidate.words(point.cluster.inventory, overrides), path)
-    return 0 if found.best(own.objective, own.deadline_s) else 1
+    results = search(point, profile, plain)
+    printing.ranking(results, planner, lambda candidate: candidate.words(point.cluster.inventory, overrides), path)
+    return 0 if results.best(planner.objective, planner.deadline_s) else 1
 
 
 def simulate(plain: Mapping[str, Any], _: Sequence[str]) -> int:
     """The verb ``simulate``."""
     point = resolved_point.resolve(plain, None, RESULTS)
-    own, made = planner_of(plain), resolved_point.plan_of(point)
-    profile = profile_of(own, point)
+    planner, step_plan = planner_of(plain), resolved_point.plan_of(point)
+    profile = profile_of(planner, point)
     assert profile is not None
-    printing.prediction(prediction_of(profile, point, made), made, path_of(own, point))
+    printing.prediction(prediction_of(profile, point, step_plan), step_plan, path_of(planner, point))
     return 0
 
 

@@ -10,9 +10,9 @@ from bench.common import terminal_table
 from bench.common.program_names import as_called
 from bench.common.terminal_table import si
 from bench.config.planner_config import PlannerConfig
-from bench.planner.search import Candidate, Found, listed
+from bench.planner.search import Candidate, SearchResult, listed
 from bench.prediction.cluster_profile import HostProfile, Profile
-from bench.prediction.step_cost import Prediction
+from bench.prediction.step_prediction import Prediction
 from strategies.plan.shapes import AXES, Plan
 
 MOST_REASONS = 3
@@ -20,21 +20,21 @@ COLUMNS = ("strategy", "mesh", "hosts", "shares", ">micro", ">step", ">samples/s
            ">exchange", ">wait")  # fmt: skip
 
 
-def profile(found: Profile) -> None:
+def profile(measured: Profile) -> None:
     """Tables of hosts, of links and of all-reduces."""
     columns = ("host", "class", ">threads", ">block forward", ">backward", ">of samples", ">optimizer, 1M", ">cores", ">used",
                ">waiting: spin", ">poll", ">watts")  # fmt: skip
-    terminal_table.show("Hosts: seconds of one block", columns, [_host(host) for host in found.hosts])
-    if found.links:
+    terminal_table.show("Hosts: seconds of one block", columns, [_host(host) for host in measured.hosts])
+    if measured.links:
         print()
-        links = [(link.one, link.other, link.there_bit_s, link.back_bit_s, link.latency_s) for link in found.links]
+        links = [(link.one, link.other, link.there_bit_s, link.back_bit_s, link.latency_s) for link in measured.links]
         terminal_table.show_links("Links: one message at a time", links)
-    if found.all_reduce:
-        sizes = [size for size, _ in next(iter(found.all_reduce.values()))]
+    if measured.all_reduce:
+        sizes = [size for size, _ in next(iter(measured.all_reduce.values()))]
         print()
-        rows = [[name, *(si(took_s, "s") for _, took_s in table)] for name, table in found.all_reduce.items()]
+        rows = [[name, *(si(took_s, "s") for _, took_s in table)] for name, table in measured.all_reduce.items()]
         terminal_table.show(
-            f"All-reduce over {found.ranks} ranks", ("algorithm", *(f">{si(size, 'B')}" for size in sizes)), rows
+            f"All-reduce over {measured.ranks} ranks", ("algorithm", *(f">{si(size, 'B')}" for size in sizes)), rows
         )
 
 
@@ -51,21 +51,23 @@ def _host(host: HostProfile) -> list[str]:
         si(host.optimizer_s.get("adamw", 0.0) * 1e6, "s"),
         f"{host.cores:.3g}",
         f"{host.busy_cores:.3g}",
-        *(f"{host.waiting_cores[how]:.2g}" if how in host.waiting_cores else "-" for how in ("spin", "poll")),
+        *(f"{host.waiting_cores[wait]:.2g}" if wait in host.waiting_cores else "-" for wait in ("spin", "poll")),
         watts,
     ]
 
 
-def found(candidates: Found, own: PlannerConfig, words: Callable[[Candidate], Sequence[str]], path: Path | None) -> None:
+def ranking(
+    candidates: SearchResult, planner: PlannerConfig, words: Callable[[Candidate], Sequence[str]], path: Path | None
+) -> None:
     """The best, each with the ``words`` of its command line, the trade-off between time and energy, and what was left out."""
-    best = candidates.best(own.objective, own.deadline_s)
-    within = f", a step within {own.deadline_s:g} s" if own.deadline_s else ""
+    best = candidates.best(planner.objective, planner.deadline_s)
+    within = f", a step within {planner.deadline_s:g} s" if planner.deadline_s else ""
     total = len(candidates.candidates)
     if not best:
         print(f"none of {total} ways{within} fits")
     else:
-        shown = best[: own.top]
-        title = f"Best of {total} ways by {own.objective}{within}: modelled from {path}"
+        shown = best[: planner.top]
+        title = f"Best of {total} ways by {planner.objective}{within}: modelled from {path}"
         terminal_table.show(title, (">", *COLUMNS), [[str(n), *_row(candidate)] for n, candidate in enumerate(shown, 1)])
         print()
         for number, candidate in enumerate(shown, 1):
@@ -102,26 +104,28 @@ def _row(candidate: Candidate) -> list[str]:
     ]
 
 
-def prediction(found: Prediction, plan: Plan, path: Path | None) -> None:
+def prediction(predicted: Prediction, plan: Plan, path: Path | None) -> None:
     """One configuration, rank by rank."""
     rows = [
         [
-            str(at.rank),
+            str(placement.rank),
             rank.host,
-            str(at.layer_count),
-            "+".join(map(str, at.micro_samples)),
-            f"{at.tensor[0] + 1} of {at.tensor[1]}",
+            str(placement.layer_count),
+            "+".join(map(str, placement.micro_samples)),
+            f"{placement.tensor[0] + 1} of {placement.tensor[1]}",
             *(si(value, "s") for value in (rank.compute_s, rank.exchange_s, rank.wait_s)),
         ]
-        for at, rank in zip(plan.placements, found.ranks, strict=True)
+        for placement, rank in zip(plan.placements, predicted.ranks, strict=True)
     ]
     columns = (">rank", "host", ">layers", ">samples", ">tensor part", ">compute", ">exchange", ">wait")
     terminal_table.show(f"{plan.strategy} on {plan.mesh.description}: modelled from {path}", columns, rows)
-    print(f"{si(found.step_s, 's')} a step, {found.samples_per_s:.3g} samples/s")
-    if found.joules is None:
+    print(f"{si(predicted.step_s, 's')} a step, {predicted.samples_per_s:.3g} samples/s")
+    if predicted.joules is None:
         print("energy: a host's class has no idle_W and busy_W, so none is predicted")
     else:
-        each = ", ".join(f"{host} {si(joules, 'J')}" for host, joules in found.joules.items())
-        print(f"{found.per_sample_J:.3g} J/sample, {found.edp_Js:.3g} J s a step; a step takes {si(found.step_J, 'J')}: {each}")
-    for host in found.over:
+        each = ", ".join(f"{host} {si(joules, 'J')}" for host, joules in predicted.joules.items())
+        print(
+            f"{predicted.per_sample_J:.3g} J/sample, {predicted.edp_Js:.3g} J s a step; a step takes {si(predicted.step_J, 'J')}: {each}"
+        )
+    for host in predicted.over:
         print(f"memory: {host}")

@@ -88,10 +88,10 @@ class Parts:
 
     def __init__(self, spec: ModelSpec, shape: StepShape, tensor: int, device: str) -> None:
         self.spec, self.shape = replace(spec, layers=1), shape
-        self.at = place(self.spec, shape, MeshShape(tensor=tensor), StepOptions(tensor_shares=[1] * tensor))[0]
+        self.placement = place(self.spec, shape, MeshShape(tensor=tensor), StepOptions(tensor_shares=[1] * tensor))[0]
         self.dtype, self.device = getattr(torch, shape.dtype), torch.device(device)
         with torch.device("meta"):
-            module = Transformer(self.spec, self.at).to(self.dtype)
+            module = Transformer(self.spec, self.placement).to(self.dtype)
         self.module = module.to_empty(device=self.device)
         # What the weights are does not change the time, as long as they are no denormal numbers; a slow board draws a few.
         noise = WEIGHT_STD * torch.randn(FEW, dtype=self.dtype, device=self.device)
@@ -114,11 +114,11 @@ class Parts:
         return lambda: module.loss_sum(x if module.norm is None else module.norm(x), micro), lambda y: y.backward()
 
     def _micro(self, samples: int) -> MicroBatch:
-        begin, end = self.at.units["vocab"]
+        begin, end = self.placement.units["vocab"]
         ids = torch.randint(end - begin, (samples, self.shape.seq))
         classes = self.spec.head == "classifier"
         targets = torch.randint(self.spec.labels, (samples,)) if classes else ids
-        return MicroBatch.of(Batch(ids, torch.ones_like(ids, dtype=torch.bool), targets).to(self.device), self.at)
+        return MicroBatch.of(Batch(ids, torch.ones_like(ids, dtype=torch.bool), targets).to(self.device), self.placement)
 
 
 def sizes(most: int) -> list[int]:
@@ -137,13 +137,13 @@ def curves(order: Mapping[str, Any], device: str, settled: Callable[[], object])
     for tensor in order["tensor"]:
         parts = Parts(spec, shape, tensor, device)
         for part in ("embed", "block", "head"):
-            found: list[tuple[int, Spent]] = []
+            by_count: list[tuple[int, Spent]] = []
             for samples in sizes(order["samples"]) if part == "block" else sorted({1, order["samples"]}):
                 spent = again_and_again(*parts.runs(part, samples), order["seconds"], settled)
-                found.append((samples, spent))
+                by_count.append((samples, spent))
                 if spent.forward_s + spent.backward_s > LONGEST_S:
                     break
-            counts, spents = zip(*found, strict=True)
+            counts, spents = zip(*by_count, strict=True)
             forward_s, backward_s, cores = zip(*spents, strict=True)
             yield Curve(part, tensor, counts, forward_s, backward_s), list(cores)  # type: ignore[arg-type]
 
@@ -160,17 +160,17 @@ def optimizer_s(name: str, dtype: torch.dtype, device: str, seconds: float, sett
 def waiting_cores(comm: MPI.Intracomm) -> dict[str, float]:
     """Cores that this rank used while it waited for another one, by ``comm.wait``. Collective; empty for a lone rank."""
     rank, last = comm.Get_rank(), comm.Get_size() - 1
-    found: dict[str, float] = {}
-    for how in WAITS if last else ():
+    cores: dict[str, float] = {}
+    for wait in WAITS if last else ():
         for sleeper in (last, 0):
             rest(comm)
             begin_s, cpu_s = time.perf_counter(), time.process_time()
             if rank == sleeper:
                 time.sleep(WAIT_S)
-            finish(comm.Ibarrier(), how)
+            finish(comm.Ibarrier(), wait)
             if (rank == last) == (sleeper == 0):
-                found[how] = (time.process_time() - cpu_s) / (time.perf_counter() - begin_s)
-    return found
+                cores[wait] = (time.process_time() - cpu_s) / (time.perf_counter() - begin_s)
+    return cores
 
 
 def all_reduces(comm: MPI.Intracomm) -> dict[str, list[tuple[int, float]]]:
@@ -179,11 +179,11 @@ def all_reduces(comm: MPI.Intracomm) -> dict[str, list[tuple[int, float]]]:
 
     if comm.Get_size() == 1:
         return {}
-    found: dict[str, list[tuple[int, float]]] = {}
+    tables: dict[str, list[tuple[int, float]]] = {}
     for algorithm in ALL_REDUCES:
         group = Group(comm, "world", tuple(range(comm.Get_size())), Ledger(), CommOptions(all_reduce=algorithm))
-        found[algorithm] = [(size, _all_reduce_s(group, comm, size, MPI.MAX)) for size in REDUCE_BYTES]
-    return found
+        tables[algorithm] = [(size, _all_reduce_s(group, comm, size, MPI.MAX)) for size in REDUCE_BYTES]
+    return tables
 
 
 def _all_reduce_s(group: Group, comm: MPI.Intracomm, size: int, longest: Any) -> float:
@@ -223,7 +223,7 @@ def of_rank(order: Mapping[str, Any], comm: MPI.Intracomm, facts: RankFacts, bas
     )
 
 
-def together(found: Sequence[HostProfile]) -> HostProfile:
+def together(profiles: Sequence[HostProfile]) -> HostProfile:
     """The ranks of one host as one: means of seconds and cores, over the sizes that all have."""
 
     def mean(curves: Sequence[Curve]) -> Curve:
@@ -235,15 +235,15 @@ def together(found: Sequence[HostProfile]) -> HostProfile:
         return replace(curves[0], samples=curves[0].samples[:count], forward_s=forward_s, backward_s=backward_s)
 
     def means(key: str) -> dict[str, float]:
-        return {name: fmean(getattr(one, key)[name] for one in found) for name in getattr(found[0], key)}
+        return {name: fmean(getattr(one, key)[name] for one in profiles) for name in getattr(profiles[0], key)}
 
     return replace(
-        found[0],
-        busy_cores=fmean(one.busy_cores for one in found),
+        profiles[0],
+        busy_cores=fmean(one.busy_cores for one in profiles),
         waiting_cores=means("waiting_cores"),
         optimizer_s=means("optimizer_s"),
-        curves=tuple(mean(same) for same in zip(*(one.curves for one in found), strict=True)),
-        baseline_bytes=max(one.baseline_bytes for one in found),
+        curves=tuple(mean(same) for same in zip(*(one.curves for one in profiles), strict=True)),
+        baseline_bytes=max(one.baseline_bytes for one in profiles),
     )
 
 
@@ -261,8 +261,8 @@ def main(argv: list[str]) -> int:
     torch.manual_seed(0)
     reduces = all_reduces(comm)
     pairs = links(comm, order["megabytes"])
-    own = of_rank(order, comm, facts, baseline)
-    gathered = comm.gather(own)
+    host_profile = of_rank(order, comm, facts, baseline)
+    gathered = comm.gather(host_profile)
     if gathered is None:
         return 0
     by_host: dict[str, list[HostProfile]] = {}

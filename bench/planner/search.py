@@ -19,7 +19,8 @@ from bench.config.point_config import PointConfig
 from bench.point.plan_errors import in_command_line_words
 from bench.prediction.cluster_profile import Profile, emulated_boards
 from bench.prediction.share_split import planned
-from bench.prediction.step_cost import Prediction, predict
+from bench.prediction.step_cost import predict
+from bench.prediction.step_prediction import Prediction
 from strategies.base import Strategy, check_options, get, registered
 from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec
@@ -47,32 +48,32 @@ class Candidate:
 
     def cost(self, objective: str) -> float:
         """What the objective wants small: seconds a step, joules a sample, or their product; without watts it is infinite."""
-        own = self.prediction
-        found = {"time": own.step_s, "energy": own.per_sample_J, "edp": own.edp_Js}[objective]
-        return math.inf if found is None else found
+        prediction = self.prediction
+        value = {"time": prediction.step_s, "energy": prediction.per_sample_J, "edp": prediction.edp_Js}[objective]
+        return math.inf if value is None else value
 
     def words(self, inventory: Sequence[str], overrides: Sequence[str]) -> list[str]:
         """The command line's words that run it, out of all hosts of the ``inventory``.
 
         Of the ``overrides`` that were planned with, those stay that say nothing of what was planned.
         """
-        found = [
+        arguments = [
             f"strategy={self.strategy}",
             f"ranks={len(self.prediction.ranks)}",
             f"train.micro_batches={self.micro_batches}",
         ]
         if len(get(self.strategy).axes) > 1:
-            found += [f"mesh.{axis}={size}" for axis, size in zip(AXES, self.mesh.dims, strict=True) if size > 1]
-        found += [f"strategy.{key}={listed(value)}" for key, value in self.options.items()]
+            arguments += [f"mesh.{axis}={size}" for axis, size in zip(AXES, self.mesh.dims, strict=True) if size > 1]
+        arguments += [f"strategy.{key}={listed(value)}" for key, value in self.options.items()]
         if self.all_reduce:
-            found.append(f"comm.all_reduce={self.all_reduce}")
-        taken = [host for host in inventory if host in self.hosts]
-        if len(taken) < len(inventory):
-            found.append(f"cluster.hosts={listed(taken)}")
-        if list(self.hosts) != taken:
-            found.append(f"cluster.order={listed(self.hosts)}")
+            arguments.append(f"comm.all_reduce={self.all_reduce}")
+        participating = [host for host in inventory if host in self.hosts]
+        if len(participating) < len(inventory):
+            arguments.append(f"cluster.hosts={listed(participating)}")
+        if list(self.hosts) != participating:
+            arguments.append(f"cluster.order={listed(self.hosts)}")
         planned = PLANNED + (("comm.all_reduce=",) if self.all_reduce else ())
-        return found + [word for word in overrides if not word.lstrip("+").startswith(planned)]
+        return arguments + [word for word in overrides if not word.lstrip("+").startswith(planned)]
 
 
 def listed(value: Any) -> str:
@@ -81,13 +82,13 @@ def listed(value: Any) -> str:
 
 
 @dataclass
-class Found:
+class SearchResult:
     """Candidates that fit, and how many did not: ``refused`` by reason, ``over`` for memory."""
 
     candidates: list[Candidate] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     over: list[Candidate] = field(default_factory=list)
-    seen: set[tuple[Any, ...]] = field(default_factory=set)
+    priced: set[tuple[Any, ...]] = field(default_factory=set)
 
     def best(self, objective: str, deadline_s: float | None = None) -> list[Candidate]:
         """From the best to the worst; those that take longer than the deadline are left out."""
@@ -96,36 +97,36 @@ class Found:
 
     def front(self) -> list[Candidate]:
         """Those that no other one beats in both time and energy, from the fastest on."""
-        found: list[Candidate] = []
+        frugal: list[Candidate] = []
         for candidate in self.best("time"):
-            if not found or candidate.cost("energy") < found[-1].cost("energy"):
-                found.append(candidate)
-        return found
+            if not frugal or candidate.cost("energy") < frugal[-1].cost("energy"):
+                frugal.append(candidate)
+        return frugal
 
 
-def search(point: PointConfig, profile: Profile, given: Mapping[str, Any]) -> Found:
+def search(point: PointConfig, profile: Profile, plain: Mapping[str, Any]) -> SearchResult:
     """Every way to take a step of ``point``'s model and batch on its hosts or some of them.
 
     ``given`` is the composed configuration: micro-batches and ``comm.progress`` that it leaves open are as a strategy prefers
     (of pipelines several micro-batches). Raises UserError where the profile lacks a link.
     """
-    found = Found()
+    results = SearchResult()
     spec, shape = point.model.spec, point.step_shape
     for strategy in registered().values():
-        own = {**given["comm"], "progress": given["comm"]["progress"] or strategy.default_progress}
+        comm = {**plain["comm"], "progress": plain["comm"]["progress"] or strategy.default_progress}
         # The configured algorithm first: another one must be faster to be chosen.
-        names = list(dict.fromkeys([own["all_reduce"], *profile.all_reduce]))
-        comms = [{**own, "all_reduce": name} for name in names]
+        names = list(dict.fromkeys([comm["all_reduce"], *profile.all_reduce]))
+        comms = [{**comm, "all_reduce": name} for name in names]
         for hosts in participants(point, profile):
             for mesh, options, ordered in ways(strategy, hosts, profile):
-                for micros in micro_counts(strategy, mesh, shape.batch, given["train"]["micro_batches"]):
+                for micros in micro_counts(strategy, mesh, shape.batch, plain["train"]["micro_batches"]):
                     step = replace(shape, micro_batches=micros)
-                    _price(found, strategy, spec, step, mesh, options, ordered, profile, comms)
-    return found
+                    _price(results, strategy, spec, step, mesh, options, ordered, profile, comms)
+    return results
 
 
 def _price(
-    found: Found,
+    results: SearchResult,
     strategy: type[Strategy],
     spec: ModelSpec,
     step: StepShape,
@@ -137,49 +138,51 @@ def _price(
 ) -> None:
     """Even and planned shares of one way, where they differ, under the fastest of ``comms``."""
     seats = [host.label for host in hosts for _ in range(host.slots)]
-    seen = []
+    known_shares = []
     for split in ("even", "planned"):
-        given = check_options(strategy, options)
+        choice = check_options(strategy, options)
         try:
             if split == "planned":
-                given = planned(given, spec, step, mesh, profile, seats)
-            plan = strategy.plan(spec, step, mesh, given)
+                choice = planned(choice, spec, step, mesh, profile, seats)
+            plan = strategy.plan(spec, step, mesh, choice)
         except PlanError as error:
-            found.refused[in_command_line_words(error)] += 1
+            results.refused[in_command_line_words(error)] += 1
             continue
-        shares = [(at.layers, at.micros, at.tokens, at.units) for at in plan.placements]
-        if shares in seen:
+        shares = [(placement.layers, placement.micros, placement.tokens, placement.units) for placement in plan.placements]
+        if shares in known_shares:
             continue
-        seen.append(shares)
-        changed = {key: value for key, value in given.items() if value != strategy.options[key]}
+        known_shares.append(shares)
+        changed = {key: value for key, value in choice.items() if value != strategy.options[key]}
         several = comms if any(volume.op == "all_reduce" for volume in plan.volumes) else comms[:1]
         predictions = [predict(plan, profile, seats, comm) for comm in several]
-        prediction = min(predictions, key=lambda found: found.step_s)
+        prediction = min(predictions, key=lambda prediction: prediction.step_s)
         chosen = comms[predictions.index(prediction)]["all_reduce"]
         twin = strategy.name, frozenset(seats), prediction.step_s, prediction.step_J
-        if twin in found.seen:  # the same boards in another order, at one stage
+        if twin in results.priced:  # the same boards in another order, at one stage
             continue
-        found.seen.add(twin)
+        results.priced.add(twin)
         candidate = Candidate(
             strategy.name, mesh, step.micro_batches, changed, tuple(host.label for host in hosts), prediction,
             None if chosen == comms[0]["all_reduce"] else chosen,
         )  # fmt: skip
-        (found.over if prediction.over else found.candidates).append(candidate)
+        (results.over if prediction.over else results.candidates).append(candidate)
 
 
 def participants(point: PointConfig, profile: Profile) -> Iterator[list[Host]]:
     """Choices of hosts that differ in what they are, each in the order of the inventory."""
     hosts = point.cluster.hosts
     kinds = [kind_of(host, point) for host in hosts]
-    by_kind = {kind: [host for host, own in zip(hosts, kinds, strict=True) if own == kind] for kind in dict.fromkeys(kinds)}
+    by_kind: dict[tuple[Any, ...], list[Host]] = {}
+    for kind, host in zip(kinds, hosts, strict=True):
+        by_kind.setdefault(kind, []).append(host)
     if math.prod(len(same) + 1 for same in by_kind.values()) > MOST_CHOICES:
         fastest = by_speed(hosts, profile)
         yield from ([host for host in hosts if host in fastest[:count]] for count in range(1, len(hosts) + 1))
         return
     for counts in itertools.product(*(range(len(same) + 1) for same in by_kind.values())):
-        taken = [host for same, count in zip(by_kind.values(), counts, strict=True) for host in same[:count]]
-        if taken:
-            yield [host for host in hosts if host in taken]
+        chosen = [host for same, count in zip(by_kind.values(), counts, strict=True) for host in same[:count]]
+        if chosen:
+            yield [host for host in hosts if host in chosen]
 
 
 def kind_of(host: Host, point: PointConfig) -> tuple[Any, ...]:
@@ -225,10 +228,10 @@ def orders(hosts: Sequence[Host], profile: Profile) -> list[list[Host]]:
     if count > MOST_ORDERS:
         fastest = by_speed(hosts, profile)
         return [list(hosts), fastest, fastest[::-1]]
-    found: dict[tuple[str, ...], list[Host]] = {}
+    by_boards: dict[tuple[str, ...], list[Host]] = {}
     for order in itertools.permutations(hosts):
-        found.setdefault(tuple(host.board for host in order), list(order))
-    return list(found.values())
+        by_boards.setdefault(tuple(host.board for host in order), list(order))
+    return list(by_boards.values())
 
 
 def by_speed(hosts: Sequence[Host], profile: Profile) -> list[Host]:
@@ -248,9 +251,10 @@ def compositions(total: int) -> Iterator[list[int]]:
         yield sizes
 
 
-def micro_counts(strategy: type[Strategy], mesh: MeshShape, batch: int, given: int | None) -> list[int]:
+def micro_counts(strategy: type[Strategy], mesh: MeshShape, batch: int, configured: int | None) -> list[int]:
     """Micro-batches to try: those given, else what the strategy prefers, and of pipelines half and twice as many too."""
-    own = strategy.micro_batches(given, mesh)
-    if given is not None or mesh.pipeline == 1:
-        return [own]
-    return [count for count in (own // 2, own, 2 * own) if count >= 1 and count * mesh.data <= batch] or [own]
+    preferred = strategy.micro_batches(configured, mesh)
+    if configured is not None or mesh.pipeline == 1:
+        return [preferred]
+    counts = (preferred // 2, preferred, 2 * preferred)
+    return [count for count in counts if count >= 1 and count * mesh.data <= batch] or [preferred]

@@ -118,12 +118,12 @@ class Profile:
     @cached_property
     def _links(self) -> dict[tuple[str, str], tuple[float, float]]:
         """Latency (s) and rate (byte/s) from one host to another; the slower of several pairs of the same hosts."""
-        found: dict[tuple[str, str], tuple[float, float]] = {}
+        by_pair: dict[tuple[str, str], tuple[float, float]] = {}
         for link in self.links:
             for pair, rate in (((link.one, link.other), link.there_bit_s), ((link.other, link.one), link.back_bit_s)):
-                old = found.get(pair, (0.0, float("inf")))
-                found[pair] = max(old[0], link.latency_s), min(old[1], rate / 8)
-        return found
+                old = by_pair.get(pair, (0.0, float("inf")))
+                by_pair[pair] = max(old[0], link.latency_s), min(old[1], rate / 8)
+        return by_pair
 
     def link(self, one: str, other: str) -> tuple[float, float]:
         """Latency (s) and rate (byte/s) from ``one`` host to the ``other``. Raises UserError where it was not measured."""
@@ -241,8 +241,8 @@ def load(path: Path, point: PointConfig) -> Profile:
     except ValueError:
         values = None
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-        found = values.get("schema", "no schema") if isinstance(values, dict) else "not JSON"
-        raise UserError(f"planner.profile={path} is no {SCHEMA} ({found}); make one: {HOW}")
+        schema = values.get("schema", "no schema") if isinstance(values, dict) else "not JSON"
+        raise UserError(f"planner.profile={path} is no {SCHEMA} ({schema}); make one: {HOW}")
     try:
         profile = Profile.from_dict(values)
     except (KeyError, TypeError, ValueError) as error:
@@ -255,12 +255,12 @@ def load(path: Path, point: PointConfig) -> Profile:
 
 def check(profile: Profile, point: PointConfig, path: Path) -> None:
     """Raise UserError where ``profile`` does not speak of ``point``."""
-    wanted = subject(point)
-    for key, value in wanted.items():
-        found = profile.about["subject"].get(key)
-        if found != value:
+    expected = subject(point)
+    for key, value in expected.items():
+        profiled = profile.about["subject"].get(key)
+        if profiled != value:
             raise UserError(
-                f"planner.profile={path} is of {key}={short(found)}, and the point has {short(value)}; make one for it: {HOW}"
+                f"planner.profile={path} is of {key}={short(profiled)}, and the point has {short(value)}; make one for it: {HOW}"
             )
     known = {host.host: (host.board, host.slots) for host in profile.hosts}
     for host in point.cluster.hosts:

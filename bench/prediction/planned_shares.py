@@ -12,7 +12,8 @@ from bench.config.point_config import PointConfig
 from bench.config.strategy_config import StrategyConfig
 from bench.prediction.cluster_profile import HOW, Profile, load, own_path
 from bench.prediction.share_split import planned
-from bench.prediction.step_cost import Prediction, predict
+from bench.prediction.step_cost import predict
+from bench.prediction.step_prediction import Prediction
 from strategies.plan.shapes import Plan
 
 AUTO = "auto"
@@ -51,5 +52,5 @@ def block(planner: PlannerConfig, profile: Profile, point: PointConfig, plan: Pl
     path = path_of(planner, point)
     assert path is not None
     about = {key: profile.about[key] for key in ("made", "git", "kind")}
-    found = prediction_of(profile, point, plan).to_dict()
-    return {**found, "split": planner.split, "profile": {"file": path.name, **about}}
+    predicted = prediction_of(profile, point, plan).to_dict()
+    return {**predicted, "split": planner.split, "profile": {"file": path.name, **about}}

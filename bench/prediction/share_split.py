@@ -4,7 +4,7 @@
               grow with the amount (a greedy choice is optimal there)
     layers    consecutive ones, by dynamic programming over (stages, layers): the least possible largest time of a stage
 
-Only computation is balanced; what the shares do to messages is for ``cost.py`` to say.
+Only computation is balanced; what the shares do to messages is for ``step_cost.py`` to say.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def amounts(total: int, parts: int, seconds: Callable[[int, int], float], least:
     """
     if total < parts * least:
         raise PlanError(f"{total} units cannot be shared by {parts} parts of at least {least}")
-    found = [least] * parts
+    shares = [least] * parts
     ends = [(seconds(part, least + 1), part) for part in range(parts)]
     heapq.heapify(ends)
     for _ in range(total - parts * least):
         _, part = heapq.heappop(ends)
-        found[part] += 1
-        heapq.heappush(ends, (seconds(part, found[part] + 1), part))
-    return found
+        shares[part] += 1
+        heapq.heappush(ends, (seconds(part, shares[part] + 1), part))
+    return shares
 
 
 def layers(total: int, parts: int, seconds: Callable[[int, int], float]) -> list[int]:
@@ -56,10 +56,10 @@ def layers(total: int, parts: int, seconds: Callable[[int, int], float]) -> list
         after = [unreachable] * (total + 1)
         for held in range(part + 1, total - (parts - part - 1) + 1):
             choices = []
-            for own in range(1, held - part + 1):
-                longest, whole, sizes = best[held - own]
-                own_s = seconds(part, own)
-                choices.append((max(longest, own_s), whole + own_s, (*sizes, own)))
+            for count in range(1, held - part + 1):
+                longest, whole, sizes = best[held - count]
+                count_s = seconds(part, count)
+                choices.append((max(longest, count_s), whole + count_s, (*sizes, count)))
             after[held] = min(choices)
         best = after
     return list(best[total][2])
@@ -74,14 +74,14 @@ def planned(
     where there is less to share than there are ranks.
     """
     shares = _Shares(options, spec, shape, mesh, profile, hosts)
-    found = {}
+    split = {}
     for axis, make in shares.makers.items():
         if getattr(mesh, axis) > 1:
-            found.update(make())
-    given = sorted(key for key in found if options.get(key))
-    if given:
-        raise PlanError(f"strategy.{given[0]} is given, so planner.split=planned has nothing to say; leave one of them out")
-    return {**options, **{key: value for key, value in found.items() if key in options}}
+            split.update(make())
+    already = sorted(key for key in split if options.get(key))
+    if already:
+        raise PlanError(f"strategy.{already[0]} is given, so planner.split=planned has nothing to say; leave one of them out")
+    return {**options, **{key: value for key, value in split.items() if key in options}}
 
 
 class _Shares:
@@ -102,12 +102,12 @@ class _Shares:
 
     def samples(self) -> dict[str, Any]:
         work, micros = Work(self.spec.layers, True, True), self.shape.micro_batches
-        hosts = [self.at("data", index) for index in range(self.mesh.data)]
+        hosts = [self.hosts_at("data", index) for index in range(self.mesh.data)]
         return {"shares": amounts(self.shape.batch, len(hosts), lambda i, n: self.seconds(hosts[i], n / micros, work), micros)}
 
     def tokens(self) -> dict[str, Any]:
         work, whole = Work(self.spec.layers, True, True), self.shape.seq
-        hosts = [self.at("sequence", index) for index in range(self.mesh.sequence)]
+        hosts = [self.hosts_at("sequence", index) for index in range(self.mesh.sequence)]
         return {
             "sequence_shares": amounts(whole, len(hosts), lambda i, n: self.seconds(hosts[i], self.micro * n / whole, work))
         }
@@ -115,31 +115,31 @@ class _Shares:
     def heads(self) -> dict[str, Any]:
         work, parts = Work(self.spec.layers, True, True), self.mesh.tensor
         units = self.spec.kv_heads if self.spec.kv_heads >= parts else self.spec.heads
-        hosts = [self.at("tensor", index) for index in range(parts)]
+        hosts = [self.hosts_at("tensor", index) for index in range(parts)]
         return {"tensor_shares": amounts(units, parts, lambda i, n: self.seconds(hosts[i], self.micro, work, n / units))}
 
     def stages(self) -> dict[str, Any]:
         """Layers of every (virtual) stage, and the samples of ranks that share one."""
         count, firsts = len(self.groups), list(itertools.accumulate([0, *self.groups]))
         parts = count * (int(self.options["virtual_stages"]) if self.options["schedule"] == "interleaved" else 1)
-        members = [[self.at("pipeline", n) for n in range(firsts[s], firsts[s + 1])] for s in range(count)]
+        members = [[self.hosts_at("pipeline", n) for n in range(firsts[s], firsts[s + 1])] for s in range(count)]
 
         def stage_s(part: int, layers: int) -> float:
-            own = members[part % count]
+            ranks = members[part % count]
             work = Work(layers, part == 0, part == parts - 1)
-            part_of = self.micro / len(own)
-            return part_of * len(own) / sum(part_of / self.seconds(hosts, part_of, work) for hosts in own)
+            part_of = self.micro / len(ranks)
+            return part_of * len(ranks) / sum(part_of / self.seconds(hosts, part_of, work) for hosts in ranks)
 
-        found: dict[str, Any] = {"stages": layers(self.spec.layers, parts, stage_s)}
+        split: dict[str, Any] = {"stages": layers(self.spec.layers, parts, stage_s)}
         if count < self.mesh.pipeline:
             work = Work(1, False, False)
-            found["group_shares"] = [
-                amounts(int(self.micro), len(own), lambda i, n, own=own: self.seconds(own[i], n, work))  # type: ignore[misc]
-                for own in members
+            split["group_shares"] = [
+                amounts(int(self.micro), len(ranks), lambda i, n, ranks=ranks: self.seconds(ranks[i], n, work))  # type: ignore[misc]
+                for ranks in members
             ]
-        return found
+        return split
 
-    def at(self, axis: str, index: int) -> list[str]:
+    def hosts_at(self, axis: str, index: int) -> list[str]:
         """Hosts of the ranks at one place of an axis."""
         return sorted({host for rank, host in enumerate(self.hosts) if self.mesh.coordinates(rank)[axis] == index})
 

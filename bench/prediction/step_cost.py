@@ -17,11 +17,11 @@ and hosts that take no part. Weight gradients of ``zero_bubble`` count as half o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from statistics import fmean
+from dataclasses import dataclass
 from typing import Any
 
 from bench.prediction.cluster_profile import Profile, all_reduce_s
+from bench.prediction.step_prediction import Prediction, RankTime
 from strategies.plan import gradient_buckets, pipeline_messages, sequence_volumes, tensor_volumes
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import OPTIMIZER_STATES, Plan
@@ -32,64 +32,6 @@ from strategies.schedules.simulation import simulate
 
 WAYS = ("forward", "backward")
 OWN_AXES = (gradient_buckets.AXIS, tensor_volumes.AXIS, sequence_volumes.AXIS, pipeline_messages.AXIS)
-
-
-@dataclass(frozen=True)
-class RankTime:
-    """Seconds of one rank of a step. ``exchange_s``: messages that no computation hides; ``wait_s``: the rest."""
-
-    host: str
-    compute_s: float
-    exchange_s: float
-    wait_s: float
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The predicted cost of one step of ``samples`` samples.
-
-    ``joules`` by host, None where the class of one has no watts. ``over`` says of each host whose memory would not do what
-    it has and needs.
-    """
-
-    step_s: float
-    samples: int
-    ranks: tuple[RankTime, ...]
-    joules: Mapping[str, float] | None
-    over: tuple[str, ...]
-
-    @property
-    def samples_per_s(self) -> float:
-        """Throughput, samples per second."""
-        return self.samples / self.step_s
-
-    @property
-    def step_J(self) -> float | None:
-        """Joules of all hosts in one step; None where a host has no watts."""
-        return None if self.joules is None else sum(self.joules.values())
-
-    @property
-    def per_sample_J(self) -> float | None:
-        """Joules of one sample; None where a host has no watts."""
-        return None if self.step_J is None else self.step_J / self.samples
-
-    @property
-    def edp_Js(self) -> float | None:
-        """Joules x seconds of a step."""
-        return None if self.step_J is None else self.step_J * self.step_s
-
-    def share(self, state: str) -> float:
-        """Of the time of all ranks: that in ``compute_s``, ``exchange_s`` or ``wait_s``."""
-        return fmean(getattr(rank, state) for rank in self.ranks) / self.step_s
-
-    def to_dict(self) -> dict[str, Any]:
-        """As records have it: seconds and joules of a step."""
-        return {
-            "step_s": self.step_s,
-            "step_J": self.step_J,
-            "ranks": [asdict(rank) for rank in self.ranks],
-            "joules_by_host": None if self.joules is None else dict(self.joules),
-        }
 
 
 @dataclass(frozen=True)
@@ -136,86 +78,88 @@ def predict(plan: Plan, profile: Profile, hosts: Sequence[str], comm: Mapping[st
 class _Model:
     def __init__(self, plan: Plan, profile: Profile, hosts: Sequence[str], comm: Mapping[str, Any]) -> None:
         self.plan, self.profile, self.hosts, self.comm = plan, profile, hosts, comm
-        self.spec, self.shape, self.placement = plan.model, plan.shape, plan.placements
-        self.micros = len(self.placement[0].micros)
+        self.spec, self.shape, self.placements = plan.model, plan.shape, plan.placements
+        self.micros = len(self.placements[0].micros)
         composed = any(volume.axis == gradient_buckets.AXIS for volume in plan.volumes)
         self.options = plan.step_options
-        self.rows = composed and sends_rows(self.spec, self.shape, self.placement, self.options)
-        self.inside = {at.rank: dict(self._inside(at)) for at in self.placement}
-        self.own = {
-            (at.rank, way): sum(self._micro_s(at, samples, way) for samples in at.micro_samples)
-            for at in self.placement
+        self.rows = composed and sends_rows(self.spec, self.shape, self.placements, self.options)
+        self.inside = {placement.rank: dict(self._inside(placement)) for placement in self.placements}
+        self.compute = {
+            (placement.rank, way): sum(self._micro_s(placement, samples, way) for samples in placement.micro_samples)
+            for placement in self.placements
             for way in WAYS
         }
 
     def times(self) -> tuple[float, tuple[RankTime, ...]]:
         """Seconds of the step, and of each rank in it."""
         ends, updated = self._backward_ends(), self._updated()
-        sums = {at.rank: list(self._sums(at)) for at in self.placement}
+        sums = {placement.rank: list(self._sums(placement)) for placement in self.placements}
         exposed, last = {}, {}
-        for at in self.placement:
-            beside = self.own[at.rank, "backward"] / self.micros if self.comm["progress"] == "thread" else 0.0
-            exposed[at.rank] = chain_s([took_s for _, took_s in sums[at.rank]], beside)
-            together = {other for ranks, _ in sums[at.rank] for other in ranks} | {at.rank}
-            last[at.rank] = max(ends[other] for other in together) + exposed[at.rank]
-        gathered = {at.rank: self._weights_s(at) for at in self.placement}
+        for placement in self.placements:
+            beside = self.compute[placement.rank, "backward"] / self.micros if self.comm["progress"] == "thread" else 0.0
+            exposed[placement.rank] = chain_s([took_s for _, took_s in sums[placement.rank]], beside)
+            together = {other for ranks, _ in sums[placement.rank] for other in ranks} | {placement.rank}
+            last[placement.rank] = max(ends[other] for other in together) + exposed[placement.rank]
+        gathered = {placement.rank: self._weights_s(placement) for placement in self.placements}
         exchange = {r: sum(self.inside[r].values()) + exposed[r] + gathered[r] for r in ends}
         done = {r: last[r] + updated[r] + gathered[r] for r in ends}
-        step_s, found = max(done.values()), []
-        for at in self.placement:
-            compute = self.own[at.rank, "forward"] + self.own[at.rank, "backward"] + updated[at.rank]
+        step_s, times = max(done.values()), []
+        for placement in self.placements:
+            compute = (
+                self.compute[placement.rank, "forward"] + self.compute[placement.rank, "backward"] + updated[placement.rank]
+            )
             left = max(0.0, step_s - compute)
-            talk = min(exchange[at.rank], left)
-            found.append(RankTime(self.hosts[at.rank], compute, talk, left - talk))
-        return step_s, tuple(found)
+            talk = min(exchange[placement.rank], left)
+            times.append(RankTime(self.hosts[placement.rank], compute, talk, left - talk))
+        return step_s, tuple(times)
 
     def joules(self, step_s: float, ranks: Sequence[RankTime]) -> dict[str, float] | None:
         """Of each host over the step."""
-        found: dict[str, float] = {}
+        by_host: dict[str, float] = {}
         for host in dict.fromkeys(self.hosts):
             about = self.profile.host(host)
             if not {"idle_W", "busy_W"} <= set(about.watts):
                 return None
             waiting = about.waiting_cores.get(self.comm["wait"], 0.0)
-            own = [rank for rank in ranks if rank.host == host]
-            busy_s = sum(r.compute_s * about.busy_cores + (r.exchange_s + r.wait_s) * waiting for r in own)
+            rank_times = [rank for rank in ranks if rank.host == host]
+            busy_s = sum(r.compute_s * about.busy_cores + (r.exchange_s + r.wait_s) * waiting for r in rank_times)
             used = min(1.0, busy_s / about.cores / step_s)
-            found[host] = step_s * (about.watts["idle_W"] + (about.watts["busy_W"] - about.watts["idle_W"]) * used)
-        return found
+            by_host[host] = step_s * (about.watts["idle_W"] + (about.watts["busy_W"] - about.watts["idle_W"]) * used)
+        return by_host
 
     def over(self) -> tuple[str, ...]:
         """Hosts whose memory would not do."""
-        found = []
+        full = []
         for host in dict.fromkeys(self.hosts):
             about = self.profile.host(host)
-            own = [memory.total_bytes for memory, label in zip(self.plan.memory, self.hosts, strict=True) if label == host]
-            needed = sum(own) + len(own) * about.baseline_bytes
+            needs = [memory.total_bytes for memory, label in zip(self.plan.memory, self.hosts, strict=True) if label == host]
+            needed = sum(needs) + len(needs) * about.baseline_bytes
             if about.memory_bytes is not None and needed > about.memory_bytes:
-                found.append(f"{host} has {about.memory_bytes / 2**20:.0f} MiB and needs {needed / 2**20:.0f}")
-        return tuple(found)
+                full.append(f"{host} has {about.memory_bytes / 2**20:.0f} MiB and needs {needed / 2**20:.0f}")
+        return tuple(full)
 
-    def _micro_s(self, at: RankPlacement, samples: int, way: str) -> float:
+    def _micro_s(self, placement: RankPlacement, samples: int, way: str) -> float:
         """Of one micro-batch on one rank. Tokens of a sample that others have count by their share of it."""
-        part = samples * at.local_tokens / self.shape.seq
-        begin, end = at.units["ffn"]
-        work = Work(at.layer_count, at.first, at.last, self.rows)
+        part = samples * placement.local_tokens / self.shape.seq
+        begin, end = placement.units["ffn"]
+        work = Work(placement.layer_count, placement.first, placement.last, self.rows)
         recompute = self.shape.recompute == "blocks"
         share = (end - begin) / self.spec.ffn
-        return compute_s(self.profile, self.hosts[at.rank], part, work, share, way, recompute)
+        return compute_s(self.profile, self.hosts[placement.rank], part, work, share, way, recompute)
 
-    def _inside(self, at: RankPlacement) -> Iterator[tuple[str, float]]:
+    def _inside(self, placement: RankPlacement) -> Iterator[tuple[str, float]]:
         """Seconds of all messages inside of the layers, forward and backward."""
         volumes = [
-            *tensor_volumes.volumes(self.spec, self.shape, [at]),
-            *sequence_volumes.rank_volumes(self.spec, self.shape, at, self.placement, self.options),
+            *tensor_volumes.volumes(self.spec, self.shape, [placement]),
+            *sequence_volumes.rank_volumes(self.spec, self.shape, placement, self.placements, self.options),
         ]
         for way in WAYS:
-            yield way, sum(self._volume_s(v, self._along(at, v.axis)) for v in volumes if v.phase == way)
+            yield way, sum(self._volume_s(v, self._along(placement, v.axis)) for v in volumes if v.phase == way)
 
-    def _along(self, at: RankPlacement, axis: str) -> list[int]:
+    def _along(self, placement: RankPlacement, axis: str) -> list[int]:
         """Ranks that differ from ``at`` along one axis only."""
-        rest = {name: value for name, value in at.coordinates.items() if name != axis}
-        return [other.rank for other in self.placement if rest.items() <= other.coordinates.items()]
+        rest = {name: value for name, value in placement.coordinates.items() if name != axis}
+        return [other.rank for other in self.placements if rest.items() <= other.coordinates.items()]
 
     def _volume_s(self, volume: Volume, ranks: Sequence[int]) -> float:
         return volume.calls * self._call_s(volume.op, volume.payload_bytes / volume.calls, ranks)
@@ -230,85 +174,90 @@ class _Model:
         hops = 1 if op == "send" else len(ranks) - 1
         return hops * latency_s + wire_bytes(op, payload_bytes, len(ranks)) / rate
 
-    def _paced_s(self, at: RankPlacement, way: str) -> float:
+    def _paced_s(self, placement: RankPlacement, way: str) -> float:
         """Mean seconds of a micro-batch for the ranks that share its layers and tokens with ``at``."""
-        same = (at.stage, at.replica, at.member)
-        group = [other for other in self.placement if (other.stage, other.replica, other.member) == same]
-        slowest = max(self.own[other.rank, way] for other in group)
+        same = (placement.stage, placement.replica, placement.member)
+        group = [other for other in self.placements if (other.stage, other.replica, other.member) == same]
+        slowest = max(self.compute[other.rank, way] for other in group)
         return (slowest + max(self.inside[other.rank][way] for other in group)) / self.micros
 
     def _backward_ends(self) -> dict[int, float]:
         """When each rank ends its last backward, in seconds from the start of the step."""
-        if self.placement[0].stage[1] == 1:
-            return {at.rank: self.micros * sum(self._paced_s(at, way) for way in WAYS) for at in self.placement}
-        found = {}
+        if self.placements[0].stage[1] == 1:
+            return {
+                placement.rank: self.micros * sum(self._paced_s(placement, way) for way in WAYS)
+                for placement in self.placements
+            }
+        ends = {}
         for replica in range(self.plan.mesh.data):
-            own = [at for at in self.placement if at.replica[0] == replica]
-            count, virtual = own[0].stage[1], len(own[0].layers)
-            at_stage = [[at for at in own if at.stage[0] == stage] for stage in range(count)]
+            members = [placement for placement in self.placements if placement.replica[0] == replica]
+            count, virtual = members[0].stage[1], len(members[0].layers)
+            at_stage = [[placement for placement in members if placement.stage[0] == stage] for stage in range(count)]
             forward_s, backward_s = (
-                [max(self._paced_s(at, way) for at in ranks) / virtual for ranks in at_stage] for way in WAYS
+                [max(self._paced_s(placement, way) for placement in ranks) / virtual for ranks in at_stage] for way in WAYS
             )
             todo = [list(actions(self.options.schedule, s, count, self.micros, virtual)) for s in range(count)]
             messages = {(s, to): self._message_s(at_stage[s], (to - s) % count) for s in range(count) for to in range(count)}
             line = simulate(todo, forward_s, backward_s, lambda s, to, known=messages: known[s, to])  # type: ignore[misc]
             for stage, ranks in enumerate(at_stage):
                 end_s = max(interval.end_s for interval in line.intervals if interval.stage == stage)
-                found.update({at.rank: end_s for at in ranks})
-        return found
+                ends.update({placement.rank: end_s for placement in ranks})
+        return ends
 
     def _message_s(self, senders: Sequence[RankPlacement], away: int) -> float:
         """Of one micro-batch from a stage to the next (``away`` 1) or the previous one: the busiest sender or receiver."""
         if away not in (1, senders[0].stage[1] - 1):
             return 0.0
         busy: dict[tuple[str, int], float] = {}
-        for at in senders:
-            sample = at.stream_tokens * self.spec.hidden * self.shape.element_bytes
-            near = pipeline_messages.neighbours(at, self.placement, 1 if away == 1 else -1)
-            for route in pipeline_messages.routes(at.micros[0], [(other.rank, other.micros[0]) for other in near]):
-                latency_s, rate = self.profile.link(self.hosts[at.rank], self.hosts[route.rank])
+        for placement in senders:
+            sample = placement.stream_tokens * self.spec.hidden * self.shape.element_bytes
+            near = pipeline_messages.neighbours(placement, self.placements, 1 if away == 1 else -1)
+            for route in pipeline_messages.routes(placement.micros[0], [(other.rank, other.micros[0]) for other in near]):
+                latency_s, rate = self.profile.link(self.hosts[placement.rank], self.hosts[route.rank])
                 took_s = latency_s + (route.end - route.begin) * sample / rate
-                for end in (("from", at.rank), ("to", route.rank)):
+                for end in (("from", placement.rank), ("to", route.rank)):
                     busy[end] = busy.get(end, 0.0) + took_s
         return max(busy.values())
 
-    def _sums(self, at: RankPlacement) -> Iterator[tuple[Sequence[int], float]]:
+    def _sums(self, placement: RankPlacement) -> Iterator[tuple[Sequence[int], float]]:
         """Ranks and seconds of each sum of gradients that ``at`` takes part in, in the order in which they get ready."""
-        everyone = tuple(other.rank for other in self.placement)
+        everyone = tuple(other.rank for other in self.placements)
         for volume in self.plan.volumes:
             if volume.axis not in OWN_AXES:  # a strategy's own messages: as if all went through one link, one after the other
                 yield everyone, self._volume_s(volume, everyone)
         if not any(volume.axis == gradient_buckets.AXIS for volume in self.plan.volumes):
             return
-        for ranks, volume in self._bucket_volumes(at):
+        for ranks, volume in self._bucket_volumes(placement):
             if volume.phase == "backward":
                 yield ranks, self._volume_s(volume, ranks)
-        if at.first and self.rows:
+        if placement.first and self.rows:
             element = 2 if self.options.wire else self.shape.element_bytes
-            own = [other.rank for other in holders(self.placement)]
-            volumes = row_volumes(self.spec, self.placement, element)
-            yield own, max(self._volume_s(volume, own) for volume in volumes)
+            ranks = [other.rank for other in holders(self.placements)]
+            volumes = row_volumes(self.spec, self.placements, element)
+            yield ranks, max(self._volume_s(volume, ranks) for volume in volumes)
 
-    def _weights_s(self, at: RankPlacement) -> float:
+    def _weights_s(self, placement: RankPlacement) -> float:
         """Of the weights that ZeRO brings together after the optimizer."""
         if not self.options.zero:
             return 0.0
-        return sum(self._volume_s(volume, ranks) for ranks, volume in self._bucket_volumes(at) if volume.phase == "optimizer")
+        return sum(
+            self._volume_s(volume, ranks) for ranks, volume in self._bucket_volumes(placement) if volume.phase == "optimizer"
+        )
 
-    def _bucket_volumes(self, at: RankPlacement) -> Iterator[tuple[Sequence[int], Volume]]:
-        main, rest = gradient_buckets.plan_buckets(self.spec, self.shape, at, self.placement, self.options)
+    def _bucket_volumes(self, placement: RankPlacement) -> Iterator[tuple[Sequence[int], Volume]]:
+        main, rest = gradient_buckets.plan_buckets(self.spec, self.shape, placement, self.placements, self.options)
         for bucket in (*main, *rest):
-            for volume in gradient_buckets.bucket_volumes(bucket, at.rank, self.shape.element_bytes, self.options):
+            for volume in gradient_buckets.bucket_volumes(bucket, placement.rank, self.shape.element_bytes, self.options):
                 yield bucket.ranks, volume
 
     def _updated(self) -> dict[int, float]:
         """Seconds of the optimizer on each rank."""
-        name, found = self.shape.optimizer, {}
+        name, seconds = self.shape.optimizer, {}
         states = OPTIMIZER_STATES[name]
         for memory, host in zip(self.plan.memory, self.hosts, strict=True):
             held = memory.optimizer_bytes / states if states else memory.parameters_bytes
-            found[memory.rank] = held / self.shape.element_bytes * self.profile.host(host).optimizer_s[name]
-        return found
+            seconds[memory.rank] = held / self.shape.element_bytes * self.profile.host(host).optimizer_s[name]
+        return seconds
 
 
 def chain_s(sums_s: Sequence[float], beside_s: float) -> float:

@@ -12,7 +12,7 @@ import pytest
 from bench.cluster.rank_hosts import hosts_of
 from bench.planner import __main__ as planner
 from bench.planner import search as searching
-from bench.planner.search import Found, compositions, meshes, orders, participants, search
+from bench.planner.search import SearchResult, compositions, meshes, orders, participants, search
 from bench.point import hydra_compose, resolved_point
 from bench.prediction.cluster_profile import load
 from strategies.base import get
@@ -24,7 +24,7 @@ from tests.bench.prediction import made_profiles as made
 def searched(tmp_path: Path):  # type: ignore[no-untyped-def]
     """What a cluster of boards of these speeds could do, and what it was asked of."""
 
-    def run(*speeds: float, **changes: Any) -> tuple[Found, dict[str, Any], list[str]]:
+    def run(*speeds: float, **changes: Any) -> tuple[SearchResult, dict[str, Any], list[str]]:
         overrides = made.cluster(tmp_path, *speeds)
         path = made.written(tmp_path, overrides, speeds, **changes)
         plain = made.composed(*overrides, f"planner.profile={path}")

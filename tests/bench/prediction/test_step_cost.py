@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bench.prediction.cluster_profile import HostProfile
-from bench.prediction.step_cost import Prediction, chain_s, predict
+from bench.prediction.step_cost import chain_s, predict
+from bench.prediction.step_prediction import Prediction
 from strategies.base import check_options, get
 from strategies.plan.shapes import MeshShape, Plan, StepShape
 from tests.bench.prediction import made_profiles as made
