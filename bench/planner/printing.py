@@ -125,7 +125,8 @@ def prediction(predicted: Prediction, plan: Plan, path: Path | None) -> None:
     else:
         each = ", ".join(f"{host} {si(joules, 'J')}" for host, joules in predicted.joules.items())
         print(
-            f"{predicted.per_sample_J:.3g} J/sample, {predicted.edp_Js:.3g} J s a step; a step takes {si(predicted.step_J, 'J')}: {each}"
+            f"{predicted.per_sample_J:.3g} J/sample, {predicted.edp_Js:.3g} J s a step; a step takes "
+            f"{si(predicted.step_J, 'J')}: {each}"
         )
     for host in predicted.over:
         print(f"memory: {host}")

@@ -260,7 +260,8 @@ def check(profile: Profile, point: PointConfig, path: Path) -> None:
         profiled = profile.about["subject"].get(key)
         if profiled != value:
             raise UserError(
-                f"planner.profile={path} is of {key}={short(profiled)}, and the point has {short(value)}; make one for it: {HOW}"
+                f"planner.profile={path} is of {key}={short(profiled)}, and the point has {short(value)}; make one for "
+                f"it: {HOW}"
             )
     known = {host.host: (host.board, host.slots) for host in profile.hosts}
     for host in point.cluster.hosts:
