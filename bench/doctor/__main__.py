@@ -34,7 +34,14 @@ def _run(known: Mapping[str, Verb], name: str, *rest: str) -> int:
 
 
 def usage(known: dict[str, Verb]) -> str:
-    """The help: each verb with its line."""
+    """The help: each verb with its line.
+
+    Args:
+        known: The verbs by name.
+
+    Returns:
+        The text, which ends with a line break.
+    """
     width = max(len(name) for name in known)
     lines = [f"  {name.ljust(width)}  {verb.summary}" for name, verb in known.items()]
     return "\n".join(

@@ -21,5 +21,12 @@ class ClockAgreement:
 
     @classmethod
     def of(cls, clock: ClockModel) -> ClockAgreement:
-        """The agreement that a fitted model states."""
+        """The agreement that a fitted model states.
+
+        Args:
+            clock: The offsets of all ranks' clocks against rank 0's.
+
+        Returns:
+            Whether the clock is shared, and the bound of the offsets' error.
+        """
         return cls(bool(clock.summary().hosts_share_a_clock), clock.bound_s)

@@ -48,6 +48,9 @@ def host_report(order: ClusterOrder, number: int, run_id: str, busy: float | Non
         number: This host's place in the order.
         run_id: The mark of this run's own processes.
         busy: Share of the cores that others keep busy, from 0 to 1; None where it is unknown.
+
+    Returns:
+        Software, state, missing folders and left processes of the host.
     """
     from mpi4py import MPI
 
@@ -120,7 +123,17 @@ def leftovers(run_id: str, proc: Path = Path("/proc")) -> list[int]:
 
 
 def all_reduce_s(comm: MPI.Intracomm) -> float:
-    """The median time of an all-reduce of 8 bytes. Raises RuntimeError for a wrong sum: the hosts disagree about numbers."""
+    """The median time of an all-reduce of 8 bytes. Collective.
+
+    Args:
+        comm: The communicator of all ranks.
+
+    Returns:
+        Seconds of one all-reduce on this rank, the median of REDUCES.
+
+    Raises:
+        RuntimeError: A sum is wrong: the hosts disagree about numbers.
+    """
     size, times = comm.Get_size(), []
     for _ in range(REDUCES):
         mine, total = np.array([comm.Get_rank() + 1.0]), np.zeros(1)

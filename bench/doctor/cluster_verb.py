@@ -78,13 +78,28 @@ def main(words: Sequence[str]) -> int:
 
 
 def ranks_each(cluster: Mapping[str, Any]) -> int:
-    """One rank on each host; two on a lone host that takes them, so that there is somebody to talk to."""
+    """Ranks on each host: one, and two on a lone host that takes them, so that there is somebody to talk to.
+
+    Args:
+        cluster: The ``cluster`` block of the point.
+
+    Returns:
+        1 or 2.
+    """
     hosts = cluster["hosts"]
     return min(2, hosts[0]["slots"]) if len(hosts) == 1 else 1
 
 
 def expected_bit_s(cluster: Mapping[str, Any], boards: Mapping[str, BoardClass]) -> dict[str, float | None]:
-    """The rate of each host's link, bit/s: as it is emulated, else that of its class's port (None: not known)."""
+    """The rate of each host's link: as it is emulated, else that of its class's port.
+
+    Args:
+        cluster: The ``cluster`` block of the point.
+        boards: The board classes by name.
+
+    Returns:
+        Bit/s by the host's name; None where it is not known.
+    """
     if "emulated" in cluster:
         return {board["name"]: board["link"]["rate_bit_s"] for board in cluster["emulated"]["boards"]}
     ports = {name: None if board.network_bit_s is None else board.network_bit_s.value for name, board in boards.items()}
@@ -92,13 +107,29 @@ def expected_bit_s(cluster: Mapping[str, Any], boards: Mapping[str, BoardClass])
 
 
 def links_s(hosts: int, megabytes: float, expected: Mapping[str, float | None]) -> float:
-    """How long the links of all pairs may take, with much to spare, s."""
+    """How long the links of all pairs may take, with much to spare.
+
+    Args:
+        hosts: How many ends there are, each pair of which is measured.
+        megabytes: Size of a message, 1e6 bytes.
+        expected: Rate of each host's link, bit/s; None where it is not known.
+
+    Returns:
+        A limit, s.
+    """
     slowest = min([rate for rate in expected.values() if rate], default=SLOW_BIT_S)
     return hosts * (hosts - 1) / 2 * (1 + 3 * TRANSFERS * megabytes * 8e6 / min(slowest, 1e9))
 
 
 def paths_of(plain: Mapping[str, Any]) -> tuple[list[str], list[doctor_verb.Finding]]:
-    """Folders that every host must have under the same path, and what is wrong with them here."""
+    """Folders that every host must have under the same path.
+
+    Args:
+        plain: The composed configuration.
+
+    Returns:
+        The folders, and findings about those that are missing here.
+    """
     paths, checkpoint = [str(DATA)], plain["model"]["checkpoint"]
     if checkpoint is None:
         return paths, []
@@ -109,7 +140,12 @@ def paths_of(plain: Mapping[str, Any]) -> tuple[list[str], list[doctor_verb.Find
 
 
 def show(report: ClusterReport, cluster: str) -> None:
-    """Tables of the hosts and of the links between them."""
+    """Print the tables of the hosts and of the links between them.
+
+    Args:
+        report: The state of all hosts and their links.
+        cluster: The cluster's name.
+    """
     hosts, several = report.hosts, len(report.hosts) > 1
     print()
     terminal_table.show(f"Software of cluster {cluster}", SOFTWARE, [_software(host) for host in hosts])

@@ -56,12 +56,24 @@ def verbs() -> dict[str, Verb]:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """0 where a run can be trusted as far as its warnings go, 1 where one would fail or be invalid."""
+    """The exit code of a verb.
+
+    Args:
+        findings: All of its findings.
+
+    Returns:
+        0 where a run can be trusted as far as its warnings go, 1 where one would fail or be invalid.
+    """
     return FAILED if any(finding.status == "FAIL" for finding in findings) else OK
 
 
 def show(findings: Sequence[Finding], out: TextIO | None = None) -> None:
-    """The findings, the worst last, and how many of each."""
+    """Print the findings, the worst last, and how many of each.
+
+    Args:
+        findings: In any order.
+        out: Where to print, coloured on a terminal; None: standard output.
+    """
     out = out or sys.stdout
     order: tuple[Status, ...] = ("PASS", "WARN", "FAIL")
     console = Console(file=out, highlight=False, soft_wrap=True) if out.isatty() else None
@@ -76,7 +88,18 @@ def show(findings: Sequence[Finding], out: TextIO | None = None) -> None:
 
 
 def split(words: Sequence[str], known: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
-    """The overrides for Hydra, and the doctor's own values (``doctor.seconds=3``) over ``known``. Raises UserError."""
+    """Divide the words of a command line into those for Hydra and the doctor's own (``doctor.seconds=3``).
+
+    Args:
+        words: The words after the verb.
+        known: The doctor's keys, without ``doctor.``, and their defaults, whose types the values get.
+
+    Returns:
+        The overrides for Hydra, and all values of ``known``.
+
+    Raises:
+        UserError: A key is unknown, or a value has another type.
+    """
     values, overrides = dict(known), []
     for word in words:
         key, _, value = word.partition("=")
@@ -101,6 +124,16 @@ def split(words: Sequence[str], known: dict[str, Any]) -> tuple[list[str], dict[
 
 
 def composed(overrides: Sequence[str]) -> dict[str, Any]:
-    """The configuration under the overrides, as plain values. Raises Hydra's errors and UserError."""
+    """The configuration under the overrides.
+
+    Args:
+        overrides: Words of Hydra.
+
+    Returns:
+        The sections as plain values.
+
+    Raises:
+        UserError: A word is no override. Hydra's own errors pass as they are.
+    """
     hydra_compose.check_words(overrides, "bench.doctor")
     return hydra_compose.composed(overrides)

@@ -115,7 +115,14 @@ def own_boot_id() -> str:
 
 
 def here(order: EnergyOrder) -> EnergyReport:
-    """The report of the order's one host, which is this machine, without MPI."""
+    """The report of one host, which is this machine, without MPI.
+
+    Args:
+        order: This host and the energy settings.
+
+    Returns:
+        Its sources and their total; no clocks are compared.
+    """
     return describe([look(order, 0, socket.gethostname())], order.energy, None)
 
 

@@ -78,7 +78,14 @@ def look_at(cluster: Mapping[str, Any], order: EnergyOrder, limit_s: float) -> t
 
 
 def is_here(cluster: Mapping[str, Any]) -> bool:
-    """One host, and it is this machine: no mpirun is needed."""
+    """Whether a cluster is this machine alone: no mpirun is needed.
+
+    Args:
+        cluster: The ``cluster`` block of the point.
+
+    Returns:
+        True for one host with this machine's address and interpreter that is not emulated.
+    """
     hosts = cluster["hosts"]
     return len(hosts) == 1 and hosts[0]["address"] in LOCAL and not hosts[0]["python"] and "emulated" not in cluster
 

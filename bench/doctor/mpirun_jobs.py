@@ -46,7 +46,14 @@ class RanksAnswer:
 
 
 def is_here(address: str) -> bool:
-    """Whether an address or a host name is this machine's."""
+    """Whether an address is this machine's.
+
+    Args:
+        address: An IP address or a host name.
+
+    Returns:
+        False too for a name that cannot be resolved.
+    """
     if address in LOCAL or address == socket.gethostname():
         return True
     local_addresses = {entry.address.split("%")[0] for entries in psutil.net_if_addrs().values() for entry in entries}

@@ -54,12 +54,19 @@ class Step:
 
 
 def steps(host: Host, project: Path, elsewhere: Sequence[Path], present: Sequence[str]) -> list[Step]:
-    """The commands for one host.
-
-    ``elsewhere`` are folders outside of the project that a run reads, ``present`` those of CODE that are here. Pure.
+    """The commands for one host. Pure.
 
     Only folders of code are mirrored: a module that is gone here would still be imported there. In all others files of the
     host's own are kept.
+
+    Args:
+        host: The host that gets the files.
+        project: The project's folder, the same on both sides.
+        elsewhere: Folders outside of the project that a run reads.
+        present: Those of CODE that are here.
+
+    Returns:
+        The steps in their order.
     """
     folders = [project, *elsewhere]
     excludes = [f"--exclude={name}" for name in NOT]
@@ -79,7 +86,17 @@ def steps(host: Host, project: Path, elsewhere: Sequence[Path], present: Sequenc
 
 
 def elsewhere(checkpoint: str | None) -> list[Path]:
-    """Folders of weights outside of the project. Raises UserError where the model's weights are missing here."""
+    """Folders of weights outside of the project.
+
+    Args:
+        checkpoint: The model's checkpoint; None for a model without one.
+
+    Returns:
+        Absolute paths, none inside of another.
+
+    Raises:
+        UserError: The model's weights are missing here.
+    """
     folders = [weights_root().absolute()] if weights_root().is_dir() else []
     if checkpoint is not None:
         folders.append(checkpoint_dir(checkpoint).absolute())
@@ -117,7 +134,15 @@ def main(words: Sequence[str]) -> int:
 
 
 def bring(host: Host, todo: Sequence[Step]) -> doctor_verb.Finding:
-    """Run the steps until one fails; what became of the host. Others are not touched by it."""
+    """Run the steps for one host until one fails. Others are not touched by it.
+
+    Args:
+        host: The host that gets the files.
+        todo: Its commands in their order.
+
+    Returns:
+        PASS, or FAIL with the step that failed and its message.
+    """
     for step in todo:
         print(f"{host.label}: {step.what}", file=sys.stderr, flush=True)
         done = subprocess.run(step.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")

@@ -37,6 +37,14 @@ def read_report(cls: type[T], values: Any, place: str) -> T:
 
 
 def known_fields(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a dataclass has fields for; others are those of a newer version."""
+    """The values that a dataclass has fields for; others are those of a newer version.
+
+    Args:
+        cls: The dataclass.
+        values: A JSON object.
+
+    Returns:
+        Keyword arguments of ``cls``.
+    """
     names = {field.name for field in fields(cls)}
     return {name: value for name, value in values.items() if name in names}

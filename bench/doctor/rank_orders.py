@@ -44,7 +44,14 @@ class EnergyOrder:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> EnergyOrder:
-        """The order that ``to_json`` wrote; what the launch adds for every job (``run_id``, ``found``) is not part of it."""
+        """The order that ``to_json`` wrote.
+
+        Args:
+            values: Its JSON object; what the launch adds for every job (``run_id``, ``found``) is passed over.
+
+        Returns:
+            The order.
+        """
         return cls(
             hosts=tuple(Host(**known_fields(Host, host)) for host in values["hosts"]),
             boards={name: BoardClass.from_dict(board) for name, board in values["boards"].items()},
@@ -85,7 +92,14 @@ class ClusterOrder:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ClusterOrder:
-        """The order that ``to_json`` wrote; what the launch adds for every job (``run_id``, ``found``) is not part of it."""
+        """The order that ``to_json`` wrote.
+
+        Args:
+            values: Its JSON object; what the launch adds for every job (``run_id``, ``found``) is passed over.
+
+        Returns:
+            The order.
+        """
         return cls(
             hosts=tuple(Host(**known_fields(Host, host)) for host in values["hosts"]),
             root=values["root"],

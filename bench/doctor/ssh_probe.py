@@ -40,18 +40,41 @@ class Answer:
 
 
 def remote(host: Host, words: Sequence[str]) -> list[str]:
-    """The ssh command that runs ``words`` on a host without ever asking. Pure."""
+    """The ssh command that runs words on a host without ever asking. Pure.
+
+    Args:
+        host: Where to run it.
+        words: The command and its arguments, not quoted.
+
+    Returns:
+        The words of the command that runs here.
+    """
     return [*SSH, host.login, shlex.join(words)]
 
 
 def probe(python: str, project: str) -> list[str]:
-    """The command that runs on a host and names the missing things, one word each. Pure."""
+    """The command that runs on a host and names the missing things, one word each. Pure.
+
+    Args:
+        python: Path of the interpreter that the host must have.
+        project: Folder of the project that it must have.
+
+    Returns:
+        The words of the command.
+    """
     script = f"test -x {shlex.quote(python)} || echo python; test -d {shlex.quote(project)}/bench || echo project"
     return ["sh", "-c", script]
 
 
 def answer(command: Sequence[str]) -> Answer:
-    """Run one command to its end, or to LIMIT_S."""
+    """Run one command to its end, or to LIMIT_S.
+
+    Args:
+        command: The program and its arguments.
+
+    Returns:
+        Its exit code and output; 127 where it cannot be started.
+    """
     begin = time.monotonic()
     try:
         done = subprocess.run(

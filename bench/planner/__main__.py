@@ -80,12 +80,29 @@ def _run(name: str, *overrides: str) -> int:
 
 
 def planner_of(plain: Mapping[str, Any]) -> PlannerConfig:
-    """The ``planner`` block of a composed configuration."""
+    """The ``planner`` block of a composed configuration.
+
+    Args:
+        plain: The composed configuration.
+
+    Returns:
+        The checked block.
+
+    Raises:
+        UserError: A key or a value is none of its own.
+    """
     return read_block(PlannerConfig, plain["planner"], "planner.")
 
 
 def whole_cluster(plain: Mapping[str, Any]) -> PointConfig:
-    """A point of one rank of this configuration: its cluster has all hosts that may take part."""
+    """A point of one rank of this configuration: its cluster has all hosts that may take part.
+
+    Args:
+        plain: The composed configuration.
+
+    Returns:
+        The point, without strategy, micro-batches, checkpoints, faults and profile of its own.
+    """
     single = {"name": "single", **get("single").options}
     bare = {**plain, "strategy": single, "ranks": 1, "mesh": dict.fromkeys(plain["mesh"])}
     bare["train"] = {**plain["train"], "micro_batches": 1, "save": None, "resume": None}
@@ -95,7 +112,17 @@ def whole_cluster(plain: Mapping[str, Any]) -> PointConfig:
 
 
 def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
-    """The verb ``profile``."""
+    """The verb ``profile``: measure on all hosts, write the profile and print it.
+
+    Args:
+        plain: The composed configuration.
+
+    Returns:
+        The exit code: 0, or 1 where mpirun brought no report.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
     point = whole_cluster(plain)
     planner = planner_of(plain)
     path, cluster = path_of(planner, point), point.cluster.to_json()
@@ -120,7 +147,15 @@ def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
 
 
 def order_of(point: PointConfig, seconds: float) -> dict[str, Any]:
-    """What the ranks are to do: sizes, cuts, and what only the launch host knows of the others."""
+    """What the ranks are to do: sizes, cuts, and what only the launch host knows of the others.
+
+    Args:
+        point: A point of the whole cluster.
+        seconds: How long each part and size is repeated, s.
+
+    Returns:
+        The JSON object that the ranks get.
+    """
     train, hosts = point.train, point.cluster.hosts
     ranks = sum(host.slots for host in hosts)
     emulated = emulated_boards(point)
@@ -150,7 +185,16 @@ def order_of(point: PointConfig, seconds: float) -> dict[str, Any]:
 
 
 def cuts(spec: ModelSpec, shape: StepShape, ranks: int) -> list[int]:
-    """1, 2, 4, ... tensor ranks, as far as the heads go, and ``ranks``."""
+    """The tensor-parallel degrees that are profiled.
+
+    Args:
+        spec: The model.
+        shape: The step's batch and length.
+        ranks: How many ranks the cluster has.
+
+    Returns:
+        1, 2, 4, ... and ``ranks``, as far as the heads go.
+    """
     degrees = []
     for tensor in sorted({*(1 << power for power in range(ranks.bit_length())), ranks}):
         try:
@@ -162,7 +206,15 @@ def cuts(spec: ModelSpec, shape: StepShape, ranks: int) -> list[int]:
 
 
 def watts_of(point: PointConfig, board: str) -> dict[str, float]:
-    """Those of the class in its power mode; none where they are not known."""
+    """Watts of a board class in its power mode.
+
+    Args:
+        point: The point, with its board classes and power modes.
+        board: The class's name.
+
+    Returns:
+        ``idle_W`` and ``busy_W``; empty where they are not known.
+    """
     mode = point.board.power_mode
     try:
         described = BoardClass.from_dict(point.boards[board])
@@ -173,7 +225,18 @@ def watts_of(point: PointConfig, board: str) -> dict[str, float]:
 
 
 def plan(plain: Mapping[str, Any], overrides: Sequence[str]) -> int:
-    """The verb ``plan``."""
+    """The verb ``plan``: price all ways and print the best.
+
+    Args:
+        plain: The composed configuration.
+        overrides: The words that it was composed from.
+
+    Returns:
+        The exit code: 0, or 1 where no way fits.
+
+    Raises:
+        UserError: The profile cannot be read or does not reach.
+    """
     planner, point = planner_of(plain), whole_cluster(plain)
     profile, path = profile_of(planner, point), path_of(planner, point)
     assert profile is not None
@@ -183,7 +246,17 @@ def plan(plain: Mapping[str, Any], overrides: Sequence[str]) -> int:
 
 
 def simulate(plain: Mapping[str, Any], _: Sequence[str]) -> int:
-    """The verb ``simulate``."""
+    """The verb ``simulate``: price the one configuration and print it rank by rank.
+
+    Args:
+        plain: The composed configuration.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        UserError: The profile cannot be read or does not reach.
+    """
     point = resolved_point.resolve(plain, None, RESULTS)
     planner, step_plan = planner_of(plain), resolved_point.plan_of(point)
     profile = profile_of(planner, point)

@@ -21,7 +21,11 @@ COLUMNS = ("strategy", "mesh", "hosts", "shares", ">micro", ">step", ">samples/s
 
 
 def profile(measured: Profile) -> None:
-    """Tables of hosts, of links and of all-reduces."""
+    """Print the tables of hosts, of links and of all-reduces.
+
+    Args:
+        measured: The profile of a cluster.
+    """
     columns = ("host", "class", ">threads", ">block forward", ">backward", ">of samples", ">optimizer, 1M", ">cores", ">used",
                ">waiting: spin", ">poll", ">watts")  # fmt: skip
     terminal_table.show("Hosts: seconds of one block", columns, [_host(host) for host in measured.hosts])
@@ -59,7 +63,14 @@ def _host(host: HostProfile) -> list[str]:
 def ranking(
     candidates: SearchResult, planner: PlannerConfig, words: Callable[[Candidate], Sequence[str]], path: Path | None
 ) -> None:
-    """The best, each with the ``words`` of its command line, the trade-off between time and energy, and what was left out."""
+    """Print the best ways, the trade-off between time and energy, and what was left out.
+
+    Args:
+        candidates: All ways that were priced.
+        planner: The objective, the deadline and how many to show.
+        words: The words of the command line that runs a candidate.
+        path: File of the profile, for the title.
+    """
     best = candidates.best(planner.objective, planner.deadline_s)
     within = f", a step within {planner.deadline_s:g} s" if planner.deadline_s else ""
     total = len(candidates.candidates)
@@ -105,7 +116,13 @@ def _row(candidate: Candidate) -> list[str]:
 
 
 def prediction(predicted: Prediction, plan: Plan, path: Path | None) -> None:
-    """One configuration, rank by rank."""
+    """Print the cost of one configuration, rank by rank.
+
+    Args:
+        predicted: Its cost.
+        plan: Its plan, with the same ranks.
+        path: File of the profile, for the title.
+    """
     rows = [
         [
             str(placement.rank),

@@ -65,7 +65,17 @@ class Spent(NamedTuple):
 def again_and_again(
     forward: Callable[[], Tensor], backward: Callable[[Tensor], object], seconds: float, settled: Callable[[], object]
 ) -> Spent:
-    """Run a part once to warm up, then for ``seconds`` and at least once. ``settled`` returns when the device has finished."""
+    """Run a part once to warm up, then for some time and at least once.
+
+    Args:
+        forward: Computes the output.
+        backward: Takes it back to the gradients.
+        seconds: How long both are repeated, s.
+        settled: Returns when the device has finished its work.
+
+    Returns:
+        Means of one run.
+    """
     backward(forward())
     settled()
     runs, forward_s, backward_s = 0, 0.0, 0.0
@@ -101,7 +111,15 @@ class Parts:
                 parameter.view(-1).copy_(noise.repeat(-(-count // FEW))[:count])
 
     def runs(self, part: Part, samples: int) -> tuple[Callable[[], Tensor], Callable[[Tensor], object]]:
-        """The forward and the backward of a part for ``samples`` samples."""
+        """The forward and the backward of a part.
+
+        Args:
+            part: ``embed``, ``block`` or ``head``.
+            samples: How many samples go through it at once.
+
+        Returns:
+            A function that computes the output, and one that takes it back.
+        """
         micro, module = self._micro(samples), self.module
         x = torch.randn(samples, self.shape.seq, self.spec.hidden, dtype=self.dtype, device=self.device)
         gradient = torch.randn_like(x)
@@ -122,14 +140,27 @@ class Parts:
 
 
 def sizes(most: int) -> list[int]:
-    """1, 2, 4, ... and ``most``."""
+    """The numbers of samples that are measured.
+
+    Args:
+        most: The largest, at least 1.
+
+    Returns:
+        1, 2, 4, ... and ``most``, ascending.
+    """
     return sorted({*(1 << power for power in range(most.bit_length())), most})
 
 
 def curves(order: Mapping[str, Any], device: str, settled: Callable[[], object]) -> Iterator[tuple[Curve, list[float]]]:
-    """The curve of each part and cut, with the cores that each of its sizes used.
+    """Measure each part under each cut. A curve ends at the first size that takes longer than LONGEST_S.
 
-    It ends at the first size that takes longer than LONGEST_S.
+    Args:
+        order: What ``order_of`` made, with the point as an object.
+        device: The device of torch, such as ``cpu``.
+        settled: Returns when the device has finished its work.
+
+    Yields:
+        A curve, and the cores that each of its sizes used.
     """
     point = order["point"]
     spec, train = point.model.spec, point.train
@@ -149,7 +180,18 @@ def curves(order: Mapping[str, Any], device: str, settled: Callable[[], object])
 
 
 def optimizer_s(name: str, dtype: torch.dtype, device: str, seconds: float, settled: Callable[[], object]) -> float:
-    """Of one element: its update, and setting its gradient to zero."""
+    """Seconds of the optimizer for one element: its update, and setting its gradient to zero.
+
+    Args:
+        name: The optimizer, as ``train.optimizer`` names it.
+        dtype: Type of the weights.
+        device: The device of torch.
+        seconds: How long it is repeated, s.
+        settled: Returns when the device has finished its work.
+
+    Returns:
+        Seconds of one element.
+    """
     weights = torch.nn.Parameter(torch.randn(ELEMENTS, dtype=dtype, device=device))
     weights.grad = torch.randn_like(weights)
     optimizer = make_optimizer([(weights, False)], {"optimizer": name, "lr": 1e-6, "weight_decay": 0.01})
@@ -158,7 +200,14 @@ def optimizer_s(name: str, dtype: torch.dtype, device: str, seconds: float, sett
 
 
 def waiting_cores(comm: MPI.Intracomm) -> dict[str, float]:
-    """Cores that this rank used while it waited for another one, by ``comm.wait``. Collective; empty for a lone rank."""
+    """Cores that this rank used while it waited for another one. Collective.
+
+    Args:
+        comm: The communicator of all ranks.
+
+    Returns:
+        Cores by ``comm.wait``; empty for a lone rank.
+    """
     rank, last = comm.Get_rank(), comm.Get_size() - 1
     cores: dict[str, float] = {}
     for wait in WAITS if last else ():
@@ -174,7 +223,14 @@ def waiting_cores(comm: MPI.Intracomm) -> dict[str, float]:
 
 
 def all_reduces(comm: MPI.Intracomm) -> dict[str, list[tuple[int, float]]]:
-    """(bytes, seconds) over all ranks, by algorithm: the median of what its slowest rank took. Collective."""
+    """Time all-reduces over all ranks by every algorithm. Collective.
+
+    Args:
+        comm: The communicator of all ranks.
+
+    Returns:
+        (bytes, seconds) by algorithm: the median of what its slowest rank took; empty for a lone rank.
+    """
     from mpi4py import MPI
 
     if comm.Get_size() == 1:
@@ -197,7 +253,17 @@ def _all_reduce_s(group: Group, comm: MPI.Intracomm, size: int, longest: Any) ->
 
 
 def of_rank(order: Mapping[str, Any], comm: MPI.Intracomm, facts: RankFacts, baseline_bytes: int) -> HostProfile:
-    """This rank's host as this rank finds it. Collective, since waiting is."""
+    """This rank's host as this rank finds it. Collective, since waiting is.
+
+    Args:
+        order: What ``order_of`` made, with the point as an object.
+        comm: The communicator of all ranks.
+        facts: This rank's host, device and threads.
+        baseline_bytes: Resident memory of this process before it held a model.
+
+    Returns:
+        The host's profile by this rank alone.
+    """
     point, device, rank = order["point"], facts.device, comm.Get_rank()
     host, dtype = host_of(point, rank), getattr(torch, point.train.dtype)
     settled = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
@@ -224,7 +290,14 @@ def of_rank(order: Mapping[str, Any], comm: MPI.Intracomm, facts: RankFacts, bas
 
 
 def together(profiles: Sequence[HostProfile]) -> HostProfile:
-    """The ranks of one host as one: means of seconds and cores, over the sizes that all have."""
+    """The ranks of one host as one: means of seconds and cores, over the sizes that all have.
+
+    Args:
+        profiles: Of one host, one for each of its ranks.
+
+    Returns:
+        The host's profile; its baseline is the largest.
+    """
 
     def mean(curves: Sequence[Curve]) -> Curve:
         count = min(len(curve.samples) for curve in curves)

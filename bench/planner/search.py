@@ -47,15 +47,27 @@ class Candidate:
     all_reduce: str | None = None
 
     def cost(self, objective: str) -> float:
-        """What the objective wants small: seconds a step, joules a sample, or their product; without watts it is infinite."""
+        """The number that the objective wants small.
+
+        Args:
+            objective: ``time``: seconds a step; ``energy``: joules a sample; ``edp``: joules x seconds of a step.
+
+        Returns:
+            The number; infinite without watts.
+        """
         prediction = self.prediction
         value = {"time": prediction.step_s, "energy": prediction.per_sample_J, "edp": prediction.edp_Js}[objective]
         return math.inf if value is None else value
 
     def words(self, inventory: Sequence[str], overrides: Sequence[str]) -> list[str]:
-        """The command line's words that run it, out of all hosts of the ``inventory``.
+        """The words of the command line that runs it.
 
-        Of the ``overrides`` that were planned with, those stay that say nothing of what was planned.
+        Args:
+            inventory: Names of all hosts that may take part, in their order.
+            overrides: The words that it was planned with; those stay that say nothing of what was planned.
+
+        Returns:
+            Words for ``python -m bench``.
         """
         arguments = [
             f"strategy={self.strategy}",
@@ -77,7 +89,14 @@ class Candidate:
 
 
 def listed(value: Any) -> str:
-    """As the command line takes it: ``[3,1]``."""
+    """A value as the command line takes it: ``[3,1]``.
+
+    Args:
+        value: A number, a word, or a list of such, nested or not.
+
+    Returns:
+        One word.
+    """
     return f"[{','.join(map(listed, value))}]" if isinstance(value, (list, tuple)) else str(value)
 
 
@@ -91,7 +110,15 @@ class SearchResult:
     priced: set[tuple[Any, ...]] = field(default_factory=set)
 
     def best(self, objective: str, deadline_s: float | None = None) -> list[Candidate]:
-        """From the best to the worst; those that take longer than the deadline are left out."""
+        """Candidates from the best to the worst.
+
+        Args:
+            objective: ``time``, ``energy`` or ``edp``.
+            deadline_s: Those whose step takes longer are left out, s; None for no limit.
+
+        Returns:
+            Sorted by the objective, equal ones by the time of a step.
+        """
         kept = [c for c in self.candidates if deadline_s is None or c.prediction.step_s <= deadline_s]
         return sorted(kept, key=lambda c: (c.cost(objective), c.prediction.step_s))
 
@@ -105,10 +132,19 @@ class SearchResult:
 
 
 def search(point: PointConfig, profile: Profile, plain: Mapping[str, Any]) -> SearchResult:
-    """Every way to take a step of ``point``'s model and batch on its hosts or some of them.
+    """Every way to take a step of a point's model and batch on its hosts or some of them.
 
-    ``given`` is the composed configuration: micro-batches and ``comm.progress`` that it leaves open are as a strategy prefers
-    (of pipelines several micro-batches). Raises UserError where the profile lacks a link.
+    Args:
+        point: The model, the batch and all hosts.
+        profile: What was measured of them.
+        plain: The composed configuration; micro-batches and ``comm.progress`` that it leaves open are as a strategy prefers
+            (of pipelines several micro-batches).
+
+    Returns:
+        All candidates, priced.
+
+    Raises:
+        UserError: The profile lacks a link.
     """
     results = SearchResult()
     spec, shape = point.model.spec, point.step_shape
@@ -169,7 +205,15 @@ def _price(
 
 
 def participants(point: PointConfig, profile: Profile) -> Iterator[list[Host]]:
-    """Choices of hosts that differ in what they are, each in the order of the inventory."""
+    """Choices of hosts that differ in what they are.
+
+    Args:
+        point: The cluster and its emulated boards.
+        profile: Says which hosts are the fastest, where there are more than MOST_CHOICES choices.
+
+    Yields:
+        The hosts of a choice, in the order of the inventory.
+    """
     hosts = point.cluster.hosts
     kinds = [kind_of(host, point) for host in hosts]
     by_kind: dict[tuple[Any, ...], list[Host]] = {}
@@ -186,7 +230,15 @@ def participants(point: PointConfig, profile: Profile) -> Iterator[list[Host]]:
 
 
 def kind_of(host: Host, point: PointConfig) -> tuple[Any, ...]:
-    """What makes a host another one than its neighbour: class, slots, threads, memory, speed, link, switch."""
+    """The properties that make a host another one than its neighbour.
+
+    Args:
+        host: The host.
+        point: The point, which may emulate the host's link.
+
+    Returns:
+        Class, slots, threads, memory, speed, link, switch and emulated link: equal for hosts that are interchangeable.
+    """
     board = emulated_boards(point).get(host.label)
     link = board.link if board else None
     return host.board, host.slots, host.threads, host.memory_bytes, host.speed, host.link, host.switch, link
@@ -195,7 +247,16 @@ def kind_of(host: Host, point: PointConfig) -> tuple[Any, ...]:
 def ways(
     strategy: type[Strategy], hosts: Sequence[Host], profile: Profile
 ) -> Iterator[tuple[MeshShape, dict[str, Any], list[Host]]]:
-    """Meshes, options and orders of a strategy on these hosts."""
+    """Meshes, options and orders of a strategy on some hosts.
+
+    Args:
+        strategy: The strategy's class.
+        hosts: The hosts that take part, all slots of each.
+        profile: Says which hosts are the fastest.
+
+    Yields:
+        A mesh, the options that differ from the defaults, and the hosts in their order.
+    """
     ranks = sum(host.slots for host in hosts)
     if (ranks == 1) != (not strategy.axes):
         return
@@ -212,7 +273,15 @@ def ways(
 
 
 def meshes(strategy: type[Strategy], ranks: int) -> Iterator[MeshShape]:
-    """Of a pure strategy its own; of others all that split two axes or more."""
+    """Meshes of a strategy over all ranks.
+
+    Args:
+        strategy: The strategy's class.
+        ranks: How many ranks the mesh has.
+
+    Yields:
+        Of a pure strategy its own; of others all that split two axes or more.
+    """
     if len(strategy.axes) <= 1:
         yield strategy.mesh_for(ranks, {})
         return
@@ -222,7 +291,15 @@ def meshes(strategy: type[Strategy], ranks: int) -> Iterator[MeshShape]:
 
 
 def orders(hosts: Sequence[Host], profile: Profile) -> list[list[Host]]:
-    """Orders of hosts that differ by class. Those of one class keep their order."""
+    """Orders of hosts that differ by class. Those of one class keep their order.
+
+    Args:
+        hosts: In the order of the inventory.
+        profile: Says which hosts are the fastest, where there are more than MOST_ORDERS orders.
+
+    Returns:
+        All orders; of too many three: as they are, the fastest first and the fastest last.
+    """
     boards = [host.board for host in hosts]
     count = math.factorial(len(hosts)) // math.prod(math.factorial(n) for n in Counter(boards).values())
     if count > MOST_ORDERS:
@@ -235,12 +312,27 @@ def orders(hosts: Sequence[Host], profile: Profile) -> list[list[Host]]:
 
 
 def by_speed(hosts: Sequence[Host], profile: Profile) -> list[Host]:
-    """The fastest first."""
+    """Hosts by the time of one block's forward.
+
+    Args:
+        hosts: In any order.
+        profile: What was measured of them.
+
+    Returns:
+        The fastest first.
+    """
     return sorted(hosts, key=lambda host: profile.host(host.label).seconds("block", 1.0, 1.0, True))
 
 
 def compositions(total: int) -> Iterator[list[int]]:
-    """All lists of positive numbers that sum to ``total``."""
+    """All lists of positive numbers with a given sum.
+
+    Args:
+        total: The sum, at least 1.
+
+    Yields:
+        Each of the 2^(total - 1) lists.
+    """
     for cuts in itertools.product((False, True), repeat=total - 1):
         sizes = [1]
         for cut in cuts:
@@ -252,7 +344,17 @@ def compositions(total: int) -> Iterator[list[int]]:
 
 
 def micro_counts(strategy: type[Strategy], mesh: MeshShape, batch: int, configured: int | None) -> list[int]:
-    """Micro-batches to try: those given, else what the strategy prefers, and of pipelines half and twice as many too."""
+    """Numbers of micro-batches to try.
+
+    Args:
+        strategy: The strategy's class.
+        mesh: Its mesh.
+        batch: Samples of a step.
+        configured: The number that the configuration asks for, which is the only one then; None for none.
+
+    Returns:
+        What the strategy prefers, and of pipelines half and twice as many too.
+    """
     preferred = strategy.micro_batches(configured, mesh)
     if configured is not None or mesh.pipeline == 1:
         return [preferred]

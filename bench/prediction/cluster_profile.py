@@ -34,7 +34,15 @@ class Curve:
     backward_s: tuple[float, ...]
 
     def at(self, samples: float, forward: bool) -> float:
-        """Linear between what was measured, in proportion below it, on along the last two above it."""
+        """Linear between what was measured, in proportion below it, on along the last two above it.
+
+        Args:
+            samples: How many samples, also parts of one.
+            forward: Whether of the forward, else of the backward.
+
+        Returns:
+            Seconds.
+        """
         seconds = self.forward_s if forward else self.backward_s
         if samples < self.samples[0] or len(self.samples) == 1:
             return seconds[0] * samples / self.samples[0]
@@ -73,9 +81,18 @@ class HostProfile:
         return {part: sorted((c for c in self.curves if c.part == part), key=lambda c: -c.tensor) for part in PARTS}
 
     def seconds(self, part: Part, samples: float, share: float, forward: bool) -> float:
-        """Of ``samples`` (parts of one count as such) through a ``share`` of the heads and columns of ``part``.
+        """Seconds of one part of the model.
 
         Linear between the shares that were measured; below the smallest in proportion to it.
+
+        Args:
+            part: ``embed``, ``block`` or ``head``.
+            samples: How many samples; parts of one count as such.
+            share: Share of the part's heads and columns, above 0 and at most 1.
+            forward: Whether of the forward, else of the backward.
+
+        Returns:
+            Seconds.
         """
         curves = self._by_part[part]
         if share <= 1 / curves[0].tensor:
@@ -108,7 +125,14 @@ class Profile:
     all_reduce: Mapping[str, Sequence[tuple[int, float]]]
 
     def host(self, label: str) -> HostProfile:
-        """One host's profile, by its name."""
+        """One host's profile.
+
+        Args:
+            label: The host's name.
+
+        Returns:
+            What was measured on it.
+        """
         return self._hosts[label]
 
     @cached_property
@@ -126,19 +150,48 @@ class Profile:
         return by_pair
 
     def link(self, one: str, other: str) -> tuple[float, float]:
-        """Latency (s) and rate (byte/s) from ``one`` host to the ``other``. Raises UserError where it was not measured."""
+        """The link from one host to another.
+
+        Args:
+            one: Name of the sender.
+            other: Name of the receiver; the same host for two of its ranks.
+
+        Returns:
+            Latency, s, and rate, byte/s.
+
+        Raises:
+            UserError: It was not measured.
+        """
         if (one, other) not in self._links:
             between = f"between the ranks of {one}" if one == other else f"from {one} to {other}"
             raise UserError(f"the profile has no link {between}; measure it: {HOW}")
         return self._links[one, other]
 
     def ring(self, labels: Sequence[str]) -> tuple[float, float]:
-        """The largest latency (s) and the smallest rate (byte/s) of the ring through these hosts, one for each rank."""
+        """The slowest properties of the links of a ring.
+
+        Args:
+            labels: The hosts along the ring, one for each rank.
+
+        Returns:
+            The largest latency, s, and the smallest rate, byte/s.
+
+        Raises:
+            UserError: A link was not measured.
+        """
         hops = [self.link(one, other) for one, other in zip(labels, [*labels[1:], labels[0]], strict=True)]
         return max(latency for latency, _ in hops), min(rate for _, rate in hops)
 
     def factor(self, algorithm: str, payload_bytes: float) -> float:
-        """How much longer than ``all_reduce_s`` says an all-reduce over all ranks took, at the nearest sizes."""
+        """How much longer an all-reduce over all ranks took than ``all_reduce_s`` says.
+
+        Args:
+            algorithm: As ``comm.all_reduce`` names it.
+            payload_bytes: Size of the reduced data.
+
+        Returns:
+            The factor, between the nearest sizes; 1 where the algorithm was not measured.
+        """
         if algorithm not in self._factors:
             return 1.0
         return between(math.log(max(payload_bytes, 1.0)), *self._factors[algorithm])
@@ -163,7 +216,19 @@ class Profile:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Profile:
-        """Raises KeyError, TypeError or ValueError for what is no profile."""
+        """The profile that ``to_dict`` wrote.
+
+        Args:
+            values: The file's JSON object.
+
+        Returns:
+            The profile.
+
+        Raises:
+            KeyError: A key is missing.
+            TypeError: A value has another type, or a host or link has an unknown key.
+            ValueError: A list has another length.
+        """
         hosts = [
             HostProfile(
                 **{
@@ -186,7 +251,16 @@ class Profile:
 
 
 def between(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
-    """Linear interpolation of the points (``xs`` rising, ``ys``); beyond the ends the value there."""
+    """Linear interpolation; beyond the ends the value there.
+
+    Args:
+        x: Where.
+        xs: Places of the points, rising.
+        ys: Their values, as many.
+
+    Returns:
+        The value at ``x``.
+    """
     if x <= xs[0]:
         return ys[0]
     if x >= xs[-1]:
@@ -199,7 +273,15 @@ def between(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
 def all_reduce_s(algorithm: str, payload_bytes: float, ranks: int, latency_s: float, rate_byte_s: float) -> float:
     """Seconds of an all-reduce by the formulas of ``strategies/comm/all_reduce_algorithms.py``.
 
-    ``mpi``, whose choice is not known, as the faster of them.
+    Args:
+        algorithm: ``ring`` or ``recursive_doubling``; any other, such as ``mpi``, whose choice is not known, is as the faster.
+        payload_bytes: Size of the reduced data.
+        ranks: How many take part.
+        latency_s: Time of an empty message, s.
+        rate_byte_s: Rate of the slowest link, byte/s.
+
+    Returns:
+        Seconds.
     """
     ring = 2 * (ranks - 1) * latency_s + wire_bytes("all_reduce", payload_bytes, ranks) / rate_byte_s
     doubling = (ranks - 1).bit_length() * (latency_s + payload_bytes / rate_byte_s)
@@ -207,7 +289,14 @@ def all_reduce_s(algorithm: str, payload_bytes: float, ranks: int, latency_s: fl
 
 
 def subject(point: PointConfig) -> dict[str, Any]:
-    """What a profile of ``point``'s cluster speaks of: another model, length, number format, device or link is another one."""
+    """The properties that a profile of a point's cluster speaks of: with another one it says nothing of the point.
+
+    Args:
+        point: The point.
+
+    Returns:
+        Cluster, model, length, number format, device, threads, links and power mode, as JSON.
+    """
     return {
         "cluster": point.cluster.name,
         "model": point.model.spec.to_dict(),
@@ -221,19 +310,44 @@ def subject(point: PointConfig) -> dict[str, Any]:
 
 
 def emulated_boards(point: PointConfig) -> dict[str, Board]:
-    """The emulated boards of a point's cluster by name; none where its hosts are real."""
+    """The emulated boards of a point's cluster.
+
+    Args:
+        point: The point.
+
+    Returns:
+        The boards by name; empty where the hosts are real.
+    """
     testbed = point.cluster.emulated
     return {} if testbed is None else {board.name: board for board in testbed.boards}
 
 
 def own_path(point: PointConfig) -> Path:
-    """Where the profile of a point is by itself: ``planner.profile=auto``."""
+    """The file of a point's profile under ``planner.profile=auto``.
+
+    Args:
+        point: The point.
+
+    Returns:
+        ``profiles/CLUSTER-MODEL-TASK-SEQ.json``, relative to the working folder.
+    """
     names = (point.cluster.name, point.model.name, point.task.name, point.train.seq)
     return Path("profiles") / f"{'-'.join(map(str, names))}.json"
 
 
 def load(path: Path, point: PointConfig) -> Profile:
-    """The profile in a file, which must speak of ``point``: its subject and its hosts. Raises UserError, one line."""
+    """Read a profile that must speak of a point.
+
+    Args:
+        path: The profile's file.
+        point: The point that is to be predicted.
+
+    Returns:
+        The profile, checked.
+
+    Raises:
+        UserError: The file is unreadable or no profile, or it has another subject or other hosts; one line.
+    """
     try:
         values = json.loads(path.read_text())
     except OSError as error:
@@ -254,7 +368,16 @@ def load(path: Path, point: PointConfig) -> Profile:
 
 
 def check(profile: Profile, point: PointConfig, path: Path) -> None:
-    """Raise UserError where ``profile`` does not speak of ``point``."""
+    """Check that a profile speaks of a point.
+
+    Args:
+        profile: The profile.
+        point: The point that is to be predicted.
+        path: The profile's file, for messages.
+
+    Raises:
+        UserError: It has another subject or other hosts.
+    """
     expected = subject(point)
     for key, value in expected.items():
         profiled = profile.about["subject"].get(key)
@@ -276,7 +399,14 @@ def check(profile: Profile, point: PointConfig, path: Path) -> None:
 
 
 def short(value: Any) -> str:
-    """A value of the subject as a message can show it."""
+    """A value of the subject as a message can show it.
+
+    Args:
+        value: Any JSON value; of an object with a ``name`` that counts.
+
+    Returns:
+        At most 80 characters.
+    """
     name = value.get("name") if isinstance(value, dict) else None
     text = str(name or value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -23,7 +23,16 @@ from strategies.plan.shapes import MeshShape, StepShape
 
 
 def amounts(total: int, parts: int, seconds: Callable[[int, int], float], least: int = 1) -> list[int]:
-    """``total`` units over ``parts``, each at least ``least``: the largest ``seconds(part, amount)`` is as small as can be.
+    """Share units so that the largest ``seconds(part, amount)`` is as small as can be.
+
+    Args:
+        total: How many units.
+        parts: How many parts.
+        seconds: Time of an amount in a part, s; it grows with the amount.
+        least: Units that each part has at least.
+
+    Returns:
+        Units of each part, which sum to ``total``.
 
     Raises:
         PlanError: There are too few units.
@@ -41,9 +50,17 @@ def amounts(total: int, parts: int, seconds: Callable[[int, int], float], least:
 
 
 def layers(total: int, parts: int, seconds: Callable[[int, int], float]) -> list[int]:
-    """How many of ``total`` consecutive layers each of ``parts`` gets, at least one.
+    """Share consecutive layers, at least one a part.
 
     The largest ``seconds(part, layers)`` is as small as can be, and of those solutions the one with the smallest sum.
+
+    Args:
+        total: How many layers.
+        parts: How many parts.
+        seconds: Time of so many layers in a part, s.
+
+    Returns:
+        Layers of each part, which sum to ``total``.
 
     Raises:
         PlanError: There are too few layers.
@@ -68,10 +85,23 @@ def layers(total: int, parts: int, seconds: Callable[[int, int], float]) -> list
 def planned(
     options: Mapping[str, Any], spec: ModelSpec, shape: StepShape, mesh: MeshShape, profile: Profile, hosts: Sequence[str]
 ) -> dict[str, Any]:
-    """A strategy's ``options`` with planned shares on every axis that ``mesh`` splits, for ranks on ``hosts``.
+    """A strategy's options with planned shares on every axis that the mesh splits.
 
-    What several ranks hold together goes at the pace of the slowest. Raises PlanError where shares are given already, and
-    where there is less to share than there are ranks.
+    What several ranks hold together goes at the pace of the slowest.
+
+    Args:
+        options: All options of the strategy, without shares.
+        spec: The model.
+        shape: The step's batch and length.
+        mesh: The mesh of the ranks.
+        profile: What was measured of their hosts.
+        hosts: The host's name of each rank.
+
+    Returns:
+        The options with the shares that the strategy knows.
+
+    Raises:
+        PlanError: Shares are given already, or there is less to share than there are ranks.
     """
     shares = _Shares(options, spec, shape, mesh, profile, hosts)
     split = {}

@@ -49,10 +49,19 @@ class Work:
 
 
 def compute_s(profile: Profile, host: str, samples: float, work: Work, share: float, way: str, recompute: bool) -> float:
-    """Seconds of one forward or backward (``way``) of ``samples`` samples on ``host``.
+    """Seconds of one forward or backward on a host.
 
-    ``work`` says what it holds of the model, ``share`` how much of its heads and columns. A backward with ``recompute``
-    computes the blocks again.
+    Args:
+        profile: The profile of the cluster.
+        host: The host's name.
+        samples: Samples of a micro-batch; parts of one count as such.
+        work: The layers and ends of the model that it computes.
+        share: Share of their heads and columns, above 0 and at most 1.
+        way: ``forward`` or ``backward``.
+        recompute: Whether a backward computes the blocks again.
+
+    Returns:
+        Seconds.
     """
     times, forward = profile.host(host), way == "forward"
     total = work.layers * times.seconds("block", samples, share, forward)
@@ -66,9 +75,19 @@ def compute_s(profile: Profile, host: str, samples: float, work: Work, share: fl
 
 
 def predict(plan: Plan, profile: Profile, hosts: Sequence[str], comm: Mapping[str, Any]) -> Prediction:
-    """Of ``plan`` with its ranks on ``hosts`` (a label for each) under the section ``comm`` of the configuration.
+    """The cost of one step of a plan.
 
-    Raises UserError where the profile lacks a link that the plan uses.
+    Args:
+        plan: The plan.
+        profile: The profile of the cluster.
+        hosts: The host's name of each rank.
+        comm: The section ``comm`` of the configuration.
+
+    Returns:
+        Seconds, joules and memory.
+
+    Raises:
+        UserError: The profile lacks a link that the plan uses.
     """
     model = _Model(plan, profile, hosts, comm)
     step_s, ranks = model.times()
@@ -261,9 +280,16 @@ class _Model:
 
 
 def chain_s(sums_s: Sequence[float], beside_s: float) -> float:
-    """Seconds of sums of gradients that stick out of a backward of ``beside_s``.
+    """Seconds of sums of gradients that stick out of a backward.
 
     Each begins when it is ready, at even distances, and the one before it is done.
+
+    Args:
+        sums_s: Seconds of each sum, in the order in which they get ready.
+        beside_s: Length of the backward that they go on beside, s; 0 where they follow it.
+
+    Returns:
+        Seconds after the end of the backward.
     """
     at_s = 0.0
     for number, took_s in enumerate(sums_s, 1):

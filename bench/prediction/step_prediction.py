@@ -53,7 +53,14 @@ class Prediction:
         return None if self.step_J is None else self.step_J * self.step_s
 
     def share(self, state: str) -> float:
-        """Of the time of all ranks: that in ``compute_s``, ``exchange_s`` or ``wait_s``."""
+        """The share of the time of all ranks in one state.
+
+        Args:
+            state: ``compute_s``, ``exchange_s`` or ``wait_s``.
+
+        Returns:
+            From 0 to 1.
+        """
         return fmean(getattr(rank, state) for rank in self.ranks) / self.step_s
 
     def to_dict(self) -> dict[str, Any]:
