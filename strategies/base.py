@@ -40,6 +40,9 @@ class WeightSource(Protocol):
             parameter: Which.
             span: The slice along its split dimension, or None for all of it.
             dtype: That of the result.
+
+        Returns:
+            Those values, of the shape of the slice.
         """
 
 
@@ -59,11 +62,26 @@ class Batch:
         return self.ids.shape[0]
 
     def span(self, begin: int, end: int) -> Batch:
-        """Samples ``begin`` to ``end``."""
+        """Some of the samples, with the same memory.
+
+        Args:
+            begin: The first sample.
+            end: The one behind the last.
+
+        Returns:
+            A batch of ``end - begin`` samples.
+        """
         return Batch(self.ids[begin:end], self.mask[begin:end], self.targets[begin:end])
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on another device."""
+        """The batch on another device.
+
+        Args:
+            device: Where its tensors go.
+
+        Returns:
+            The batch itself for the CPU, else a copy.
+        """
         return self if device.type == "cpu" else Batch(*(x.to(device) for x in (self.ids, self.mask, self.targets)))
 
     def valid(self) -> int:
@@ -125,6 +143,9 @@ class Strategy(ABC):
             ranks: How many there are.
             axis_sizes: Ranks of each axis where that is chosen; missing or None: not chosen.
 
+        Returns:
+            The ranks of every axis.
+
         Raises:
             PlanError: A size is chosen for an axis that the strategy does not split, or the product is not ``ranks``.
         """
@@ -145,7 +166,15 @@ class Strategy(ABC):
 
     @classmethod
     def micro_batches(cls, requested: int | None, mesh: MeshShape) -> int:
-        """Micro-batches per replica: as requested, or what the strategy prefers (pipelines: two for each stage)."""
+        """Micro-batches that a replica makes of its samples.
+
+        Args:
+            requested: That many; None for what the strategy prefers (pipelines: two for each stage).
+            mesh: Ranks of each axis.
+
+        Returns:
+            How many.
+        """
         if requested is not None:
             return requested
         return 2 * mesh.pipeline if cls.default_micro_batches == "stages" else cls.default_micro_batches
@@ -166,6 +195,9 @@ class Strategy(ABC):
             mesh: Ranks of each axis.
             options: Of this strategy; what is missing has its default.
 
+        Returns:
+            The plan of all ranks.
+
         Raises:
             PlanError: It cannot run; the message says what would.
         """
@@ -178,6 +210,9 @@ class Strategy(ABC):
             weights: Where its slices are read.
             dtype: That of weights, gradients and activations.
             device: Where the shard lives.
+
+        Returns:
+            That module.
         """
 
     @abstractmethod
@@ -185,6 +220,9 @@ class Strategy(ABC):
         """Forward, backward and gradient synchronisation of the global ``batch``; no optimizer. Collective.
 
         Afterwards the ``.grad`` of everything ``trainable`` is the gradient of the loss of the step.
+
+        Args:
+            batch: All samples of the step, on the CPU, the same on every rank.
 
         Returns:
             This rank's contribution to that loss, a float64 scalar on the CPU: the loss is the sum over ranks.
@@ -195,15 +233,28 @@ class Strategy(ABC):
         return [(parameter, parameter.ndim > 1) for parameter in self.module.parameters()]
 
     def sharded(self, values: Mapping[str, Tensor]) -> dict[nn.Parameter, Tensor]:
-        """Tensors of the shapes of this rank's parameters, by name, as tensors of the shapes of what is ``trainable``.
+        """Tensors of the shapes of this rank's parameters as tensors of the shapes of what is ``trainable``.
 
         Each has memory of its own if those of ``values`` have. ``local`` goes the other way; with ``export`` states of an
         optimizer pass from one strategy to another.
+
+        Args:
+            values: By the name of the local parameter, in its local shape.
+
+        Returns:
+            By what is ``trainable``, in the shape of that.
         """
         return {parameter: values[name] for name, parameter in self.module.named_parameters()}
 
     def local(self, values: Mapping[nn.Parameter, Tensor]) -> dict[str, Tensor]:
-        """The inverse of ``sharded``: tensors of the shapes of this rank's parameters, by name. Collective."""
+        """The inverse of ``sharded``. Collective.
+
+        Args:
+            values: By what is ``trainable``, in the shape of that.
+
+        Returns:
+            By the name of the local parameter, in its local shape.
+        """
         return {name: values[parameter] for name, parameter in self.module.named_parameters()}
 
     def updated(self) -> None:  # noqa: B027 - most strategies have nothing to do
@@ -212,6 +263,9 @@ class Strategy(ABC):
     @abstractmethod
     def evaluate(self, batch: Batch) -> Scores:
         """Forward only, of the global ``batch``. Collective.
+
+        Args:
+            batch: All samples, on the CPU, the same on every rank; may be fewer than those of a step.
 
         Returns:
             This rank's sums; over all ranks they count every sample once.
@@ -223,6 +277,9 @@ class Strategy(ABC):
 
         Args:
             what: Weights, gradients, or any tensors of the shapes of ``trainable``, such as the states of an optimizer.
+
+        Returns:
+            (name, whole tensor), one after the other, in the order of the model; nothing on other ranks.
         """
 
     @abstractmethod
@@ -243,6 +300,13 @@ def appearances() -> dict[str, Appearance]:
 
 def check_options(strategy: type[Strategy], options: Mapping[str, Any]) -> dict[str, Any]:
     """Options with the defaults filled in.
+
+    Args:
+        strategy: The class that has them.
+        options: By name, as chosen; what is missing has its default.
+
+    Returns:
+        Every option of the strategy, by name.
 
     Raises:
         PlanError: The strategy has no such option, or one has a value of another kind.

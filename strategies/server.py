@@ -56,7 +56,12 @@ class ParameterServer(ComposedStrategy):
 
 
 def sum_on_first_rank(flat: Tensor, group: Group) -> None:
-    """Replace the 1-d ``flat`` by its sum over ``group``: the first rank receives, adds and answers. Collective."""
+    """Replace a tensor by its sum over a group: the first rank receives, adds and answers. Collective.
+
+    Args:
+        flat: 1-d, of the same length on all ranks; it is overwritten.
+        group: The ranks.
+    """
     workers = range(1, group.size)
     if group.rank == 0:
         arriving = [group.receive(flat.new_empty(flat.shape), rank, tag=0) for rank in workers]

@@ -50,12 +50,28 @@ class _ReduceOut(torch.autograd.Function):
 
 
 def copy_in(x: Tensor, group: Group) -> Tensor:
-    """Hand the replicated ``x`` to computations that differ between ranks."""
+    """Hand a replicated tensor to computations that differ between ranks; backward adds up their gradients.
+
+    Args:
+        x: Any shape, the same on all ranks.
+        group: The ranks.
+
+    Returns:
+        ``x``.
+    """
     return _CopyIn.apply(x, group)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def reduce_out(y: Tensor, group: Group) -> Tensor:
-    """Add up the partial ``y`` of all ranks; the result is replicated."""
+    """Add up the partial results of all ranks; backward hands the gradient through.
+
+    Args:
+        y: This rank's summand, of the same shape on all ranks.
+        group: The ranks.
+
+    Returns:
+        The sum, the same on all ranks.
+    """
     return _ReduceOut.apply(y, group)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -164,7 +180,15 @@ class _Share(torch.autograd.Function):
 
 
 def share(w: Tensor, ranks: int) -> Tensor:
-    """A weight that ``ranks`` ranks use in the same computation: each has its n-th of the gradient, so that they add up."""
+    """A weight that several ranks use in the same computation: each has its n-th of the gradient, so that they add up.
+
+    Args:
+        w: The weight, any shape.
+        ranks: How many use it, n.
+
+    Returns:
+        ``w``, with a gradient divided by n.
+    """
     return _Share.apply(w, ranks)  # type: ignore[no-any-return, no-untyped-call]
 
 

@@ -23,9 +23,15 @@ BUILT_IN = "mpi_built_with_cuda_support:value:true"
 
 
 def why_not_aware(comm: MPI.Comm) -> str | None:
-    """Why buffers on a GPU cannot be handed to MPI, or None where a small all-reduce of one was right. Collective.
+    """Whether buffers on a GPU can be handed to MPI. Collective.
 
     The library's own word comes first, because asking a library that cannot may end the process.
+
+    Args:
+        comm: The ranks that try a small all-reduce of one.
+
+    Returns:
+        The reason why not, or None where the sum was right.
     """
     reason = _built_without(comm)
     if reason is not None:

@@ -69,7 +69,15 @@ class Group:
         return self.opened[-1]
 
     def all_reduce(self, tensor: Tensor, phase: str | None = None) -> Tensor:
-        """The sum over the group as a new tensor; ``tensor`` stays as it is."""
+        """Add up over the group; ``tensor`` stays as it is.
+
+        Args:
+            tensor: This rank's summand, contiguous, of the same shape and dtype on all ranks.
+            phase: The phase in the ledger; None for the current one.
+
+        Returns:
+            The sum as a new tensor; ``tensor`` itself in a group of one.
+        """
         if self.size == 1:
             return tensor
         total = torch.empty_like(tensor)
@@ -78,7 +86,12 @@ class Group:
         return from_host(summed, total)
 
     def all_reduce_(self, tensor: Tensor, phase: str | None = None) -> None:
-        """Replace ``tensor`` by the sum over the group."""
+        """Replace ``tensor`` by the sum over the group.
+
+        Args:
+            tensor: This rank's summand, contiguous, of the same shape and dtype on all ranks.
+            phase: The phase in the ledger; None for the current one.
+        """
         if self.size == 1:
             return
         host = to_host(tensor, self.aware)
@@ -103,7 +116,15 @@ class Group:
                 finish(self.comm.Iallreduce(send, self._buffer(target)), self.wait)
 
     def all_gather(self, tensor: Tensor, phase: str | None = None) -> Tensor:
-        """[size, *tensor.shape]: the tensors of all ranks, which must have the same shape."""
+        """Gather the tensors of all ranks.
+
+        Args:
+            tensor: This rank's, contiguous, of the same shape and dtype on all ranks.
+            phase: The phase in the ledger; None for the current one.
+
+        Returns:
+            [size, ...] with the shape of ``tensor`` behind, in the order of the ranks.
+        """
         gathered = tensor.new_empty((self.size, *tensor.shape))
         if self.size == 1:
             gathered[0] = tensor
@@ -139,6 +160,9 @@ class Group:
             flat: This rank's summand, 1-d; it stays as it is.
             parts: The span of each rank.
             phase: The phase in the ledger; None for the current one.
+
+        Returns:
+            The sum of that part, 1-d, in memory of its own.
         """
         begin, end = parts[self.rank]
         if self.size == 1:
@@ -226,6 +250,9 @@ class Group:
             tensor: Contiguous; not to be changed before the message is finished.
             to: Rank in the group.
             tag: The same number on both ends.
+
+        Returns:
+            The message on its way; its ``finish`` waits for it.
         """
         t0, payload, host = time.monotonic_ns(), nbytes(tensor), to_host(tensor, self.aware)
         request = self.comm.Isend(self._buffer(host), dest=to, tag=tag)
@@ -240,6 +267,9 @@ class Group:
             tensor: What is received into; contiguous, and not to be read before the message is finished.
             source: Rank in the group.
             tag: The same number on both ends.
+
+        Returns:
+            The message on its way; its ``finish`` waits for it and returns ``tensor``.
         """
         host = host_like(tensor, self.aware)
         request = self.comm.Irecv(self._buffer(host), source=source, tag=tag)

@@ -83,6 +83,9 @@ class Ledger:
             micro: The micro-batch, or -1.
             chunk: The virtual stage.
             op: The entry's own name (an action of a pipeline, such as ``F3``); None for that of the phase.
+
+        Returns:
+            A context manager.
         """
         outer, self.phase, t0_ns = self.phase, phase, time.monotonic_ns()
         try:
@@ -92,11 +95,25 @@ class Ledger:
             self.add("", op or phase, 0, 0.0, t0_ns, (micro, chunk), kind="phase", phase=phase)
 
     def payload_bytes(self, first_step: int = 0) -> Counter[str]:
-        """Payload by ``axis.op.phase`` over the steps from ``first_step`` on."""
+        """Payload of the operations, added up.
+
+        Args:
+            first_step: Steps from this one on count.
+
+        Returns:
+            Bytes by ``axis.op.phase``.
+        """
         return self._sum(first_step, wire=False)
 
     def wire_bytes(self, first_step: int = 0) -> Counter[str]:
-        """Bytes on the wire by ``axis.op.phase`` over the steps from ``first_step`` on."""
+        """Bytes on the wire of the operations, added up.
+
+        Args:
+            first_step: Steps from this one on count.
+
+        Returns:
+            Bytes by ``axis.op.phase``.
+        """
         return self._sum(first_step, wire=True)
 
     def _sum(self, first_step: int, wire: bool) -> Counter[str]:

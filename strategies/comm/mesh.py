@@ -58,9 +58,16 @@ class Mesh:
         return tuple(rank for rank, coordinates in ranks if same.items() <= coordinates.items())
 
     def among(self, ranks: tuple[int, ...], name: str) -> Group:
-        """These world ranks as a group, called ``name`` in the ledger. Collective over them only.
+        """Some world ranks as a group of their own. Collective over them only.
 
         Ranks that belong to several such groups must make them in the same order.
+
+        Args:
+            ranks: The world ranks, in the order of the group; this rank is one.
+            name: The group's name in the ledger.
+
+        Returns:
+            The group.
         """
         world: Any = self.world.comm
         self._opened.append(world.Create_group(world.Get_group().Incl(ranks)))

@@ -40,6 +40,9 @@ def as_mpi(tensor: Tensor, moved: bool = False, aware: bool = False) -> list[Any
         moved: It is only moved, never reduced: 16-bit floats may be.
         aware: MPI takes buffers on a GPU.
 
+    Returns:
+        [memory, MPI datatype].
+
     Raises:
         TypeError: MPI cannot add the dtype (bfloat16, float16, bool, ...).
         ValueError: The tensor is not contiguous, or on a GPU that MPI is not aware of.
@@ -68,18 +71,36 @@ def parts_as_mpi(tensor: Tensor, spans: list[Span], moved: bool = False, aware: 
         spans: The part of each rank.
         moved: As in ``as_mpi``.
         aware: As in ``as_mpi``.
+
+    Returns:
+        [memory, elements of each part, first element of each part, MPI datatype].
     """
     view, datatype = as_mpi(tensor, moved, aware)
     return [view, [end - begin for begin, end in spans], [begin for begin, _ in spans], datatype]
 
 
 def nbytes(tensor: Tensor) -> int:
-    """Bytes of the elements of a tensor."""
+    """Bytes of the elements of a tensor.
+
+    Args:
+        tensor: Any shape, on any device.
+
+    Returns:
+        Elements times the size of one.
+    """
     return tensor.numel() * tensor.element_size()
 
 
 def to_host(tensor: Tensor, aware: bool) -> Tensor:
-    """The tensor that MPI reads: itself where MPI can, else a copy in pinned memory; complete when this returns."""
+    """The tensor that MPI reads, complete when this returns.
+
+    Args:
+        tensor: On any device.
+        aware: MPI takes buffers on a GPU.
+
+    Returns:
+        ``tensor`` where MPI can read it, else a copy in pinned memory.
+    """
     if tensor.device.type == "cpu":
         return tensor
     if aware:
@@ -89,7 +110,15 @@ def to_host(tensor: Tensor, aware: bool) -> Tensor:
 
 
 def host_like(tensor: Tensor, aware: bool) -> Tensor:
-    """Room that MPI writes to: the tensor itself where it can, else pinned memory of its shape."""
+    """Room that MPI writes to.
+
+    Args:
+        tensor: Where the result belongs, on any device.
+        aware: MPI takes buffers on a GPU.
+
+    Returns:
+        ``tensor`` where MPI can write to it, else empty pinned memory of its shape and dtype.
+    """
     if tensor.device.type == "cpu":
         return tensor
     if aware:
@@ -99,5 +128,13 @@ def host_like(tensor: Tensor, aware: bool) -> Tensor:
 
 
 def from_host(host: Tensor, tensor: Tensor) -> Tensor:
-    """Put what arrived in ``host`` where it belongs; nothing to do where it is ``tensor`` itself."""
+    """Put what arrived where it belongs; nothing to do where both are the same.
+
+    Args:
+        host: What MPI wrote to (``host_like``).
+        tensor: Where it belongs, of the same shape.
+
+    Returns:
+        ``tensor``; on a GPU its copy may still be under way on the current stream.
+    """
     return tensor if host is tensor else tensor.copy_(host, non_blocking=True)

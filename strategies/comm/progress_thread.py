@@ -29,7 +29,14 @@ class CommThread:
         self._thread.start()
 
     def submit(self, call: Callable[[], None]) -> Future[None]:
-        """Put a call at the end of the queue; its future is done when it is."""
+        """Put a call at the end of the queue.
+
+        Args:
+            call: Runs on the thread; every rank submits the same ones in the same order.
+
+        Returns:
+            Done when the call is; has its exception if it raised one.
+        """
         future: Future[None] = Future()
         self._work.put((call, future))
         return future

@@ -43,10 +43,10 @@ def with_defaults(declared: Mapping[str, Appearance | None]) -> dict[str, Appear
     """
     looks = {name: appearance for name, appearance in declared.items() if appearance is not None}
     for name in sorted(set(declared) - set(looks)):
-        seen = list(looks.values())
-        colour = _first_unused(SPARE_COLOURS, {look.colour for look in seen}, name)
-        marker = _first_unused(SPARE_MARKERS, {look.marker for look in seen}, name)
-        hatch = _first_unused(SPARE_HATCHES, {look.hatch for look in seen}, name)
+        others = list(looks.values())
+        colour = _first_unused(SPARE_COLOURS, {look.colour for look in others}, name)
+        marker = _first_unused(SPARE_MARKERS, {look.marker for look in others}, name)
+        hatch = _first_unused(SPARE_HATCHES, {look.hatch for look in others}, name)
         looks[name] = Appearance(LAST, colour, marker, hatch, name)
     return dict(sorted(looks.items(), key=lambda item: (item[1].order, item[0])))
 

@@ -44,7 +44,14 @@ class OptionField:
     kind: Kind
 
     def check(self, value: Any) -> None:
-        """Raise PlanError for a value of another kind."""
+        """Refuse a value of another kind.
+
+        Args:
+            value: As chosen; not changed.
+
+        Raises:
+            PlanError: The kind does not accept it.
+        """
         if not self.kind.accepts(value):
             raise PlanError(f"<option {self.name}>={value} must be {self.kind.description}")
 
@@ -69,22 +76,51 @@ WHOLE_NUMBER = Kind("a whole number", _is_whole)
 
 
 def word(description: str) -> Kind:
-    """One of some names. A plan refuses other names itself, in its own words."""
+    """One of some names. A plan refuses other names itself, in its own words.
+
+    Args:
+        description: Of the names, for the message: "must be ...".
+
+    Returns:
+        A kind that accepts strings and None.
+    """
     return Kind(description, lambda value: value is None or isinstance(value, str))
 
 
 def scalar(description: str) -> Kind:
-    """One number or name. A plan refuses what it cannot take itself, in its own words."""
+    """One number or name. A plan refuses what it cannot take itself, in its own words.
+
+    Args:
+        description: Of the values, for the message: "must be ...".
+
+    Returns:
+        A kind that accepts numbers, strings and None.
+    """
     return Kind(description, lambda value: value is None or isinstance(value, (int, float, str)))
 
 
 def option(default: Any, meaning: str, kind: Kind = ANYTHING) -> Any:
-    """A field of an options dataclass."""
+    """A field of an options dataclass.
+
+    Args:
+        default: Its value where none is chosen.
+        meaning: One line for command lines and documentation.
+        kind: The values that it accepts.
+
+    Returns:
+        A dataclass field, typed ``Any`` so that it can stand behind any annotation.
+    """
     return field(default=default, metadata={"meaning": meaning, "kind": kind})
 
 
 def option_fields(option_class: type) -> tuple[OptionField, ...]:
-    """The options of a dataclass, in its order.
+    """The options of a dataclass.
+
+    Args:
+        option_class: Its fields are made by ``option``.
+
+    Returns:
+        One for each field, in their order.
 
     Raises:
         TypeError: One has no default.
@@ -99,5 +135,12 @@ def option_fields(option_class: type) -> tuple[OptionField, ...]:
 
 
 def defaults(option_class: type) -> Mapping[str, Any]:
-    """Name and default of every option."""
+    """The defaults of a dataclass of options.
+
+    Args:
+        option_class: Its fields are made by ``option``.
+
+    Returns:
+        Default by name, in the order of the fields.
+    """
     return {one.name: one.default for one in option_fields(option_class)}

@@ -30,7 +30,14 @@ class PlanError(ValueError):
         return tuple((match[1], match[2]) for match in SETTING.finditer(self.text))
 
     def said_with(self, name_of: Callable[[str, str], str]) -> str:
-        """The line with settings called ``name_of(group, name)``."""
+        """The line with the settings named as the reader knows them.
+
+        Args:
+            name_of: From (group, name) of a setting to what it is called.
+
+        Returns:
+            One line.
+        """
         return SETTING.sub(lambda match: name_of(match[1], match[2]), self.text)
 
     def __str__(self) -> str:

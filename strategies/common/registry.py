@@ -26,13 +26,30 @@ T = TypeVar("T")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``; did you mean X?`` where one of ``known`` is close to ``name``, else an empty string."""
+    """The end of a message about an unknown name.
+
+    Args:
+        name: The unknown one.
+        known: Those that exist.
+
+    Returns:
+        ``; did you mean X?`` with the closest one, or an empty string where none is close.
+    """
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """The one line for a name that is not registered: what it is, which are known, and the near one."""
+    """The message for a name that is not registered.
+
+    Args:
+        kind: Of the thing that it should name, such as ``strategy``.
+        name: The unknown one.
+        known: Those that exist.
+
+    Returns:
+        One line: what it is, which are known, and the near one.
+    """
     names = list(known)
     return f"unknown {kind} {name}; known are {', '.join(names)}{did_you_mean(name, names)}"
 
@@ -66,7 +83,13 @@ class Registry(Generic[T]):
         self._searched: set[str] = set()
 
     def register(self, thing: T) -> T:
-        """Make ``thing`` known under its name; usable as a decorator.
+        """Make a thing known under its name; usable as a decorator.
+
+        Args:
+            thing: Has an attribute ``name``, or what the registry takes names from (``name_of``).
+
+        Returns:
+            ``thing``.
 
         Raises:
             ValueError: Another module registered the same name.
@@ -85,6 +108,12 @@ class Registry(Generic[T]):
 
     def get(self, name: str) -> T:
         """The thing of this name.
+
+        Args:
+            name: As registered.
+
+        Returns:
+            The thing.
 
         Raises:
             Exception: ``error`` of the registry, in one line: an unknown name, with the known ones and the near one, or a
@@ -120,12 +149,22 @@ class PluginError(Exception):
 
 
 def absolute_folders(folders: str) -> str:
-    """The same folders, each by its whole path: other processes and hosts have another working folder."""
+    """Folders by their whole paths: other processes and hosts have another working folder.
+
+    Args:
+        folders: Separated as in ``PATH``.
+
+    Returns:
+        The same ones in the same form; empty ones are left out.
+    """
     return os.pathsep.join(str(Path(folder).expanduser().resolve()) for folder in folders.split(os.pathsep) if folder)
 
 
 def import_plugins(folders: str) -> None:
-    """Import every ``*.py`` of the folders, which are separated as in ``PATH``, each file once in a process.
+    """Import every ``*.py`` of some folders, each file once in a process.
+
+    Args:
+        folders: Separated as in ``PATH``.
 
     Raises:
         PluginError: One of the folders does not exist, or one of the files cannot be imported.

@@ -21,42 +21,117 @@ class TensorParallelLayers(Protocol):
     """How the layers that tensor parallelism splits exchange activations (``step/tensor_parallel_layers.py``)."""
 
     def copy_in(self, x: Tensor) -> Tensor:
-        """The stream [B, T, H] as every part needs it, [B, S, H]."""
+        """Hand the stream to the parts of a layer.
+
+        Args:
+            x: The stream, [B, T, H].
+
+        Returns:
+            As every part needs it, [B, S, H].
+        """
 
     def reduce_out(self, y: Tensor) -> Tensor:
-        """Partial results [B, S, H] added up, as the stream has them: [B, T, H]."""
+        """Add up the partial results of the parts.
+
+        Args:
+            y: This rank's, [B, S, H].
+
+        Returns:
+            The sum as the stream has it, [B, T, H].
+        """
 
     def embed(self, ids: Tensor, weight: Tensor) -> Tensor:
-        """Rows of a token table that is cut: ids [B, S] to [B, T, H]."""
+        """Look tokens up in a table that is cut.
+
+        Args:
+            ids: int64 [B, S], of the whole vocabulary.
+            weight: This rank's rows of the table, [local vocabulary, H].
+
+        Returns:
+            [B, T, H].
+        """
 
     def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Sum over tokens, from logits [tokens, local vocabulary]."""
+        """Cross entropy over a vocabulary that is cut.
+
+        Args:
+            logits: This rank's, [tokens, local vocabulary].
+            targets: int64 [tokens], of the whole vocabulary; -100 where there is nothing to learn.
+
+        Returns:
+            The sum over tokens, a scalar.
+        """
 
     def stream_part(self, x: Tensor) -> Tensor:
-        """[..., S] to the tokens of the stream, [..., T]."""
+        """The tokens of the stream out of the local ones.
+
+        Args:
+            x: [..., S].
+
+        Returns:
+            [..., T].
+        """
 
     def pool(self, x: Tensor) -> Tensor:
-        """Sums [B, H] over the tokens of the stream to those over all S."""
+        """Complete sums over the tokens of the stream.
+
+        Args:
+            x: This rank's sums, [B, H].
+
+        Returns:
+            Those over all S tokens, [B, H].
+        """
 
 
 class SequenceAttention(Protocol):
     """Attention over tokens that sequence parallelism splits (``step/ring_attention.py``, ``step/ulysses_attention.py``)."""
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
-        """Attention over all tokens: q [B, N, S, D], k and v [B, K, S, D] of the local ones to [B, N, S, D]."""
+        """Attention over all tokens.
+
+        Args:
+            q: Of the local tokens, [B, N, S, D].
+            k: Of the local tokens, [B, K, S, D].
+            v: The same shape as ``k``.
+            context: Mask, causality, and which key/value head a query head attends with.
+
+        Returns:
+            [B, N, S, D], of the local tokens.
+        """
 
     def pool(self, x: Tensor) -> Tensor:
-        """Sums [B, H] over the local tokens to those over all."""
+        """Complete sums over the local tokens.
+
+        Args:
+            x: This rank's sums, [B, H].
+
+        Returns:
+            Those over all tokens, [B, H].
+        """
 
     def count_once(self, weight: Tensor) -> Tensor:
-        """A weight used in the same way on every rank, whose gradient must be counted once."""
+        """A weight used in the same way on every rank, whose gradient must be counted once.
+
+        Args:
+            weight: Any shape.
+
+        Returns:
+            ``weight``; the gradients of all ranks add up to one.
+        """
 
 
 class TokenRowLookup(Protocol):
     """Looks tokens up, and sums the table's gradient itself (``step/embedding_gradient.py``)."""
 
     def look_up(self, ids: Tensor) -> Tensor:
-        """Token ids [B, S] to rows of the table, [B, S, H]."""
+        """Look tokens up in the table.
+
+        Args:
+            ids: int64 [B, S].
+
+        Returns:
+            Rows of the table, [B, S, H].
+        """
 
 
 class Context(NamedTuple):
@@ -72,7 +147,7 @@ class Context(NamedTuple):
     kv: Sequence[int] | None
 
 
-class UnsplitModel:
+class UnsplitModel(TensorParallelLayers, SequenceAttention):
     """Neither layers nor tokens are split: both protocols without any communication."""
 
     def copy_in(self, x: Tensor) -> Tensor:
@@ -122,7 +197,14 @@ class Norm(nn.Module):
             self.bias = nn.Parameter(torch.empty(spec.hidden))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``x`` [..., H]."""
+        """Normalise over the last dimension.
+
+        Args:
+            x: [..., H].
+
+        Returns:
+            The same shape.
+        """
         if self.rms:
             return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
@@ -138,7 +220,13 @@ class PostponedGradients:
         self._work: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def add(self, weight: Tensor, x: Tensor, gradient: Tensor) -> None:
-        """Put off the gradient of ``weight`` from the layer's input ``x`` and the gradient of its output."""
+        """Put off the gradient of a weight.
+
+        Args:
+            weight: [rows, columns].
+            x: The layer's input, [..., columns].
+            gradient: Of the layer's output, [..., rows].
+        """
         self._work.append((weight, x, gradient))
 
     def take(self) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -148,7 +236,11 @@ class PostponedGradients:
 
     @staticmethod
     def compute(work: Sequence[tuple[Tensor, Tensor, Tensor]]) -> None:
-        """Add the gradients to ``.grad``, through autograd, so that hooks on the parameters see them."""
+        """Add the gradients to ``.grad``, through autograd, so that hooks on the parameters see them.
+
+        Args:
+            work: (weight, input, gradient of the output), as ``add`` takes them.
+        """
         for weight, x, gradient in work:
             weight_gradient = gradient.flatten(0, -2).t() @ x.flatten(0, -2)
             torch.autograd.backward(weight, weight_gradient)
@@ -181,11 +273,26 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.empty(rows)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The product of ``x`` [..., columns] with the bias: [..., rows]."""
+        """The product with the weight, and the bias added.
+
+        Args:
+            x: [..., columns].
+
+        Returns:
+            [..., rows].
+        """
         return self._product(x, self.bias)
 
     def row_parallel(self, x: Tensor, tensor_layers: TensorParallelLayers) -> Tensor:
-        """Row-parallel form: the bias belongs to the sum, not to each of its parts."""
+        """Row-parallel form: the bias belongs to the sum, not to each of its parts.
+
+        Args:
+            x: This rank's columns of the input, [B, S, columns].
+            tensor_layers: Adds up the products of all parts.
+
+        Returns:
+            [B, T, rows].
+        """
         if isinstance(tensor_layers, UnsplitModel):
             return self(x)  # type: ignore[no-any-return]
         y = tensor_layers.reduce_out(self._product(x, None))
@@ -218,7 +325,16 @@ def turns(positions: Tensor, width: int, theta: float, dtype: torch.dtype) -> tu
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary position embedding of [B, N, S, D]: element i is paired with i + D/2 (Hugging Face's layout)."""
+    """Rotary position embedding: element i is paired with i + D/2 (Hugging Face's layout).
+
+    Args:
+        x: Queries or keys, [B, N, S, D].
+        cos: Of the angles, [S, D/2] (``turns``).
+        sin: Of the angles, the same shape.
+
+    Returns:
+        [B, N, S, D].
+    """
     left, right = x.chunk(2, dim=-1)
     return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1)
 
@@ -242,7 +358,15 @@ class Attention(nn.Module):
         self.o = Linear(spec.hidden, rows, spec.out_bias)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        """``x`` [B, T, H] to the same shape."""
+        """Self-attention.
+
+        Args:
+            x: The stream, [B, T, H].
+            context: The arguments of attention beside q, k and v.
+
+        Returns:
+            [B, T, H].
+        """
         x = self.tensor_layers.copy_in(x)
         q, k, v = (self._heads(linear(x)) for linear in (self.q, self.k, self.v))
         if context.turns is not None:
@@ -266,7 +390,14 @@ class MLP(nn.Module):
         self.down = Linear(spec.hidden, columns, spec.mlp_bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x`` [B, T, H] to the same shape."""
+        """Up, activation, down.
+
+        Args:
+            x: The stream, [B, T, H].
+
+        Returns:
+            [B, T, H].
+        """
         x = self.tensor_layers.copy_in(x)
         if self.kind == "silu_gated":
             return self.down.row_parallel(F.silu(self.gate(x)) * self.up(x), self.tensor_layers)
@@ -291,7 +422,15 @@ class Block(nn.Module):
         self.mlp_norm, self.mlp = Norm(spec), MLP(spec, columns, tensor_layers)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        """``x`` [B, T, H] to the same shape."""
+        """Attention and MLP with their norms and residuals.
+
+        Args:
+            x: The stream, [B, T, H].
+            context: The arguments of attention beside q, k and v.
+
+        Returns:
+            [B, T, H].
+        """
         if self.pre:
             x = x + self.attn(self.attn_norm(x), context)
             return x + self.mlp(self.mlp_norm(x))  # type: ignore[no-any-return]

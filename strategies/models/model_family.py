@@ -55,12 +55,26 @@ class ModelFamily(ABC):
     @classmethod
     @abstractmethod
     def stored(cls, name: str) -> Stored | None:
-        """Where the parameter with the canonical ``name`` is, or None for one that its checkpoints do not have."""
+        """Where a parameter is in the family's checkpoints.
+
+        Args:
+            name: The canonical name, such as ``blocks.3.attn.q.weight``.
+
+        Returns:
+            The tensor and the part of it, or None where the checkpoints do not have it.
+        """
 
     @classmethod
     @abstractmethod
     def fixed_switches(cls, spec: ModelSpec) -> Mapping[str, Any]:
-        """Fields of ModelSpec that its classes in ``transformers`` have no switch for, with the only value that they know."""
+        """What the family's classes in ``transformers`` have no switch for.
+
+        Args:
+            spec: The model that is to be one of them.
+
+        Returns:
+            Fields of ModelSpec with the only value that the classes know.
+        """
 
 
 _FAMILIES: Registry[type[ModelFamily]] = Registry(
@@ -79,6 +93,9 @@ def renamed(name: str, top: Mapping[str, str], inside: Mapping[str, str], layers
         top: The family's names of what lies outside of the blocks; what is missing, its checkpoints do not have.
         inside: Its names of the parts of a block.
         layers: Its name of the list of blocks.
+
+    Returns:
+        The tensor, or None for a name outside of the blocks that ``top`` does not have.
     """
     stem, kind = name.rsplit(".", 1)
     if stem.startswith("blocks."):

@@ -72,6 +72,9 @@ class WeightLoader:
             span: The slice along its split dimension, or None for all of it.
             dtype: That of the result.
 
+        Returns:
+            Those values, of the shape of the slice.
+
         Raises:
             PlanError: The checkpoint does not have it, or in another shape.
         """
@@ -113,9 +116,16 @@ class WeightLoader:
 
 
 def draw(parameter: Parameter, seed: int) -> Tensor:
-    """The random initial value of a whole parameter, float64: norms 1, biases 0, the rest N(0, 0.02^2).
+    """The random initial value of a parameter: norms 1, biases 0, the rest N(0, 0.02^2).
 
     Its generator is seeded by the seed and the name alone.
+
+    Args:
+        parameter: Which; all of it is drawn.
+        seed: Of the run.
+
+    Returns:
+        float64, of the parameter's shape.
     """
     stem, kind = parameter.name.rsplit(".", 1)
     if kind == "bias":

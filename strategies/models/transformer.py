@@ -53,7 +53,15 @@ class MicroBatch:
 
     @classmethod
     def of(cls, batch: Batch, placement: RankPlacement) -> MicroBatch:
-        """The tokens of ``batch`` that the rank of ``placement`` holds."""
+        """The tokens of some samples that one rank holds.
+
+        Args:
+            batch: The samples with all their tokens, [b, seq].
+            placement: The rank's.
+
+        Returns:
+            Its part, [b, s].
+        """
         lengths, positions = batch.mask.sum(1), local_positions(placement).to(batch.ids.device)
         if placement.local_tokens == batch.ids.shape[1]:
             return cls(batch.ids, batch.mask, batch.targets, positions, batch.mask, lengths)
@@ -62,7 +70,14 @@ class MicroBatch:
 
 
 def local_positions(placement: RankPlacement) -> Tensor:
-    """Positions, int64 [s], of a rank's tokens in each whole sample, in the order in which it holds them."""
+    """Positions of a rank's tokens in each whole sample.
+
+    Args:
+        placement: The rank's.
+
+    Returns:
+        int64 [s], in the order in which it holds them.
+    """
     return torch.cat([torch.arange(*span) for span in placement.tokens])
 
 
@@ -88,7 +103,14 @@ class Embedding(nn.Module):
         self.norm = Norm(spec) if spec.norm_place == "post" else None
 
     def forward(self, micro: MicroBatch) -> Tensor:
-        """[b, stream, H]."""
+        """The vectors that the first block gets.
+
+        Args:
+            micro: Its ``ids`` are [b, s].
+
+        Returns:
+            [b, stream, H].
+        """
         if self.rows is not None and torch.is_grad_enabled():
             x = self.rows.look_up(micro.ids)
         else:
@@ -170,7 +192,14 @@ class Transformer(nn.Module):
         return self.norm(x) if ends else x  # type: ignore[misc, return-value]
 
     def micro_batch(self, batch: Batch) -> MicroBatch:
-        """This rank's part of a micro-batch of whole samples."""
+        """This rank's part of a micro-batch.
+
+        Args:
+            batch: Whole samples, on this rank's device.
+
+        Returns:
+            The tokens that it holds.
+        """
         return MicroBatch.of(batch, self.placement)
 
     def _context(self, micro: MicroBatch, dtype: torch.dtype) -> Context:
@@ -179,7 +208,15 @@ class Transformer(nn.Module):
         return Context(spec.causal, None if spec.causal else micro.keys, angles, self._kv)
 
     def logits(self, x: Tensor, micro: MicroBatch) -> Tensor:
-        """[b, labels] for a classifier; [b, s, local vocabulary] for a language model."""
+        """Scores of the classes or of the next token.
+
+        Args:
+            x: Hidden states behind the last layer, [b, stream, H].
+            micro: The micro-batch.
+
+        Returns:
+            [b, labels] for a classifier; [b, s, local vocabulary] for a language model.
+        """
         if self.spec.head == "classifier":
             assert self.head is not None
             assert self.head.bias is not None
@@ -191,7 +228,15 @@ class Transformer(nn.Module):
         return F.linear(self.tensor_layers.copy_in(x), weight)
 
     def loss_sum(self, x: Tensor, micro: MicroBatch) -> Tensor:
-        """Cross entropy summed over the valid targets here (divide by the global number of them)."""
+        """Cross entropy summed over the valid targets here (divide by the global number of them).
+
+        Args:
+            x: Hidden states behind the last layer, [b, stream, H].
+            micro: The micro-batch.
+
+        Returns:
+            A scalar.
+        """
         logits = self.logits(x, micro)
         if self.spec.head == "classifier":
             return F.cross_entropy(logits, micro.targets, reduction="sum", ignore_index=IGNORED)
@@ -199,7 +244,15 @@ class Transformer(nn.Module):
 
     @torch.no_grad()
     def scores(self, x: Tensor, micro: MicroBatch) -> tuple[Tensor, Tensor]:
-        """Summed loss and number of right answers; of a language model only the loss (right answers 0)."""
+        """The sums of an evaluation.
+
+        Args:
+            x: Hidden states behind the last layer, [b, stream, H].
+            micro: The micro-batch.
+
+        Returns:
+            (summed loss, right answers), scalars; the second is 0 for a language model.
+        """
         if self.spec.head == "lm":
             return self.loss_sum(x, micro), torch.zeros((), dtype=torch.int64)
         logits = self.logits(x, micro)

@@ -50,7 +50,13 @@ class Checkpoint:
 
     @classmethod
     def read(cls, folder: Path) -> Checkpoint:
-        """The checkpoint in ``folder``; its tensors are looked for, but not read.
+        """Read the manifest; the tensors are looked for, but not read.
+
+        Args:
+            folder: As ``save`` wrote it.
+
+        Returns:
+            The checkpoint.
 
         Raises:
             PlanError: The folder, a file or a tensor is missing, or a file is cut off.
@@ -79,7 +85,16 @@ class Checkpoint:
         return checkpoint
 
     def check(self, spec: ModelSpec, dtype: str, optimizer: str) -> None:
-        """Raise PlanError unless a training of ``spec`` in ``dtype`` with ``optimizer`` can go on from here."""
+        """Refuse a training that cannot go on from here.
+
+        Args:
+            spec: Its model.
+            dtype: Of its weights and states, such as ``float32``.
+            optimizer: ``adamw`` or ``sgd``.
+
+        Raises:
+            PlanError: One of them is another than that of the checkpoint.
+        """
         needed = spec.to_dict()
         for key in {**needed, **self.model}:
             here, there = needed.get(key, "missing"), self.model.get(key, "missing")
@@ -96,9 +111,13 @@ class Checkpoint:
 
 
 def check_target(folder: Path) -> None:
-    """Raise PlanError unless a checkpoint can be written as ``folder``.
+    """Refuse a folder that no checkpoint can be written as.
 
-    Files can be made beside it, and it is new, empty, or nothing but a checkpoint, which will be replaced.
+    Args:
+        folder: Must be new, empty, or nothing but a checkpoint, which will be replaced; files are made beside it.
+
+    Raises:
+        PlanError: Its parent cannot be written to, or it holds anything else.
     """
     parent = folder.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
@@ -113,14 +132,29 @@ def check_target(folder: Path) -> None:
 
 
 def file_contents(spec: ModelSpec, optimizer: str) -> dict[str, Shapes]:
-    """Names and shapes of the tensors of each file, in the order in which they are written."""
+    """The tensors of each file of a checkpoint.
+
+    Args:
+        spec: The model.
+        optimizer: ``adamw`` or ``sgd``.
+
+    Returns:
+        For each file the whole shape by name, in the order in which they are written.
+    """
     weights = {parameter.name: parameter.shape for parameter in parameters(spec)}
     states = {f"{state}/{name}": shape for state in STATES[optimizer] for name, shape in weights.items()}
     return {MODEL: weights, OPTIMIZER: states}
 
 
 def open_tensors(file: Path, framework: str) -> Any:
-    """A safetensors file, to be used as a context manager; ``framework`` is ``pt`` for torch tensors, ``np`` for names only.
+    """Open a safetensors file.
+
+    Args:
+        file: The file.
+        framework: ``pt`` for torch tensors, ``np`` for names only.
+
+    Returns:
+        The open file, a context manager.
 
     Raises:
         PlanError: The file cannot be read.

@@ -29,7 +29,15 @@ Ranks = tuple[int, ...]
 
 
 def cut_into_buckets(sizes_bytes: Sequence[int], bucket_bytes: int) -> list[list[int]]:
-    """Indices of consecutive tensors, cut so that a bucket closes once it holds ``bucket_bytes`` or more."""
+    """Cut consecutive tensors into buckets, each of which closes once it is full.
+
+    Args:
+        sizes_bytes: Of each tensor.
+        bucket_bytes: A bucket with this many or more is full.
+
+    Returns:
+        Indices of the tensors of each bucket; one empty bucket for no tensors.
+    """
     buckets: list[list[int]] = [[]]
     held = 0
     for index, size in enumerate(sizes_bytes):
@@ -90,7 +98,17 @@ def _common(placement: RankPlacement, placements: Sequence[RankPlacement]) -> Ra
 
 
 def volumes(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: StepOptions) -> Iterator[Volume]:
-    """Traffic of every bucket of every rank, and of the rows of the token table."""
+    """Traffic of every bucket of every rank, and of the rows of the token table.
+
+    Args:
+        spec: The model.
+        shape: The step.
+        placements: Of all ranks.
+        options: ``bucket_bytes``, ``wire``, ``zero`` and ``token_table``.
+
+    Returns:
+        The operations of one step.
+    """
     if sends_rows(spec, shape, placements, options):
         yield from row_volumes(spec, placements, 2 if options.wire else shape.element_bytes)
     for placement in placements:
@@ -107,6 +125,9 @@ def bucket_volumes(bucket: BucketPlan, rank: int, element: int, options: StepOpt
         rank: One of its ranks.
         element: Bytes of an element.
         options: ``wire`` and ``zero``.
+
+    Returns:
+        One for each kind of operation of a step.
     """
     ranks, total = len(bucket.ranks), sum(bucket.sizes)
     begin, end = even(total, ranks)[bucket.ranks.index(rank)]
@@ -125,7 +146,17 @@ def bucket_volumes(bucket: BucketPlan, rank: int, element: int, options: StepOpt
 def updated_elements(
     spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: StepOptions
 ) -> dict[int, int]:
-    """Parameters that the optimizer of each rank updates: all that it holds, or under ZeRO its share of every bucket."""
+    """Parameters that the optimizer of each rank updates.
+
+    Args:
+        spec: The model.
+        shape: The step.
+        placements: Of all ranks.
+        options: ``zero`` and ``bucket_bytes``.
+
+    Returns:
+        Elements by rank: all that it holds, or under ZeRO its share of every bucket.
+    """
     updated = {}
     for placement in placements:
         held = sum(placement.local_size(p, spec) for p in parameters(spec))

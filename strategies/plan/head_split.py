@@ -21,6 +21,9 @@ def split_units(spec: ModelSpec, parts: int, shares: Sequence[float] | None) -> 
         parts: Tensor ranks.
         shares: Their weights, or None for even parts.
 
+    Returns:
+        For each tensor rank the span of every unit.
+
     Raises:
         PlanError: The ranks do not divide the model, or ``shares`` is not one positive number for each.
     """
@@ -75,7 +78,16 @@ def _check_divided(spec: ModelSpec, parts: int) -> None:
 
 
 def check_ulysses(spec: ModelSpec, mesh: MeshShape, units: Sequence[Mapping[Unit, Span]]) -> None:
-    """Raise PlanError unless every tensor rank has a head for each of the sequence ranks."""
+    """Refuse tensor ranks that have fewer heads than there are sequence ranks.
+
+    Args:
+        spec: The model.
+        mesh: Ranks of each axis.
+        units: For each tensor rank the span of every unit.
+
+    Raises:
+        PlanError: One of them has fewer.
+    """
     least = min(unit["heads"][1] - unit["heads"][0] for unit in units)
     if least < mesh.sequence:
         raise PlanError(
@@ -91,5 +103,8 @@ def ulysses_heads(heads: int, kv_of_heads: Sequence[int], ranks: int) -> list[tu
         heads: Local query heads.
         kv_of_heads: The local key/value head of each.
         ranks: Ranks of the group.
+
+    Returns:
+        (query heads, key/value heads) for each rank, numbered as the local ones.
     """
     return [((begin, end), (kv_of_heads[begin], kv_of_heads[end - 1] + 1)) for begin, end in even(heads, ranks)]

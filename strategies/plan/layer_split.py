@@ -11,7 +11,14 @@ from strategies.plan.step_options import StepOptions
 
 
 def stage_sizes(ranks: int, groups: Sequence[int] | None) -> list[int]:
-    """Ranks of each stage: those of ``groups``, or one each.
+    """Ranks of each stage.
+
+    Args:
+        ranks: Of the pipeline axis.
+        groups: The option: ranks of each stage; None or empty for one each.
+
+    Returns:
+        One number for each stage.
 
     Raises:
         PlanError: The groups do not sum to the ``ranks`` of the pipeline axis.
@@ -33,6 +40,9 @@ def split_layers(spec: ModelSpec, count: int, options: StepOptions) -> list[Span
         spec: The model.
         count: Stages of the pipeline.
         options: ``stages`` (layers of each virtual stage), ``schedule`` and ``virtual_stages``.
+
+    Returns:
+        A span for each virtual stage; there are ``count`` times those of one rank.
 
     Raises:
         PlanError: The layers are too few, are not divided, or ``stages`` does not sum to them.

@@ -63,7 +63,17 @@ class ModelSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelSpec:
-        """Read a spec from configuration; unknown or missing keys are a PlanError that names them."""
+        """Read a spec from configuration.
+
+        Args:
+            values: Its fields by name.
+
+        Returns:
+            The spec.
+
+        Raises:
+            PlanError: A key is unknown or missing; the message names it.
+        """
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
@@ -83,7 +93,14 @@ class ModelSpec:
         return self.hidden // self.heads
 
     def units(self, unit: Unit) -> int:
-        """How many indivisible pieces a split along ``unit`` has."""
+        """How many indivisible pieces a split has.
+
+        Args:
+            unit: What is split: heads, key/value heads, MLP columns or vocabulary rows.
+
+        Returns:
+            The number in the whole model.
+        """
         return {"heads": self.heads, "kv_heads": self.kv_heads, "ffn": self.ffn, "vocab": self.vocab}[unit]
 
 
@@ -107,7 +124,14 @@ class Parameter:
         return math.prod(self.shape)
 
     def part(self, span: tuple[int, int] | None) -> tuple[int, ...]:
-        """The shape of the slice ``span`` along ``split``; of all of it for None, and where it is never cut."""
+        """The shape of a slice along ``split``.
+
+        Args:
+            span: The slice, or None for all of it.
+
+        Returns:
+            The shape; that of the whole where the parameter is never cut.
+        """
         if span is None or self.split is None:
             return self.shape
         return tuple(span[1] - span[0] if dim == self.split else size for dim, size in enumerate(self.shape))
@@ -115,7 +139,14 @@ class Parameter:
 
 @lru_cache(maxsize=64)
 def parameters(spec: ModelSpec) -> tuple[Parameter, ...]:
-    """Every parameter of the model in forward order; a tied head has none of its own."""
+    """Every parameter of a model; a tied head has none of its own.
+
+    Args:
+        spec: The model.
+
+    Returns:
+        In forward order.
+    """
     return tuple(_parameters(spec))
 
 
@@ -139,7 +170,14 @@ def _parameters(spec: ModelSpec) -> Iterator[Parameter]:
 
 
 def parameter_count(spec: ModelSpec) -> int:
-    """Elements of all parameters of the model."""
+    """Elements of all parameters of a model.
+
+    Args:
+        spec: The model.
+
+    Returns:
+        A tied table counts once.
+    """
     return sum(parameter.size for parameter in parameters(spec))
 
 

@@ -29,6 +29,9 @@ def neighbours(placement: RankPlacement, placements: Sequence[RankPlacement], st
         placement: The rank's.
         placements: Those of all ranks.
         step: 1 for the next stage, -1 for the previous one.
+
+    Returns:
+        The ranks that share that stage, in the order of ``placements``.
     """
     stage = (placement.stage[0] + step) % placement.stage[1]
     same = {axis: placement.coordinates[axis] for axis in ("data", "sequence", "tensor")}
@@ -36,13 +39,30 @@ def neighbours(placement: RankPlacement, placements: Sequence[RankPlacement], st
 
 
 def routes(local: Span, others: Sequence[tuple[int, Span]]) -> list[Route]:
-    """Which of the samples ``local`` each of the ``others`` (rank, its samples) has too."""
+    """Which samples of a rank others have too.
+
+    Args:
+        local: The samples of the rank, numbered in the global batch.
+        others: (rank, its samples) of each of the others.
+
+    Returns:
+        One for each that shares any, counted from the rank's first sample.
+    """
     common = [(rank, max(local[0], begin), min(local[1], end)) for rank, (begin, end) in others]
     return [Route(rank, begin - local[0], end - local[0]) for rank, begin, end in common if begin < end]
 
 
 def volumes(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement]) -> Iterator[Volume]:
-    """A message each way for each micro-batch, boundary and pair of ranks that share samples."""
+    """A message each way for each micro-batch, boundary and pair of ranks that share samples.
+
+    Args:
+        spec: The model.
+        shape: The step.
+        placements: Of all ranks.
+
+    Returns:
+        Sends of one step.
+    """
     for placement in placements:
         if placement.stage[1] == 1:
             continue

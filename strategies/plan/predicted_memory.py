@@ -24,6 +24,9 @@ def memory(
         placements: Of the ranks.
         live: Micro-batches in flight per pipeline stage (default 1; of virtual stages each counts).
         optimizer_elements: Parameters that a rank's optimizer updates, where these are not all that it holds.
+
+    Returns:
+        One for each of ``placements``, in bytes.
     """
     predictions = []
     for placement in placements:
@@ -42,13 +45,22 @@ def memory(
 
 
 def activation_bytes(spec: ModelSpec, shape: StepShape, placement: RankPlacement, live: int = 1) -> int:
-    """Estimated bytes that ``live`` micro-batches keep for their backward on this rank.
+    """Estimated bytes that a rank keeps for the backward of its micro-batches.
 
     Per token and layer the graph keeps vectors of ``hidden`` (the inputs of both norms, and of attention and MLP; an RMS
     norm's result before its weight too), of the local heads (q, k, v as attention gets them, its output, and q and k
     before they were rotated) and of the local MLP columns (before and after the activation; gate and product too when
     gated). With recomputation it keeps the input of each block, and all of one. A language model's head keeps its logits
     twice: as they are and as log-probabilities.
+
+    Args:
+        spec: The model.
+        shape: The step.
+        placement: The rank's.
+        live: Micro-batches in flight; of virtual stages each counts.
+
+    Returns:
+        Bytes.
     """
     micro = max(placement.micro_samples) * shape.element_bytes
     tokens, stream = micro * placement.local_tokens, micro * placement.stream_tokens

@@ -70,7 +70,14 @@ class RankPlacement:
         return sum(end - begin for begin, end in self.layers)
 
     def count(self, unit: Unit) -> int:
-        """How many of the model's ``unit`` (heads, key/value heads, MLP columns, vocabulary rows) this rank holds."""
+        """How many of the model's indivisible pieces this rank holds.
+
+        Args:
+            unit: Heads, key/value heads, MLP columns or vocabulary rows.
+
+        Returns:
+            The number.
+        """
         begin, end = self.units[unit]
         return end - begin
 
@@ -80,13 +87,24 @@ class RankPlacement:
         Args:
             samples: Samples of the whole batch.
             micros: Micro-batches that each replica makes of its share.
+
+        Returns:
+            One for each micro-batch, numbered in the whole batch.
         """
         begin, end = even(samples, self.replica[1])[self.replica[0]]
         parts = [(begin + b, begin + e) for b, e in even(end - begin, micros)]
         return [within(part, even(part[1] - part[0], self.member[1])[self.member[0]]) for part in parts]
 
     def holds(self, parameter: Parameter, spec: ModelSpec) -> bool:
-        """Whether this rank has ``parameter``, or a part of it."""
+        """Whether this rank has a parameter, or a part of it.
+
+        Args:
+            parameter: Of the model.
+            spec: The model.
+
+        Returns:
+            True for a copy of a tied table on the last stage too.
+        """
         if parameter.place == "embed":
             return self.first or (self.last and spec.tied and parameter.name == "embed.tokens.weight")
         if parameter.place == "head":
@@ -94,7 +112,15 @@ class RankPlacement:
         return any(begin <= parameter.place < end for begin, end in self.layers)
 
     def shard(self, parameter: Parameter, spec: ModelSpec) -> Span | None:
-        """This rank's span of ``parameter.shape[parameter.split]``, or None for a tensor that is not split."""
+        """This rank's slice of a parameter that it holds.
+
+        Args:
+            parameter: Of the model.
+            spec: The model.
+
+        Returns:
+            Its span of ``parameter.shape[parameter.split]``, or None for a tensor that is not split.
+        """
         if parameter.split is None or parameter.unit is None or self.tensor[1] == 1:
             return None
         width = parameter.shape[parameter.split] // spec.units(parameter.unit)
@@ -102,13 +128,28 @@ class RankPlacement:
         return begin * width, end * width
 
     def local_size(self, parameter: Parameter, spec: ModelSpec) -> int:
-        """Elements of ``parameter`` on this rank (0 where it does not hold it)."""
+        """Elements of a parameter on this rank.
+
+        Args:
+            parameter: Of the model.
+            spec: The model.
+
+        Returns:
+            0 where the rank does not hold it.
+        """
         if not self.holds(parameter, spec):
             return 0
         return math.prod(parameter.part(self.shard(parameter, spec)))
 
     def kv_of_heads(self, spec: ModelSpec) -> list[int]:
-        """For each local query head, which local key/value head it attends with."""
+        """Which key/value head each query head attends with.
+
+        Args:
+            spec: The model.
+
+        Returns:
+            For each local query head the number of the local key/value head.
+        """
         group, first = spec.heads // spec.kv_heads, self.units["kv_heads"][0]
         return [head // group - first for head in range(*self.units["heads"])]
 
@@ -117,6 +158,13 @@ class RankPlacement:
 
         True for key/value heads that several ranks need, and, where the stream is split over them, for what works on
         their own tokens: norms, biases after the sum, positions.
+
+        Args:
+            parameter: Of the model.
+            spec: The model.
+
+        Returns:
+            False where each has all of its gradient, or no other tensor rank holds the piece.
         """
         if parameter.unit == "kv_heads":
             return spec.kv_heads < self.tensor[1]

@@ -10,7 +10,15 @@ from strategies.plan.shapes import StepShape
 
 
 def split_samples(shape: StepShape, replicas: int, shares: Sequence[float] | None) -> list[Span]:
-    """Samples of each replica, numbered in the global batch.
+    """Samples of each replica.
+
+    Args:
+        shape: Batch and micro-batches of a step.
+        replicas: How many there are.
+        shares: Weights of the replicas, or None for even shares.
+
+    Returns:
+        For each replica its span of the global batch.
 
     Raises:
         PlanError: A replica would have fewer samples than micro-batches, or ``shares`` is not one number for each.
@@ -40,6 +48,9 @@ def member_shares(stage_sizes: Sequence[int], shares: Sequence[Sequence[float]] 
         shares: The option ``group_shares``.
         stage: The stage.
 
+    Returns:
+        One number for each rank of the stage, or None.
+
     Raises:
         PlanError: ``shares`` is not one list for each stage with one number for each of its ranks.
     """
@@ -63,6 +74,9 @@ def split_micro_batches(
         shape: How many micro-batches they make.
         member: (index, number) of the rank among those that share its stage.
         shares: Weights of these, or None for even shares.
+
+    Returns:
+        One span for each micro-batch.
 
     Raises:
         PlanError: A micro-batch has fewer samples than the stage has ranks.

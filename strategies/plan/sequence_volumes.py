@@ -16,13 +16,30 @@ AXIS = "sequence"
 
 
 def check(options: StepOptions) -> None:
-    """Raise PlanError where ``attention`` is no kind of attention over split tokens."""
+    """Refuse an unknown kind of attention over split tokens.
+
+    Args:
+        options: ``attention``.
+
+    Raises:
+        PlanError: It is none of ``ATTENTIONS``.
+    """
     if options.attention not in ATTENTIONS:
         raise PlanError(f"<option attention>={options.attention} is unknown; use {' or '.join(ATTENTIONS)}")
 
 
 def volumes(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: StepOptions) -> Iterator[Volume]:
-    """Attention's traffic for each layer and micro-batch, and the sum of a classifier's token vectors, of every rank."""
+    """Attention's traffic for each layer and micro-batch, and the sum of a classifier's token vectors, of every rank.
+
+    Args:
+        spec: The model.
+        shape: The step.
+        placements: Of all ranks.
+        options: ``attention``.
+
+    Returns:
+        The operations of one step.
+    """
     for placement in placements:
         yield from rank_volumes(spec, shape, placement, placements, options)
 
@@ -42,6 +59,9 @@ def rank_volumes(
         placement: The rank's.
         placements: Those of all ranks.
         options: ``attention``.
+
+    Returns:
+        The operations of one step; none where the rank holds all tokens.
     """
     members = [other for other in placements if _same_group(placement, other)]
     if len(members) == 1:

@@ -54,7 +54,14 @@ class MeshShape:
         return " x ".join(f"{axis} {size}" for axis, size in zip(AXES, self.dims, strict=True))
 
     def coordinates(self, rank: int) -> dict[str, int]:
-        """Coordinate of ``rank`` on each axis."""
+        """A rank's place in the mesh.
+
+        Args:
+            rank: From 0, smaller than ``size``.
+
+        Returns:
+            Its coordinate on each axis, from 0.
+        """
         coordinates = {}
         for axis in reversed(AXES):
             rank, coordinates[axis] = divmod(rank, getattr(self, axis))
@@ -94,7 +101,14 @@ class StepShape:
 
     @classmethod
     def of(cls, train: Mapping[str, Any]) -> StepShape:
-        """From the ``train`` section of a configuration."""
+        """Read the shape from configuration.
+
+        Args:
+            train: The ``train`` section; other keys are left out.
+
+        Returns:
+            The shape.
+        """
         names = ("batch", "seq", "micro_batches", "dtype", "optimizer", "recompute")
         return cls(**{name: train[name] for name in names})
 

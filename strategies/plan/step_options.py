@@ -97,5 +97,12 @@ class StepOptions(PipelineOptions, SequenceOptions, TensorOptions, GradientOptio
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> StepOptions:
-        """From options by name; what is missing has its default, and what others add is left out."""
+        """Read the options by name.
+
+        Args:
+            options: What is missing has its default; names of other options are left out.
+
+        Returns:
+            The options.
+        """
         return cls(**{one.name: options[one.name] for one in fields(cls) if one.name in options})

@@ -16,6 +16,14 @@ def volumes(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacemen
     """Two reductions forward and two backward for each layer and micro-batch, and those of the two ends.
 
     Recomputed blocks repeat what their backward needs: of a block with the norms before it not its last reduction.
+
+    Args:
+        spec: The model.
+        shape: The step.
+        placements: Of all ranks.
+
+    Returns:
+        The operations of one step.
     """
     for placement in placements:
         if placement.tensor[1] == 1:

@@ -20,6 +20,9 @@ def split_tokens(spec: ModelSpec, shape: StepShape, mesh: MeshShape, options: St
         mesh: How many sequence ranks there are.
         options: ``attention`` and ``sequence_shares``.
 
+    Returns:
+        For each sequence rank its spans of a sample.
+
     Raises:
         PlanError: There are too few tokens, or ``sequence_shares`` is not one number for each rank.
     """
@@ -38,7 +41,16 @@ def split_tokens(spec: ModelSpec, shape: StepShape, mesh: MeshShape, options: St
 
 
 def split_stream(tokens: int, index: int, parts: int, norms: str) -> Span:
-    """Those of a rank's ``tokens`` that flow between its blocks: all, or with ``norms=split`` its part of ``parts``.
+    """Tokens of a rank that flow between its blocks.
+
+    Args:
+        tokens: How many it holds of a sample.
+        index: Its tensor rank.
+        parts: How many tensor ranks there are.
+        norms: ``replicated``: all of them; ``split``: its part of them.
+
+    Returns:
+        A span of the tokens that it holds.
 
     Raises:
         PlanError: ``norms`` is unknown, or there are fewer tokens than tensor ranks.

@@ -22,10 +22,19 @@ TABLE = "embed.tokens.weight"
 
 
 def sends_rows(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: StepOptions) -> bool:
-    """Whether rows travel: as ``token_table`` says, with ``auto`` where they can and are fewer bytes.
+    """Whether rows of the token table's gradient travel in the place of all of it.
+
+    Args:
+        spec: The model.
+        shape: The step.
+        placements: Of all ranks.
+        options: ``token_table``, whose ``auto`` sends rows where they can go and are fewer bytes; ``wire`` and ``zero``.
+
+    Returns:
+        True for rows.
 
     Raises:
-        PlanError: ``rows`` is asked for and cannot be.
+        PlanError: ``token_table`` is unknown, or ``rows`` is asked for and cannot be.
     """
     choice = options.token_table
     if choice not in TOKEN_TABLES:
@@ -45,12 +54,26 @@ def sends_rows(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlace
 
 
 def holders(placements: Sequence[RankPlacement]) -> list[RankPlacement]:
-    """The ranks that look tokens up: those of the first stage."""
+    """The ranks that look tokens up.
+
+    Args:
+        placements: Of all ranks.
+
+    Returns:
+        Those of the first stage, in the same order.
+    """
     return [placement for placement in placements if placement.first]
 
 
 def looked_up(placement: RankPlacement) -> int:
-    """How many tokens a rank looks up in a step."""
+    """Tokens that a rank looks up in a step.
+
+    Args:
+        placement: A rank of the first stage.
+
+    Returns:
+        How many, over all micro-batches.
+    """
     return sum(placement.micro_samples) * placement.local_tokens
 
 
@@ -61,6 +84,9 @@ def row_volumes(spec: ModelSpec, placements: Sequence[RankPlacement], element: i
         spec: The model.
         placements: Of all ranks.
         element: Bytes of an element on the wire.
+
+    Returns:
+        One for each rank of the first stage.
     """
     ranks = holders(placements)
     return [

@@ -37,6 +37,9 @@ def volume(axis: str, op: str, phase: str, calls: int, payload_bytes: int, ranks
         calls: How many operations.
         payload_bytes: Of one of them.
         ranks: Ranks of the group.
+
+    Returns:
+        Their sum in bytes.
     """
     return Volume(axis, op, phase, calls, calls * payload_bytes, calls * wire_bytes(op, payload_bytes, ranks))
 
@@ -53,6 +56,14 @@ def wire_bytes(op: str, payload_bytes: float, ranks: int) -> float:
     | send           | the message, counted by its sender | the message             |
 
     (Factors: nccl-tests, doc/PERFORMANCE.md.) With uneven parts these are the means over the ranks.
+
+    Args:
+        op: One of the table.
+        payload_bytes: What the rank hands to MPI.
+        ranks: Ranks of the group, n.
+
+    Returns:
+        Bytes, a mean over the ranks.
     """
     factor = {
         "all_reduce": 2 * (ranks - 1) / ranks,
@@ -65,7 +76,14 @@ def wire_bytes(op: str, payload_bytes: float, ranks: int) -> float:
 
 
 def merge(volumes: Iterable[Volume]) -> Iterator[Volume]:
-    """Volumes of the same key as one, in order of first appearance; empty ones are dropped."""
+    """Add up the volumes of the same key; empty ones are dropped.
+
+    Args:
+        volumes: In any order.
+
+    Returns:
+        One for each key, in order of first appearance.
+    """
     by_key: dict[str, list[Volume]] = {}
     for one in volumes:
         if one.calls:

@@ -71,5 +71,13 @@ COMPUTE = (Forward, Backward, BackwardInput, BackwardWeight)
 
 
 def text(actions: Iterable[Action], communication: bool = False) -> str:
-    """``F0 F1 B0 F2 B1 B2``: one line for one stage; ``F0.1`` is micro-batch 0 of its second virtual stage."""
+    """The actions of one stage as a line.
+
+    Args:
+        actions: In their order.
+        communication: Name sends and receives as well.
+
+    Returns:
+        ``F0 F1 B0 F2 B1 B2``; ``F0.1`` is micro-batch 0 of the second virtual stage.
+    """
     return " ".join(str(a) for a in actions if communication or isinstance(a, COMPUTE))

@@ -45,11 +45,23 @@ class Schedule(ABC):
             stages: How many there are.
             micros: Micro-batches.
             virtual: Virtual stages on each rank.
+
+        Returns:
+            In order: each micro-batch of each virtual stage forward and backward once.
         """
 
     @classmethod  # noqa: B027 - most take any numbers
     def check(cls, stages: int, micros: int, virtual: int) -> None:
-        """Raise PlanError where the schedule does not fit the number of micro-batches or virtual stages."""
+        """Refuse numbers that the schedule cannot work with.
+
+        Args:
+            stages: Of the pipeline.
+            micros: Micro-batches.
+            virtual: Virtual stages on each rank.
+
+        Raises:
+            PlanError: It does not fit the number of micro-batches or virtual stages.
+        """
 
 
 _SCHEDULES: Registry[type[Schedule]] = Registry(
@@ -61,7 +73,17 @@ get = _SCHEDULES.get
 
 
 def check(name: str, stages: int, micros: int, virtual: int) -> None:
-    """Raise PlanError where the schedule is unknown or does not fit the numbers of micro-batches and virtual stages."""
+    """Refuse a schedule that is unknown or does not fit the numbers.
+
+    Args:
+        name: The schedule.
+        stages: Of the pipeline.
+        micros: Micro-batches.
+        virtual: Virtual stages on each rank.
+
+    Raises:
+        PlanError: The message says what would work.
+    """
     names = list(registered())
     if name not in names:
         raise PlanError(f"<option schedule>={name} is unknown; use {', '.join(names[:-1])} or {names[-1]}")
@@ -69,7 +91,18 @@ def check(name: str, stages: int, micros: int, virtual: int) -> None:
 
 
 def compute_order(name: str, stage: int, stages: int, micros: int, virtual: int = 1) -> list[Action]:
-    """The computations of one stage under the schedule ``name``."""
+    """The computations of one stage, by the schedule's name.
+
+    Args:
+        name: The schedule.
+        stage: The stage, from 0.
+        stages: How many there are.
+        micros: Micro-batches.
+        virtual: Virtual stages on each rank.
+
+    Returns:
+        In order.
+    """
     return list(get(name).compute_order(stage, stages, micros, virtual))
 
 
@@ -82,12 +115,25 @@ def actions(name: str, stage: int, stages: int, micros: int, virtual: int = 1) -
         stages: How many there are.
         micros: Micro-batches.
         virtual: Virtual stages on each rank.
+
+    Returns:
+        In order.
     """
     return _with_messages(get(name).compute_order(stage, stages, micros, virtual), stage, stages, virtual)
 
 
 def forward_actions(stage: int, stages: int, micros: int, virtual: int = 1) -> Iterator[Action]:
-    """Every micro-batch forward once, as an evaluation needs it."""
+    """Every micro-batch forward once, as an evaluation needs it.
+
+    Args:
+        stage: The stage, from 0.
+        stages: How many there are.
+        micros: Micro-batches.
+        virtual: Virtual stages on each rank.
+
+    Returns:
+        Forwards in order, with their messages.
+    """
     order = (Forward(micro, chunk) for chunk in range(virtual) for micro in range(micros))
     return _with_messages(order, stage, stages, virtual)
 
@@ -114,7 +160,18 @@ def _with_messages(order: Iterable[Action], stage: int, stages: int, virtual: in
 
 
 def live_micro_batches(name: str, stage: int, stages: int, micros: int, virtual: int = 1) -> int:
-    """The largest number of micro-batches whose activations the stage keeps at once; each virtual stage counts."""
+    """The largest number of micro-batches whose activations a stage keeps at once.
+
+    Args:
+        name: The schedule.
+        stage: The stage, from 0.
+        stages: How many there are.
+        micros: Micro-batches.
+        virtual: Virtual stages on each rank.
+
+    Returns:
+        How many; a micro-batch counts on each virtual stage.
+    """
     live = most = 0
     for action in get(name).compute_order(stage, stages, micros, virtual):
         if isinstance(action, Forward):

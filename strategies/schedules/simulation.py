@@ -78,6 +78,9 @@ def simulate(
         message_s: Seconds of a message, or a function of (stage, to_stage).
         weight_share: The part of backward that computes weight gradients, where a schedule splits it.
 
+    Returns:
+        When every stage computes what, in seconds.
+
     Raises:
         Deadlock: Every unfinished stage waits; the message names them and what they wait for.
     """

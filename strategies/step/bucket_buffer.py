@@ -37,6 +37,9 @@ class Bucket:
             members: Its parameters, in the order of their gradients.
             group: The ranks that sum it.
             zero: Whether their weights become views of one buffer, of which each rank updates its part.
+
+        Returns:
+            The bucket.
         """
         flat = torch.zeros(sum(p.numel() for p in members), dtype=members[0].dtype, device=members[0].device)
         bucket = cls(members, group, flat, even(flat.numel(), group.size))
@@ -67,7 +70,12 @@ class Bucket:
             self.shards.append((shard, matrix))
 
     def reduce(self, group: Group, wire: torch.dtype | None) -> None:
-        """Add up the gradients over the group: all of them, or under ZeRO this rank's share."""
+        """Add up the gradients over the ranks: all of them, or under ZeRO this rank's share. Collective.
+
+        Args:
+            group: The bucket's own, or one of the same ranks.
+            wire: The 16-bit dtype that they travel in, or None for that of the weights.
+        """
         if wire is not None:
             self._sum_in_16_bits(group, wire)
         elif self.weights is not None:
@@ -89,7 +97,14 @@ class Bucket:
         self.flat.copy_(sent)
 
     def gathered(self, shards: Sequence[Tensor]) -> Tensor:
-        """The flat tensor of which every rank has the values of its ``shards``. Collective."""
+        """The values of the whole bucket from the shards of all ranks. Collective.
+
+        Args:
+            shards: This rank's, in the order and of the shapes of ``shards``.
+
+        Returns:
+            1-d, as long as the flat buffer.
+        """
         whole = torch.zeros_like(self.flat)
         if shards:
             whole[slice(*self.parts[self.group.rank])] = torch.cat([shard.reshape(-1) for shard in shards])
@@ -97,7 +112,14 @@ class Bucket:
         return whole
 
     def cut(self, members: Sequence[Tensor]) -> list[Tensor]:
-        """The values of each of ``shards``, from those of the ``members``, in memory of their own."""
+        """The values of this rank's shards from those of whole members.
+
+        Args:
+            members: Of the local shapes, in the order of ``members``.
+
+        Returns:
+            One 1-d tensor for each of ``shards``, in memory of its own.
+        """
         begin, end = self.parts[self.group.rank]
         shares = torch.cat([member.reshape(-1) for member in members])[begin:end]
         return [part.clone() for part in shares.split([shard.numel() for shard, _ in self.shards])]

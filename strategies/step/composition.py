@@ -76,6 +76,9 @@ class ComposedStrategy(Strategy):
             shape: The step.
             placements: Of all ranks.
             options: The options with every default.
+
+        Returns:
+            In any order; several may have the same key.
         """
         yield from gradient_buckets.volumes(spec, shape, placements, options)
         yield from tensor_volumes.volumes(spec, shape, placements)

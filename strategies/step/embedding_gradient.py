@@ -17,13 +17,14 @@ from torch import Tensor, nn
 
 from strategies.base import Batch
 from strategies.comm.group import Group
+from strategies.models.layers import TokenRowLookup
 from strategies.models.transformer import local_positions
 from strategies.plan.partition import spans
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.token_table import looked_up
 
 
-class TokenRows:
+class TokenRows(TokenRowLookup):
     """The rows that this rank looked up in a step, and their exchange.
 
     Args:
@@ -55,7 +56,11 @@ class TokenRows:
             self.table.grad.index_fill_(0, self.used, 0.0)
 
     def finish(self, batch: Batch) -> None:
-        """After the last backward of the global ``batch``: the whole gradient of the table on every rank."""
+        """Make the table's gradient whole on every rank, after the last backward. Collective.
+
+        Args:
+            batch: The global one.
+        """
         assert self.table.grad is not None
         dtype = self.wire or self.table.dtype
         flat = torch.empty(self.parts[-1][1], dtype=dtype, device=self.table.device)

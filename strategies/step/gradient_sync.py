@@ -81,6 +81,9 @@ class GradientSync:
             shape: The step.
             placements: Of all ranks.
             options: ``bucket_bytes``, ``zero``, ``wire`` and ``token_table``.
+
+        Returns:
+            The sync, with its hooks on the parameters.
         """
         spec, placement = module.spec, module.placement
         planned = plan_buckets(spec, shape, placement, placements, options)
@@ -102,7 +105,11 @@ class GradientSync:
         return cls(module, main, late, wire, mesh.comm_options.progress, rows)
 
     def begin(self, micros: int) -> None:
-        """Before the first forward of a step whose ``micros`` backwards each add to every gradient."""
+        """To be called before the first forward of a step.
+
+        Args:
+            micros: Micro-batches, each of which adds to every gradient once.
+        """
         self.sent, self.futures = 0, []
         for bucket in self.buckets:
             bucket.missing = len(bucket.members) * micros
@@ -114,7 +121,14 @@ class GradientSync:
             self.rows.begin()
 
     def finish(self, batch: Batch) -> None:
-        """After the last backward of the global ``batch``: returns when all gradients are whole."""
+        """To be called after the last backward: returns when all gradients are whole.
+
+        Args:
+            batch: The global one.
+
+        Raises:
+            RuntimeError: A gradient is missing, so that its sum over the ranks would never end.
+        """
         late = sum(bucket.missing for bucket in self.buckets)
         if late:
             raise RuntimeError(f"{late} gradients are missing in this step; their sum over the ranks would never end")
@@ -151,7 +165,14 @@ class GradientSync:
         return {p: p.grad for p, _ in self.trainable() if p.grad is not None}
 
     def whole(self, values: Mapping[nn.Parameter, Tensor]) -> dict[str, Tensor]:
-        """Tensors of the shapes of ``trainable`` to those of the local parameters, by name. Collective under ZeRO."""
+        """Tensors as ``trainable`` has them to those of the local parameters. Collective under ZeRO.
+
+        Args:
+            values: By what is ``trainable``, in the shape of that.
+
+        Returns:
+            By the name of the local parameter, in its shape.
+        """
         tensors = {name: values[p] for name, p in self.module.named_parameters() if p in values}
         names = {id(p): name for name, p in self.module.named_parameters()}
         for bucket in self.buckets:
@@ -161,7 +182,14 @@ class GradientSync:
         return tensors
 
     def sharded(self, values: Mapping[str, Tensor]) -> dict[nn.Parameter, Tensor]:
-        """The inverse of ``whole``: tensors of the shapes of the local parameters, by name, to those of ``trainable``."""
+        """The inverse of ``whole``.
+
+        Args:
+            values: By the name of the local parameter, in its shape.
+
+        Returns:
+            By what is ``trainable``, in the shape of that.
+        """
         shared = [bucket for bucket in self.buckets if bucket.weights is not None]
         names = {id(p): name for name, p in self.module.named_parameters()}
         elsewhere = {id(p) for bucket in shared for p in bucket.members}

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from strategies.comm.collectives import reduce_out, share
 from strategies.comm.group import Group, Message
-from strategies.models.layers import Context
+from strategies.models.layers import Context, SequenceAttention
 from strategies.plan.partition import Span
 
 # A key that is not there. Finite: a block without any real key then has weight exp(-1e30) = 0 instead of 0/0.
@@ -37,7 +37,7 @@ class Piece(NamedTuple):
     causal: bool
 
 
-class RingAttention:
+class RingAttention(SequenceAttention):
     """``tokens`` are the positions of each rank of ``group``: one span, or an early and a late one when causal."""
 
     def __init__(self, group: Group, tokens: Sequence[tuple[Span, ...]]) -> None:
@@ -58,11 +58,26 @@ class RingAttention:
         return share(weight, self.group.size)
 
     def owner(self, step: int) -> int:
-        """Whose keys and values are here in this step."""
+        """Whose keys and values are here.
+
+        Args:
+            step: Of the ring, from 0, in which each rank has its own.
+
+        Returns:
+            The rank in the group.
+        """
         return (self.group.rank - step) % self.group.size
 
     def piece(self, owner: int, causal: bool) -> Piece:
-        """The parts of my queries and of the keys of ``owner`` that meet."""
+        """The parts of this rank's queries and of another's keys that meet.
+
+        Args:
+            owner: The rank whose keys they are.
+            causal: Queries attend to no later token.
+
+        Returns:
+            Slices of both, and whether the block itself is causal.
+        """
         rank, everything = self.group.rank, slice(None)
         if not causal or owner == rank:
             return Piece(everything, everything, causal)
@@ -75,21 +90,46 @@ class RingAttention:
         return end - begin
 
     def mask(self, keys: Tensor | None, owner: int, dtype: torch.dtype) -> Tensor | None:
-        """[B, 1, 1, tokens of the owner], added to scores; None where all keys are real."""
+        """The mask of one rank's keys, to be added to scores.
+
+        Args:
+            keys: bool [B, all tokens], True for real ones; None where all are.
+            owner: The rank whose keys they are.
+            dtype: That of the result.
+
+        Returns:
+            [B, 1, 1, tokens of the owner], or None where all keys are real.
+        """
         if keys is None:
             return None
         here = torch.cat([keys[:, begin:end] for begin, end in self.tokens[owner]], dim=1)
         return torch.where(here, 0.0, NOWHERE).to(dtype)[:, None, None, :]
 
     def shift(self, tensor: Tensor, into: Tensor) -> tuple[Message, Message]:
-        """Begin to hand ``tensor`` to the right and to receive ``into`` from the left."""
+        """Begin to hand a tensor to the right and to receive one from the left.
+
+        Args:
+            tensor: Contiguous; not to be changed before its message is finished.
+            into: What is received into; not to be read before its message is finished.
+
+        Returns:
+            (sent, received) messages.
+        """
         self._tag = (self._tag + 1) % TAGS
         right, left = (self.group.rank + 1) % self.group.size, (self.group.rank - 1) % self.group.size
         arriving = self.group.receive(into, left, self._tag)
         return self.group.send(tensor, right, self._tag), arriving
 
     def room(self, like: Tensor, owner: int) -> Tensor:
-        """An empty [2, B, K, tokens of the owner, D]."""
+        """Empty memory for the keys and values of a rank.
+
+        Args:
+            like: Keys and values of any rank, [2, B, K, tokens, D].
+            owner: The rank whose they will be.
+
+        Returns:
+            [2, B, K, tokens of the owner, D].
+        """
         shape = list(like.shape)
         shape[3] = self.sizes[owner]
         return like.new_empty(shape)
@@ -129,6 +169,9 @@ def block_backward(
         lse: Log-sum-exp of the scores over all blocks, [B, N, S].
         mask: As in ``block_forward``.
         causal: As in ``block_forward``.
+
+    Returns:
+        Gradients of q, k and v, of their shapes.
     """
     if q.device.type == "cpu":
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(  # type: ignore[no-any-return]

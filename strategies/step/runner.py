@@ -40,7 +40,15 @@ class Runner(ABC):
 
 
 def total_scores(scores: Sequence[tuple[Tensor, Tensor]], micros: Sequence[MicroBatch]) -> Scores:
-    """The sums over micro-batches of (loss sum, right answers)."""
+    """Add up the scores of micro-batches.
+
+    Args:
+        scores: (loss sum, right answers) of each, scalars.
+        micros: The micro-batches, for the number of their targets.
+
+    Returns:
+        The sums.
+    """
     return Scores(
         loss_sum=sum(float(loss) for loss, _ in scores),
         correct=sum(int(correct) for _, correct in scores),

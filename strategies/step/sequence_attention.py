@@ -20,6 +20,9 @@ def sequence_attention_of(placements: Sequence[RankPlacement], mesh: Mesh, optio
         placements: Of all ranks.
         mesh: Has the group.
         options: ``attention`` is ``ring`` or ``ulysses``.
+
+    Returns:
+        Of the kind that is chosen.
     """
     group = mesh.groups[AXIS]
     if options.attention == "ulysses":

@@ -17,12 +17,13 @@ from torch import Tensor
 from strategies.comm.collectives import copy_in, gather_tokens, reduce_out, scatter_tokens, split_cross_entropy
 from strategies.comm.group import Group
 from strategies.comm.mesh import Mesh
+from strategies.models.layers import TensorParallelLayers
 from strategies.plan.partition import Span
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.tensor_volumes import AXIS
 
 
-class SplitLayers:
+class SplitLayers(TensorParallelLayers):
     """Layers split over ``group``, the stream replicated; this rank holds the vocabulary from ``begin`` on."""
 
     def __init__(self, group: Group, begin: int) -> None:
@@ -91,6 +92,9 @@ def split_layers_of(placement: RankPlacement, placements: Sequence[RankPlacement
         placement: This rank's.
         placements: Those of all ranks.
         mesh: Has the tensor group.
+
+    Returns:
+        With the stream split where the placement says so.
     """
     group, begin = mesh.groups[AXIS], placement.units["vocab"][0]
     if not placement.splits_stream:

@@ -125,7 +125,14 @@ def load_states(
 
 
 def states_of(strategy: Strategy, optimizer: torch.optim.Optimizer) -> dict[str, dict[nn.Parameter, Tensor]]:
-    """The tensors that the optimizer keeps of everything ``trainable`` here, by state; zeros before its first step.
+    """The tensors that an optimizer keeps of everything ``trainable`` here; zeros before its first step.
+
+    Args:
+        strategy: The strategy whose weights it updates.
+        optimizer: AdamW or SGD, over ``trainable``.
+
+    Returns:
+        By the name of the state (``exp_avg``), then by what is ``trainable``.
 
     Raises:
         PlanError: The optimizer keeps more than a checkpoint holds.

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from strategies.comm.collectives import exchange, reduce_out, share
 from strategies.comm.group import Group
-from strategies.models.layers import Context, UnsplitModel
+from strategies.models.layers import Context, SequenceAttention, UnsplitModel
 from strategies.plan.head_split import ulysses_heads
 
 
-class UlyssesAttention:
+class UlyssesAttention(SequenceAttention):
     """``tokens`` are the numbers of tokens of the ranks of ``group``, consecutive in this order."""
 
     def __init__(self, group: Group, tokens: Sequence[int]) -> None:

@@ -25,6 +25,9 @@ def gathered_on_first_rank(
         spec: The model.
         placements: Of all ranks.
         world: The group of all ranks.
+
+    Returns:
+        (name, whole tensor) in the order of the model; nothing on other ranks.
     """
     for number, parameter in enumerate(parameters(spec)):
         piece = local.get(parameter.name)
