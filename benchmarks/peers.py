@@ -30,6 +30,7 @@ from mpi4py import MPI
 
 from bench.common.median_interval import median_interval
 from bench.common.paths import CONF
+from bench.config.model_config import ModelConfig
 from bench.point.resolved_point import model_spec
 from bench.training.trainer import make_optimizer
 from benchmarks import torch_peers
@@ -55,7 +56,8 @@ class Workload:
 
 def conf_model(name: str, head: str, labels: int = 0) -> ModelSpec:
     """A model of ``conf/model``."""
-    return model_spec(yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text()), head, labels)
+    model = yaml.safe_load((CONF / "model" / f"{name}.yaml").read_text())
+    return model_spec(ModelConfig(name=model["name"], spec=model["spec"]), head, labels)
 
 
 MINILM = conf_model("minilm", "classifier", labels=2)

@@ -15,12 +15,13 @@ from typing import Any
 from bench.common.user_error import UserError
 from strategies.common.registry import did_you_mean
 
-Values = Mapping[str, Any]
+Value = bool | int | float | str | None | tuple["Value", ...]
+Values = Mapping[str, Value]  # of a point, by dotted key
 GROUPS = ("strategy", "model", "task", "cluster")  # a group's own name stands for that of the chosen option
-CONSTANTS = {"null": None, "true": True, "false": False}
+CONSTANTS: dict[str, Value] = {"null": None, "true": True, "false": False}
 LONGEST = 500
 DASHED = re.compile(r"^[A-Za-z_]\w*(-\w+)+$")  # gpt2-tiny: to Python a difference
-COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.Lt: operator.lt,
@@ -31,7 +32,7 @@ COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.NotIn: lambda value, several: value not in several,
 }
 ORDERED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
-COMPUTED: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+COMPUTED: dict[type[ast.operator], Callable[[Any, Any], int | float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -40,7 +41,7 @@ COMPUTED: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 
 
-def values_of(plain: Values) -> dict[str, Any]:
+def values_of(plain: Mapping[str, Any]) -> dict[str, Value]:
     """The dotted values of a composed configuration, as conditions name them.
 
     Args:
@@ -49,7 +50,7 @@ def values_of(plain: Values) -> dict[str, Any]:
     Returns:
         By dotted key; a group's name stands for its chosen option, and ``single`` has one rank, whatever was given.
     """
-    values: dict[str, Any] = {group: plain[group]["name"] for group in GROUPS}
+    values: dict[str, Value] = {group: plain[group]["name"] for group in GROUPS}
     values["energy"] = plain["energy"]["source"]
     values.update(_dotted({key: value for key, value in plain.items() if key != "campaign"}, ""))
     if values["strategy"] == "single":
@@ -57,8 +58,8 @@ def values_of(plain: Values) -> dict[str, Any]:
     return values
 
 
-def _dotted(values: Values, prefix: str) -> dict[str, Any]:
-    dotted: dict[str, Any] = {}
+def _dotted(values: Mapping[str, Any], prefix: str) -> dict[str, Value]:
+    dotted: dict[str, Value] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
             dotted.update(_dotted(value, f"{prefix}{key}."))
@@ -153,7 +154,7 @@ class Condition:
         except TypeError:
             raise self._wrong(f"compares {self._source(left)}, which is {a!r}, with {b!r}; use a number") from None
 
-    def _value(self, node: ast.expr, values: Values, words: bool = False) -> Any:
+    def _value(self, node: ast.expr, values: Values, words: bool = False) -> Value:
         """The value of a node. With ``words``, a bare word that names no value stands for itself."""
         name = _name(node)
         if name is not None:
@@ -172,7 +173,7 @@ class Condition:
             f"has {self._source(node)}, which conditions do not know; they have comparisons, and, or, not, in, + - * / %"
         )
 
-    def _named(self, name: str, values: Values, words: bool) -> Any:
+    def _named(self, name: str, values: Values, words: bool) -> Value:
         if name in self.known:
             return values.get(name)
         if name in CONSTANTS:
@@ -181,7 +182,7 @@ class Condition:
             return name
         raise self._wrong(f"names the unknown value {name}{did_you_mean(name, self.known)}; all values: python -m bench --help")
 
-    def _computed(self, node: ast.expr, op: ast.operator, a: Any, b: Any) -> Any:
+    def _computed(self, node: ast.expr, op: ast.operator, a: Value, b: Value) -> Value:
         if a is None or b is None:
             return None
         for value in (a, b):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.campaign.campaign_settings import Settings
-from bench.campaign.exclude import GROUPS, excluded_by, values_of
+from bench.campaign.exclude import GROUPS, Value, Values, excluded_by, values_of
 from bench.common.user_error import UserError
 
 Plain = Mapping[str, Any]
@@ -54,7 +54,7 @@ def matrix(composed: Sequence[Plain], settings: Settings, product: int | None = 
     return Matrix(kept, lines)
 
 
-def factors(points: Sequence[Plain]) -> dict[str, list[str]]:
+def factors(points: Sequence[Values]) -> dict[str, list[str]]:
     """The values that differ between points. Inside a group only what differs within one option.
 
     Args:
@@ -77,7 +77,7 @@ def factors(points: Sequence[Plain]) -> dict[str, list[str]]:
     return levels_of
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Value) -> str:
     if value is None:
         return "null"
     return f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else str(value)

@@ -32,6 +32,16 @@ class Board:
 
 
 @dataclass(frozen=True)
+class Wiring:
+    """The part of a testbed that cannot be changed while it is up: boards have a name, an address and a switch each."""
+
+    name: str
+    network: str
+    boards: tuple[tuple[str, str, str | None], ...]
+    uplink: bool
+
+
+@dataclass(frozen=True)
 class Testbed:
     """All boards of a cluster, the network that they share, and what turned their speeds into quotas.
 
@@ -56,10 +66,10 @@ class Testbed:
         return str(ipaddress.IPv4Network(self.network)[-2])
 
     @property
-    def wiring(self) -> dict[str, Any]:
-        """What cannot be changed while the testbed is up."""
-        boards = [(board.name, board.address, board.switch) for board in self.boards]
-        return {"name": self.name, "network": self.network, "boards": boards, "uplink": self.uplink is not None}
+    def wiring(self) -> Wiring:
+        """The part that cannot be changed while the testbed is up."""
+        boards = tuple((board.name, board.address, board.switch) for board in self.boards)
+        return Wiring(self.name, self.network, boards, self.uplink is not None)
 
     def to_dict(self) -> dict[str, Any]:
         """The testbed as JSON has it."""

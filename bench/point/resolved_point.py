@@ -20,6 +20,7 @@ from bench.common.weight_files import WEIGHTS_FILE, check_sha256, checkpoint_dir
 from bench.config.board_config import BoardConfig
 from bench.config.config_check import read_run_config
 from bench.config.config_json import from_json, to_json
+from bench.config.model_config import ModelConfig
 from bench.config.point_cluster_config import PointCluster
 from bench.config.point_config import SCHEMA, PointConfig, PointModel, PointPaths
 from bench.config.run_config import RunConfig
@@ -200,18 +201,18 @@ def _ranks(run: RunConfig, running: int | None) -> int:
     return run.ranks
 
 
-def model_spec(model: Mapping[str, Any], head: str, labels: int) -> ModelSpec:
+def model_spec(model: ModelConfig, head: str, labels: int) -> ModelSpec:
     """A model of ``conf/model`` with the head that a task needs; a classifier's is its own.
 
     Args:
-        model: ``name`` and ``spec`` of the model's block.
+        model: Its name and its sizes and switches count, its weights do not.
         head: The task's head; ``classifier`` is never tied to the embedding.
         labels: The number of classes of a classifier.
 
     Returns:
         The checked shape of the network.
     """
-    spec = {**model["spec"], "name": model["name"], "head": head, "labels": labels}
+    spec = {**model.spec, "name": model.name, "head": head, "labels": labels}
     return ModelSpec.from_dict({**spec, "tied": False} if head == "classifier" else spec)
 
 
@@ -221,7 +222,7 @@ def _model(run: RunConfig) -> PointModel:
     checkpoint = None if model.checkpoint is None else checkpoint_dir(model.checkpoint)
     if checkpoint is not None and model.sha256:
         check_sha256(checkpoint / WEIGHTS_FILE, model.sha256)
-    spec = model_spec({"name": model.name, "spec": model.spec}, run.task.head, run.task.labels)
+    spec = model_spec(model, run.task.head, run.task.labels)
     return PointModel(
         model.name,
         spec,
