@@ -74,7 +74,11 @@ def main() -> None:
     found = median_interval(ratios)
     print(f"source {given.source} under {Path(given.root)}, {given.rounds} rounds of {steps} steps, {given.threads} thread(s)")
     low, high = found["ci_low"], found["ci_high"]
-    interval = "no interval below six rounds" if low is None else f"95 % interval {100 * low:.2f} to {100 * high:.2f} %"
+    interval = (
+        "no interval below six rounds"
+        if low is None or high is None
+        else f"95 % interval {100 * low:.2f} to {100 * high:.2f} %"
+    )
     print(f"step time with the sampler: {100 * found['median']:+.2f} % ({interval})")
     print(f"sampler: {reads / life_s:.1f} readings a second, {100 * cpu_s / life_s:.2f} % of a core with its start")
 

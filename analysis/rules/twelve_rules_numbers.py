@@ -164,7 +164,7 @@ def _normality(what: str, sets: Sequence[Sequence[float]]) -> Iterator[RuleFindi
 
 def _by_rank(step_s: StepTimeRecord) -> bool:
     expected = median_interval(step_s.values, step_s.confidence)
-    return all(getattr(step_s, key) == expected[key] for key in ("median", "ci_low", "ci_high", "n"))
+    return all(getattr(step_s, key) == value for key, value in expected.items())
 
 
 def comparisons(study: Study) -> Iterator[RuleFinding]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
 SMALL_BYTES, ROUNDS, LARGE_ROUNDS = 8, 40, 3
 NAP_S = 0.002
 TAG = 4712
+
+
+@dataclass(frozen=True)
+class RankLink:
+    """Two ranks, the latency between them one way (s), and the rates from the lower one (there) and to it (back), in bit/s."""
+
+    low: int
+    high: int
+    latency_s: float
+    there_bit_s: float
+    back_bit_s: float
 
 
 def exchange(comm: MPI.Intracomm, other: int, first: bool, megabytes: float) -> tuple[float, float, float]:
@@ -52,7 +64,7 @@ def exchange(comm: MPI.Intracomm, other: int, first: bool, megabytes: float) -> 
     return latency_s, rates[0], rates[1]
 
 
-def links(comm: MPI.Intracomm, megabytes: float) -> list[dict[str, Any]]:
+def links(comm: MPI.Intracomm, megabytes: float) -> list[RankLink]:
     """Measure every pair of ranks, one after the other, seen from its lower rank. Collective.
 
     Args:
@@ -60,16 +72,16 @@ def links(comm: MPI.Intracomm, megabytes: float) -> list[dict[str, Any]]:
         megabytes: Size of the large message in 1e6 bytes.
 
     Returns:
-        On rank 0 a link for each pair: from, to (ranks), latency_s, there_bit_s, back_bit_s; empty on other ranks.
+        On rank 0 a link for each pair; empty on other ranks.
     """
     rank, measured = comm.Get_rank(), []
     for low in range(comm.Get_size()):
         for high in range(low + 1, comm.Get_size()):
             rest(comm)
             if rank in (low, high):
-                latency_s, there, back = exchange(comm, high if rank == low else low, rank == low, megabytes)
+                latency_and_rates = exchange(comm, high if rank == low else low, rank == low, megabytes)
                 if rank == low:
-                    measured.append({"from": low, "to": high, "latency_s": latency_s, "there_bit_s": there, "back_bit_s": back})
+                    measured.append(RankLink(low, high, *latency_and_rates))
     rest(comm)
     gathered = comm.gather(measured)
     return [] if gathered is None else [link for own_links in gathered for link in own_links]

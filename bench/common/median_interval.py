@@ -5,10 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import median
-from typing import Any
+from typing import TypedDict
 
 CONFIDENCE = 0.95
 SMALLEST_N = 6
+
+
+class MedianInterval(TypedDict):
+    """A median with the bounds of its interval, in the unit of the values, as records have it; None: too few values."""
+
+    median: float
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    confidence: float
 
 
 def median_ranks(n: int, confidence: float = CONFIDENCE) -> tuple[int, int] | None:
@@ -33,7 +43,7 @@ def median_ranks(n: int, confidence: float = CONFIDENCE) -> tuple[int, int] | No
     return best
 
 
-def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> dict[str, Any]:
+def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> MedianInterval:
     """The median of values and its interval.
 
     Args:
@@ -41,7 +51,7 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
         confidence: The least probability that the interval holds the median, between 0 and 1.
 
     Returns:
-        ``{median, ci_low, ci_high, n, confidence}``; the bounds are None where there are too few values.
+        The median, the bounds by rank, the number of values and the confidence.
     """
     ordered = sorted(values)
     ranks = median_ranks(len(ordered), confidence)
@@ -61,6 +71,6 @@ def half_width(values: Sequence[float]) -> float | None:
         The share; None below six values.
     """
     interval = median_interval(values) if values else None
-    if interval is None or interval["ci_low"] is None:
+    if interval is None or interval["ci_low"] is None or interval["ci_high"] is None:
         return None
     return (interval["ci_high"] - interval["ci_low"]) / 2 / abs(interval["median"])

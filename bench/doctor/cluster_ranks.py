@@ -14,14 +14,14 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.cluster.link_rates import links
+from bench.cluster.link_rates import RankLink, links
 from bench.common.paths import PROJECT
 from bench.conditions import environment, host_state
 from bench.conditions.host_agreement import busy_together, code_hash
@@ -180,14 +180,14 @@ def together(order: ClusterOrder, run_id: str, comm: MPI.Intracomm) -> ClusterRe
     )
 
 
-def _link(pair: Mapping[str, Any], label_of_rank: Sequence[str]) -> LinkReport:
+def _link(pair: RankLink, label_of_rank: Sequence[str]) -> LinkReport:
     """The report of a pair of ranks as ``link_rates`` measured it."""
     return LinkReport(
-        first=label_of_rank[pair["from"]],
-        second=label_of_rank[pair["to"]],
-        latency_s=pair["latency_s"],
-        there_bit_s=pair["there_bit_s"],
-        back_bit_s=pair["back_bit_s"],
+        first=label_of_rank[pair.low],
+        second=label_of_rank[pair.high],
+        latency_s=pair.latency_s,
+        there_bit_s=pair.there_bit_s,
+        back_bit_s=pair.back_bit_s,
     )
 
 

@@ -345,9 +345,7 @@ def main(argv: list[str]) -> int:
     profile = Profile(
         about=order["about"],
         hosts=tuple(together(same) for same in by_host.values()),
-        links=tuple(
-            LinkProfile(labels[p["from"]], labels[p["to"]], p["latency_s"], p["there_bit_s"], p["back_bit_s"]) for p in pairs
-        ),
+        links=tuple(LinkProfile(labels[p.low], labels[p.high], p.latency_s, p.there_bit_s, p.back_bit_s) for p in pairs),
         ranks=comm.Get_size(),
         all_reduce=reduces,
     )
