@@ -51,9 +51,9 @@ def statuses(folder: Path) -> list[str]:
     return sorted(json.loads(path.read_text())["status"] for path in folder.glob("results/*/*/result.json"))
 
 
-def started(tmp_path: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
+def started(tmp_path: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
     """A campaign as a process of its own, once its worker says that it hangs."""
-    env = environment(EDGEJOULE_WORKER=WORKER, **environment)
+    env = environment(EDGEJOULE_WORKER=WORKER, **variables)
     process = subprocess.Popen(
         [*LINE, *words], cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
