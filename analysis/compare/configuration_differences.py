@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from statistics import median
-from typing import Any
 
 import pandas as pd
 
@@ -39,21 +38,35 @@ QUANTITIES: Mapping[str, Quantity] = {
     "wire_bytes": Quantity("bytes of a step", "more bytes", "fewer bytes", exact=True),
     "metric": Quantity("final metric", "higher", "lower"),
 }
-COLUMNS = (
-    *(
-        "configuration",
-        "kind",
-        "quantity",
-        "one_n",
-        "other_n",
-        "one_median",
-        "other_median",
-        "ratio",
-        "ratio_low",
-        "ratio_high",
-    ),
-    *("p", "p_holm", "least_p", "chance", "verdict", "why", "matched_by"),
-)
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One configuration and quantity of two studies, or a configuration that cannot be compared (no ``quantity``).
+
+    ``kind`` is that of the energy. ``ratio`` is the other over the one. Null is what is not known, and ``why`` says why.
+    """
+
+    configuration: str
+    kind: str | None
+    quantity: str | None = field(default=None, kw_only=True)
+    one_n: int
+    other_n: int
+    one_median: float | None = None
+    other_median: float | None = None
+    ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    least_p: float | None = None
+    chance: float | None = None
+    verdict: str | None = None
+    why: str | None = None
+    matched_by: str | None = None
+
+
+COLUMNS = tuple(column.name for column in fields(ComparisonRow))
 
 
 @dataclass(frozen=True)
@@ -67,34 +80,33 @@ class Pair:
     names: tuple[str, str]
     points: tuple[pd.DataFrame, pd.DataFrame]
 
-    def row(self, name: str) -> tuple[dict[str, Any], Difference | None]:
+    def row(self, name: str) -> tuple[ComparisonRow | None, Difference | None]:
         """The row of a quantity, and the difference that is to be corrected.
 
         Args:
             name: A key of ``QUANTITIES``.
 
         Returns:
-            An empty row where neither study has the quantity; no difference where there is nothing to test.
+            No row where neither study has the quantity; no difference where there is nothing to test.
         """
         quantity = QUANTITIES[name]
         a, b = (frame[name].dropna().tolist() for frame in self.points)
         if not a and not b:
-            return {}, None
-        row: dict[str, Any] = {
-            "configuration": self.label, "kind": " and ".join(dict.fromkeys((str(self.one.kind), str(self.other.kind)))),
-            "quantity": name, "one_n": len(a), "other_n": len(b), "one_median": median(a) if a else None,
-            "other_median": median(b) if b else None, "matched_by": self.by,
-        }  # fmt: skip
+            return None, None
+        kind = " and ".join(dict.fromkeys((str(self.one.kind), str(self.other.kind))))
+        row = ComparisonRow(self.label, kind, len(a), len(b), quantity=name, matched_by=self.by)
+        row = replace(row, one_median=median(a) if a else None, other_median=median(b) if b else None)
         why = why_energies_differ(self.one.good, self.other.good, self.names) if name == "per_sample_J" else None
         if why or not a or not b:
-            return {**row, "verdict": NOT_COMPARABLE, "why": why or f"{self.names[1 if a else 0]} has none"}, None
+            return replace(row, verdict=NOT_COMPARABLE, why=why or f"{self.names[1 if a else 0]} has none"), None
         if quantity.exact and len({*a}) == 1 == len({*b}):
             verdict = "equal" if a[0] == b[0] else quantity.larger if b[0] > a[0] else quantity.smaller
-            return {**row, "ratio": b[0] / a[0] if a[0] else None, "verdict": verdict, "why": "the same in every repeat"}, None
+            ratio_of_equals = b[0] / a[0] if a[0] else None
+            return replace(row, ratio=ratio_of_equals, verdict=verdict, why="the same in every repeat"), None
         if min(*a, *b) <= 0:
-            return {**row, "why": "no ratio: a value is not positive"}, two(b, a)
+            return replace(row, why="no ratio: a value is not positive"), two(b, a)
         ratio = ratio_of(b, a)
-        return {**row, "ratio": ratio.ratio, "ratio_low": ratio.low, "ratio_high": ratio.high, "why": ratio.why}, two(b, a)
+        return replace(row, ratio=ratio.ratio, ratio_low=ratio.low, ratio_high=ratio.high, why=ratio.why), two(b, a)
 
 
 def compare(one: Study, other: Study) -> pd.DataFrame:
@@ -113,8 +125,8 @@ def compare(one: Study, other: Study) -> pd.DataFrame:
         compared.
     """
     names = names_of(one, other)
-    rows: list[dict[str, Any]] = []
-    tested: dict[str, list[tuple[dict[str, Any], Difference]]] = {name: [] for name in QUANTITIES}
+    rows: list[ComparisonRow] = []
+    tested: dict[str, list[tuple[int, Difference]]] = {name: [] for name in QUANTITIES}  # the row's index, what is corrected
     points = [dict(list(study.points.groupby(["hash", "kind"], sort=False))) for study in (one, other)]
     for match in matches(one, other):
         if match.one is None or match.other is None or not (match.one.good and match.other.good):
@@ -124,13 +136,14 @@ def compare(one: Study, other: Study) -> pd.DataFrame:
         pair = Pair(match.label, match.by, match.one, match.other, names, repeats)
         for name in QUANTITIES:
             row, difference = pair.row(name)
-            rows += [row] if row else []
             if difference:
-                tested[name].append((row, difference))
+                tested[name].append((len(rows), difference))
+            rows += [row] if row else []
     for name, pairs in tested.items():
-        for (row, _), difference in zip(pairs, corrected([difference for _, difference in pairs]), strict=True):
-            row |= _tested(difference, QUANTITIES[name], row["why"])
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        for (index, _), difference in zip(pairs, corrected([difference for _, difference in pairs]), strict=True):
+            rows[index] = _tested(rows[index], difference, QUANTITIES[name])
+    known = [{column: value for column, value in vars(row).items() if value is not None} for row in rows]
+    return pd.DataFrame(known, columns=list(COLUMNS))
 
 
 def names_of(one: Study, other: Study) -> tuple[str, str]:
@@ -147,25 +160,26 @@ def names_of(one: Study, other: Study) -> tuple[str, str]:
     return (f"{one.name} (first)", f"{other.name} (second)") if same else (one.name, other.name)
 
 
-def _without(match: Match, names: tuple[str, str]) -> dict[str, Any]:
+def _without(match: Match, names: tuple[str, str]) -> ComparisonRow:
     """A configuration that one study lacks, or for which it has no valid number."""
     sides = dict(zip(names, (match.one, match.other), strict=True))
     counts = [0 if side is None else len(side.good) for side in sides.values()]
     kind = next((side.kind for side in sides.values() if side and side.kind), None)
-    row = {"configuration": match.label, "kind": kind, "one_n": counts[0], "other_n": counts[1]}
+    row = ComparisonRow(match.label, kind, counts[0], counts[1])
     if match.one is None or match.other is None:
-        return {**row, "verdict": f"only in {names[0 if match.one else 1]}", "why": match.by}
+        return replace(row, verdict=f"only in {names[0 if match.one else 1]}", why=match.by)
     states = [f"{side.state} in {name}" for name, side in sides.items() if side and not side.good]
-    return {**row, "verdict": NOT_COMPARABLE, "why": f"no valid numbers: {', '.join(states)}", "matched_by": match.by}
+    return replace(row, verdict=NOT_COMPARABLE, why=f"no valid numbers: {', '.join(states)}", matched_by=match.by)
 
 
-def _tested(difference: Difference, quantity: Quantity, why: str | None) -> dict[str, Any]:
+def _tested(row: ComparisonRow, difference: Difference, quantity: Quantity) -> ComparisonRow:
     verdicts = {"larger": quantity.larger, "smaller": quantity.smaller}
-    return {
-        **{key: getattr(difference, key) for key in ("p", "p_holm", "least_p", "chance")},
-        "verdict": verdicts.get(difference.verdict, difference.verdict),
-        "why": difference.why or why,
-    }
+    return replace(
+        row,
+        **{name: getattr(difference, name) for name in ("p", "p_holm", "least_p", "chance")},
+        verdict=verdicts.get(difference.verdict, difference.verdict),
+        why=difference.why or row.why,
+    )
 
 
 def changes(one: Study, other: Study) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from analysis.compare.configuration_differences import NOT_COMPARABLE, QUANTITIES, changes, compare, names_of
+from analysis.compare.configuration_differences import NOT_COMPARABLE, QUANTITIES, ComparisonRow, changes, compare, names_of
 from analysis.rules.study_checks import refuse_mixed
 from analysis.statistics.rank_tests import SAME, TOO_FEW
 from analysis.study.count_phrases import counted, some
@@ -139,17 +139,22 @@ def _verdicts(rows: pd.DataFrame) -> str:
     for verdict, group in sorted(by_verdict, key=lambda item: item[0] in (SAME, TOO_FEW, "equal")):
         table = _rows(group)
         bare = verdict in (TOO_FEW, "equal")
-        names = [row["configuration"] if bare else f"{row['configuration']} {ratio_text(row)}" for row in table]
-        why = f": {some(list(dict.fromkeys(row['why'] for row in table)), 1)}" if verdict == TOO_FEW else ""
+        names = [row.configuration if bare else f"{row.configuration} {ratio_text(row)}" for row in table]
+        why = f": {some(list(dict.fromkeys(str(row.why) for row in table)), 1)}" if verdict == TOO_FEW else ""
         parts.append(f"{verdict} in {len(group)} of {len(rows)} ({some(names, MOST_NAMED)}{why})")
     return ", ".join(parts)
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+def _rows(table: pd.DataFrame) -> list[ComparisonRow]:
+    return [ComparisonRow(**{str(name): _known(cell) for name, cell in row.items()}) for row in table.to_dict("records")]
 
 
-def ratio_text(row: Mapping[str, Any]) -> str:
+def _known(cell: Any) -> Any:
+    """A cell of a table as rows have it: None where it is null."""
+    return None if pd.isna(cell) else cell
+
+
+def ratio_text(row: ComparisonRow) -> str:
     """The ratio of a row in words.
 
     Args:
@@ -158,10 +163,12 @@ def ratio_text(row: Mapping[str, Any]) -> str:
     Returns:
         ``1.12 x [1.08, 1.15]``, without brackets where there is no interval; ``-`` where there is no ratio.
     """
-    if pd.isna(row["ratio"]):
+    if row.ratio is None:
         return "-"
-    text = f"{_digits(row['ratio'])} x"
-    return text if pd.isna(row["ratio_low"]) else f"{text} [{_digits(row['ratio_low'])}, {_digits(row['ratio_high'])}]"
+    text = f"{_digits(row.ratio)} x"
+    if row.ratio_low is None or row.ratio_high is None:
+        return text
+    return f"{text} [{_digits(row.ratio_low)}, {_digits(row.ratio_high)}]"
 
 
 def _digits(value: float) -> str:
@@ -192,11 +199,12 @@ def _tables(table: pd.DataFrame, one: Study, other: Study) -> Iterator[tuple[str
     for title, rows in _parts(table):
         cells = [
             (
-                row["configuration"],
-                *(f"{row[f'{side}_median']:.4g} (n = {row[f'{side}_n']})" for side in ("one", "other")),
+                row.configuration,
+                f"{row.one_median:.4g} (n = {row.one_n})",
+                f"{row.other_median:.4g} (n = {row.other_n})",
                 ratio_text(row),
-                "-" if pd.isna(row["p_holm"]) else f"{row['p_holm']:.2g}",
-                row["verdict"],
+                "-" if row.p_holm is None else f"{row.p_holm:.2g}",
+                row.verdict,
             )
             for row in _rows(rows)
         ]

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeGuard, TypeVar
+from typing import TypeGuard, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -192,7 +192,7 @@ def medians(rows: pd.DataFrame, by: str, columns: Sequence[str]) -> pd.DataFrame
     """
     summaries = []
     for level, repeats in rows.groupby(by):
-        row: dict[str, Any] = {by: level, "n": len(repeats)}
+        row: dict[str, object] = {by: level, "n": len(repeats)}
         for column in columns:
             summary = None if repeats[column].isna().any() else summarise(repeats[column].astype(float).tolist())
             values = (None, None, None) if summary is None else (summary.median, summary.low, summary.high)
