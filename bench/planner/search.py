@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bench.config.comm_config import CommConfig
 from bench.config.host_config import Host
 from bench.config.point_config import PointConfig
 from bench.point.plan_errors import in_command_line_words
@@ -146,13 +147,13 @@ def search(point: PointConfig, profile: Profile, plain: Mapping[str, Any]) -> Se
     Raises:
         UserError: The profile lacks a link.
     """
-    results = SearchResult()
+    results, configured = SearchResult(), CommConfig(**plain["comm"])
     spec, shape = point.model.spec, point.step_shape
     for strategy in registered().values():
-        comm = {**plain["comm"], "progress": plain["comm"]["progress"] or strategy.default_progress}
+        comm = replace(configured, progress=configured.progress or strategy.default_progress)
         # The configured algorithm first: another one must be faster to be chosen.
-        names = list(dict.fromkeys([comm["all_reduce"], *profile.all_reduce]))
-        comms = [{**comm, "all_reduce": name} for name in names]
+        names = list(dict.fromkeys([comm.all_reduce, *profile.all_reduce]))
+        comms = [replace(comm, all_reduce=name) for name in names]
         for hosts in participants(point, profile):
             for mesh, options, ordered in ways(strategy, hosts, profile):
                 for micros in micro_counts(strategy, mesh, shape.batch, plain["train"]["micro_batches"]):
@@ -170,7 +171,7 @@ def _price(
     options: Mapping[str, Any],
     hosts: Sequence[Host],
     profile: Profile,
-    comms: Sequence[Mapping[str, Any]],
+    comms: Sequence[CommConfig],
 ) -> None:
     """Even and planned shares of one way, where they differ, under the fastest of ``comms``."""
     seats = [host.label for host in hosts for _ in range(host.slots)]
@@ -192,14 +193,14 @@ def _price(
         several = comms if any(volume.op == "all_reduce" for volume in plan.volumes) else comms[:1]
         predictions = [predict(plan, profile, seats, comm) for comm in several]
         prediction = min(predictions, key=lambda prediction: prediction.step_s)
-        chosen = comms[predictions.index(prediction)]["all_reduce"]
+        chosen = comms[predictions.index(prediction)].all_reduce
         twin = strategy.name, frozenset(seats), prediction.step_s, prediction.step_J
         if twin in results.priced:  # the same boards in another order, at one stage
             continue
         results.priced.add(twin)
         candidate = Candidate(
             strategy.name, mesh, step.micro_batches, changed, tuple(host.label for host in hosts), prediction,
-            None if chosen == comms[0]["all_reduce"] else chosen,
+            None if chosen == comms[0].all_reduce else chosen,
         )  # fmt: skip
         (results.over if prediction.over else results.candidates).append(candidate)
 

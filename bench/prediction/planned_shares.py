@@ -87,7 +87,7 @@ def prediction_of(profile: Profile, point: PointConfig, plan: Plan) -> Predictio
     Raises:
         UserError: The profile does not reach.
     """
-    return predict(plan, profile, hosts_of(point), point.comm.__dict__)
+    return predict(plan, profile, hosts_of(point), point.comm)
 
 
 def block(planner: PlannerConfig, profile: Profile, point: PointConfig, plan: Plan) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.shapes import MeshShape, StepShape
 
+# Options of a strategy: a share of each rank or stage of an axis, or of each rank of each stage.
+AxisShares = dict[str, list[int] | list[list[int]]]
+
 
 def amounts(total: int, parts: int, seconds: Callable[[int, int], float], least: int = 1) -> list[int]:
     """Share units so that the largest ``seconds(part, amount)`` is as small as can be.
@@ -104,7 +107,7 @@ def planned(
         PlanError: Shares are given already, or there is less to share than there are ranks.
     """
     shares = _Shares(options, spec, shape, mesh, profile, hosts)
-    split = {}
+    split: AxisShares = {}
     for axis, make in shares.makers.items():
         if getattr(mesh, axis) > 1:
             split.update(make())
@@ -130,25 +133,25 @@ class _Shares:
         self.groups: list[int] = list(options.get("groups") or [1] * mesh.pipeline)
         self.makers = {"data": self.samples, "sequence": self.tokens, "tensor": self.heads, "pipeline": self.stages}
 
-    def samples(self) -> dict[str, Any]:
+    def samples(self) -> AxisShares:
         work, micros = Work(self.spec.layers, True, True), self.shape.micro_batches
         hosts = [self.hosts_at("data", index) for index in range(self.mesh.data)]
         return {"shares": amounts(self.shape.batch, len(hosts), lambda i, n: self.seconds(hosts[i], n / micros, work), micros)}
 
-    def tokens(self) -> dict[str, Any]:
+    def tokens(self) -> AxisShares:
         work, whole = Work(self.spec.layers, True, True), self.shape.seq
         hosts = [self.hosts_at("sequence", index) for index in range(self.mesh.sequence)]
         return {
             "sequence_shares": amounts(whole, len(hosts), lambda i, n: self.seconds(hosts[i], self.micro * n / whole, work))
         }
 
-    def heads(self) -> dict[str, Any]:
+    def heads(self) -> AxisShares:
         work, parts = Work(self.spec.layers, True, True), self.mesh.tensor
         units = self.spec.kv_heads if self.spec.kv_heads >= parts else self.spec.heads
         hosts = [self.hosts_at("tensor", index) for index in range(parts)]
         return {"tensor_shares": amounts(units, parts, lambda i, n: self.seconds(hosts[i], self.micro, work, n / units))}
 
-    def stages(self) -> dict[str, Any]:
+    def stages(self) -> AxisShares:
         """Layers of every (virtual) stage, and the samples of ranks that share one."""
         count, firsts = len(self.groups), list(itertools.accumulate([0, *self.groups]))
         parts = count * (int(self.options["virtual_stages"]) if self.options["schedule"] == "interleaved" else 1)
@@ -160,7 +163,7 @@ class _Shares:
             part_of = self.micro / len(ranks)
             return part_of * len(ranks) / sum(part_of / self.seconds(hosts, part_of, work) for hosts in ranks)
 
-        split: dict[str, Any] = {"stages": layers(self.spec.layers, parts, stage_s)}
+        split: AxisShares = {"stages": layers(self.spec.layers, parts, stage_s)}
         if count < self.mesh.pipeline:
             work = Work(1, False, False)
             split["group_shares"] = [

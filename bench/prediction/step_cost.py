@@ -16,10 +16,10 @@ and hosts that take no part. Weight gradients of ``zero_bubble`` count as half o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from bench.config.comm_config import CommConfig
 from bench.prediction.cluster_profile import Profile, all_reduce_s
 from bench.prediction.step_prediction import Prediction, RankTime
 from strategies.plan import gradient_buckets, pipeline_messages, sequence_volumes, tensor_volumes
@@ -74,14 +74,14 @@ def compute_s(profile: Profile, host: str, samples: float, work: Work, share: fl
     return total
 
 
-def predict(plan: Plan, profile: Profile, hosts: Sequence[str], comm: Mapping[str, Any]) -> Prediction:
+def predict(plan: Plan, profile: Profile, hosts: Sequence[str], comm: CommConfig) -> Prediction:
     """The cost of one step of a plan.
 
     Args:
         plan: The plan.
         profile: The profile of the cluster.
         hosts: The host's name of each rank.
-        comm: The section ``comm`` of the configuration.
+        comm: How ranks communicate.
 
     Returns:
         Seconds, joules and memory.
@@ -95,7 +95,7 @@ def predict(plan: Plan, profile: Profile, hosts: Sequence[str], comm: Mapping[st
 
 
 class _Model:
-    def __init__(self, plan: Plan, profile: Profile, hosts: Sequence[str], comm: Mapping[str, Any]) -> None:
+    def __init__(self, plan: Plan, profile: Profile, hosts: Sequence[str], comm: CommConfig) -> None:
         self.plan, self.profile, self.hosts, self.comm = plan, profile, hosts, comm
         self.spec, self.shape, self.placements = plan.model, plan.shape, plan.placements
         self.micros = len(self.placements[0].micros)
@@ -115,7 +115,7 @@ class _Model:
         sums = {placement.rank: list(self._sums(placement)) for placement in self.placements}
         exposed, last = {}, {}
         for placement in self.placements:
-            beside = self.compute[placement.rank, "backward"] / self.micros if self.comm["progress"] == "thread" else 0.0
+            beside = self.compute[placement.rank, "backward"] / self.micros if self.comm.progress == "thread" else 0.0
             exposed[placement.rank] = chain_s([took_s for _, took_s in sums[placement.rank]], beside)
             together = {other for ranks, _ in sums[placement.rank] for other in ranks} | {placement.rank}
             last[placement.rank] = max(ends[other] for other in together) + exposed[placement.rank]
@@ -139,7 +139,7 @@ class _Model:
             about = self.profile.host(host)
             if not {"idle_W", "busy_W"} <= set(about.watts):
                 return None
-            waiting = about.waiting_cores.get(self.comm["wait"], 0.0)
+            waiting = about.waiting_cores.get(self.comm.wait, 0.0)
             rank_times = [rank for rank in ranks if rank.host == host]
             busy_s = sum(r.compute_s * about.busy_cores + (r.exchange_s + r.wait_s) * waiting for r in rank_times)
             used = min(1.0, busy_s / about.cores / step_s)
@@ -187,7 +187,7 @@ class _Model:
         """Of one operation over these ranks."""
         latency_s, rate = self.profile.ring([self.hosts[rank] for rank in ranks])
         if op == "all_reduce":
-            algorithm = self.comm["all_reduce"]
+            algorithm = self.comm.all_reduce
             plain_s = all_reduce_s(algorithm, payload_bytes, len(ranks), latency_s, rate)
             return plain_s * self.profile.factor(algorithm, payload_bytes)
         hops = 1 if op == "send" else len(ranks) - 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bench.config.comm_config import CommConfig
 from bench.prediction.cluster_profile import HostProfile
 from bench.prediction.step_cost import chain_s, predict
 from bench.prediction.step_prediction import Prediction
@@ -14,7 +16,7 @@ from strategies.plan.shapes import MeshShape, Plan, StepShape
 from tests.bench.prediction import made_profiles as made
 from tests.bench.prediction.test_share_split import SPEC
 
-COMM = {"wait": "spin", "progress": "inline", "all_reduce": "ring"}
+COMM = CommConfig(wait="spin", progress="inline", all_reduce="ring")
 SAMPLE_S = 3 * (6 * made.BLOCK_S + made.EMBED_S + made.HEAD_S)
 """Forward and backward of one sample on a board of speed 1."""
 BATCH = 8
@@ -26,7 +28,7 @@ def plan_of(strategy: str, mesh: MeshShape, micro_batches: int = 1, **options: A
 
 
 def of(plan: Plan, *hosts: HostProfile, **comm: str) -> Prediction:
-    return predict(plan, made.profile(hosts), [host.host for host in hosts], {**COMM, **comm})
+    return predict(plan, made.profile(hosts), [host.host for host in hosts], replace(COMM, **comm))
 
 
 def update_s(plan: Plan, rank: int = 0) -> float:
