@@ -9,15 +9,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from strategies.common.plan_error import PlanError
 from strategies.common.registry import Registry
 from strategies.plan.model_spec import ModelSpec
 
-UNKNOWN_TOKENS: Mapping[str, Any] = {"bos_token_id": None, "eos_token_id": None}
+Switches = Mapping[str, str | int | float | bool]
+"""Fields of ModelSpec by name."""
+Constants = Mapping[str, str | int | float | bool | None]
+"""Values of config.json by key."""
+UNKNOWN_TOKENS: Constants = {"bos_token_id": None, "eos_token_id": None}
 """The tokenizer is not part of a checkpoint of ours, so nothing is known of special tokens."""
-PLAIN: Mapping[str, Any] = {"norm": "layer", "positions": "learned", "qkv_bias": True, "out_bias": True, "mlp_bias": True}
+PLAIN: Switches = {"norm": "layer", "positions": "learned", "qkv_bias": True, "out_bias": True, "mlp_bias": True}
 """Switches that the oldest families share."""
 
 
@@ -49,7 +53,7 @@ class ModelFamily(ABC):
     """Its classes in ``transformers`` by head (``classifier``: without one; ``lm``)."""
     config_keys: ClassVar[Mapping[str, str]]
     """Keys of config.json, and the field of ModelSpec that each has."""
-    config_constants: ClassVar[Mapping[str, Any]] = {}
+    config_constants: ClassVar[Constants] = {}
     """Keys of config.json that are the same for the whole family."""
 
     @classmethod
@@ -66,7 +70,7 @@ class ModelFamily(ABC):
 
     @classmethod
     @abstractmethod
-    def fixed_switches(cls, spec: ModelSpec) -> Mapping[str, Any]:
+    def fixed_switches(cls, spec: ModelSpec) -> Switches:
         """What the family's classes in ``transformers`` have no switch for.
 
         Args:

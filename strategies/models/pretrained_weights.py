@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -38,7 +37,7 @@ class WeightLoader:
         self.spec, self.seed, self.checkpoint = spec, seed, checkpoint
         self.drawn: list[str] = []
         self._stack = ExitStack()
-        self._where: dict[str, Any] = {}
+        self._where: dict[str, safe_open] = {}
 
     def __enter__(self) -> WeightLoader:
         if self.checkpoint is not None:

@@ -217,7 +217,7 @@ def _write_tensors(file: Path, tensors: Iterator[tuple[str, Tensor]], shapes: Sh
 
     The format (github.com/huggingface/safetensors): the length of the header as 8 bytes, the header as JSON, the data.
     """
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    header: dict[str, dict[str, str | list[int]]] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, shape in shapes.items():
         begin, end = end, end + math.prod(shape) * ELEMENT_BYTES[dtype]

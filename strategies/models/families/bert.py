@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from strategies.models.model_family import PLAIN, ModelFamily, Stored, register, renamed
+from strategies.models.model_family import PLAIN, Constants, ModelFamily, Stored, Switches, register, renamed
 from strategies.plan.model_spec import ModelSpec
 
 TOP = {
@@ -43,7 +43,7 @@ class Bert(ModelFamily):
         "type_vocab_size": "token_types",
         "layer_norm_eps": "norm_eps",
     }
-    config_constants: ClassVar[Mapping[str, Any]] = {"hidden_act": "gelu"}
+    config_constants: ClassVar[Constants] = {"hidden_act": "gelu"}
 
     @classmethod
     def stored(cls, name: str) -> Stored | None:
@@ -51,7 +51,7 @@ class Bert(ModelFamily):
         return renamed(name, TOP, INSIDE, "encoder.layer")
 
     @classmethod
-    def fixed_switches(cls, spec: ModelSpec) -> Mapping[str, Any]:
+    def fixed_switches(cls, spec: ModelSpec) -> Switches:
         """BERT has no switch for any of these; it always has token types."""
         fixed = {**PLAIN, "causal": False, "norm_place": "post", "mlp": "gelu"}
         return {**fixed, "kv_heads": spec.heads, "token_types": max(1, spec.token_types)}

@@ -6,9 +6,9 @@ Its checkpoints keep matrices transposed (``Conv1D``), and q, k and v side by si
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from strategies.models.model_family import PLAIN, UNKNOWN_TOKENS, ModelFamily, Stored, register, renamed
+from strategies.models.model_family import PLAIN, UNKNOWN_TOKENS, Constants, ModelFamily, Stored, Switches, register, renamed
 from strategies.plan.model_spec import ModelSpec
 
 TOP = {"embed.tokens": "wte", "embed.positions": "wpe", "norm": "ln_f", "head": "lm_head"}
@@ -34,7 +34,7 @@ class GPT2(ModelFamily):
         "layer_norm_epsilon": "norm_eps",
         "tie_word_embeddings": "tied",
     }
-    config_constants: ClassVar[Mapping[str, Any]] = {"activation_function": "gelu_new", **UNKNOWN_TOKENS}
+    config_constants: ClassVar[Constants] = {"activation_function": "gelu_new", **UNKNOWN_TOKENS}
 
     @classmethod
     def stored(cls, name: str) -> Stored | None:
@@ -48,7 +48,7 @@ class GPT2(ModelFamily):
         return Stored(place.name, transposed=True) if place and matrix else place
 
     @classmethod
-    def fixed_switches(cls, spec: ModelSpec) -> Mapping[str, Any]:
+    def fixed_switches(cls, spec: ModelSpec) -> Switches:
         """GPT-2 has no switch for any of these."""
         fixed = {**PLAIN, "causal": True, "norm_place": "pre", "mlp": "gelu_tanh", "token_types": 0}
         return {**fixed, "kv_heads": spec.heads}

@@ -6,9 +6,9 @@ A decoder with RMS norms, rotary positions, a gated MLP and grouped key/value he
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from strategies.models.model_family import UNKNOWN_TOKENS, ModelFamily, Stored, register, renamed
+from strategies.models.model_family import UNKNOWN_TOKENS, Constants, ModelFamily, Stored, Switches, register, renamed
 from strategies.plan.model_spec import ModelSpec
 
 TOP = {"embed.tokens": "embed_tokens", "norm": "norm", "head": "lm_head"}
@@ -47,7 +47,7 @@ class Llama(ModelFamily):
         "mlp_bias": "mlp_bias",
         "tie_word_embeddings": "tied",
     }
-    config_constants: ClassVar[Mapping[str, Any]] = {"hidden_act": "silu", **UNKNOWN_TOKENS}
+    config_constants: ClassVar[Constants] = {"hidden_act": "silu", **UNKNOWN_TOKENS}
 
     @classmethod
     def stored(cls, name: str) -> Stored | None:
@@ -55,7 +55,7 @@ class Llama(ModelFamily):
         return renamed(name, TOP, INSIDE, "layers")
 
     @classmethod
-    def fixed_switches(cls, spec: ModelSpec) -> Mapping[str, Any]:
+    def fixed_switches(cls, spec: ModelSpec) -> Switches:
         """Llama has no switch for any of these, and one for all biases of attention."""
         return {
             "norm": "rms",
