@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -28,7 +29,7 @@ from analysis.plotting.figure_style import (
     new_figure,
 )
 from analysis.plotting.log_axes import log_axis, plain_number
-from analysis.plotting.marker_labels import marker_signs, place_signs
+from analysis.plotting.marker_labels import MarkerSigns, marker_signs, place_signs
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import StudyPart, study_parts
 from analysis.statistics.repeat_summary import Summary, by_configuration, interval_note, pareto_front
@@ -74,7 +75,32 @@ def _draw(part: StudyPart, layout: Layout) -> DrawnFigure:
     ]
     front = [spots[i] for i in pareto_front([(spot.rate.median, spot.cost.median) for spot in spots])]
     tags = marker_signs([(part.names[spot.label], spot.strategy) for spot in spots])
-    page = needs_page(len(spots), layout)
+    figure, untold = _figure(part, spots, front, tags, layout)
+    caption = (
+        f"{part.lead}Energy per sample against throughput, both axes logarithmic; energy is {part.kind}. "
+        f"{_sentence(interval_note([spot.rate.n for spot in spots]))} {tags.note}"
+        f"What lies above and left of the dashed line is beaten in both; nothing beats {_named(front, part)}. "
+        "Faint lines have equal power (dotted, in W) or equal energy-delay product of a sample (dash-dotted, in J s)."
+    )
+    if untold:
+        named = ", ".join(part.names[spots[i].label] for i in untold)
+        caption += f" No room for a sign beside {len(untold)} of them: {named}."
+    columns = ["label", "strategy", "ranks", "repeat", "samples_per_s", "per_sample_J", "power_W", "edp_Js", "kind"]
+    data = frame[columns].copy()
+    data["on_pareto_front"] = data["label"].isin([spot.label for spot in front])
+    name = f"energy_time_{part.kind}{part.ending}"
+    return DrawnFigure(name, "Energy against time", caption, figure, data, part.point_names())
+
+
+def _figure(
+    part: StudyPart,
+    spots: list[ConfigurationSpot],
+    front: list[ConfigurationSpot],
+    tags: MarkerSigns,
+    layout: Layout,
+) -> tuple[Figure, list[int]]:
+    """The figure, and the indices of the spots that had no room for a sign."""
+    frame, page = part.points, needs_page(len(spots), layout)
     with drawing(layout):
         handles = _legend(spots, part, bool(tags.texts)) + tags.key()
         labels = [str(handle.get_label()) for handle in handles]
@@ -94,20 +120,7 @@ def _draw(part: StudyPart, layout: Layout) -> DrawnFigure:
         legend_above(figure, handles, labels)
         _iso_lines(axes)
         untold = place_signs(axes, [_covered(spot) for spot in spots], tags.texts)
-    caption = (
-        f"{part.lead}Energy per sample against throughput, both axes logarithmic; energy is {part.kind}. "
-        f"{_sentence(interval_note([spot.rate.n for spot in spots]))} {tags.note}"
-        f"What lies above and left of the dashed line is beaten in both; nothing beats {_named(front, part)}. "
-        "Faint lines have equal power (dotted, in W) or equal energy-delay product of a sample (dash-dotted, in J s)."
-    )
-    if untold:
-        named = ", ".join(part.names[spots[i].label] for i in untold)
-        caption += f" No room for a sign beside {len(untold)} of them: {named}."
-    columns = ["label", "strategy", "ranks", "repeat", "samples_per_s", "per_sample_J", "power_W", "edp_Js", "kind"]
-    data = frame[columns].copy()
-    data["on_pareto_front"] = data["label"].isin([spot.label for spot in front])
-    name = f"energy_time_{part.kind}{part.ending}"
-    return DrawnFigure(name, "Energy against time", caption, figure, data, part.point_names())
+    return figure, untold
 
 
 def _sentence(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -80,6 +80,15 @@ def _draw(part: StudyPart, layout: Layout) -> list[DrawnFigure]:
     return numbered_figures(drawn)
 
 
+class PowerRow(TypedDict):
+    """A row of the timeline: mean watts from ``start_s`` to ``end_s``, seconds from the start of the run."""
+
+    what: str
+    start_s: float
+    end_s: float
+    power_W: float
+
+
 def timeline(run: FailedRun) -> pd.DataFrame:
     """The events around the failure, in seconds from it.
 
@@ -101,8 +110,9 @@ def timeline(run: FailedRun) -> pd.DataFrame:
         rows.append({"what": f"step ({step.part})", "start_s": step.start_s, "end_s": step.end_s, **step_columns})
     rows += [{"what": "copy", "start_s": begin, "end_s": end} for begin, end in copies_of(fault)]
     rows += [{"what": part.name, "start_s": part.start_s, "end_s": part.end_s} for part in fault.phases]
-    rows += _watts(run)
-    data = pd.DataFrame(rows).reindex(columns=["what", "start_s", "end_s", "step", "ranks", "samples_per_s", "loss", "power_W"])
+    data = pd.DataFrame([*rows, *_watts(run)]).reindex(
+        columns=["what", "start_s", "end_s", "step", "ranks", "samples_per_s", "loss", "power_W"]
+    )
     data[["start_s", "end_s"]] -= at_s
     return data
 
@@ -121,10 +131,10 @@ def copies_of(fault: FaultRecord) -> list[tuple[float, float]]:
     return [(step.start_s - seconds, step.start_s) for step, seconds in zip(before, fault.copies.seconds, strict=True)]
 
 
-def _watts(run: FailedRun) -> list[dict[str, Any]]:
+def _watts(run: FailedRun) -> list[PowerRow]:
     """Of all hosts until the failure, of those that are left from then on."""
     fault = run.fault
-    rows: list[dict[str, Any]] = []
+    rows: list[PowerRow] = []
     for hosts, begin, end in (
         (None, fault.copies.start_s, fault.at_s),
         (fault.after.hosts, fault.at_s, fault.after.end_s),

@@ -66,16 +66,7 @@ def _figure(
         for panel_axes, panel in zip(axes, panels, strict=True):
             draw_lines(panel_axes, series, swept.x, panel.column, 1 / scale.size)
             _value_axis(panel_axes, panel, rows[panel.column].dropna().tolist())
-            for marked in (crossing for crossing in crossings if crossing.panel == panel and crossing.letter):
-                panel_axes.plot([marked.place.x / scale.size], [marked.place.y], **CROSSING, zorder=4)
-                panel_axes.vlines(
-                    marked.place.x / scale.size,
-                    panel_axes.get_ylim()[0],
-                    marked.place.y,
-                    color="#444444",
-                    linestyle=":",
-                    linewidth=0.8,
-                )
+            _mark(panel_axes, [crossing for crossing in crossings if crossing.panel == panel and crossing.letter], scale)
         for panel_axes in lowest:
             _level_axis(panel_axes, scale, levels)
         handles, labels = legend_of(axes[0], series)
@@ -95,6 +86,14 @@ def _figure(
     quantity = "rate" if swept.x == RATE else "delay"
     name = slug(f"links {quantity} {work.kind} {work.name} {setting}")
     return DrawnFigure(name, f"Time and energy over the {quantity} of the links", caption, figure, data, tuple(rows["point"]))
+
+
+def _mark(axes: Axes, crossings: Sequence[LineCrossing], scale: AxisScale) -> None:
+    """A star where two lines cross, and a dotted line from it to the foot of the panel."""
+    for crossing in crossings:
+        x, y = crossing.place.x / scale.size, crossing.place.y
+        axes.plot([x], [y], **CROSSING, zorder=4)
+        axes.vlines(x, axes.get_ylim()[0], y, color="#444444", linestyle=":", linewidth=0.8)
 
 
 def _panels(rows: pd.DataFrame, kind: str) -> list[Panel]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import pandas as pd
 from matplotlib.lines import Line2D
@@ -33,7 +33,28 @@ from analysis.study.study_record import LabelledPoint
 RANK_IN, LEAST_IN, LINE_IN = 0.085, 0.17, 0.165
 PREDICTED: dict[str, Any] = {"linestyle": "none", "marker": "D", "markersize": 3.6, "markerfacecolor": "#ffffff",
                              "markeredgecolor": "#000000", "markeredgewidth": 0.8}  # fmt: skip
-KEYS = ("peak_MiB", "predicted_MiB", "baseline_MiB")
+KEYS: tuple[Literal["peak_MiB", "predicted_MiB", "baseline_MiB"], ...] = ("peak_MiB", "predicted_MiB", "baseline_MiB")
+
+
+class RankRow(TypedDict):
+    """A row of the figure's table: one rank in one repeat, sizes in MiB."""
+
+    label: str
+    strategy: str
+    repeat: int
+    rank: int
+    out_of_memory: bool
+    peak_MiB: float
+    predicted_MiB: float
+    baseline_MiB: float
+
+
+class LostRow(TypedDict):
+    """A row of the figure's table: a configuration that ran out of memory in all repeats."""
+
+    label: str
+    strategy: str
+    out_of_memory: bool
 
 
 @dataclass(frozen=True)
@@ -42,7 +63,11 @@ class MemoryUse:
 
     label: str
     strategy: str
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[RankRow] = field(default_factory=list)
+
+    def table_rows(self) -> Sequence[RankRow | LostRow]:
+        """The rows, or one that says that there are none."""
+        return self.rows or [{"label": self.label, "strategy": self.strategy, "out_of_memory": True}]
 
 
 @report_figure("peak_memory", section="Memory and traffic", order=180)
@@ -94,7 +119,7 @@ def _draw(part: StudyPart, lost: list[LabelledPoint], layout: Layout) -> list[Dr
         page_uses = [uses[index] for index in page]
         figure = _figure(page_uses, [names[use.label] for use in page_uses], [heights[index] for index in page], layout)
         shown = {use.label for use in page_uses}
-        data = pd.DataFrame([row for use in page_uses for row in use.rows or [{**_about(use), "out_of_memory": True}]])
+        data = pd.DataFrame([row for use in page_uses for row in use.table_rows()])
         figures.append(
             DrawnFigure(f"peak_memory{part.ending}", "Peak memory of each rank", caption, figure, data, part.point_names(shown))
         )
@@ -107,16 +132,22 @@ def _memory_uses(part: StudyPart, lost: Sequence[LabelledPoint]) -> list[MemoryU
     for record in part.records:
         memory, use = record.memory, by_label[label_of(record.point)]
         rank_sizes = zip(memory.peak_bytes, memory.predicted_bytes, memory.baseline_bytes, strict=True)
-        for rank, sizes in enumerate(rank_sizes):
-            rank_columns = {**_about(use), "repeat": record.point.repeat, "rank": rank, "out_of_memory": False}
-            use.rows.append({**rank_columns, **{key: size / MIB for key, size in zip(KEYS, sizes, strict=True)}})
+        for rank, (peak, predicted, baseline) in enumerate(rank_sizes):
+            use.rows.append(
+                {
+                    "label": use.label,
+                    "strategy": use.strategy,
+                    "repeat": record.point.repeat,
+                    "rank": rank,
+                    "out_of_memory": False,
+                    "peak_MiB": peak / MIB,
+                    "predicted_MiB": predicted / MIB,
+                    "baseline_MiB": baseline / MIB,
+                }
+            )
     for point in lost:
         by_label.setdefault(label_of(point), MemoryUse(label_of(point), point.strategy))
     return sorted(by_label.values(), key=lambda use: (place(use.strategy), natural(use.label)))
-
-
-def _about(use: MemoryUse) -> dict[str, Any]:
-    return {"label": use.label, "strategy": use.strategy}
 
 
 def _height(use: MemoryUse, name: str, layout: Layout) -> float:

@@ -18,7 +18,7 @@ from analysis.plotting.figure_registry import report_figure
 from analysis.plotting.figure_style import DrawnFigure, colour, drawing, legend_above, marker, new_figure
 from analysis.plotting.log_axes import log_axis, plain_number
 from analysis.plotting.page_layouts import Layout
-from analysis.plotting.repeat_curves import record_columns
+from analysis.plotting.repeat_curves import RecordColumns, record_columns
 from analysis.plotting.row_figures import StudyPart, study_parts
 from analysis.study.point_table import MIB
 from analysis.study.study import Study
@@ -101,11 +101,20 @@ def _draw(part: StudyPart, layout: Layout) -> list[DrawnFigure]:
     return [DrawnFigure(f"prediction{part.ending}", "Predicted against measured", caption, figure, data, part.point_names())]
 
 
-def _rows(record: MeasuredStudyRecord) -> Iterator[dict[str, Any]]:
+class PredictedRow(RecordColumns):
+    """A row of the figure's table: one quantity of one record, of a rank, an operation or the whole (``of``)."""
+
+    quantity: str
+    of: str
+    predicted: float
+    measured: float
+
+
+def _rows(record: MeasuredStudyRecord) -> Iterator[PredictedRow]:
     point, memory, traffic = record.point, record.memory, record.traffic
     record_names = record_columns(record)
 
-    def row(quantity: str, part: str, predicted: float, measured: float, scale: float = 1.0) -> dict[str, Any]:
+    def row(quantity: str, part: str, predicted: float, measured: float, scale: float = 1.0) -> PredictedRow:
         return {**record_names, "quantity": quantity, "of": part, "predicted": predicted / scale, "measured": measured / scale}
 
     predicted = record.plan.predicted

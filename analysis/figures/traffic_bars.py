@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -20,6 +20,16 @@ ROW_IN, LINE_IN = 0.2, 0.165
 MEGA = 1e6
 ALL = "all"
 WIDE_RANGE = 30
+
+
+class OperationBytes(NamedTuple):
+    """A row of the figure: bytes of one step in one operation of a configuration, or in all of them."""
+
+    label: str
+    strategy: str
+    operation: str
+    theory_bytes: int
+    measured_bytes: int
 
 
 @report_figure("traffic", section="Memory and traffic", order=200)
@@ -85,12 +95,13 @@ def _operations(part: StudyPart) -> pd.DataFrame:
 
 def _sums(data: pd.DataFrame) -> pd.DataFrame:
     """A row for each configuration, over operations whose repeats agree, and one for each operation that differs."""
-    rows: list[dict[str, Any]] = []
+    rows: list[OperationBytes] = []
     for (label, strategy), operations in data.groupby(["label", "strategy"], sort=False):
         once = operations.drop_duplicates("operation")
-        sums = {key: int(once[key].sum()) for key in ("theory_bytes", "measured_bytes")}
-        rows.append({"label": label, "strategy": strategy, "operation": ALL, **sums})
-        rows += operations[~operations["equal"]].to_dict("records")
+        theory_bytes, measured_bytes = (int(once[key].sum()) for key in ("theory_bytes", "measured_bytes"))
+        rows.append(OperationBytes(str(label), str(strategy), ALL, theory_bytes, measured_bytes))
+        different = operations.loc[~operations["equal"], list(OperationBytes._fields)]
+        rows += [OperationBytes(*row) for row in different.itertuples(index=False)]
     return pd.DataFrame(rows)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -70,7 +70,15 @@ def loss_curves(records: Iterable[MeasuredStudyRecord]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def record_columns(record: MeasuredStudyRecord) -> dict[str, Any]:
+class RecordColumns(TypedDict):
+    """The columns of a row that name its record."""
+
+    label: str
+    strategy: str
+    repeat: int
+
+
+def record_columns(record: MeasuredStudyRecord) -> RecordColumns:
     """The columns that name a record's rows: ``label``, ``strategy`` and ``repeat``.
 
     Args:

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.study.study import Study
 from analysis.study.study_record import StudyRecord
 from analysis.tables.citation import about
-from analysis.tables.table import CODE, Column, Table
+from analysis.tables.table import CODE, Column, Table, TableRow
 
 NAMED_RECORDS = 3
 MODELS = "Source and licence of data and checkpoints are beside them, in the folders of data and weights that have their names"
@@ -64,7 +64,7 @@ def artefacts(study: Study, figures: Sequence[Figure], tables: Sequence[Table], 
     return Table("artefacts", "Figures and tables, and the records that they are from", caption, columns, data)
 
 
-def _row(kind: str, name: str, title: str, records: Sequence[str], seconds: Mapping[str, float | None]) -> dict[str, Any]:
+def _row(kind: str, name: str, title: str, records: Sequence[str], seconds: Mapping[str, float | None]) -> TableRow:
     spent = [seconds.get(record) for record in records]
     known = [value for value in spent if value is not None]
     few = len(records) <= NAMED_RECORDS

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.comparability import works
 from analysis.study.configuration_labels import names_in
 from analysis.study.study import Study
-from analysis.tables.table import NUMBER, Column, Table, join
+from analysis.tables.table import NUMBER, Column, Table, TableRow, join
 from analysis.tables.table_registry import TableOptions, study_table
 
 MB = 1e6
@@ -51,12 +49,15 @@ def failures(study: Study, options: TableOptions) -> Table | None:
         failed = work.points[work.points["recovery_s"].notna()]
         names = names_in(list(dict.fromkeys(failed["label"])))
         for label, group in failed.groupby("label", sort=False):
-            row: dict[str, Any] = {"work": work.name, "kind": work.kind, "configuration": names[str(label)], "n": len(group)}
+            row: TableRow = {"work": work.name, "kind": work.kind, "configuration": names[str(label)], "n": len(group)}
             for column in ("recovery_s", "recovery_J"):
                 values = group[column].dropna().tolist()
                 summary = summarise(values) if values else None
-                row |= {column: summary and summary.median, f"{column}_low": summary and summary.low}
-                row[f"{column}_high"] = summary and summary.high
+                row |= {
+                    column: None if summary is None else summary.median,
+                    f"{column}_low": None if summary is None else summary.low,
+                    f"{column}_high": None if summary is None else summary.high,
+                }
             row["copy_MB"] = group["copy_bytes"].median() / MB
             row |= {key: _median(group[column]) for key, column in MEDIANS.items()}
             rows.append(row)

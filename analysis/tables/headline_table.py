@@ -13,7 +13,7 @@ from analysis.study.configuration_labels import names_in
 from analysis.study.count_phrases import repeat_counts
 from analysis.study.study import Study
 from analysis.tables.latex import floats
-from analysis.tables.table import NUMBER, Column, Table, significant
+from analysis.tables.table import NUMBER, Column, Table, TableRow, significant
 from analysis.tables.table_registry import TableOptions, study_table
 from bench.common.median_interval import SMALLEST_N
 
@@ -50,12 +50,12 @@ def headline(study: Study) -> pd.DataFrame:
     return pd.DataFrame([row for work in works(study.points) for row in _rows(work)])
 
 
-def _rows(work: Work) -> list[dict[str, Any]]:
+def _rows(work: Work) -> list[TableRow]:
     rows = []
     for name, group in work.points.groupby("label", sort=False):
         first = group.iloc[0]
-        row = {
-            "configuration": name,
+        row: TableRow = {
+            "configuration": str(name),
             "n": len(group),
             "energy": work.kind,
             **{key: first[key] for key in ("model", "task", "metric_name")},

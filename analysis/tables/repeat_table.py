@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 
@@ -16,7 +15,7 @@ from analysis.statistics.repeat_summary import Mean, Olympic, mean_interval, nor
 from analysis.study.comparability import Work, works
 from analysis.study.configuration_labels import names_in
 from analysis.study.study import Study
-from analysis.tables.table import NUMBER, Column, Table, join, significant
+from analysis.tables.table import NUMBER, Column, Table, TableRow, join, significant
 from analysis.tables.table_registry import TableOptions, study_table
 
 COSTS = {"step_s": ("Step", "s"), "per_sample_J": ("Energy per sample", "J")}
@@ -54,7 +53,7 @@ def repeats(study: Study, options: TableOptions) -> Table | None:
     return Table("repeats", "Spread of the repeats", _caption(study, data, options.olympic), columns, data)
 
 
-def _rows(study: Study, work: Work, olympic: bool) -> Iterator[dict[str, Any]]:
+def _rows(study: Study, work: Work, olympic: bool) -> Iterator[TableRow]:
     names = names_in(list(dict.fromkeys(work.points["label"])))
     for label, group in work.points.groupby("label", sort=False):
         for column, (title, unit) in COSTS.items():
@@ -63,11 +62,11 @@ def _rows(study: Study, work: Work, olympic: bool) -> Iterator[dict[str, Any]]:
                 continue
             summary, average = summarise(values), mean_interval(values)
             shown = average if isinstance(average, Mean) else None
-            row = {
+            row: TableRow = {
                 "work": work.name, "kind": work.kind, "configuration": names[str(label)], "quantity": f"{title} ({unit})",
                 "n": summary.n, "median": summary.median, "median_low": summary.low, "median_high": summary.high,
-                "mean": shown and shown.mean, "mean_low": shown and shown.low, "mean_high": shown and shown.high,
-                "why_no_mean": None if shown else average,
+                "mean": shown.mean if shown else None, "mean_low": shown.low if shown else None,
+                "mean_high": shown.high if shown else None, "why_no_mean": None if isinstance(average, Mean) else average,
                 "normal_p": normality(values), "outliers": len(outliers(values).indices),
             }  # fmt: skip
             if olympic:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
 NUMBER, TEXT, CODE = "number", "text", "code"
 MISSING = "-"
+TableRow: TypeAlias = dict[str, str | float | None]
+"""A row of a table's data: its columns by their keys, null where nothing is known."""
 
 
 @dataclass(frozen=True)
