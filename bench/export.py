@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -61,7 +60,7 @@ def export(folder: Path, out: Path) -> None:
         raise UserError(f"{out} cannot be written ({error.strerror or error}); give another folder") from None
 
 
-def hugging_face_config(spec: ModelSpec) -> dict[str, Any]:
+def hugging_face_config(spec: ModelSpec) -> dict[str, object]:
     """The config.json of a model.
 
     Args:

@@ -186,7 +186,7 @@ def wait(args: argparse.Namespace) -> int:
     if energy.source == "none":
         raise UserError("--source none reads nothing; use auto, or name a source")
     board = load_board(args.board, conf_folders("board"))
-    order = waiting_power.Order(args.ranks, args.seconds, args.rounds, energy.to_dict(), board, args.host)
+    order = waiting_power.Order(args.ranks, args.seconds, args.rounds, energy, board, args.host)
     order.check()
     _say(f"{order.about_s:.0f} s: {args.ranks} ranks on this machine, which should do nothing else")
     measurement = waiting_power.measure(order, args.mpirun)

@@ -7,6 +7,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def write_power(
             "host": t.label,
             "source": t.meter or t.source,
             "kind": t.kind,
-            "channels": [c.to_dict() for c in t.channels],
+            "channels": [asdict(channel) for channel in t.channels],
             "in_total": list(in_total(t)),
             "calibration": None if t.calibration is None else {"gain": t.calibration.gain, "offset_W": t.calibration.offset_W},
         }

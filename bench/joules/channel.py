@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,22 +41,6 @@ class Channel:
     noise_W: float = 0.0
     contains: tuple[str, ...] = ()
     baseline_W: float = 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """The plain values, for JSON."""
-        return {**asdict(self), "contains": list(self.contains)}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Channel:
-        """The channel that ``to_dict`` wrote.
-
-        Args:
-            values: Its keys and values, read back from JSON.
-
-        Returns:
-            The channel.
-        """
-        return cls(**{**values, "contains": tuple(values["contains"])})
 
 
 def cover(channels: Sequence[Channel]) -> list[int]:

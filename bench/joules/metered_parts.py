@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.joules.channel import Trace
+from bench.joules.channel import Channel, Trace
 from bench.joules.cover import Cover, Part
 from bench.joules.integration import Energy, energy, sum_of_windows
 from bench.joules.timed_run import Run
@@ -97,7 +97,7 @@ def host_record(part: Part, whole: Energy, rest: Energy, run: Run) -> HostEnergy
         uncertainty_J=whole.uncertainty_J,
         mean_power_W=whole.joules / run.window_s,
         idle_W=rest.joules / run.idle_s if run.idle_s else None,
-        channels=[ChannelRecord(**channel.to_dict()) for trace in traces for channel in trace.channels],
+        channels=[_channel_record(channel) for trace in traces for channel in trace.channels],
         samples=whole.samples,
         max_gap_s=whole.max_gap_s,
         period_s=max(trace.period_s for trace in traces),
@@ -105,6 +105,10 @@ def host_record(part: Part, whole: Energy, rest: Energy, run: Run) -> HostEnergy
         quality=whole.quality if whole.quality != "good" else rest.quality,
         calibration=None if calibration is None else CalibrationRecord(**asdict(calibration)),
     )
+
+
+def _channel_record(channel: Channel) -> ChannelRecord:
+    return ChannelRecord(**{**asdict(channel), "contains": list(channel.contains)})
 
 
 def other_records(cover: Cover, run: Run, clock_s: float, parts: Sequence[OtherPart]) -> list[OtherPartRecord]:

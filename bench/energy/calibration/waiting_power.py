@@ -9,7 +9,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from bench.common.user_error import UserError
 from bench.config.host_config import Host
 from bench.energy.calibration.waiting_ranks import SETTLE_S, TAIL_S, order_of
 from bench.energy.calibration.waiting_readings import WaitingReadings, WaitingSegment
+from bench.energy.sampling.energy_settings import EnergySettings
 from bench.launch.mpirun import Job, find_mpirun, launcher_for, own_environment
 from bench.launch.supervised_process import RUN_ID, run, telling_line
 
@@ -43,7 +44,7 @@ class Order:
     ranks: int
     seconds: float
     rounds: int
-    energy: Mapping[str, Any]
+    energy: EnergySettings
     board: BoardClass
     host: str
 
@@ -70,6 +71,24 @@ class Order:
         return len(order_of(self.ranks, self.rounds)) * (self.seconds + SETTLE_S + TAIL_S)
 
 
+@dataclass(frozen=True)
+class WaitingPower:
+    """Watts of one waiting rank above idle, mean over the rounds with a 95 % interval.
+
+    ``ranks`` waited at once. ``cores`` are those that one of them used, ``cores_wanted`` those that it would have used on a
+    free machine.
+    """
+
+    state: str
+    wait: str
+    ranks: int
+    watts_per_rank: float
+    interval_W: list[float]
+    rounds: int
+    cores: float
+    cores_wanted: float
+
+
 def measure(order: Order, mpirun: str | None = None) -> dict[str, Any]:
     """Run mpirun to its end.
 
@@ -86,8 +105,15 @@ def measure(order: Order, mpirun: str | None = None) -> dict[str, Any]:
     launcher = launcher_for(find_mpirun(mpirun))
     with tempfile.TemporaryDirectory(prefix="edgejoule-waiting-") as name:
         folder, run_id = Path(name), uuid.uuid4().hex
-        order_values = {key: getattr(order, key) for key in ("seconds", "rounds", "energy", "host")}
-        write_json(folder / "order.json", {**order_values, "board": order.board.to_dict(), "found": str(folder / "found.json")})
+        order_values = {
+            "seconds": order.seconds,
+            "rounds": order.rounds,
+            "energy": order.energy.to_dict(),
+            "host": order.host,
+            "board": order.board.to_dict(),
+            "found": str(folder / "found.json"),
+        }
+        write_json(folder / "order.json", order_values)
         job = Job(
             ranks=order.ranks,
             hosts=[Host("localhost", order.ranks)],
@@ -146,14 +172,14 @@ def result(order: Order, readings: WaitingReadings, day: date) -> dict[str, Any]
         "rounds": order.rounds,
         **{key: plain[key] for key in ("kind", "source", "levels", "not_measured")},
         "idle": {"watts": mean, "interval_W": [low, high]},
-        "waiting": [row for row in rows if row is not None],
+        "waiting": [asdict(row) for row in rows if row is not None],
         "warnings": warnings(readings.segments),
         **_status(readings.segments),
         "segments": plain["segments"],
     }
 
 
-def _row(state: str, wait: str, good: Sequence[WaitingSegment], idle: Mapping[int, WaitingSegment]) -> dict[str, Any] | None:
+def _row(state: str, wait: str, good: Sequence[WaitingSegment], idle: Mapping[int, WaitingSegment]) -> WaitingPower | None:
     """Watts of one waiting rank above the idle power of the same round."""
     segments = [s for s in good if (s.state, s.wait) == (state, wait) and s.round in idle]
     if len(segments) < LEAST_ROUNDS:
@@ -164,16 +190,16 @@ def _row(state: str, wait: str, good: Sequence[WaitingSegment], idle: Mapping[in
     mean, _, high = mean_interval(above, known_u)
     # The sensor's gain is in the difference as it is in the powers.
     half = math.hypot(high - mean, NORMAL * max(s.systematic for s in segments) * mean)
-    return {
-        "state": state,
-        "wait": wait,
-        "ranks": ranks,
-        "watts_per_rank": mean,
-        "interval_W": [mean - half, mean + half],
-        "rounds": len(segments),
-        "cores": sum(s.cores for s in segments) / len(segments),
-        "cores_wanted": sum(s.cores_wanted for s in segments) / len(segments),
-    }
+    return WaitingPower(
+        state=state,
+        wait=wait,
+        ranks=ranks,
+        watts_per_rank=mean,
+        interval_W=[mean - half, mean + half],
+        rounds=len(segments),
+        cores=sum(s.cores for s in segments) / len(segments),
+        cores_wanted=sum(s.cores_wanted for s in segments) / len(segments),
+    )
 
 
 def _mean_u(segments: Sequence[WaitingSegment]) -> float:
@@ -193,7 +219,7 @@ def warnings(segments: Sequence[WaitingSegment]) -> list[str]:
     return [f"round {s.round + 1}, {text(s.state, s.wait)} is left out: {s.quality}" for s in segments if s.quality != "good"]
 
 
-def _status(segments: Sequence[WaitingSegment]) -> dict[str, Any]:
+def _status(segments: Sequence[WaitingSegment]) -> dict[str, str | None]:
     """``invalid`` where other processes took cores from the ranks: on a machine that is busy anyway, waiting seems free."""
     queue = max((s.cores_wanted - s.cores for s in segments), default=0.0)
     if queue <= BUSY:

@@ -96,7 +96,11 @@ class EnergySession:
             )
 
     def start(self) -> None:
-        """Start the samplers. Raises the same UserError on all ranks when one host has no readable source."""
+        """Start the samplers.
+
+        Raises:
+            UserError: The same on all ranks, when one host has no readable source.
+        """
         error = None
         if self.sampler is not None:
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.cluster.board_class import BoardClass
@@ -64,7 +64,7 @@ class SourceBeingRead:
 
     def to_dict(self) -> dict[str, Any]:
         """The plain values that the answer carries."""
-        return {**self.__dict__, "channels": [channel.to_dict() for channel in self.channels]}
+        return {**self.__dict__, "channels": [asdict(channel) for channel in self.channels]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SourceBeingRead:
@@ -76,7 +76,7 @@ class SourceBeingRead:
         Returns:
             The source with its channels.
         """
-        channels = tuple(Channel.from_dict(channel) for channel in values["channels"])
+        channels = tuple(Channel(**{**channel, "contains": tuple(channel["contains"])}) for channel in values["channels"])
         return cls(**{**values, "channels": channels, "not_measured": tuple(values["not_measured"])})
 
 

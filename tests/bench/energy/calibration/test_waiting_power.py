@@ -21,13 +21,14 @@ from bench.common.user_error import UserError
 from bench.energy.calibration.waiting_power import Order, result, table
 from bench.energy.calibration.waiting_ranks import State, order_of, states
 from bench.energy.calibration.waiting_readings import WaitingReadings
+from bench.energy.sampling.energy_settings import EnergySettings
 from tests.bench.energy.live_rapl import LiveRapl, Ranks
 from tests.command_line import environment
 
 pytestmark = pytest.mark.machine
 
 BOARD = load_board("x86-mini-pc", CONF / "board")
-ORDER = Order(3, 20.0, 2, {}, BOARD, "board1")
+ORDER = Order(3, 20.0, 2, EnergySettings("auto"), BOARD, "board1")
 
 
 def segment(state: str, how: str | None, number: int, watts: float, **more: Any) -> dict[str, Any]:

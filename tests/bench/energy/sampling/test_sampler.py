@@ -118,7 +118,8 @@ def test_modelled_power_by_hand(tmp_path: Path) -> None:
     source = opened[0].source
     assert source.read() == [155]
     (channel,) = source.channels
-    idle, busy = BOARD["power"]["idle_W"]["value"], BOARD["power"]["busy_W"]["value"]
+    assert BOARD.power.idle_W is not None and BOARD.power.busy_W is not None
+    idle, busy = BOARD.power.idle_W.value, BOARD.power.busy_W.value
     tick = 1 / os.sysconf("SC_CLK_TCK")
     assert channel.baseline_W == idle
     # Both CPUs busy for a second is busy_W: 2 / tick ticks.

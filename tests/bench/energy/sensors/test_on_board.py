@@ -257,6 +257,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 NVML = """
 import json, sys
+from dataclasses import asdict
 from pathlib import Path
 from bench.energy.sensor_base.source import Place, SourceUnavailable
 from bench.energy.sensors.nvml import Nvml
@@ -264,7 +265,7 @@ try:
     source = Nvml.open(Place(Path("/")))
 except SourceUnavailable as why:
     sys.exit(json.dumps(str(why)))
-found = {"channels": [channel.to_dict() for channel in source.channels], "raw": source.read()}
+found = {"channels": [asdict(channel) for channel in source.channels], "raw": source.read()}
 if len(sys.argv) > 1:
     Path(sys.argv[1]).touch()
     try:
