@@ -118,7 +118,8 @@ def test_modelled_power_by_hand(tmp_path: Path) -> None:
     source = opened[0].source
     assert source.read() == [155]
     (channel,) = source.channels
-    assert BOARD.power.idle_W is not None and BOARD.power.busy_W is not None
+    assert BOARD.power.idle_W is not None
+    assert BOARD.power.busy_W is not None
     idle, busy = BOARD.power.idle_W.value, BOARD.power.busy_W.value
     tick = 1 / os.sysconf("SC_CLK_TCK")
     assert channel.baseline_W == idle
