@@ -36,7 +36,7 @@ Examples:
   python -m bench.doctor cluster cluster=two-boards
   python -m bench.doctor cluster cluster=emulated2 cluster.link_rate_bit_s=1.0e+8
 """
-OWN = {"megabytes": 4.0, "timeout_s": 120.0}
+DEFAULTS = {"megabytes": 4.0, "timeout_s": 120.0}
 MODULE = "bench.doctor.cluster_ranks"
 SLOW_BIT_S = 1e7
 TRANSFERS = 6.0  # of one pair: three in each direction
@@ -49,7 +49,7 @@ STATE = (
 
 def main(words: Sequence[str]) -> int:
     """Compose, reach, visit, print; 1 where a run would fail or be invalid. Raises UserError and Hydra's errors."""
-    overrides, options = doctor_verb.split(words, OWN)
+    overrides, options = doctor_verb.split(words, DEFAULTS)
     if not 0 < options["megabytes"] <= 1000 or options["timeout_s"] <= 0:
         raise UserError("doctor.megabytes must be above 0 and at most 1000, doctor.timeout_s above 0, such as 4 and 120")
     plain = doctor_verb.composed(overrides)

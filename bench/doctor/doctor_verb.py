@@ -19,7 +19,7 @@ from strategies.common.registry import did_you_mean
 
 Status = Literal["PASS", "WARN", "FAIL"]
 COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
-OWN = "doctor."
+PREFIX = "doctor."
 SWITCH = {"true": True, "false": False}
 
 
@@ -103,13 +103,13 @@ def split(words: Sequence[str], known: dict[str, Any]) -> tuple[list[str], dict[
     values, overrides = dict(known), []
     for word in words:
         key, _, value = word.partition("=")
-        if not word.startswith(OWN):
+        if not word.startswith(PREFIX):
             overrides.append(word)
             continue
-        name = key.removeprefix(OWN)
+        name = key.removeprefix(PREFIX)
         if name not in known:
             raise UserError(
-                f"unknown key {key}; known are {', '.join(OWN + k for k in known)}{did_you_mean(name, list(known))}"
+                f"unknown key {key}; known are {', '.join(PREFIX + k for k in known)}{did_you_mean(name, list(known))}"
             )
         if isinstance(known[name], bool):
             if value not in SWITCH:

@@ -31,13 +31,13 @@ Examples:
   python -m bench.doctor energy cluster=two-boards energy=measured
   python -m bench.doctor energy cluster.hostfile=my_hosts.yaml energy.calibration=calibration/ doctor.seconds=20
 """
-OWN = {"seconds": 3.0, "timeout_s": 120.0}
+DEFAULTS = {"seconds": 3.0, "timeout_s": 120.0}
 MODULE = "bench.doctor.energy_ranks"
 
 
 def main(words: Sequence[str]) -> int:
     """Compose, look, print; 1 where a run would fail or be invalid. Raises UserError and Hydra's errors."""
-    overrides, options = doctor_verb.split(words, OWN)
+    overrides, options = doctor_verb.split(words, DEFAULTS)
     if not 0 < options["seconds"] < 3600:
         raise UserError(f"doctor.seconds={options['seconds']:g} must be a positive number of seconds, such as 3")
     plain = doctor_verb.composed(overrides)

@@ -32,7 +32,7 @@ Examples:
   python -m bench.doctor push cluster=two-boards
   python -m bench.doctor push cluster.hostfile=my_hosts.yaml doctor.dry_run=true
 """
-OWN = {"dry_run": False}
+DEFAULTS = {"dry_run": False}
 CODE = ("edgejoule", "bench", "strategies", "analysis", "hydra_plugins", "benchmarks", "tests")
 NOT = (
     *("/.git", "/.venv", "/results", "/report", "/outputs", "/build", "/dist"),
@@ -108,7 +108,7 @@ def main(words: Sequence[str]) -> int:
     """Bring everything to every host; 1 where one failed. Raises UserError and Hydra's errors."""
     if INSTALLED:
         raise UserError(NO_SOURCE)
-    overrides, options = doctor_verb.split(words, OWN)
+    overrides, options = doctor_verb.split(words, DEFAULTS)
     plain = doctor_verb.composed(overrides)
     cluster, _ = resolved_point.cluster_of(plain)
     if "emulated" in cluster:

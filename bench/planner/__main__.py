@@ -147,7 +147,7 @@ def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
 
 
 def order_of(point: PointConfig, seconds: float) -> dict[str, Any]:
-    """What the ranks are to do: sizes, cuts, and what only the launch host knows of the others.
+    """The order for the ranks: sizes, cuts, and what only the launch host knows of the others.
 
     Args:
         point: A point of the whole cluster.

@@ -1,4 +1,4 @@
-"""What the planner prints."""
+"""The tables and lines that the planner prints."""
 
 from __future__ import annotations
 

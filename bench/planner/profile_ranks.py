@@ -62,7 +62,7 @@ class Spent(NamedTuple):
     cores: float
 
 
-def again_and_again(
+def mean_times(
     forward: Callable[[], Tensor], backward: Callable[[Tensor], object], seconds: float, settled: Callable[[], object]
 ) -> Spent:
     """Run a part once to warm up, then for some time and at least once.
@@ -170,7 +170,7 @@ def curves(order: Mapping[str, Any], device: str, settled: Callable[[], object])
         for part in ("embed", "block", "head"):
             by_count: list[tuple[int, Spent]] = []
             for samples in sizes(order["samples"]) if part == "block" else sorted({1, order["samples"]}):
-                spent = again_and_again(*parts.runs(part, samples), order["seconds"], settled)
+                spent = mean_times(*parts.runs(part, samples), order["seconds"], settled)
                 by_count.append((samples, spent))
                 if spent.forward_s + spent.backward_s > LONGEST_S:
                     break
@@ -195,7 +195,7 @@ def optimizer_s(name: str, dtype: torch.dtype, device: str, seconds: float, sett
     weights = torch.nn.Parameter(torch.randn(ELEMENTS, dtype=dtype, device=device))
     weights.grad = torch.randn_like(weights)
     optimizer = make_optimizer([(weights, False)], {"optimizer": name, "lr": 1e-6, "weight_decay": 0.01})
-    spent = again_and_again(lambda: weights.grad.zero_(), lambda _: optimizer.step(), seconds, settled)  # type: ignore[union-attr]
+    spent = mean_times(lambda: weights.grad.zero_(), lambda _: optimizer.step(), seconds, settled)  # type: ignore[union-attr]
     return (spent.forward_s + spent.backward_s) / ELEMENTS
 
 

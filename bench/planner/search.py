@@ -124,7 +124,7 @@ class SearchResult:
         return sorted(kept, key=lambda c: (c.cost(objective), c.prediction.step_s))
 
     def front(self) -> list[Candidate]:
-        """Those that no other one beats in both time and energy, from the fastest on."""
+        """Candidates that no other one beats in both time and energy, from the fastest on."""
         frugal: list[Candidate] = []
         for candidate in self.best("time"):
             if not frugal or candidate.cost("energy") < frugal[-1].cost("energy"):

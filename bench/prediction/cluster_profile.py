@@ -1,4 +1,4 @@
-"""What a cluster can do, as ``python -m bench.planner profile`` measured it: a JSON file, read by whoever predicts."""
+"""The speed of a cluster's hosts and links, as ``python -m bench.planner profile`` measured it: a JSON file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from strategies.plan.traffic import wire_bytes
 SCHEMA = "edgejoule.profile/1"
 PARTS = ("embed", "block", "head")
 Part = Literal["embed", "block", "head"]
-HOW = "python -m bench.planner profile"
+PROFILE_COMMAND = "python -m bench.planner profile"
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Profile:
         """
         if (one, other) not in self._links:
             between = f"between the ranks of {one}" if one == other else f"from {one} to {other}"
-            raise UserError(f"the profile has no link {between}; measure it: {HOW}")
+            raise UserError(f"the profile has no link {between}; measure it: {PROFILE_COMMAND}")
         return self._links[one, other]
 
     def ring(self, labels: Sequence[str]) -> tuple[float, float]:
@@ -351,17 +351,19 @@ def load(path: Path, point: PointConfig) -> Profile:
     try:
         values = json.loads(path.read_text())
     except OSError as error:
-        raise UserError(f"planner.profile={path} cannot be read ({error.strerror or error}); make one: {HOW}") from None
+        raise UserError(
+            f"planner.profile={path} cannot be read ({error.strerror or error}); make one: {PROFILE_COMMAND}"
+        ) from None
     except ValueError:
         values = None
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         schema = values.get("schema", "no schema") if isinstance(values, dict) else "not JSON"
-        raise UserError(f"planner.profile={path} is no {SCHEMA} ({schema}); make one: {HOW}")
+        raise UserError(f"planner.profile={path} is no {SCHEMA} ({schema}); make one: {PROFILE_COMMAND}")
     try:
         profile = Profile.from_dict(values)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"planner.profile={path} is incomplete ({type(error).__name__}: {error}); make it again: {HOW}"
+            f"planner.profile={path} is incomplete ({type(error).__name__}: {error}); make it again: {PROFILE_COMMAND}"
         ) from None
     check(profile, point, path)
     return profile
@@ -384,17 +386,17 @@ def check(profile: Profile, point: PointConfig, path: Path) -> None:
         if profiled != value:
             raise UserError(
                 f"planner.profile={path} is of {key}={short(profiled)}, and the point has {short(value)}; make one for "
-                f"it: {HOW}"
+                f"it: {PROFILE_COMMAND}"
             )
     known = {host.host: (host.board, host.slots) for host in profile.hosts}
     for host in point.cluster.hosts:
         if known.get(host.label) != (host.board, host.slots):
             if host.label not in known:
-                raise UserError(f"planner.profile={path} has no host {host.label}; make one for it: {HOW}")
+                raise UserError(f"planner.profile={path} has no host {host.label}; make one for it: {PROFILE_COMMAND}")
             board, slots = known[host.label]
             raise UserError(
                 f"planner.profile={path} has {host.label} as {board} with {slots} slots, and the point as {host.board} with "
-                f"{host.slots}; make one for it: {HOW}"
+                f"{host.slots}; make one for it: {PROFILE_COMMAND}"
             )
 
 

@@ -10,7 +10,7 @@ from bench.common.user_error import UserError
 from bench.config.planner_config import PlannerConfig
 from bench.config.point_config import PointConfig
 from bench.config.strategy_config import StrategyConfig
-from bench.prediction.cluster_profile import HOW, Profile, load, own_path
+from bench.prediction.cluster_profile import PROFILE_COMMAND, Profile, load, own_path
 from bench.prediction.share_split import planned
 from bench.prediction.step_cost import predict
 from bench.prediction.step_prediction import Prediction
@@ -48,7 +48,7 @@ def profile_of(planner: PlannerConfig, point: PointConfig) -> Profile | None:
     """
     path = path_of(planner, point)
     if path is None and planner.split == "planned":
-        raise UserError(f"planner.split=planned needs planner.profile=auto, or a file; make it: {HOW}")
+        raise UserError(f"planner.split=planned needs planner.profile=auto, or a file; make it: {PROFILE_COMMAND}")
     return None if path is None else load(path, point)
 
 

@@ -36,7 +36,7 @@ OWN_AXES = (gradient_buckets.AXIS, tensor_volumes.AXIS, sequence_volumes.AXIS, p
 
 @dataclass(frozen=True)
 class Work:
-    """What a rank holds: how many layers, and whether the two ends.
+    """The part of the model that a rank holds: how many layers, and whether the two ends.
 
     With ``rows`` the gradient of the token table is the rows that were looked up, and its backward as much work as its
     forward.
@@ -133,7 +133,7 @@ class _Model:
         return step_s, tuple(times)
 
     def joules(self, step_s: float, ranks: Sequence[RankTime]) -> dict[str, float] | None:
-        """Of each host over the step."""
+        """Joules of each host over the step; None where one has no watts."""
         by_host: dict[str, float] = {}
         for host in dict.fromkeys(self.hosts):
             about = self.profile.host(host)
@@ -158,7 +158,7 @@ class _Model:
         return tuple(full)
 
     def _micro_s(self, placement: RankPlacement, samples: int, way: str) -> float:
-        """Of one micro-batch on one rank. Tokens of a sample that others have count by their share of it."""
+        """Seconds of one micro-batch on one rank, which counts the tokens that it has of each sample."""
         part = samples * placement.local_tokens / self.shape.seq
         begin, end = placement.units["ffn"]
         work = Work(placement.layer_count, placement.first, placement.last, self.rows)
@@ -184,7 +184,7 @@ class _Model:
         return volume.calls * self._call_s(volume.op, volume.payload_bytes / volume.calls, ranks)
 
     def _call_s(self, op: str, payload_bytes: float, ranks: Sequence[int]) -> float:
-        """Of one operation over these ranks."""
+        """Seconds of one operation over these ranks."""
         latency_s, rate = self.profile.ring([self.hosts[rank] for rank in ranks])
         if op == "all_reduce":
             algorithm = self.comm.all_reduce
@@ -224,7 +224,7 @@ class _Model:
         return ends
 
     def _message_s(self, senders: Sequence[RankPlacement], away: int) -> float:
-        """Of one micro-batch from a stage to the next (``away`` 1) or the previous one: the busiest sender or receiver."""
+        """Seconds from a stage to the next (``away`` 1) or the previous one, a micro-batch: the busiest sender or receiver."""
         if away not in (1, senders[0].stage[1] - 1):
             return 0.0
         busy: dict[tuple[str, int], float] = {}
@@ -256,7 +256,7 @@ class _Model:
             yield ranks, max(self._volume_s(volume, ranks) for volume in volumes)
 
     def _weights_s(self, placement: RankPlacement) -> float:
-        """Of the weights that ZeRO brings together after the optimizer."""
+        """Seconds of gathering the weights after the optimizer of ZeRO."""
         if not self.options.zero:
             return 0.0
         return sum(
