@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from strategies.common.appearance import Appearance, with_defaults
 from strategies.common.option_fields import OptionField, defaults, option_fields
@@ -116,8 +116,8 @@ class Strategy(ABC):
     """``CommOptions.progress`` where it is not chosen: ``thread`` pays where communication can hide behind computation."""
     option_class: ClassVar[type] = NoOptions
     """A frozen dataclass of its options (``common/option_fields.py``)."""
-    options: ClassVar[Mapping[str, Any]] = {}
-    """Its options with their defaults, from ``option_class``."""
+    options: ClassVar[Mapping[str, object]] = {}
+    """Its options with their defaults, from ``option_class``; read them typed, as ``StepOptions`` or that class."""
     appearance: ClassVar[Appearance | None] = None
     """How it is drawn; one that gives none gets a look of its own (``appearances``)."""
     module: nn.Module
@@ -186,7 +186,7 @@ class Strategy(ABC):
 
     @classmethod
     @abstractmethod
-    def plan(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> Plan:
+    def plan(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, object]) -> Plan:
         """Placement, memory and traffic of one step. Pure: neither torch nor MPI.
 
         Args:
@@ -298,7 +298,7 @@ def appearances() -> dict[str, Appearance]:
     return with_defaults({name: strategy.appearance for name, strategy in registered().items()})
 
 
-def check_options(strategy: type[Strategy], options: Mapping[str, Any]) -> dict[str, Any]:
+def check_options(strategy: type[Strategy], options: Mapping[str, object]) -> dict[str, object]:
     """Options with the defaults filled in.
 
     Args:

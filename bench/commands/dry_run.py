@@ -53,7 +53,7 @@ def show(points: Sequence[PointConfig], started_by_hand: bool = False, lines: Se
         console.print(_traffic(plan))
         todo = stage_actions(plan)
         if todo:
-            console.print(_schedule(plan.options["schedule"], todo))
+            console.print(_schedule(plan.step_options.schedule, todo))
         if point.predicted is not None:
             console.print(_predicted(point.predicted, point.train.batch), markup=False)
         if not started_by_hand:

@@ -51,7 +51,7 @@ def stage_actions(plan: Plan) -> list[list[Action]]:
     stages, micros, virtual = first.stage[1], len(first.micros), len(first.layers)
     if stages == 1:
         return []
-    return [list(actions(plan.options["schedule"], stage, stages, micros, virtual)) for stage in range(stages)]
+    return [list(actions(plan.step_options.schedule, stage, stages, micros, virtual)) for stage in range(stages)]
 
 
 def schedule_block(plan: Plan, reports: Sequence[RankReport], timeline: Timeline, to_common: ToCommon) -> ScheduleRecord | None:
@@ -79,7 +79,7 @@ def schedule_block(plan: Plan, reports: Sequence[RankReport], timeline: Timeline
     predicted = simulate(todo, forward_s, backward_s, weight_share=weight_share)
     step = steps[durations.index(median_low(durations))]
     return ScheduleRecord(
-        name=plan.options["schedule"],
+        name=plan.step_options.schedule,
         step=step,
         text=[text(stage) for stage in todo],
         predicted=PlayedScheduleRecord(

@@ -134,7 +134,7 @@ def option_fields(option_class: type) -> tuple[OptionField, ...]:
     return tuple(described)
 
 
-def defaults(option_class: type) -> Mapping[str, Any]:
+def defaults(option_class: type) -> Mapping[str, object]:
     """The defaults of a dataclass of options.
 
     Args:

@@ -142,7 +142,7 @@ class Plan:
     model: ModelSpec
     shape: StepShape
     mesh: MeshShape
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     placements: tuple[RankPlacement, ...]
     memory: tuple[Memory, ...]
     volumes: tuple[Volume, ...]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from strategies.base import Batch, Scores, Strategy, WeightSource
 from strategies.common.plan_error import PlanError
@@ -47,7 +47,7 @@ class ComposedStrategy(Strategy):
     module: Transformer
 
     @classmethod
-    def plan(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, Any]) -> Plan:
+    def plan(cls, model: ModelSpec, shape: StepShape, mesh: MeshShape, options: Mapping[str, object]) -> Plan:
         """The prediction from the parts of every axis."""
         step_options = StepOptions.of(options)
         _check(step_options, mesh, shape)
