@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from bench.common.phases import RECOVERY
 from bench.config.point_config import PointFault
@@ -19,6 +19,7 @@ from bench.record.fault_record import (
     FaultStepRecord,
     RecoveryPhaseRecord,
     RecoveryRecord,
+    TrainingStretchRecord,
 )
 from bench.record.point_record import MeshRecord
 from bench.timeline.fault_spans import Lived, Span
@@ -141,7 +142,7 @@ class _FaultSummary:
             seconds=[end - begin for begin, end in copies],
             payload_bytes=sum(life.copied_bytes for life in self.lives),
             memory_bytes=[life.copy_memory_bytes for life in self.lives],
-            **self._stretch(window, len(self.lives), "copies", everywhere),
+            **vars(self._stretch(window, len(self.lives), "copies", everywhere)),
         )
 
     def _after(self) -> AfterFaultRecord:
@@ -149,23 +150,23 @@ class _FaultSummary:
         return AfterFaultRecord(
             mesh=MeshRecord(**vars(self.plan.mesh)),
             hosts=self.remaining_hosts,
-            **self._stretch(window, len(self.survivors), "after", self.surviving_cover),
+            **vars(self._stretch(window, len(self.survivors), "after", self.surviving_cover)),
         )
 
-    def _stretch(self, window: Window, ranks: int, part: Part, cover: Cover) -> dict[str, Any]:
+    def _stretch(self, window: Window, ranks: int, part: Part, cover: Cover) -> TrainingStretchRecord:
         """Throughput and energy of the steps of a part; joules per sample null where a host has no readings."""
         spent = window_energy(cover, self.clock_s, window)
         steps = sum(step.part == part for step in self.steps)
         samples = steps * self.batch
-        return {
-            "ranks": ranks,
-            "start_s": window[0],
-            "end_s": window[1],
-            "steps": steps,
-            "samples_per_s": samples / (window[1] - window[0]),
-            "per_sample_J": None if spent.joules is None else spent.joules / samples,
+        return TrainingStretchRecord(
+            ranks=ranks,
+            start_s=window[0],
+            end_s=window[1],
+            steps=steps,
+            samples_per_s=samples / (window[1] - window[0]),
+            per_sample_J=None if spent.joules is None else spent.joules / samples,
             **vars(spent),
-        }
+        )
 
     def _steps(self, lives: Sequence[Lived], part: Part, before: float = -math.inf) -> Iterator[FaultStepRecord]:
         """The steps of a part, each from the first rank's begin to the last rank's end.

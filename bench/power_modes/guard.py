@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from bench.common.paths import JOB_FOLDER
 from bench.common.user_error import UserError
@@ -31,6 +31,24 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 START_TIMEOUT_S = 300.0
 RELEASE_TIMEOUT_S = 300.0
 Saved = Sequence[tuple[Control, Any]]
+
+
+class SetControl(TypedDict):
+    """A control that was set: its name, the value of the mode, and the state before."""
+
+    control: str
+    value: Any
+    before: Any
+
+
+class GuardAnswer(TypedDict, total=False):
+    """A line from the guard process: of its start the first two keys, of its end the next two, of a refusal ``error``."""
+
+    set: list[SetControl]
+    recovered: str | None
+    restored: bool
+    problem: str | None
+    error: str
 
 
 def serve() -> int:
@@ -63,7 +81,7 @@ def _keep(order: Mapping[str, Any], machine: Machine, journal: Journal, woken: i
     try:
         refused = set_all(steps)
         if refused is None:
-            set_to = [
+            set_to: list[SetControl] = [
                 {"control": control.name, "value": value, "before": state}
                 for (control, value), (_, state) in zip(steps, saved, strict=True)
                 if value is not None
@@ -178,7 +196,7 @@ def _listen() -> int:
     return reads
 
 
-def _say(answer: Mapping[str, Any]) -> None:
+def _say(answer: GuardAnswer) -> None:
     """A line for the parent, which may be gone."""
     with contextlib.suppress(OSError):
         os.write(sys.stdout.fileno(), (json.dumps(answer) + "\n").encode())
@@ -205,7 +223,7 @@ class Guard:
         """The number of the process; None where nothing is kept."""
         return None if self._process is None else self._process.pid
 
-    def start(self) -> dict[str, Any]:
+    def start(self) -> GuardAnswer:
         """Set the mode, and say what was set. Raises UserError, when everything is as before, if that cannot be."""
         from bench.launch.mpirun import own_environment
         from bench.launch.supervised_process import RUN_ID
@@ -228,7 +246,7 @@ class Guard:
             raise UserError("the power guard ended at once; its error is in the log" if answer is None else answer["error"])
         return answer
 
-    def release(self) -> dict[str, Any] | None:
+    def release(self) -> GuardAnswer | None:
         """Let it restore, and wait for that: what it says of it. None where nothing is kept. Safe to call twice."""
         process, self._process = self._process, None
         if process is None:
@@ -243,7 +261,7 @@ class Guard:
         lines = output.decode().splitlines()
         return json.loads(lines[-1]) if lines else {"restored": False, "problem": "the guard was killed; the next run restores"}
 
-    def _answer(self, timeout_s: float) -> dict[str, Any] | None:
+    def _answer(self, timeout_s: float) -> GuardAnswer | None:
         assert self._process is not None
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], timeout_s)[0]:

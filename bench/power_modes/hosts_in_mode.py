@@ -5,20 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from bench.cluster.board_class import BoardClass, boards_of
 from bench.common.user_error import UserError
 from bench.config.point_config import PointConfig
 from bench.energy.sampling.energy_session import root_of
 from bench.power_modes import mode_choice
-from bench.power_modes.guard import Guard
+from bench.power_modes.guard import Guard, GuardAnswer, SetControl
 from bench.power_modes.journal import FILE, FOLDER
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
     from bench.energy.sampling.host_identity import HostIdentity
+
+
+class HostMode(TypedDict):
+    """The power mode that was set on a host, as the record tells it."""
+
+    power_mode: str | None
+    emulated: bool
+    set: list[SetControl]
+    recovered: str | None
+    restored: bool | None
+    problem: str | None
 
 
 class PowerModes:
@@ -46,8 +57,8 @@ class PowerModes:
         # %h as in energy.root: trees of several hosts on one machine
         self._order = (boards[home.board], root_of(root, home.label), folder)
         self._guard: Guard | None = None
-        self._answer: dict[str, Any] = {}
-        self._end: dict[str, Any] | None = None
+        self._answer: GuardAnswer = {}
+        self._end: GuardAnswer | None = None
 
     @classmethod
     def of(cls, config: PointConfig, comm: MPI.Intracomm, home: HostIdentity) -> PowerModes:
@@ -98,7 +109,7 @@ class PowerModes:
             raise
         self._guard = guard
 
-    def state(self) -> dict[str, Any] | None:
+    def state(self) -> HostMode | None:
         """What was set on this host, by its owner; None on other ranks and where nothing was asked for.
 
         ``restored`` is None until ``release``; ``problem`` says what could not be restored, ``recovered`` what a killed guard
@@ -106,7 +117,7 @@ class PowerModes:
         """
         if not self.owner or (self.name is None and not self._answer.get("recovered")):
             return None
-        end = self._end or {}
+        end: GuardAnswer = self._end or {}
         return {
             "power_mode": self.name,
             "emulated": self.emulated,

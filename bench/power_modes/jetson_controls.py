@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, TypedDict
 
 from bench.common.user_error import UserError
 from bench.power_modes.controls import Control
-from bench.power_modes.machine_files import CPUFREQ, clocks_locked, last_line, parse_nvpmodel
+from bench.power_modes.machine_files import CPUFREQ, NvpmodelState, clocks_locked, last_line, parse_nvpmodel
+
+
+class ClocksState(TypedDict):
+    """The clocks of a Jetson, as the journal keeps them: whether they are held (None: no policy), and the file of before."""
+
+    locked: bool | None
+    stored: str
 
 
 class Nvpmodel(Control):
@@ -17,7 +23,7 @@ class Nvpmodel(Control):
     name: ClassVar[str] = "nvpmodel"
     survives_reboot: ClassVar[bool] = True
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> NvpmodelState:
         """Id and name of the mode."""
         # As nobody in particular, some versions tell the mode and then fail on a file of the memory controller.
         _, output = self.machine.call("nvpmodel", "-q")
@@ -45,11 +51,11 @@ class Nvpmodel(Control):
                 f"{value} by hand"
             )
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: NvpmodelState) -> None:
         """Set the mode that was."""
         self.apply(state["id"])
 
-    def by_hand(self, state: Mapping[str, Any]) -> str:
+    def by_hand(self, state: NvpmodelState) -> str:
         """One command."""
         return f"nvpmodel -m {state['id']}"
 
@@ -64,11 +70,11 @@ class JetsonClocks(Control):
         """The file that jetson_clocks keeps the clocks in."""
         return self.folder / "jetson_clocks.conf"
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> ClocksState:
         """Whether all clocks are held, and where the clocks before are stored."""
         return {"locked": clocks_locked(self.machine.root), "stored": str(self.stored)}
 
-    def save(self) -> dict[str, Any]:
+    def save(self) -> ClocksState:
         """Store the present clocks in a file."""
         self.stored.unlink(missing_ok=True)  # it would ask whether to overwrite it
         self._call("--store", str(self.stored))
@@ -92,15 +98,15 @@ class JetsonClocks(Control):
             state = "no policy" if locked is None else f"scaling_min_freq {'equal to' if locked else 'below'} scaling_max_freq"
             raise UserError(f"jetson_clocks={str(value).lower()} did not hold: {folder} has {state}; reboot the board")
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: ClocksState) -> None:
         """Set the stored clocks."""
         self._call("--restore", state["stored"])
 
-    def holds(self, state: Mapping[str, Any]) -> bool:
+    def holds(self, state: ClocksState) -> bool:
         """Whether the clocks are held as they were."""
         return bool(clocks_locked(self.machine.root) == state["locked"])
 
-    def by_hand(self, state: Mapping[str, Any]) -> str:
+    def by_hand(self, state: ClocksState) -> str:
         """One command."""
         return f"jetson_clocks --restore {state['stored']}"
 

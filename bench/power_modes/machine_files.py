@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from bench.common.user_error import UserError
 
@@ -23,6 +23,13 @@ CPUFREQ = "sys/devices/system/cpu/cpufreq"
 POWERCAP = "sys/class/powercap"
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 NO_PASSWORD = ("password is required", "not in the sudoers", "not allowed to execute")
+
+
+class NvpmodelState(TypedDict):
+    """The power mode of a Jetson, as the journal keeps it: its number and its name."""
+
+    id: int
+    name: str
 
 
 def text(path: Path) -> str | None:
@@ -136,14 +143,14 @@ def clocks_locked(root: Path) -> bool | None:
     return all(low == high for low, high in pairs) if pairs else None
 
 
-def parse_nvpmodel(output: str) -> dict[str, Any] | None:
+def parse_nvpmodel(output: str) -> NvpmodelState | None:
     """The mode in the output of ``nvpmodel -q``: the line with its name, then one with its id.
 
     Args:
         output: The whole output; warnings may stand before the mode and errors after it.
 
     Returns:
-        ``id`` and ``name``; None where the output has no mode.
+        The mode; None where the output has no mode.
     """
     match = re.search(r"NV Power Mode:\s*(\S.*?)\s*\n\s*(\d+)\s*$", output, re.MULTILINE)
     return None if match is None else {"id": int(match[2]), "name": match[1]}

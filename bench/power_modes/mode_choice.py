@@ -65,7 +65,7 @@ def resolve(power_mode: Any, boards: Mapping[str, BoardClass]) -> PowerMode:
     return chosen or None
 
 
-def by_board(power_mode: PowerMode, boards: Mapping[str, Any]) -> dict[str, str]:
+def by_board(power_mode: PowerMode, boards: Mapping[str, object]) -> dict[str, str]:
     """The mode of each board class that is to be set.
 
     Args:
