@@ -42,7 +42,7 @@ from strategies.models.pretrained_weights import WeightLoader
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.shapes import MeshShape, Plan, StepShape
 
-TRAIN = {"optimizer": "adamw", "lr": 1e-4, "weight_decay": torch_peers.WEIGHT_DECAY}
+LEARNING_RATE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,9 @@ class Ours:
         self.strategy = cls(self.plan, Mesh(comm, mesh, self.ledger, comm_options))
         with WeightLoader(work.spec, None, torch_peers.SEED) as load:
             self.strategy.build(load, torch.float32)
-        self.optimizer = make_optimizer(self.strategy.trainable(), TRAIN)
+        self.optimizer = make_optimizer(
+            self.strategy.trainable(), optimizer="adamw", lr=LEARNING_RATE, weight_decay=torch_peers.WEIGHT_DECAY
+        )
 
     def step(self, batch: Batch) -> float:
         loss = self.strategy.step(batch)
@@ -167,7 +169,7 @@ def compare(comm: MPI.Intracomm, work: Workload, pair: Pair, args: argparse.Name
     peer = None
     if other is not None:
         cls = next(cls for cls in torch_peers.peers(comm.size, work.spec) if cls.name == other)
-        peer = cls(work.spec, work.batch, work.seq, ours.plan.shape.micro_batches, TRAIN["lr"])  # type: ignore[arg-type]
+        peer = cls(work.spec, work.batch, work.seq, ours.plan.shape.micro_batches, LEARNING_RATE)
         run = peer.step
         contestants.append(lambda batch: run(batch.ids, batch.mask, batch.targets))
     found = turns(comm, contestants, work, args.rounds, args.steps)

@@ -33,7 +33,7 @@ from bench.joules.channel import Trace
 from bench.timeline.fault_spans import Lived, Span
 from bench.timeline.rank_report import RankReport
 from bench.training.rank_setup import weights_hash
-from bench.training.trainer import Trainer, make_optimizer, make_strategy
+from bench.training.trainer import Trainer, configured_optimizer, make_strategy
 from strategies.comm.ledger import Ledger
 from strategies.plan.shapes import Plan
 from strategies.step.training_checkpoint import load_states
@@ -167,7 +167,7 @@ class Failure:
         restored = restore(kept, plan, alive)
         trainer.ledger = Ledger()
         trainer.strategy = make_strategy(self.config, alive, plan, trainer.ledger, restored, device)
-        trainer.optimizer = make_optimizer(trainer.strategy.trainable(), vars(self.config.train))
+        trainer.optimizer = configured_optimizer(self.config, trainer.strategy)
         load_states(trainer.strategy, trainer.optimizer, restored.states, restored.step)
         self.lived.restored_bytes = restored.received_bytes
         alive.Barrier()

@@ -194,7 +194,7 @@ def optimizer_s(name: str, dtype: torch.dtype, device: str, seconds: float, sett
     """
     weights = torch.nn.Parameter(torch.randn(ELEMENTS, dtype=dtype, device=device))
     weights.grad = torch.randn_like(weights)
-    optimizer = make_optimizer([(weights, False)], {"optimizer": name, "lr": 1e-6, "weight_decay": 0.01})
+    optimizer = make_optimizer([(weights, False)], optimizer=name, lr=1e-6, weight_decay=0.01)
     spent = mean_times(lambda: weights.grad.zero_(), lambda _: optimizer.step(), seconds, settled)  # type: ignore[union-attr]
     return (spent.forward_s + spent.backward_s) / ELEMENTS
 

@@ -18,6 +18,10 @@ RAPL_STEP_uW = 250_000
 """Limits are kept in steps of the processor's power unit, 1/8 W on most: read back within two of them."""
 
 
+ControlValue = int | float | str | bool
+"""A value of a board's mode, in the unit of its control."""
+
+
 class Control(ABC):
     """One control of one machine. States are plain values that survive a journal of JSON.
 

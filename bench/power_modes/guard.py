@@ -23,7 +23,7 @@ from typing import Any, TypedDict
 from bench.common.paths import JOB_FOLDER
 from bench.common.user_error import UserError
 from bench.power_modes import mode_choice
-from bench.power_modes.controls import Control
+from bench.power_modes.controls import Control, ControlValue
 from bench.power_modes.journal import FOLDER, Journal, boot_id
 from bench.power_modes.machine_files import Machine
 
@@ -33,11 +33,21 @@ RELEASE_TIMEOUT_S = 300.0
 Saved = Sequence[tuple[Control, Any]]
 
 
+class GuardOrder(TypedDict):
+    """The line to the guard process: name and settings of the mode, where the machine is, and the journal's folder."""
+
+    name: str
+    mode: Mapping[str, ControlValue]
+    root: str
+    label: str
+    folder: str | None
+
+
 class SetControl(TypedDict):
     """A control that was set: its name, the value of the mode, and the state before."""
 
     control: str
-    value: Any
+    value: ControlValue
     before: Any
 
 
@@ -57,7 +67,7 @@ def serve() -> int:
     line = sys.stdin.readline()
     if not line:
         return 0
-    order = json.loads(line)
+    order: GuardOrder = json.loads(line)
     machine = Machine(Path(order["root"]))
     journal = Journal(Path(order["folder"]) if order["folder"] else machine.root / FOLDER)
     try:
@@ -68,7 +78,7 @@ def serve() -> int:
         return 1
 
 
-def _keep(order: Mapping[str, Any], machine: Machine, journal: Journal, woken: int) -> int:
+def _keep(order: GuardOrder, machine: Machine, journal: Journal, woken: int) -> int:
     """Recover, set, wait, restore. Raises UserError only while nothing is set."""
     recovered = recover(machine, journal)
     if recovered:
@@ -214,8 +224,8 @@ class Guard:
     ``mode`` is what is to be set (empty: only recover), ``folder`` that of the journal (None: the host's own).
     """
 
-    def __init__(self, name: str, mode: Mapping[str, Any], root: str, label: str, folder: str | None = None) -> None:
-        self.order = {"name": name, "mode": dict(mode), "root": root, "label": label, "folder": folder}
+    def __init__(self, name: str, mode: Mapping[str, ControlValue], root: str, label: str, folder: str | None = None) -> None:
+        self.order: GuardOrder = {"name": name, "mode": dict(mode), "root": root, "label": label, "folder": folder}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

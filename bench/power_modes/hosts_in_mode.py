@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from bench.cluster.board_class import BoardClass, boards_of
 from bench.common.user_error import UserError
 from bench.config.point_config import PointConfig
 from bench.energy.sampling.energy_session import root_of
 from bench.power_modes import mode_choice
+from bench.power_modes.controls import ControlValue
 from bench.power_modes.guard import Guard, GuardAnswer, SetControl
 from bench.power_modes.journal import FILE, FOLDER
 
@@ -95,7 +96,7 @@ class PowerModes:
 
     def _start(self) -> None:
         board, root, folder = self._order
-        mode: Mapping[str, Any] = {}
+        mode: Mapping[str, ControlValue] = {}
         if self.name is not None:
             mode = board.mode(self.name).settings
         elif not os.path.exists(Path(folder or Path(root) / FOLDER) / FILE):

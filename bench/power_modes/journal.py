@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.common.user_error import UserError
 from bench.power_modes.machine_files import Machine, text
@@ -45,7 +44,7 @@ class JournalEntry:
 
     mode: str
     boot_id: str | None
-    states: Mapping[str, Any]
+    states: Mapping[str, object]
 
 
 class Journal:
@@ -99,7 +98,7 @@ class Journal:
                 )
             time.sleep(POLL_S)
 
-    def write(self, machine: Machine, mode: str, states: dict[str, Any]) -> None:
+    def write(self, machine: Machine, mode: str, states: Mapping[str, object]) -> None:
         """Keep the states to restore; on disk when it returns.
 
         Args:

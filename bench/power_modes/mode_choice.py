@@ -8,18 +8,18 @@ from typing import Any
 
 from bench.cluster.board_class import BoardClass
 from bench.common.user_error import UserError
-from bench.power_modes.controls import Control, Governor, MaxFrequency, RaplLimit
+from bench.power_modes.controls import Control, ControlValue, Governor, MaxFrequency, RaplLimit
 from bench.power_modes.jetson_controls import JetsonClocks, Nvpmodel
 from bench.power_modes.machine_files import Machine
 from strategies.common.registry import did_you_mean
 
 CONTROLS: dict[str, type[Control]] = {c.name: c for c in (Nvpmodel, JetsonClocks, Governor, MaxFrequency, RaplLimit)}
-Step = tuple[Control, Any]
+Step = tuple[Control, ControlValue | None]
 PowerMode = str | dict[str, str] | None
 """None: every host as it is; a name: the mode of all hosts; by board class where they differ."""
 
 
-def settings(mode: Mapping[str, Any]) -> dict[str, Any]:
+def settings(mode: Mapping[str, ControlValue]) -> dict[str, ControlValue]:
     """What a mode sets on a real board; its other keys describe an emulated one.
 
     Args:
@@ -80,7 +80,7 @@ def by_board(power_mode: PowerMode, boards: Mapping[str, object]) -> dict[str, s
     return dict.fromkeys(boards, power_mode) if isinstance(power_mode, str) else dict(power_mode)
 
 
-def steps(mode: Mapping[str, Any], machine: Machine, folder: Path) -> list[Step]:
+def steps(mode: Mapping[str, ControlValue], machine: Machine, folder: Path) -> list[Step]:
     """The controls of a mode in the order in which they are set.
 
     nvpmodel comes first, because it decides which cores and frequencies there are and sets the frequencies anew, so they are

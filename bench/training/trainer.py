@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -37,23 +37,41 @@ STABLE_STEPS = 3
 MARGIN = 1.01  # the common window begins when the last rank does, a little after rank 0's own
 
 
-def make_optimizer(trainable: Sequence[tuple[torch.nn.Parameter, bool]], train: Mapping[str, Any]) -> torch.optim.Optimizer:
+def make_optimizer(
+    trainable: Sequence[tuple[torch.nn.Parameter, bool]], *, optimizer: str, lr: float, weight_decay: float
+) -> torch.optim.Optimizer:
     """AdamW or SGD over what the strategy trains here; weight decay spares biases and norms.
 
     Args:
         trainable: Parameters that are trained here, each with whether it is a matrix.
-        train: The point's ``train`` section.
+        optimizer: ``sgd`` or ``adamw``.
+        lr: The learning rate.
+        weight_decay: The decay of matrices, per step and learning rate.
 
     Returns:
         An optimizer without any state yet.
     """
     matrices = [parameter for parameter, matrix in trainable if matrix]
     vectors = [parameter for parameter, matrix in trainable if not matrix]
-    groups = [{"params": matrices, "weight_decay": train["weight_decay"]}, {"params": vectors, "weight_decay": 0.0}]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
-    if train["optimizer"] == "sgd":
-        return torch.optim.SGD(groups, lr=train["lr"])
-    return torch.optim.AdamW(groups, lr=train["lr"], fused=True)
+    if optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=lr)
+    return torch.optim.AdamW(groups, lr=lr, fused=True)
+
+
+def configured_optimizer(config: PointConfig, strategy: Strategy) -> torch.optim.Optimizer:
+    """The optimizer that a point asks for, over what its strategy trains on this rank.
+
+    Args:
+        config: The point.
+        strategy: The strategy of this rank, built.
+
+    Returns:
+        An optimizer without any state yet.
+    """
+    train = config.train
+    return make_optimizer(strategy.trainable(), optimizer=train.optimizer, lr=train.lr, weight_decay=train.weight_decay)
 
 
 def make_strategy(
@@ -83,7 +101,7 @@ class Trainer:
 
     def __init__(self, config: PointConfig, comm: MPI.Comm, strategy: Strategy, task: Task, ledger: Ledger) -> None:
         self.config, self.comm, self.strategy, self.task, self.ledger = config, comm, strategy, task, ledger
-        self.optimizer = make_optimizer(strategy.trainable(), vars(config.train))
+        self.optimizer = configured_optimizer(config, strategy)
         folder = config.train.resume
         self.history = History(first_step=resume(strategy, self.optimizer, Path(folder)) if folder else 0)
 

@@ -80,7 +80,7 @@ class Training:
         self.strategy: Strategy = cls(cls.plan(self.spec, shape, self.case.mesh, self.case.options), mesh)
         with WeightLoader(self.spec, None, seed=1) as load:
             self.strategy.build(load, torch.float64, DEVICE)
-        self.optimizer = make_optimizer(self.strategy.trainable(), {**TRAIN, "optimizer": self.kind})
+        self.optimizer = make_optimizer(self.strategy.trainable(), **TRAIN, optimizer=self.kind)
         for group in self.optimizer.param_groups:
             group["eps"] = EPSILON
 

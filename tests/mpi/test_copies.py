@@ -70,7 +70,7 @@ def test_goes_on_without_a_rank(case: Case, family: str, comm: MPI.Intracomm) ->
     training.comm, training.done = left, restored.step
     training.strategy = get(plan.strategy)(plan, Mesh(left, plan.mesh, Ledger(), CommOptions(progress="inline")))
     training.strategy.build(restored, torch.float64, DEVICE)
-    training.optimizer = make_optimizer(training.strategy.trainable(), {**TRAIN, "optimizer": "adamw"})
+    training.optimizer = make_optimizer(training.strategy.trainable(), **TRAIN, optimizer="adamw")
     for group in training.optimizer.param_groups:
         group["eps"] = EPSILON
     load_states(training.strategy, training.optimizer, restored.states, restored.step)

@@ -47,7 +47,7 @@ def losses(case: Case, comm: MPI.Intracomm, checkpoint: Path) -> list[float]:
     with WeightLoader(BERT, checkpoint, seed=1) as load:
         module = strategy.build(load, torch.float32)
     assert all(parameter.is_contiguous() for parameter in module.parameters())
-    optimizer = make_optimizer(strategy.trainable(), TRAIN)
+    optimizer = make_optimizer(strategy.trainable(), **TRAIN)
     found = []
     for step in range(STEPS):
         found.append(comm.allreduce(float(strategy.step(make_batch(BERT, step % 2)))))
