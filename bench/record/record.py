@@ -55,7 +55,13 @@ class Record(Block):
 
     @classmethod
     def from_dict(cls: type[RecordType], values: Mapping[str, Any]) -> RecordType:
-        """The record of a JSON object that obeys the schema; a ``MeasuredRecord`` where it has the numbers of a finished point.
+        """The record of a JSON object.
+
+        Args:
+            values: An object that obeys the schema.
+
+        Returns:
+            A ``MeasuredRecord`` where it has the numbers of a finished point, else a ``Record``.
 
         Raises:
             KeyError: A key is missing that must be there.
