@@ -99,19 +99,6 @@ class StepShape:
             if value not in known:
                 raise PlanError(f"<step {name}>={value} is unknown; use {either([*known])}")
 
-    @classmethod
-    def of(cls, train: Mapping[str, Any]) -> StepShape:
-        """Read the shape from configuration.
-
-        Args:
-            train: The ``train`` section; other keys are left out.
-
-        Returns:
-            The shape.
-        """
-        names = ("batch", "seq", "micro_batches", "dtype", "optimizer", "recompute")
-        return cls(**{name: train[name] for name in names})
-
     @property
     def element_bytes(self) -> int:
         """Bytes of one element of the training's dtype."""
