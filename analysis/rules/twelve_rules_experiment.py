@@ -149,7 +149,9 @@ def factors(study: Study) -> Iterator[RuleFinding]:
 
 def _missing_facts(environment: EnvironmentRecord) -> list[str]:
     missing = [key for key in NEEDED if not getattr(environment, key)]
-    return missing if environment.git is not None and environment.git.commit else [*missing, "commit"]
+    has_commit = environment.git is not None and environment.git.commit
+    # An installed tool has its version among the packages instead.
+    return missing if has_commit or "edgejoule" in (environment.packages or {}) else [*missing, "commit"]
 
 
 def _missing_of_hosts(environment: EnvironmentRecord, keys: Sequence[str]) -> set[str]:
