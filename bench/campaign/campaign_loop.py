@@ -48,17 +48,30 @@ def run(points: Sequence[Config], repeats: Sequence[int], results: Path, seed: i
     Raises:
         UserError: For a study that cannot be continued, hosts that are in use, and a disk that takes no record.
     """
-    settings = settings or Settings()
-    folders = {(point.study, point.experiment) for point in points}
-    for study, experiment in folders:
-        check_study(results / study, experiment)
-    campaign = Campaign(points, repeats, results, seed, settings)
+    return carry_out(Campaign(points, repeats, results, seed, settings or Settings()))
+
+
+def carry_out(campaign: Campaign) -> int:
+    """Run a campaign on its hosts, which are its own until it ends.
+
+    Args:
+        campaign: With the points that are known before the first one runs.
+
+    Returns:
+        The exit code, as of ``run``.
+
+    Raises:
+        UserError: As ``run``.
+    """
     might_run = campaign.might_run()
+    folders = {(point.study, point.experiment) for point in (*campaign.points.values(), *might_run)}
+    for study, experiment in folders:
+        check_study(campaign.results / study, experiment)
     with Lease([point.cluster for point in might_run]) as lease, Locks(might_run):
         with _disk(campaign):
             for study, experiment in folders:
                 planned = [point.point for point in campaign.base if point.study == study]
-                open_study(results / study, study, experiment, planned)
+                open_study(campaign.results / study, study, experiment, planned)
         for point in campaign.base:
             _end_leftovers(point)
         return campaign.run(lease)
@@ -108,7 +121,7 @@ class Campaign:
                 flush=True,
             )
         try:
-            for number, point in enumerate(self._all(), 1):
+            for number, point in enumerate(self.sequence(), 1):
                 if self._finished(point):
                     known = self.history[point.hash, point.repeat]
                     self.progress.ended(number, point, f"finished before: {known.text}", None)
@@ -124,8 +137,8 @@ class Campaign:
         good = all(status in GOOD for status in self.statuses) and not self.not_run and not self.stopped
         return self._end(OK if good else FAILED)
 
-    def _all(self) -> Iterator[Config]:
-        """The repeats that were asked for, then blocks of those whose target is not reached."""
+    def sequence(self) -> Iterator[Config]:
+        """The repeats that were asked for, then blocks of those whose target is not reached; decided as records come in."""
         yield from self.base
         block = 0
         while not self.stopped:

@@ -20,9 +20,10 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Result:
-    """``samples_per_s`` and ``per_sample_J`` of a point that is ok (null otherwise, and where no energy was read).
+    """``samples_per_s``, ``per_sample_J`` and ``step_s`` of a point that is ok (null otherwise, and where no energy was read).
 
-    ``seconds`` that it took, null where its record does not say.
+    ``seconds`` that it took, null where its record does not say. ``kind`` says where its joules are from: measured, modelled or
+    none.
     """
 
     status: str
@@ -30,6 +31,8 @@ class Result:
     samples_per_s: float | None = None
     per_sample_J: float | None = None
     seconds: float | None = None
+    step_s: float | None = None
+    kind: str = "none"
 
     @property
     def finished(self) -> bool:
@@ -67,7 +70,16 @@ def result_of(record: Record) -> Result:
     """
     if record.status != "ok" or not isinstance(record, MeasuredRecord):
         return Result(record.status, headline(record), None, None, duration_of(record))
-    return Result(record.status, headline(record), record.time.samples_per_s, record.energy.per_sample_J, duration_of(record))
+    energy, time = record.energy, record.time
+    return Result(
+        status=record.status,
+        text=headline(record),
+        samples_per_s=time.samples_per_s,
+        per_sample_J=energy.per_sample_J,
+        seconds=duration_of(record),
+        step_s=time.step_s.median,
+        kind=energy.kind,
+    )
 
 
 def duration_of(record: Record) -> float | None:
