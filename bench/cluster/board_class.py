@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bench.cluster.training_rate import TrainingRate
 from bench.common.sourced_number import SourcedNumber
 from bench.common.user_error import UserError
 from strategies.common.registry import did_you_mean
@@ -88,8 +89,9 @@ class BoardMode:
 class BoardClass:
     """A class of boards. The numbers describe it in its ``default_mode``; None where they are not known.
 
-    ``network_bit_s`` is the rate of its port, ``flop_s`` the peak of its device in fp32 products. ``mode_speed`` is set for
-    an emulated board that is in a power mode: its speed relative to the default one's.
+    ``network_bit_s`` is the rate of its port, ``flop_s`` the peak of its device in fp32 products, ``train_flop_s`` what it
+    achieves in training. ``mode_speed`` is set for an emulated board that is in a power mode: its speed relative to the
+    default one's.
     """
 
     name: str
@@ -98,6 +100,7 @@ class BoardClass:
     memory_bytes: SourcedNumber | None = None
     network_bit_s: SourcedNumber | None = None
     flop_s: SourcedNumber | None = None
+    train_flop_s: tuple[TrainingRate, ...] = ()
     power: BoardPower = field(default_factory=BoardPower)
     power_modes: Mapping[str, BoardMode] = field(default_factory=dict)
     default_mode: str | None = None
@@ -142,6 +145,47 @@ class BoardClass:
             raise UserError(f"{of} has no watts; measure with its sensor, or add idle_W and busy_W with their source")
         return watts
 
+    def training_rate(self, device: str | None, precision: str, mode: str | None = None) -> TrainingRate:
+        """What the board achieves in training.
+
+        Args:
+            device: ``cpu`` or ``gpu``; None: the only one that the class has rates of.
+            precision: ``fp32``, ``fp16`` or ``bf16``.
+            mode: The name of a power mode; None: the default one.
+
+        Returns:
+            The rate; of a mode without one the default mode's times the mode's speed, which its source then says.
+
+        Raises:
+            UserError: There is none, or ``device`` is None and the class has rates of both.
+        """
+        devices = sorted({rate.device for rate in self.train_flop_s if rate.precision == precision})
+        if device is None and len(devices) > 1:
+            raise UserError(
+                f"board {self.name} trains on its {' and on its '.join(devices)}; say which one the emulated boards stand for: "
+                "emulated.device or a host's device in the inventory, or cluster.device="
+            )
+        device = device or next(iter(devices), None)
+        mode = mode or self.default_mode
+        rates = {rate.power_mode: rate for rate in self.train_flop_s if (rate.device, rate.precision) == (device, precision)}
+        default = rates.get(self.default_mode) or rates.get(None)
+        rate = rates.get(mode) or (default if mode == self.default_mode else None)
+        if rate is not None:
+            return rate
+        speed = None if mode is None or default is None else self.mode(mode).speed
+        if default is None or speed is None:
+            raise UserError(self._no_rate(device, precision, mode))
+        return default.scaled(speed.value, f"power mode {mode}: {speed.source}")
+
+    def _no_rate(self, device: str | None, precision: str, mode: str | None) -> str:
+        """Why there is no rate: what was asked for, and what there is."""
+        stated = ", ".join(f"{r.device} {r.precision} {r.power_mode or 'default mode'}" for r in self.train_flop_s) or "none"
+        asked = " ".join(word for word in (device, precision, mode and f"in power mode {mode}") if word)
+        return (
+            f"board {self.name} has no train_flop_s for {asked} (it has {stated}); add it with its source to "
+            f"conf/board/{self.name}.yaml, or give the dilation as a number"
+        )
+
     def in_mode(self, name: str) -> BoardClass:
         """The description of an emulated board in a power mode: the mode's watts and speed.
 
@@ -174,6 +218,8 @@ class BoardClass:
             **{key: number.to_dict() for key, number in numbers.items() if number is not None},
             "power": self.power.to_dict(),
         }
+        if self.train_flop_s:
+            plain["train_flop_s"] = [rate.to_dict() for rate in self.train_flop_s]
         if self.power_modes:
             plain["power_modes"] = {name: mode.to_dict() for name, mode in self.power_modes.items()}
         for key in ("default_mode", "mode_speed"):
@@ -194,6 +240,7 @@ class BoardClass:
         modes = {name: BoardMode.from_dict(mode) for name, mode in (values.get("power_modes") or {}).items()}
         numbers = {key: SourcedNumber.from_dict(values[key]) for key in NUMBERS if key in values}
         more: dict[str, Any] = {key: values[key] for key in ("description", "default_mode", "mode_speed") if key in values}
+        more["train_flop_s"] = tuple(TrainingRate.from_dict(rate) for rate in values.get("train_flop_s", ()))
         power = BoardPower.from_dict(values.get("power", {}))
         return cls(values["name"], power=power, power_modes=modes, **{**numbers, **more})
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.cluster.board_class import NUMBERS, SETTINGS, BoardClass
+from bench.cluster.training_rate import DEVICES, check_training_rates
 from bench.common.sourced_yaml import check_keys, check_number, check_positive, check_text, read
 from bench.common.user_error import UserError
 from strategies.common.registry import did_you_mean
 
-KEYS = ("name", "description", *NUMBERS, "power", "power_modes", "default_mode")
+KEYS = ("name", "description", *NUMBERS, "train_flop_s", "power", "power_modes", "default_mode")
 NEEDED = ("name", "description", "cores", "memory_bytes", "power")
 WATTS = ("idle_W", "busy_W", "network_J_per_byte")
 MODE_KEYS = (*SETTINGS, "speed", "power")
-DEVICES = ("cpu", "gpu")
 
 
 def load_board(name: str, folder: Path | Sequence[Path]) -> BoardClass:
@@ -46,6 +46,8 @@ def load_board(name: str, folder: Path | Sequence[Path]) -> BoardClass:
         raise UserError(f"{where}: flop_s.device must be {' or '.join(DEVICES)}, found {board['flop_s']['device']!r}")
     _check_power(where, "power", board["power"])
     _check_modes(where, board)
+    if "train_flop_s" in board:
+        check_training_rates(where, board["train_flop_s"], board.get("power_modes"))
     return BoardClass.from_dict(board)
 
 

@@ -103,7 +103,7 @@ def _point(run: RunConfig, experiment: str | None, running: int | None) -> Point
         comm=replace(run.comm, progress=run.comm.progress or strategy.default_progress),
         **{name: getattr(run, name) for name in AS_GIVEN},
         cluster=cluster,
-        boards={name: board.to_dict() for name, board in boards.items()},
+        boards={name: replace(board, train_flop_s=()).to_dict() for name, board in boards.items()},
         board=BoardConfig(power_mode(run.board.power_mode, boards)),
         energy=energy_settings(plain["energy"], cluster.inventory, hostfile_of(plain) or NO_HOSTFILE).to_dict(),
         hash="",

@@ -23,6 +23,9 @@ from tests.project import ROOT
 BOARDS, LINKS = ROOT / "conf/board", ROOT / "conf/link"
 NAMES, LINK_NAMES = (sorted(path.stem for path in folder.glob("*.yaml")) for folder in (BOARDS, LINKS))
 PAGE = "measured: https://example.org/board"
+RATE: dict[str, Any] = {
+    "device": "cpu", "precision": "fp32", "power_mode": "full", "value": 2.0e10, "source": PAGE, "low": 1.0e10, "high": 3.0e10,
+}  # fmt: skip
 BOARD: dict[str, Any] = {
     "name": "mine",
     "description": "a board",
@@ -30,6 +33,7 @@ BOARD: dict[str, Any] = {
     "memory_bytes": {"value": 2**32, "source": PAGE},
     "flop_s": {"value": 4.8e10, "device": "cpu", "source": PAGE},
     "power": {"idle_W": {"value": 2.0, "source": PAGE}, "busy_W": {"value": 5, "source": PAGE}},
+    "train_flop_s": [RATE],
     "power_modes": {
         "full": {"nvpmodel": 0, "jetson_clocks": False},
         "low": {
@@ -117,7 +121,7 @@ def test_power_of_a_mode_is_never_another_ones(tmp_path: Path) -> None:
 
 
 def test_a_board_without_modes_or_watts(tmp_path: Path) -> None:
-    plain = {key: value for key, value in BOARD.items() if key not in ("power_modes", "default_mode")}
+    plain = {key: value for key, value in BOARD.items() if key not in ("power_modes", "default_mode", "train_flop_s")}
     board = load_board("mine", written(tmp_path, {**plain, "power": {}}))
     with pytest.raises(UserError, match="board mine has no watts"):
         board.watts(None)
@@ -158,6 +162,15 @@ WRONG: list[tuple[str, Any, str]] = [
     ("power_modes.low.rapl_limit_W", -5, "rapl_limit_W must be positive, found -5"),
     ("power_modes.low.speed", 0.5, "power_modes.low.speed needs a value and its source, found 0.5"),
     ("power_modes.low.power.busy_W.value", 1, "power_modes.low.power.busy_W = 1 is below idle_W = 1.5"),
+    ("train_flop_s", 2.0e10, "train_flop_s must be a list of rates, each with device, precision, power_mode, value"),
+    ("train_flop_s", [RATE, RATE], r"train_flop_s\[1\] is the second one for cpu, fp32, full; keep the better one"),
+    ("train_flop_s", [{**RATE, "device": "tpu"}], r"train_flop_s\[0\].device must be one of cpu, gpu, found 'tpu'"),
+    ("train_flop_s", [{**RATE, "precision": "int8"}], "precision must be one of fp32, fp16, bf16, found 'int8'"),
+    ("train_flop_s", [{**RATE, "power_mode": "ful"}], "power_mode 'ful' is no power mode of the board; use full, low, odd"),
+    ("train_flop_s", [{**RATE, "source": " "}], "needs a source beside its value"),
+    ("train_flop_s", [{**RATE, "high": 1.5e10}], "value=20000000000.0 must lie from low=10000000000.0 to high=15000000000.0"),
+    ("train_flop_s", [{key: RATE[key] for key in RATE if key != "low"}], r"train_flop_s\[0\] has no low"),
+    ("train_flop_s", [{**RATE, "busy_W": 5}], "busy_W needs a value and its source, found 5"),
 ]
 
 
@@ -221,3 +234,26 @@ def test_a_class_is_written_as_its_file_says_it(name: str) -> None:
         with contextlib.suppress(UserError):  # a mode without a speed cannot be emulated
             emulated = board.in_mode(mode)
             assert BoardClass.from_dict(emulated.to_dict()) == emulated
+
+
+def test_what_a_board_achieves_in_training(tmp_path: Path) -> None:
+    """The stated rate of the mode; without one that of the default mode times the mode's speed, and its source says so."""
+    board = load_board("mine", written(tmp_path, BOARD))
+    assert board.training_rate(None, "fp32") == board.training_rate("cpu", "fp32", "full") == board.train_flop_s[0]
+    low = board.training_rate("cpu", "fp32", "low")
+    assert (low.value, low.low, low.high, low.busy_W) == (1.0e10, 0.5e10, 1.5e10, None)
+    assert low.source == f"0.5 (speed of power mode low: {PAGE}) times: {PAGE}"
+    with pytest.raises(
+        UserError, match=r"board mine has no train_flop_s for cpu fp32 in power mode odd \(it has cpu fp32 full\)"
+    ):
+        board.training_rate("cpu", "fp32", "odd")
+    with pytest.raises(UserError, match="board mine has no train_flop_s for gpu fp32"):
+        board.training_rate("gpu", "fp32")
+
+
+def test_a_board_that_trains_on_two_devices_must_say_which(tmp_path: Path) -> None:
+    board = load_board("mine", written(tmp_path, BOARD, "train_flop_s", [RATE, {**RATE, "device": "gpu", "value": 2.5e10}]))
+    with pytest.raises(UserError, match="board mine trains on its cpu and on its gpu; say which one") as error:
+        board.training_rate(None, "fp32")
+    assert "\n" not in str(error.value)
+    assert board.training_rate("gpu", "fp32").value == 2.5e10
