@@ -94,7 +94,7 @@ def _place(entry: MeterEntry) -> tuple[str, ...]:
     """What two entries of one meter have in common."""
     source = meters()[entry.source]
     reader = "" if getattr(source, "networked", False) else entry.reader
-    return (source.name, reader, *(str(entry.settings.get(key)) for key in (*_needs(source), "channel", "component")))
+    return (source.name, reader, *(str(entry.settings.get(key)) for key in (*_needs(source), "channel", "sum", "component")))
 
 
 def _meter(name: str, block: Any, hosts: Sequence[str], alone: bool) -> MeterEntry:
@@ -145,8 +145,8 @@ def _check_settings(name: str, source: type[Source], settings: Mapping[str, Any]
             raise UserError(f"meter {name}: {key}: {value} must be a positive number of seconds")
         if key == "accuracy" and not (_is_number(value) and 0 <= value < 1):
             raise UserError(f"meter {name}: accuracy: {value} must be a part of the reading, such as 0.01 for 1 %")
-        if key == "level" and value not in LEVELS:
-            raise UserError(f"meter {name}: level: {value} is unknown; use {' or '.join(LEVELS)}")
+        if key == "level" and value not in getattr(source, "levels", LEVELS):
+            raise UserError(f"meter {name}: level: {value} is unknown; use {' or '.join(getattr(source, 'levels', LEVELS))}")
     needs = _needs(source)
     if not any(key in settings for key in needs):
         raise UserError(f"meter {name} has no {' or '.join(needs)}; {needs[0]} is {known[needs[0]]}")

@@ -116,6 +116,7 @@ def find_zones(root: Path) -> list[Zone]:
     tree = root / "sys/class/powercap"
     if not tree.is_dir():
         raise SourceUnavailable(f"{tree} does not exist: no RAPL on this machine, or the kernel lacks powercap")
+    _refuse_masked(root, tree)
     zones: dict[str, Zone] = {}
     for prefix in ("intel-rapl", "intel-rapl-mmio"):
         of_interface: dict[str, Zone] = {}
@@ -134,8 +135,26 @@ def find_zones(root: Path) -> list[Zone]:
             of_interface[key] = Zone(folder, name, key, parent, range_uJ)
         zones = {**of_interface, **zones}
     if not zones:
-        raise SourceUnavailable(f"{tree} holds no intel-rapl zone; load the module intel_rapl_msr, or use another source")
+        others = sorted(folder.name for folder in tree.glob("*:*"))
+        instead = f"; its zones {', '.join(others)} are read by a meter (source: powercap)" if others else ""
+        raise SourceUnavailable(
+            f"{tree} holds no intel-rapl zone; load the module intel_rapl_msr, or use another source{instead}"
+        )
     return sorted(zones.values(), key=lambda zone: (zone.folder.name.split(":")[0], _numbers(zone.folder)))
+
+
+def _refuse_masked(root: Path, tree: Path) -> None:
+    """A container runtime hides what is behind the links of the powercap class, which stay and lead nowhere."""
+    hidden = [path.name for path in sorted(tree.iterdir()) if path.is_symlink() and not path.exists()]
+    behind = root / "sys/devices/virtual/powercap"
+    empty = behind.is_dir() and not any(behind.iterdir()) and not any(tree.glob("*:*"))
+    if hidden or empty:
+        shown = f"the link {hidden[0]} leads nowhere" if hidden else f"{behind} is empty"
+        raise SourceUnavailable(
+            f"powercap is masked in this container: {tree} is there, and {shown}, because the runtime hides "
+            f"/sys/devices/virtual/powercap; start the container with the host's sys mounted (docker run -v /sys:/host/sys:ro, "
+            f"energy.root=/host) or with --security-opt systempaths=unconfined"
+        )
 
 
 def _numbers(folder: Path) -> list[int]:

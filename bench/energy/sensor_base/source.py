@@ -15,6 +15,8 @@ from bench.joules.channel import Channel, Kind
 from strategies.common.registry import Registry
 
 Opener = Callable[[Path], int]
+Settings = Mapping[str, Any]
+"""A meter's entry in the inventory, without the keys that every meter has: values are checked by the meter."""
 
 
 def open_for_reading(path: Path) -> int:
@@ -46,7 +48,7 @@ class Place:
 
     root: Path
     board: BoardClass = field(default_factory=lambda: BoardClass("unknown"))
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     opener: Opener = open_for_reading
 
 

@@ -13,7 +13,7 @@ from bench.doctor import doctor_verb
 from bench.doctor.__main__ import main
 from bench.doctor.clock_agreement import ClockAgreement
 from bench.doctor.energy_findings import findings
-from bench.doctor.host_energy_report import EnergyReport, HostEnergyReport, LeftOutSource, PartReport, SourceReport
+from bench.doctor.host_energy_report import ChannelReport, EnergyReport, HostEnergyReport, LeftOutSource, PartReport, SourceReport
 from bench.energy.sampling.energy_settings import EnergySettings
 
 SOURCE = SourceReport(
@@ -38,7 +38,16 @@ def report(**changes: Any) -> EnergyReport:
     return replace(EnergyReport(hosts=(host,), parts=(part,), missing=(), others=(), clock=None), **changes)
 
 
+def rail(name: str, watts: float, contains: tuple[str, ...] = (), step: float = 0.04) -> ChannelReport:
+    return ChannelReport(name, "power", "W", 1e-6, 0.007, step, None, "package", name, contains, watts, "in the total")
+
+
+RAILS = (rail("VDD_IN", 4.7, ("CPU", "SOC", "CORE")), rail("CPU", 6.9, ("CORE",)), rail("SOC", 1.5), rail("CORE", 5.0))
+FINE = (rail("VDD_IN", 8.3, ("CPU", "SOC", "CORE")), *RAILS[1:])  # 8.4 W inside: within the steps of three sensors
 RULES = [
+    ({"part": {"watts": -9.88}}, "FAIL a: a run would be invalid: -9.880 W, negative power: the clamp"),
+    ({"part": {"watts": 0.0}}, "FAIL a: a run would be invalid: 0.000 W, no power at all"),
+    ({"source": {"channels": RAILS}}, "FAIL a: rapl: CPU + SOC read 8.400 W and VDD_IN, which should contain them, 4.700 W"),
     ({}, "PASS a: measured (package) by rapl/package-0"),
     ({"host": {"sampler_cpu": 0.03}}, "WARN a: the sampler takes 3.0 % of one core; read less often"),
     ({"source": {"errors": 4}}, "WARN a: rapl failed 4 times in these seconds"),
@@ -59,6 +68,11 @@ def test_findings(changes: dict[str, Any], said: str) -> None:
     found = findings(report(**changes), AUTO, 20.0, emulated=False)
     told = [f"{finding.status} {finding.text}" for finding in found]
     assert any(line.startswith(said) for line in told), told
+
+
+def test_parts_within_their_whole_are_no_finding() -> None:
+    found = findings(report(source={"channels": FINE}), AUTO, 20.0, emulated=False)
+    assert {finding.status for finding in found} == {"PASS"}
 
 
 def test_another_source_of_a_sensor_that_may_not_be_read_is_enough() -> None:

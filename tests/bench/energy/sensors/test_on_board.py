@@ -394,7 +394,7 @@ def chip(settings: dict[str, Any], opener: Callable[[Path], int] = open_for_read
         ("ina228 1-0045", "counter", 884120339200, 1.0, 0.0505),
         ("1-0040", "power", 16950000, 6250.0, 0.035),  # 62.5 uW * ohm over 10 mOhm
         ("ina219", "power", 16900000, 10000.0, 1.1e-3),  # 200 uW * ohm over 20 mOhm
-        ("ina260", "power", 5062 * 880, 1.0, 0.0505),
+        ("ina260", "power", 5062 * 880, 5137.9221, 0.0505),  # 1 mA at 5.062 V and 1 mV at 0.88 A: the files' last digits
     ],
 )
 def test_hwmon_reads_the_chip_that_the_settings_name(address: str, kind: str, raw: int, lsb: float, period_s: float) -> None:
@@ -421,7 +421,7 @@ def test_hwmon_refusals_say_which_chips_there_are() -> None:
         ({"address": "ina226 9-0040"}, None, "none of the chips coretemp coretemp.0, ina228 1-0045, ina226 1-0040"),
         ({}, None, "'' names none"),
         ({"address": "coretemp"}, None, "measures neither energy nor power"),
-        ({"address": "ina228", "level": "rack"}, None, "level: rack is unknown; use board or wall"),
+        ({"address": "ina228", "level": "rack"}, None, "level: rack is unknown; use board, wall or package"),
         ({"address": "ina228"}, Opener({"energy1_input": errno.EACCES}), "Permission denied"),
         ({"address": "ina228"}, Opener({"energy1_input": errno.EIO}), "Input/output error"),
     ):

@@ -200,6 +200,29 @@ def test_rapl_refusals_say_what_to_do(tmp_path: Path) -> None:
     assert "holds no intel-rapl zone" in refusal("rapl", tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["links that lead nowhere", "an empty folder"])
+def test_rapl_says_that_a_container_masks_powercap(kind: str, tmp_path: Path) -> None:
+    """Container runtimes put an empty folder over /sys/devices/virtual/powercap; the links of the class stay."""
+    tree = tmp_path / "sys/class/powercap"
+    tree.mkdir(parents=True)
+    (tmp_path / "sys/devices/virtual/powercap").mkdir(parents=True)
+    if kind.startswith("links"):
+        for name in ("intel-rapl", "intel-rapl:0", "intel-rapl:0:0"):
+            (tree / name).symlink_to(f"../../devices/virtual/powercap/intel-rapl/{name}")
+    for source in ("rapl", "pyjoules"):
+        said = refusal(source, tmp_path)
+        assert said.startswith("powercap is masked in this container")
+        assert "docker run -v /sys:/host/sys:ro, energy.root=/host" in said
+
+
+def test_rapl_names_the_zones_of_others(tmp_path: Path) -> None:
+    zone_of_firmware = tmp_path / "sys/class/powercap/arm-scmi:0"
+    zone_of_firmware.mkdir(parents=True)
+    said = refusal("rapl", tmp_path)
+    assert "holds no intel-rapl zone" in said
+    assert "arm-scmi:0 are read by a meter (source: powercap)" in said
+
+
 # RAPL by performance events
 
 
