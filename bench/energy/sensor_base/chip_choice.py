@@ -94,7 +94,9 @@ def _names(settings: Settings, label: str | None) -> list[str]:
     else:
         raise SourceUnavailable(f"sum: {several} is no list of channels; write it like [a, b]")
     if label is not None and names and names != [label]:
-        raise SourceUnavailable(f"address: {label} is a channel already; give the chip in address, and channel or sum beside it")
+        raise SourceUnavailable(
+            f"address: {label} is a channel already; give the chip in address, and channel or sum beside it"
+        )
     if len({name.casefold() for name in names}) < len(names):
         raise SourceUnavailable(f"sum: {names} names a channel twice; give each once")
     return names or ([] if label is None else [label])

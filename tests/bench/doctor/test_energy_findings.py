@@ -13,7 +13,14 @@ from bench.doctor import doctor_verb
 from bench.doctor.__main__ import main
 from bench.doctor.clock_agreement import ClockAgreement
 from bench.doctor.energy_findings import findings
-from bench.doctor.host_energy_report import ChannelReport, EnergyReport, HostEnergyReport, LeftOutSource, PartReport, SourceReport
+from bench.doctor.host_energy_report import (
+    ChannelReport,
+    EnergyReport,
+    HostEnergyReport,
+    LeftOutSource,
+    PartReport,
+    SourceReport,
+)
 from bench.energy.sampling.energy_settings import EnergySettings
 
 SOURCE = SourceReport(
