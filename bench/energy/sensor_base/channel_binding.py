@@ -24,9 +24,11 @@ BOUND_BY_NUMBER: Mapping[str, tuple[tuple[int, int], ...]] = {
 }
 """Volts and amperes of one wire, where numbers alone do not tell: by the driver's documentation in the kernel."""
 REGULATOR = re.compile(r"([vip])(in|out|cap|mon)(\d*(?:\.\d+)?)\Z")
-ELECTRIC_WORDS = frozenset(
-    "v i p e volt volts voltage curr current amp amps ampere power pow pwr watt watts energy enm enrg joule".split()
-)
+ELECTRIC_WORDS = {
+    *("v", "i", "p", "e", "volt", "volts", "voltage", "curr", "current", "amp", "amps", "ampere"),
+    *("power", "pow", "pwr", "watt", "watts", "energy", "enm", "enrg", "joule"),
+}
+"""Words of a label that say what is measured, not where."""
 
 
 @dataclass(frozen=True)
