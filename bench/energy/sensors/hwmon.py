@@ -1,7 +1,9 @@
 """A chip of the kernel's hwmon that measures power or energy: wired to a host, a regulator's, or inside a server or GPU.
 
 Wired: INA219, INA226, INA228, INA3221 and their like; regulators and power supplies by PMBus; inside a server, a processor or
-a GPU: ACPI power meters (Grace), SCMI, X-Gene, zenergy, amdgpu, xe. Reads, of the channel that the entry names, ``/sys/class/hwmon/hwmonN/energyK_input`` (microjoules), else ``powerK_input`` or
+a GPU: ACPI power meters (Grace), SCMI, X-Gene, zenergy, amdgpu, xe.
+
+Reads, of the channel that the entry names, ``/sys/class/hwmon/hwmonN/energyK_input`` (microjoules), else ``powerK_input`` or
 ``powerK_average`` (microwatts), else ``inK_input`` times ``currK_input`` (mV, mA) of the same wire. Channels are known by
 their labels, whatever the case; a chip with several is refused without ``channel`` or ``sum``. A value that is switched off
 (``_enable`` 0) or faulty is refused too. Renewed every ``update_interval`` or ``powerK_average_interval``, else every 51 ms
