@@ -1,10 +1,11 @@
-"""All board classes as a Markdown table: ``docs/reference/boards.md`` holds it."""
+"""All board classes as Markdown tables: their numbers, and what they achieve in training. ``docs/reference/boards.md``."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from bench.cluster.board_class import BoardClass
 from bench.cluster.board_files import load_board
 from bench.cluster.training_rate import TrainingRate
 from bench.common.sourced_number import SourcedNumber
@@ -22,9 +23,8 @@ def table(folder: Path) -> str:
         The lines of the table, with heading and last line break.
     """
     rows = [
-        "| board | cores | memory, GiB | Ethernet, Gbit/s | peak fp32, Gflop/s | training, Gflop/s (range) "
-        "| idle, W | busy, W | power modes |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| board | cores | memory, GiB | Ethernet, Gbit/s | peak fp32, Gflop/s | idle, W | busy, W | power modes |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for path in sorted(folder.glob("*.yaml")):
         board = load_board(path.stem, folder)
@@ -35,7 +35,6 @@ def table(folder: Path) -> str:
             _linked(board.memory_bytes, 2**30),
             _linked(board.network_bit_s, 1e9),
             f"{_linked(board.flop_s, 1e9)} {device}".strip(),
-            "; ".join(map(_training, board.train_flop_s)) or "not found",
             _linked(board.power.idle_W),
             _linked(board.power.busy_W),
             ", ".join(f"**{name}**" if name == board.default_mode else name for name in board.power_modes),
@@ -44,10 +43,34 @@ def table(folder: Path) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _training(rate: TrainingRate) -> str:
-    """A rate with its range, device, precision and mode."""
-    words = " ".join(word for word in (rate.device.upper(), rate.precision, rate.power_mode) if word)
-    return f"{_linked(SourcedNumber(rate.value, rate.source), 1e9)} ({rate.low / 1e9:.3g} to {rate.high / 1e9:.3g}) {words}"
+def training_table(folder: Path) -> str:
+    """What the board classes of a folder achieve in training, each rate linked to the first page of its source.
+
+    Args:
+        folder: Holds a file ``CLASS.yaml`` for each class.
+
+    Returns:
+        The lines of the table, with heading and last line break; a class without rates has one line that says so.
+    """
+    rows = [
+        "| board | device | precision | power mode | Gflop/s | low to high | share of the peak | evidence |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for path in sorted(folder.glob("*.yaml")):
+        board = load_board(path.stem, folder)
+        rows += [_training_row(board, rate) for rate in board.train_flop_s] or [f"| {board.name} | not found | | | | | | |"]
+    return "\n".join(rows) + "\n"
+
+
+def _training_row(board: BoardClass, rate: TrainingRate) -> str:
+    """One rate; its share of the peak where ``flop_s`` is of the same device, mode and precision."""
+    peak, share = board.flop_s, ""
+    if peak is not None and (rate.device, rate.precision, rate.power_mode) == (peak.device, "fp32", board.default_mode):
+        share = f"{rate.value / peak.value:.2f}"
+    url, evidence = URL.search(rate.source), rate.source.split()[0].strip(":,").lower()
+    value, low, high = (f"{float(f'{number / 1e9:.3g}'):g}" for number in (rate.value, rate.low, rate.high))
+    cells = [board.name, rate.device, rate.precision, rate.power_mode or "", value, f"{low} to {high}", share]
+    return f"| {' | '.join([*cells, f'[{evidence}]({url[0]})' if url else evidence])} |"
 
 
 def _linked(number: SourcedNumber | None, unit: float = 1) -> str:

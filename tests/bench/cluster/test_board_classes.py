@@ -15,7 +15,7 @@ import yaml
 
 from bench.cluster.board_class import SETTINGS, BoardClass
 from bench.cluster.board_files import load_board
-from bench.cluster.board_table import table
+from bench.cluster.board_table import table, training_table
 from bench.cluster.network_links import load_link
 from bench.common.user_error import UserError
 from tests.project import ROOT
@@ -219,7 +219,9 @@ def test_a_loss_of_zero_is_said_with_its_source(tmp_path: Path) -> None:
 def test_the_documentation_holds_the_table() -> None:
     rows = table(BOARDS)
     assert all(f"| {name} |" in rows for name in NAMES)
-    assert rows in (ROOT / "docs/reference/boards.md").read_text()
+    page = (ROOT / "docs/reference/boards.md").read_text()
+    assert rows in page
+    assert training_table(BOARDS) in page
 
 
 @pytest.mark.parametrize("name", NAMES)
