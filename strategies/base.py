@@ -165,19 +165,21 @@ class Strategy(ABC):
         return shape
 
     @classmethod
-    def micro_batches(cls, requested: int | None, mesh: MeshShape) -> int:
+    def micro_batches(cls, requested: int | None, mesh: MeshShape, batch: int | None = None) -> int:
         """Micro-batches that a replica makes of its samples.
 
         Args:
             requested: That many; None for what the strategy prefers (pipelines: two for each stage).
             mesh: Ranks of each axis.
+            batch: Samples of a step over all replicas: what is preferred is at most a sample each; None: any number.
 
         Returns:
             How many.
         """
         if requested is not None:
             return requested
-        return 2 * mesh.pipeline if cls.default_micro_batches == "stages" else cls.default_micro_batches
+        preferred = 2 * mesh.pipeline if cls.default_micro_batches == "stages" else cls.default_micro_batches
+        return preferred if batch is None else max(1, min(preferred, batch // mesh.data))
 
     @classmethod
     def option_fields(cls) -> tuple[OptionField, ...]:

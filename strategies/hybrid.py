@@ -45,6 +45,6 @@ class HybridParallel(ComposedStrategy):
         return super().mesh_for(ranks, axis_sizes)
 
     @classmethod
-    def micro_batches(cls, requested: int | None, mesh: MeshShape) -> int:
+    def micro_batches(cls, requested: int | None, mesh: MeshShape, batch: int | None = None) -> int:
         """As given; else two for each stage of a pipeline, or one where there is none."""
-        return super().micro_batches(requested, mesh) if requested or mesh.pipeline > 1 else 1
+        return super().micro_batches(requested, mesh, batch) if requested or mesh.pipeline > 1 else 1

@@ -356,7 +356,7 @@ def micro_counts(strategy: type[Strategy], mesh: MeshShape, batch: int, configur
     Returns:
         What the strategy prefers, and of pipelines half and twice as many too.
     """
-    preferred = strategy.micro_batches(configured, mesh)
+    preferred = strategy.micro_batches(configured, mesh, batch)
     if configured is not None or mesh.pipeline == 1:
         return [preferred]
     counts = (preferred // 2, preferred, 2 * preferred)

@@ -96,7 +96,7 @@ def _point(run: RunConfig, experiment: str | None, running: int | None) -> Point
         task=run.task,
         train=replace(
             run.train,
-            micro_batches=strategy.micro_batches(run.train.micro_batches, mesh),
+            micro_batches=strategy.micro_batches(run.train.micro_batches, mesh, run.train.batch),
             save=_absolute(run.train.save),
             resume=_absolute(run.train.resume),
         ),

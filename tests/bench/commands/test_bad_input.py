@@ -43,7 +43,7 @@ CASES = [
     ),
     (
         "model=minilmm",
-        "unknown model minilmm; known are gpt2-mini, gpt2-small, gpt2-tiny, llama-tiny, minilm; did you mean minilm?",
+        "unknown model minilmm; known are bert-base, bert-large, gpt2-mini, gpt2-small, gpt2-tiny, llama-tiny, minilm; did you mean minilm?",
     ),
     ("task=review", "unknown task review; known are lm, reviews, synthetic; did you mean reviews?"),
     (
@@ -80,7 +80,7 @@ CASES = [
         "ranks=4 needs 4 slots; cluster local has 2 (localhost: 2); use ranks=2, more hosts, or cluster.oversubscribe=true",
     ),
     (
-        "strategy=pipeline train.batch=3",
+        "strategy=pipeline train.batch=3 train.micro_batches=4",
         "train.batch=3 is smaller than 1 replicas x 4 micro-batches; use train.batch >= 4 or fewer train.micro_batches",
     ),
     ("ranks=0", "ranks=0 must be a whole number of at least 1"),

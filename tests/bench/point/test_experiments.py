@@ -18,7 +18,7 @@ STUDIES = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml")
 OWN_CLUSTER = {"topology", "participants", "planned_split", "power_modes"}
 POINTS = {
     "bandwidth": 12, "batch_size": 6, "cpu_gpu": 4, "device_scaling": 7, "failures": 4, "learn": 5, "micro_batches": 6,
-    "paper_case_study": 26, "participants": 7, "planned_split": 8,
+    "paper_case_study": 52, "participants": 7, "planned_split": 8,
     "power_modes": 6, "quickstart": 5, "replication": 3, "sequence_length": 6,
     "topology": 6, "wait_mode": 4,
 }  # fmt: skip

@@ -386,3 +386,13 @@ def test_planning_does_not_start_mpi() -> None:
         "import strategies.comm.mesh, strategies.models.pretrained_weights; print('mpi4py.MPI' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_what_a_pipeline_prefers_is_at_most_a_sample_for_each_micro_batch() -> None:
+    """The case study's batch of 4 on four stages, where two micro-batches a stage would need 8 samples."""
+    four = MeshShape(pipeline=4)
+    pipeline = get("pipeline")
+    assert pipeline.micro_batches(None, four) == pipeline.micro_batches(None, four, 16) == 8
+    assert pipeline.micro_batches(None, four, 4) == 4
+    assert pipeline.micro_batches(8, four, 4) == 8  # as given: the plan then says that it cannot be
+    assert get("hybrid").micro_batches(None, MeshShape(pipeline=2, data=2), 4) == 2
