@@ -43,7 +43,8 @@ CASES = [
     ),
     (
         "model=minilmm",
-        "unknown model minilmm; known are bert-base, bert-large, gpt2-mini, gpt2-small, gpt2-tiny, llama-tiny, minilm; did you mean minilm?",
+        "unknown model minilmm; known are bert-base, bert-large, gpt2-mini, "
+        "gpt2-small, gpt2-tiny, llama-tiny, minilm; did you mean minilm?",
     ),
     ("task=review", "unknown task review; known are lm, reviews, synthetic; did you mean reviews?"),
     (
