@@ -81,7 +81,16 @@ class WebMeter:
                     return
                 found = meter.answer(self.path)
                 text = found if isinstance(found, str) else json.dumps(found)
+                if isinstance(found, tuple):  # a redirect: its status and where to
+                    self.moves(*found)
+                    return
                 self.reply(404 if found is None else found if isinstance(found, int) else meter.status, text, None)
+
+            def moves(self, status: int, location: str) -> None:
+                self.send_response(status)
+                self.send_header("Location", location)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
             def reply(self, status: int, text: str, challenge: str | None) -> None:
                 with contextlib.suppress(OSError):
@@ -165,6 +174,8 @@ def shelly(device: dict[str, Any]) -> Answer:
         path, _, query = target.partition("?")
         if path == "/shelly":
             return device["shelly"]
+        if path == "/rpc/Shelly.GetStatus":
+            return {key: block for key, block in device["status"].items() if "data:" not in key} | {"sys": {"uptime": 4711}}
         component = path.removeprefix("/rpc/").removesuffix(".GetStatus").lower()
         return device["status"].get(f"{component}:{query.removeprefix('id=')}")
 

@@ -23,12 +23,14 @@ from typing import Any
 
 from bench.common.user_error import UserError
 from bench.energy.sampling.sampler_messages import SamplerAnswer, SamplerEnd, SamplerOrder, SourceBeingRead
-from bench.energy.sensor_base.source import Place, Source, SourceUnavailable
+from bench.energy.sensor_base.source import Place, Source
 from bench.energy.sensor_base.source_choice import OpenedSource, open_meter, select
 
 JITTER = 0.4  # so wide that a load with the period of the readings looks like noise and not like a constant
 STOP_TIMEOUT_S = 10.0
 REOPEN_AFTER_S = 1.0
+LEAST_RAW, MOST_RAW = -(2**63), 2**63 - 1
+"""What a reading's table holds. Instruments say 9.9E37 for infinity and 9.91E37 for no number."""
 
 
 class Reader(threading.Thread):
@@ -58,8 +60,8 @@ class Reader(threading.Thread):
     def _try(self) -> None:
         try:
             reading = self._reading()
-        except (OSError, ValueError, LookupError):
-            self.errors += 1  # a gap: the integration sees it by its times
+        except Exception:  # noqa: BLE001 -- whatever a reader raises, the thread lives; a gap is seen by its times
+            self.errors += 1
             if time.monotonic() - self.last_good_s > REOPEN_AFTER_S:
                 self._reopen()
             return
@@ -69,10 +71,16 @@ class Reader(threading.Thread):
     def _reading(self) -> list[int]:
         before = time.monotonic_ns()
         raw = self.source.read()
-        return [before, time.monotonic_ns(), *raw]
+        after = time.monotonic_ns()
+        if len(raw) != len(self.source.channels):
+            raise ValueError(f"{self.source.name} gives {len(raw)} values for {len(self.source.channels)} channels")
+        for channel, value in zip(self.source.channels, raw, strict=True):
+            if not LEAST_RAW <= value <= MOST_RAW:
+                raise ValueError(f"{self.source.name}: {channel.id} reads {value:.3g} raw units, more than a meter can mean")
+        return [before, after, *raw]
 
     def _reopen(self) -> None:
-        with contextlib.suppress(OSError, ValueError, UserError, SourceUnavailable):
+        with contextlib.suppress(Exception):  # it stays away: tried again later
             fresh = self.reopen()
             if [c.id for c in fresh.channels] == [c.id for c in self.source.channels]:
                 with contextlib.suppress(OSError):

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar, Literal
 
-from bench.energy.sensor_base.source import Source, SourceUnavailable
+from bench.energy.sensor_base.source import Settings, Source, SourceUnavailable
 from bench.joules.channel import EVERYTHING, Channel, Kind, Level
 
 POWER_SCALE = 1e-6
 ENERGY_SCALE = 3600e-6
+MOST_DIGITS, LEAST_DIGIT = 30, 60
+"""Before and after the decimal point. Instruments say 9.9E37 for infinity and 9.91E37 for no number."""
 COARSE_J = 10.0
 """A counter with larger steps is a cross-check only: 1 % of a window needs 41 steps, minutes at a board's power."""
 ACCURACY = {"accuracy": "relative standard uncertainty from the meter's data sheet, such as 0.01 (default: unknown)"}
@@ -77,7 +78,7 @@ def channels(power: Channel | None, energy: Channel | None) -> tuple[Channel, ..
 
 
 def channel(
-    kind: Literal["counter", "power"], scope: str, settings: Mapping[str, Any], lsb: float, update_s: float, scale: float = 0.0
+    kind: Literal["counter", "power"], scope: str, settings: Settings, lsb: float, update_s: float, scale: float = 0.0
 ) -> Channel:
     """The channel of a meter.
 
@@ -140,7 +141,7 @@ def exact(value: Any) -> Decimal:
         The number with all digits that it was written with.
 
     Raises:
-        ValueError: It is text without a number, true or false, infinity or nan.
+        ValueError: It is text without a number, true or false, infinity or nan, or too large for any meter.
     """
     try:
         number = Decimal(repr(value) if isinstance(value, float) else value)
@@ -148,6 +149,9 @@ def exact(value: Any) -> Decimal:
         number = Decimal("nan")
     if isinstance(value, bool) or not number.is_finite():
         raise ValueError(f"{str(value)[:40]!r} is no number")
+    digits, exponent = number.adjusted(), int(number.as_tuple().exponent)
+    if (number and digits > MOST_DIGITS) or not -LEAST_DIGIT <= exponent <= MOST_DIGITS:
+        raise ValueError(f"{str(value)[:40]!r} is no number that a meter can mean")
     return number
 
 
@@ -178,7 +182,7 @@ def step(value: Decimal, digits: int = 6) -> int:
     return max(1, int(Decimal(1).scaleb(int(exponent) + digits)))
 
 
-def whole(settings: Mapping[str, Any], key: str, default: int) -> int:
+def whole(settings: Settings, key: str, default: int) -> int:
     """A setting that is a whole number.
 
     Args:
@@ -198,7 +202,34 @@ def whole(settings: Mapping[str, Any], key: str, default: int) -> int:
         raise SourceUnavailable(f"{key}: {settings[key]} is no whole number") from None
 
 
-def password(settings: Mapping[str, Any]) -> str | None:
+def asked_ids(settings: Settings) -> tuple[int, ...] | Literal["all"] | None:
+    """The channels that an entry asks for by number: ``channel`` or ``sum``.
+
+    Args:
+        settings: The meter's entry.
+
+    Returns:
+        The numbers, each once; ``all``; None where the entry names none.
+
+    Raises:
+        SourceUnavailable: Both are given, or one is no whole number or list of them.
+    """
+    several = settings.get("sum")
+    if several is None:
+        if str(settings.get("channel", "")) == "all":
+            return "all"
+        return None if settings.get("channel") is None else (whole(settings, "channel", 0),)
+    if settings.get("channel") is not None:
+        raise SourceUnavailable("channel and sum exclude each other; give one")
+    if not isinstance(several, (list, tuple)) or not several:
+        raise SourceUnavailable(f"sum: {several} is no list of channels; write it like [0, 1]")
+    numbers = tuple(whole({"sum": number}, "sum", 0) for number in several)
+    if len(set(numbers)) < len(numbers):
+        raise SourceUnavailable(f"sum: {list(numbers)} names a channel twice; give each once")
+    return numbers
+
+
+def password(settings: Settings) -> str | None:
     """The password of a meter, from the environment.
 
     Args:

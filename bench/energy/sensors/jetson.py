@@ -17,14 +17,13 @@ depends on the shunts and is not published.
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from bench.energy.sensor_base.jetson_rails import Rail, arrange
+from bench.energy.sensor_base.kernel_numbers import KernelNumbers, number_of, said, text_of
 from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel, Kind
 
@@ -57,45 +56,53 @@ class Jetson(Source):
     sensor: ClassVar[str] = "jetson"
     not_measured: tuple[str, ...] = ("power supply losses", "carrier board, except where there is a rail VIN")
 
-    def __init__(self, files: list[list[int]], channels: tuple[Channel, ...]) -> None:
-        self.files, self.channels = files, channels
+    def __init__(self, numbers: list[KernelNumbers], channels: tuple[Channel, ...]) -> None:
+        self.numbers, self.channels = numbers, channels
 
     @classmethod
     def open(cls, place: Place) -> Source:
-        """Open all rails that are known parts of the total."""
+        """Open all rails that are known parts of the total; a part that cannot be read is left out, and said so."""
         sensors = find_sensors(place.root)
         by_label = {sensor.label: sensor for sensor in sensors}
-        source = cls([], ())
-        with ExitStack() as on_failure:
-            on_failure.callback(source.close)
-            for rail in arrange([sensor.label for sensor in sensors]):
-                sensor = by_label[rail.label]
-                source.files.append([])
-                try:
-                    for path in sensor.files:
-                        source.files[-1].append(place.opener(path))
-                    voltage_mV = int(sensor.voltage.read_text())
-                    _product(source.files[-1])
-                except (OSError, ValueError) as error:
-                    raise SourceUnavailable(
-                        f"rail {rail.label}, {path}: {error}; see whether this user may read it, or use energy.source=jtop"
-                    ) from None
-                source.channels += (_channel(rail, sensor, voltage_mV),)
-            on_failure.pop_all()
+        source, unread = cls([], ()), dict[str, str]()
+        for rail in arrange([sensor.label for sensor in sensors]):
+            sensor, numbers = by_label[rail.label], None
+            try:
+                numbers = KernelNumbers(sensor.files, place.opener)
+                math.prod(numbers.first())
+                voltage_mV = number_of(sensor.voltage) or 0
+            except (OSError, ValueError) as error:
+                if numbers is not None:
+                    numbers.close()
+                if rail.level == "component":
+                    unread[rail.label] = said(error)
+                    continue
+                source.close()
+                raise SourceUnavailable(
+                    f"rail {rail.label}, {said(error)}; see whether this user may read it, or use energy.source=jtop"
+                ) from None
+            source.numbers.append(numbers)
+            source.channels += (_channel(rail, sensor, voltage_mV),)
+        source.channels = _without(source.channels, unread)
         return source
 
     def read(self) -> list[int]:
         """Power of each rail, in the unit of its driver."""
-        return [_product(files) for files in self.files]
+        return [math.prod(numbers.read()) for numbers in self.numbers]
 
     def close(self) -> None:
         """Close what ``open`` opened."""
-        for file in (file for files in self.files for file in files):
-            os.close(file)
+        for numbers in self.numbers:
+            numbers.close()
 
 
-def _product(files: Sequence[int]) -> int:
-    return math.prod(int(os.pread(file, 32, 0)) for file in files)
+def _without(channels: Sequence[Channel], unread: Mapping[str, str]) -> tuple[Channel, ...]:
+    """Channels without the rails that cannot be read; the first channel's scope names those."""
+    if not unread:
+        return tuple(channels)
+    words = "; ".join(f"{label} left out: {why}" for label, why in unread.items())
+    kept = [replace(c, contains=tuple(name for name in c.contains if name not in unread)) for c in channels]
+    return (replace(kept[0], scope=f"{kept[0].scope}; {words}"), *kept[1:])
 
 
 def _channel(rail: Rail, sensor: Sensor, voltage_mV: int) -> Channel:
@@ -107,7 +114,7 @@ def _channel(rail: Rail, sensor: Sensor, voltage_mV: int) -> Channel:
         level=rail.level,
         update_period_s=sensor.update_period_s,
         # A step of the current, at the voltage of now, is a step of the power.
-        lsb=voltage_mV * sensor.current_lsb_mA * 1e-6 / sensor.scale if sensor.current_lsb_mA else 1.0,
+        lsb=max(1.0, abs(voltage_mV) * sensor.current_lsb_mA * 1e-6 / sensor.scale),
         contains=rail.contains,
     )
 
@@ -148,9 +155,9 @@ def sensor_settings(root: Path) -> dict[str, dict[str, Any]]:
         device = folder.parent if driver == "ina3221x" else folder.parent.parent
         by_device[device.name] = {
             "driver": driver,
-            "update_interval_ms": _number(folder / "update_interval"),
-            "samples": _number(folder / "samples"),
-            "shunt_uohm": {path.name.split("_")[0]: _number(path) for path in sorted(folder.glob("shunt*_resistor"))},
+            "update_interval_ms": number_of(folder / "update_interval"),
+            "samples": number_of(folder / "samples"),
+            "shunt_uohm": {path.name.split("_")[0]: number_of(path) for path in sorted(folder.glob("shunt*_resistor"))},
         }
     return by_device
 
@@ -161,28 +168,23 @@ def _folders(root: Path) -> list[tuple[str, Path]]:
     return [(name, folder) for name, below in FOLDERS.items() for folder in sorted((drivers / name).glob(f"*-00*/{below}"))]
 
 
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None
-
-
 def _hwmon(folder: Path) -> list[Sensor]:
     """Inputs 1 to 3; 4 to 7 are shunt voltages and their sum. A rail that is not connected has no label, or NC."""
-    labels = {n: path.read_text().strip() for n in (1, 2, 3) if (path := folder / f"in{n}_label").exists()}
-    interval_ms, samples = _number(folder / "update_interval"), _number(folder / "samples") or 1
-    period_s = interval_ms / 1e3 if interval_ms else CONVERSION_S * len(labels) * samples
+    labels = {n: label for n in (1, 2, 3) if (label := text_of(folder / f"in{n}_label"))}
+    interval_ms, samples = number_of(folder / "update_interval"), number_of(folder / "samples") or 1
+    period_s = interval_ms / 1e3 if interval_ms and interval_ms > 0 else CONVERSION_S * len(labels) * samples
     sensors = []
     for n, label in labels.items():
         voltage, current = folder / f"in{n}_input", folder / f"curr{n}_input"
-        lsb_mA = SHUNT_LSB_NV / (_number(folder / f"shunt{n}_resistor") or USUAL_SHUNT_UOHM)
+        shunt_uohm = number_of(folder / f"shunt{n}_resistor") or USUAL_SHUNT_UOHM
+        lsb_mA = SHUNT_LSB_NV / abs(shunt_uohm)
         sensors.append(Sensor(label, (voltage, current), voltage, 1e-6, period_s, lsb_mA))
     return [sensor for sensor in sensors if sensor.label != "NC"]
 
 
 def _iio(folder: Path) -> list[Sensor]:
-    labels = {path.name.rsplit("_", 1)[1]: path.read_text().strip() for path in sorted(folder.glob("rail_name_*"))}
+    texts = {path.name.rsplit("_", 1)[1]: text_of(path) for path in sorted(folder.glob("rail_name_*"))}
+    labels = {n: label for n, label in texts.items() if label}
     sensors, lsb_mA = [], SHUNT_LSB_NV / USUAL_SHUNT_UOHM
     for n, label in labels.items():
         power, voltage = folder / f"in_power{n}_input", folder / f"in_voltage{n}_input"

@@ -1,8 +1,9 @@
 """Power of a Jetson's supply rails through jetson-stats (jtop), where the sensors themselves may not be read.
 
 Asks the service behind ``/run/jtop.sock``: milliwatts of each rail (the product of INA3221 voltage and current, cut to
-1 mW), one snapshot each second; the first client of the service sets its interval, and each snapshot costs the board a
-full round of statistics. Needs the package jetson-stats in the service's version, and the group ``jtop``. Readings have no
+1 mW; versions 3 and 4.0 have tegrastats' milliwatts, under shortened names), one snapshot each second; the first client of
+the service sets its interval, and each snapshot costs the board a full round of statistics. Needs the package jetson-stats
+in the service's version, and the group ``jtop``. Readings have no
 time of their own. ``avg`` is a running mean of integers and never used. It includes what ``jetson`` includes, which is
 preferred: it reads the same sensors 20 times as often.
 
@@ -16,12 +17,19 @@ from multiprocessing import AuthenticationError
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench.energy.sensor_base.jetson_rails import arrange
+from bench.energy.sensor_base.jetson_rails import SUMS, TOTALS, arrange
 from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel, Kind
 
 INTERVAL_S = 1.0
 """Asked of the service; at 0.1 s it was seen to become unstable."""
+
+XAVIER = tuple(SUMS["AGX Xavier"])
+KNOWN = dict.fromkeys(
+    [*(label for _, _, inside in TOTALS.values() for label in inside), *TOTALS]
+    + [label for rails in SUMS.values() for top, inside in rails.items() for label in (top, *inside)]
+)
+"""Labels of all rails of all boards."""
 
 
 @register
@@ -47,7 +55,7 @@ class Jtop(Source):
             import jtop
         except ImportError as error:
             raise SourceUnavailable(f"jetson-stats cannot be imported ({error}); `pip install jetson-stats`") from None
-        errors = (jtop.JtopException, OSError, EOFError, AuthenticationError, queue.Empty, ValueError, LookupError)
+        errors = (jtop.JtopException, OSError, EOFError, AuthenticationError, queue.Empty, ValueError, LookupError, TypeError)
         client = jtop.jtop(interval=INTERVAL_S)
         try:
             client.start()
@@ -91,8 +99,46 @@ class Jtop(Source):
 
 
 def _powers_mW(client: Any) -> dict[str, int]:
-    """Of every rail, the total too where it is one: without a name it is jtop's own sum."""
+    """Of every rail that has a power, the total too where it is one: without a name it is jtop's own sum."""
     power = client.power
-    total = power["tot"]
-    rails = {**power["rail"], **({total["name"]: total} if "name" in total else {})}
-    return {name: int(rail["power"]) for name, rail in rails.items()}
+    if isinstance(power, tuple):
+        return _before_4_1(*power)
+    rails, total = _block(power, "rail"), _block(power, "tot")
+    if "name" in total:
+        rails = {**rails, str(total["name"]): total}
+    return {name: int(rail["power"]) for name, rail in rails.items() if _has(rail, "power")}
+
+
+def _before_4_1(total: Any, rails: Any) -> dict[str, int]:
+    """Versions 3 and 4.0 have ``(total, rails)``, shortened names, and a total whose name they took away."""
+    powers_mW = {name: int(rail["cur"]) for name, rail in rails.items() if _has(rail, "cur")}
+    whole = {short: label for label in KNOWN if label not in XAVIER for short in _shortened(label)}
+    if set(XAVIER) <= set(powers_mW):
+        whole = {}
+    named = {whole.get(name, name): power for name, power in powers_mW.items()}
+    if not _has(total, "cur"):
+        raise ValueError("no total in the reply of jtop")
+    total_mW = int(total["cur"])
+    if total_mW == sum(named.values()):  # its own sum, where no rail has IN in its name
+        return named
+    if any(name.startswith("POM_") for name in named):
+        return {**named, "POM_5V_IN": total_mW}
+    # On AGX Orin it takes VIN_SYS_5V0 for a total, by the letters IN.
+    return {**named, ("VIN_SYS_5V0" if "VDD_CPU_CV" in named else "VDD_IN"): total_mW}
+
+
+def _shortened(label: str) -> list[str]:
+    """As version 3 and as version 4.0 show it."""
+    both = label, label.replace("VDDQ_", "")
+    return [name.replace("VDD_", "").replace("POM_", "").replace("_", " ") for name in both]
+
+
+def _has(rail: Any, key: str) -> bool:
+    return isinstance(rail, dict) and rail.get(key) is not None
+
+
+def _block(power: Any, name: str) -> dict[str, Any]:
+    block = power.get(name) if isinstance(power, dict) else None
+    if not isinstance(block, dict):
+        raise ValueError(f"no {name} in the reply of jtop, {str(power)[:60]}")
+    return block

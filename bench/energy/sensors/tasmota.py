@@ -12,13 +12,14 @@ power supplies too.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote, urlencode
 
 from bench.energy.sensor_base.external_meter import (
     ACCURACY,
     PASSWORD,
     Meter,
+    asked_ids,
     channel,
     channels,
     exact,
@@ -37,6 +38,7 @@ KILO = 9  # kilowatt-hours to microwatt-hours
 BEST_POWER_UW = 1_000
 BEST_ENERGY_UWH = 10_000
 Energy = tuple[Decimal, Decimal | None]
+Wanted = tuple[int, ...] | Literal["all"] | None
 
 
 @register
@@ -49,12 +51,13 @@ class Tasmota(Meter):
     settings: ClassVar[dict[str, str]] = {
         "address": "the plug's URL, such as http://192.168.1.51",
         "channel": "of a plug with several: its number from 1, or all",
+        "sum": "instead: several numbers that are added up, [1, 2]",
         "user": "the web user (default admin)",
         **PASSWORD,
         **ACCURACY,
     }
 
-    def __init__(self, client: Client, path: str, which: str | None, channels: tuple[Channel, ...]) -> None:
+    def __init__(self, client: Client, path: str, which: Wanted, channels: tuple[Channel, ...]) -> None:
         super().__init__(channels)
         self.client, self.path, self.which = client, path, which
 
@@ -62,7 +65,7 @@ class Tasmota(Meter):
     def open(cls, place: Place) -> Source:
         """Open the plug's status command, asked once."""
         settings, secret = place.settings, password(place.settings)
-        which = None if settings.get("channel") is None else str(settings["channel"])
+        which = asked_ids(settings)
         login = "" if secret is None else urlencode({"user": settings.get("user", "admin"), "password": secret}) + "&"
         client = meter_client(settings, None, "admin")
         try:
@@ -75,7 +78,8 @@ class Tasmota(Meter):
             client.close()
             raise SourceUnavailable(f"{client.where}: {error}") from None
         steps_uw, steps_uwh = step(power), None if total is None else step(total, KILO)
-        scope = f"everything behind the plug, power supplies included{_coarse(steps_uw, steps_uwh)}"
+        of_several = "" if which is None else f", channel {_in_words(which)}"
+        scope = f"everything behind the plug{of_several}, power supplies included{_coarse(steps_uw, steps_uwh)}"
         counter = None if steps_uwh is None else channel("counter", scope, settings, steps_uwh, ENERGY_PERIOD_S)
         return cls(client, path, which, channels(channel("power", scope, settings, steps_uw, POWER_PERIOD_S), counter))
 
@@ -119,20 +123,28 @@ def _block(reply: Any) -> Any:
     return None
 
 
-def _energy(reply: Any, which: str | None) -> Energy:
-    """Watts and kilowatt-hours of the channel; None for a counter that has other channels in it too."""
+def _energy(reply: Any, which: Wanted) -> Energy:
+    """Watts and kilowatt-hours of the channels; None for a counter that has other channels in it too."""
     block = _block(reply)
     powers, totals = pick(block, "Power"), pick(block, "Total")
     if not isinstance(powers, list):
-        if which not in (None, "1", "all"):
-            raise ValueError(f"channel: {which} of a plug with one; leave channel out")
+        if which not in (None, "all", (1,)):
+            raise ValueError(f"channel: {_in_words(which)} of a plug with one; leave channel out")
         return exact(powers), exact(totals)
-    if which == "all":
-        return sum(map(exact, powers), Decimal()), sum(map(exact, totals if isinstance(totals, list) else [totals]), Decimal())
-    if which is None or not which.isdigit() or not 1 <= int(which) <= len(powers):
-        raise ValueError(f"the plug has {len(powers)} channels; give channel: 1 to {len(powers)}, or all")
-    number = int(which) - 1
-    return exact(powers[number]), exact(pick(totals, number)) if isinstance(totals, list) else None
+    numbers = tuple(range(1, len(powers) + 1)) if which == "all" else which
+    if numbers is None or not all(1 <= number <= len(powers) for number in numbers):
+        now = ", ".join(f"{number} {str(watts)[:12]} W" for number, watts in enumerate(powers, 1))
+        raise ValueError(
+            f"the plug has {len(powers)} channels; give channel: 1 to {len(powers)}, or all, or sum: [1, 2] ({now})"
+        )
+    watts = sum((exact(powers[number - 1]) for number in numbers), Decimal())
+    if isinstance(totals, list):
+        return watts, sum((exact(pick(totals, number - 1)) for number in numbers), Decimal())
+    return watts, exact(totals) if len(set(numbers)) == len(powers) else None
+
+
+def _in_words(which: Wanted) -> str:
+    return " + ".join(map(str, which)) if isinstance(which, tuple) else str(which)
 
 
 def _coarse(power_uw: int, energy_uwh: int | None) -> str:

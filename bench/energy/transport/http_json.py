@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPSConnection
 from typing import Any, Literal, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 from urllib.request import parse_http_list, parse_keqv_list
 
 from bench.energy.sensor_base.external_meter import password
@@ -26,6 +26,8 @@ from bench.energy.sensor_base.source import SourceUnavailable
 
 TIMEOUT_S = 2.0
 LONGEST_BYTES = 1 << 20
+MOST_REDIRECTS = 4
+REDIRECTS = (301, 302, 303, 307, 308)
 HASHES: dict[str, Callable[[bytes], Any]] = {"SHA-256": hashlib.sha256, "MD5": hashlib.md5}
 Reply = tuple[int, HTTPMessage, bytes]
 
@@ -66,7 +68,10 @@ class Digest:
         """
         for header in headers:
             scheme, _, rest = header.partition(" ")
-            challenge = parse_keqv_list(parse_http_list(rest)) if scheme.lower() == "digest" else {}
+            try:
+                challenge = parse_keqv_list(parse_http_list(rest)) if scheme.lower() == "digest" else {}
+            except (ValueError, LookupError):
+                continue  # no list of names and values
             known = challenge.get("algorithm", "MD5").upper() in HASHES and {"realm", "nonce"} <= set(challenge)
             if known and "auth" in [word.strip() for word in challenge.get("qop", "auth").split(",")]:
                 self.challenge, self.count = challenge, 0
@@ -118,16 +123,23 @@ class Client:
             raise SourceUnavailable(f"address {address} is no URL of a meter; write it like {scheme}://192.168.1.50")
         if url.username is not None:
             raise SourceUnavailable(f"the address of {url.hostname} holds a user; give user and password_env beside it")
-        self.where, self.prefix, self.login = f"{url.scheme}://{url.netloc}", url.path.rstrip("/"), login
+        self.login, self.verify = login, verify
         self.digest = Digest(login) if login is not None and login.scheme == "digest" else None
+        self.moved: dict[str, str] = {}
+        """Where the meter has sent a path to, so that each later poll is one request."""
         self.connection: HTTPConnection
+        self._point_to(url, url.path.rstrip("/"))
+
+    def _point_to(self, url: SplitResult, prefix: str) -> None:
+        """Use another server from here on. ``url`` has a scheme and a host."""
+        self.where, self.prefix, host = f"{url.scheme}://{url.netloc}", prefix, str(url.hostname)
         if url.scheme == "https":
             context = ssl.create_default_context()
-            if not verify:
+            if not self.verify:
                 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            self.connection = HTTPSConnection(url.hostname, port, timeout=TIMEOUT_S, context=context)
+            self.connection = HTTPSConnection(host, url.port, timeout=TIMEOUT_S, context=context)
         else:
-            self.connection = HTTPConnection(url.hostname, port, timeout=TIMEOUT_S)
+            self.connection = HTTPConnection(host, url.port, timeout=TIMEOUT_S)
 
     def get(self, path: str) -> Any:
         """Get JSON from the meter.
@@ -142,17 +154,50 @@ class Client:
             OSError: There is no good reply.
             ValueError: The reply is no JSON.
         """
-        shown = f"{self.where}{self.prefix}{path.partition('?')[0]}"
-        status, headers, body = self._send(path)
-        if status == 401 and self.digest is not None and self.digest.accept(headers.get_all("WWW-Authenticate") or []):
-            status, headers, body = self._send(path)
+        status, headers, body = self._send(self._target(path))
+        challenged = False
+        for _ in range(MOST_REDIRECTS):
+            if status == 401 and not challenged and self._accepts(headers):
+                challenged = True  # once: some devices lock a user out who is refused too often
+            elif status in REDIRECTS:
+                self._follow(path, headers.get("Location") or "")
+                challenged = False
+            else:
+                break
+            status, headers, body = self._send(self._target(path))
+        shown = f"{self.where}{self._target(path).partition('?')[0]}"
         if status != 200:
             raise StatusError(status, f"{shown} answers {status} {_start(body)}")
         try:
-            return json.loads(body, parse_float=Decimal, parse_constant=_no_number)
-        except ValueError:
+            return json.loads(body, parse_float=_fraction, parse_constant=_no_number)
+        except (ValueError, RecursionError):
             kind = headers.get_content_type() if headers.get("Content-Type") else "bytes"
             raise ValueError(f"{shown} answers {kind} instead of JSON: {_start(body)}") from None
+
+    def _target(self, path: str) -> str:
+        return self.moved.get(path, self.prefix + path)
+
+    def _accepts(self, headers: HTTPMessage) -> bool:
+        return self.digest is not None and self.digest.accept(headers.get_all("WWW-Authenticate") or [])
+
+    def _follow(self, path: str, location: str) -> None:
+        """Take the place that a redirect names. Raises OSError where the password must not follow it."""
+        before = f"{self.where}{self._target(path)}"
+        try:
+            url = urlsplit(urljoin(before, location))
+            same_host, port = url.hostname == urlsplit(self.where).hostname, url.port
+        except ValueError:
+            raise OSError(f"{self.where} redirects to {location[:60]!r}, which is no address") from None
+        target = f"{url.scheme}://{url.netloc}"
+        if url.scheme not in ("http", "https") or not url.hostname or url.username is not None or port == 0:
+            raise OSError(f"{self.where} redirects to {location[:60]!r}, which is no address")
+        safe = same_host and not (self.where.startswith("https") and url.scheme == "http")
+        if not safe and (self.login is not None or "password=" in path):
+            raise OSError(f"{self.where} redirects to {target}, where no password is sent; give that as the address")
+        if target != self.where:
+            self.close()
+            self._point_to(url, self.prefix)
+        self.moved[path] = url.path + (f"?{url.query}" if url.query else "")
 
     def first(self, path: str, kind: str) -> Any:
         """As ``get``, when the meter is opened.
@@ -206,19 +251,19 @@ class Client:
         """Close the connection; the next ``get`` opens another."""
         self.connection.close()
 
-    def _send(self, path: str) -> Reply:
+    def _send(self, target: str) -> Reply:
         kept = self.connection.sock is not None
         try:
-            return self._exchange(path)
+            return self._exchange(target)
         except ConnectionError:
             if not kept:
                 raise
-        return self._exchange(path)  # a device may close a connection that was idle: that is no failed reading
+        return self._exchange(target)  # a device may close a connection that was idle: that is no failed reading
 
-    def _exchange(self, path: str) -> Reply:
+    def _exchange(self, target: str) -> Reply:
         headers = {"Accept": "application/json"}
         if self.digest is not None:
-            authorization = self.digest.header(self.prefix + path)
+            authorization = self.digest.header(target)
         elif self.login is not None:
             pair = base64.b64encode(f"{self.login.user}:{self.login.password}".encode()).decode()
             authorization = f"Basic {pair}"
@@ -227,7 +272,7 @@ class Client:
         if authorization is not None:
             headers["Authorization"] = authorization
         try:
-            self.connection.request("GET", self.prefix + path, headers=headers)
+            self.connection.request("GET", target, headers=headers)
             response = self.connection.getresponse()
             body = response.read(LONGEST_BYTES + 1)
             if len(body) > LONGEST_BYTES:
@@ -246,6 +291,13 @@ def _start(body: bytes) -> str:
     """The beginning of a reply, in one line."""
     words = " ".join(body[:200].decode(errors="replace").split())
     return repr(words[:60]) if words else "(empty)"
+
+
+def _fraction(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise ValueError(f"{text[:20]} is no number") from None
 
 
 def _no_number(name: str) -> NoReturn:

@@ -1,6 +1,7 @@
 """Stands in for the package ``jtop`` of jetson-stats 7.2.2: the same calls, replies recorded instead of a service.
 
-``replies/BOARD.json`` is what jetson-stats' own power code returns for the trees in ``tests/boards``. ``BOARD`` chooses one,
+``replies/BOARD.json`` is what jetson-stats' own power code returns for the trees in ``tests/boards``; those with a version in
+their name have the form and the shortened names of versions 3 and 4.0, with numbers of our own. ``BOARD`` chooses one,
 ``FAULT`` what the service does wrong, by the text or the exception that the real client has for it.
 """
 
@@ -47,8 +48,9 @@ class jtop(Thread):
         return self._server_interval
 
     @property
-    def power(self) -> dict[str, Any]:
-        return self._stats["power"]  # type: ignore[no-any-return]
+    def power(self) -> Any:
+        power = self._stats["power"]
+        return (power["all"], power["power"]) if "all" in power else power  # versions 3 and 4.0
 
     def ok(self, spin: bool = False) -> bool:
         if self._error:

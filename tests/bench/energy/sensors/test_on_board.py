@@ -160,10 +160,28 @@ def test_jetson_a_sum_with_a_rail_missing_is_refused(tmp_path: Path) -> None:
 
 def test_jetson_refusals_name_the_rail() -> None:
     for number in (errno.EACCES, errno.ENODATA, errno.EIO):
-        why = refusal("jetson", BOARDS / "jetson-orin-nano", Opener({"curr2_input": number}))
-        assert why.startswith("rail VDD_CPU_GPU_CV, ")
+        why = refusal("jetson", BOARDS / "jetson-orin-nano", Opener({"curr1_input": number}))
+        assert why.startswith("rail VDD_IN, ")
         assert os.strerror(number) in why
+        assert f"errno {number}" in why
         assert "energy.source=jtop" in why
+
+
+def test_jetson_a_part_that_cannot_be_read_leaves_the_total(tmp_path: Path) -> None:
+    """The total contains the part's energy; a rail of a sum is needed."""
+    with opened("jetson", BOARDS / "jetson-orin-nano", Opener({"curr2_input": errno.ENODATA})) as source:
+        assert list(values(source)) == ["VDD_IN", "VDD_SOC"]
+        assert total(source) == ["VDD_IN"]
+        assert source.channels[0].contains == ("VDD_SOC",)
+        assert "VDD_CPU_GPU_CV left out" in source.channels[0].scope
+        assert f"errno {errno.ENODATA}" in source.channels[0].scope
+    root = copy("jetson-orin-nano", tmp_path)
+    (root / "sys/class/hwmon/hwmon1/in3_input").write_text("")
+    with opened("jetson", root) as source:
+        assert list(values(source)) == ["VDD_IN", "VDD_CPU_GPU_CV"]
+        assert "in3_input holds nothing instead of a whole number" in source.channels[0].scope
+    said = refusal("jetson", BOARDS / "jetson-agx-orin", Opener({"hwmon3/curr3_input": errno.EIO}))
+    assert said.startswith("rail VIN_SYS_5V0, ")
 
 
 # jtop
@@ -191,6 +209,36 @@ def test_jtop_gives_the_rails_of_jetson(jtop: Any, board: str) -> None:
         assert values(source) == {name: int(raw * scales[name] * 1e3 + 1e-9) for name, raw in values(sensors).items()}
         assert {(c.kind, c.scale, c.update_period_s) for c in source.channels} == {("power", 1e-3, 1.0)}
         assert source.period_s >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("reply", "whole", "powers_mW"),
+    [
+        ("nano-3", ["POM_5V_IN"], {"POM_5V_IN": 2506, "POM_5V_GPU": 122, "POM_5V_CPU": 574}),
+        ("xavier-nx-3", ["VDD_IN"], {"VDD_IN": 4699, "VDD_CPU_GPU_CV": 686, "VDD_SOC": 1537}),
+        ("agx-xavier-3", ["GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"], {"GPU": 310, "SYS5V": 1500, "CV": 0}),
+        *(
+            (reply, ["VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"], {"VIN_SYS_5V0": 3000, "VDDQ_VDD2_1V8AO": 500})
+            for reply in ("agx-orin-3", "agx-orin-4.0")
+        ),
+    ],
+)
+def test_jtop_of_versions_before_4_1(jtop: Any, reply: str, whole: list[str], powers_mW: dict[str, int]) -> None:
+    """They cut the names short, give ``(total, rails)`` and take VIN_SYS_5V0 of an AGX Orin for its total."""
+    jtop.BOARD = reply
+    with opened("jtop", Path("/")) as source:
+        assert total(source) == whole
+        assert powers_mW.items() <= values(source).items()
+
+
+def test_jtop_rails_without_a_power_leave_the_others(jtop: Any) -> None:
+    """Supplies of USB-C sockets are among the rails, some without a power; a reply of another form is refused."""
+    with opened("jtop", Path("/")) as source:
+        jtop.OPEN[0]._stats["power"]["rail"]["ucsi-source-psy-1"] = {"type": "USB", "online": False}
+        assert set(values(source)) == {"VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC"}
+        jtop.OPEN[0]._stats["power"] = {"rails": []}
+        with pytest.raises(OSError, match="no rail in the reply of jtop"):
+            source.read()
 
 
 def test_jtop_is_asked_no_faster_than_it_bears(jtop: Any) -> None:

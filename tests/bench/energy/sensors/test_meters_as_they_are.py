@@ -1,0 +1,254 @@
+"""Meters as they are: redirects, null readings, several channels, and numbers that are none; over real servers with recorded replies."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.energy.sensor_base import source as sources
+from bench.energy.sensor_base.source import Place, Source, SourceUnavailable
+from tests.stand_ins.web import WebMeter, recorded, shelly, tree
+
+pytestmark = pytest.mark.machine
+
+Open = Callable[..., Source]
+Serve = Callable[..., WebMeter]
+
+
+@pytest.fixture
+def reach() -> Iterator[Open]:
+    opened: list[Source] = []
+
+    def open_one(kind: str, **settings: Any) -> Source:
+        opened.append(sources.meters()[kind].open(Place(Path("/"), settings={"source": kind, **settings})))
+        return opened[-1]
+
+    yield open_one
+    for source in opened:
+        source.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    meters: list[WebMeter] = []
+
+    def serve_one(answer: Any, **options: Any) -> WebMeter:
+        meters.append(WebMeter(answer, **options))
+        return meters[-1]
+
+    yield serve_one
+    for meter in meters:
+        meter.dies()
+
+
+def values(source: Source) -> dict[str, float]:
+    """Watts and joules of one reading."""
+    raw = source.read()
+    return {channel.id: value * channel.scale for channel, value in zip(source.channels, raw, strict=True)}
+
+
+# Redirects
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_followed_once_and_polls_stay_one_request(status: int, serve: Serve, reach: Open) -> None:
+    plug = shelly(recorded("shelly-plus-plug-s"))
+    meter = serve(lambda target: plug(target[3:]) if target.startswith("/v2") else (status, f"/v2{target}"))
+    source = reach("shelly", address=meter.url)
+    assert values(source)["power"] == pytest.approx(5.8)
+    meter.requests.clear()
+    source.read()
+    assert meter.requests == ["/v2/rpc/Switch.GetStatus?id=0"]
+
+
+def test_a_redirect_to_another_server_is_followed_without_a_password_only(
+    serve: Serve, reach: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = serve(tree(recorded("redfish-environment")))
+    elsewhere = other.url.replace("127.0.0.1", "localhost")
+    first = serve(lambda target: (308, f"{elsewhere}{target}"))
+    assert values(reach("redfish", address=first.url))["power"] == pytest.approx(374.6)
+    monkeypatch.setenv("CONTROLLER", "secret")
+    other.requests.clear()
+    with pytest.raises(SourceUnavailable, match=r"redirects to http://localhost:\d+, where no password is sent"):
+        reach("redfish", address=first.url, user="monitor", password_env="CONTROLLER")
+    assert other.requests == []
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [("", "answers 302"), ("/shelly", "answers 302"), ("ftp://a/b", "is no address"), ("http://[", "is no address")],
+)
+def test_redirects_that_lead_nowhere(location: str, said: str, serve: Serve, reach: Open) -> None:
+    meter = serve(lambda target: (302, location))
+    with pytest.raises(SourceUnavailable, match=said):
+        reach("shelly", address=meter.url)
+    assert len(meter.requests) < 10
+
+
+# Redfish: null falls through to the next place
+
+
+CHASSIS = "/redfish/v1/Chassis/1U"
+SUPPLIES = f"{CHASSIS}/PowerSubsystem/PowerSupplies"
+
+
+def controller() -> dict[str, Any]:
+    """A controller with all four places; each has another reading, so that it shows which one was taken."""
+    sensors = {"TotalPower": 402.5, "CPU0Power": 120.0, "Fan1": 5200.0}
+    return {
+        **recorded("redfish-environment"),
+        f"{CHASSIS}/PowerSubsystem": {"Id": "PowerSubsystem", "PowerSupplies": {"@odata.id": SUPPLIES}},
+        SUPPLIES: {"Members": [{"@odata.id": f"{SUPPLIES}/Bay{n}"} for n in (1, 2, 3)]},
+        **{
+            f"{SUPPLIES}/Bay{n}": {"Status": {"State": state}, "Metrics": {"@odata.id": f"{SUPPLIES}/Bay{n}/Metrics"}}
+            for n, state in ((1, "Enabled"), (2, "Enabled"), (3, "Absent"))
+        },
+        **{f"{SUPPLIES}/Bay{n}/Metrics": {"InputPowerWatts": {"Reading": watts}} for n, watts in ((1, 190.5), (2, 200.0))},
+        f"{CHASSIS}/Sensors": {"Members": [{"@odata.id": f"{CHASSIS}/Sensors/{name}"} for name in sensors]},
+        **{
+            f"{CHASSIS}/Sensors/{name}": {"ReadingType": "Rotational" if name == "Fan1" else "Power", "Reading": value}
+            for name, value in sensors.items()
+        },
+        f"{CHASSIS}/Power": {"PowerControl": [{"PowerConsumedWatts": 377, "PowerMetrics": {"IntervalInMin": 1}}]},
+    }
+
+
+def without(resources: dict[str, Any], *places: str) -> dict[str, Any]:
+    """As controllers show what they do not know: a reading that is null, or a resource that is not there."""
+    left = copy.deepcopy(resources)
+    for place in places:
+        if place == "EnvironmentMetrics":
+            left[f"{CHASSIS}/EnvironmentMetrics"]["PowerWatts"]["Reading"] = None
+        elif place == "PowerSubsystem":
+            left[f"{SUPPLIES}/Bay2/Metrics"]["InputPowerWatts"]["Reading"] = None
+        elif place == "Sensors":
+            left[f"{CHASSIS}/Sensors/TotalPower"]["Reading"] = None
+            left[f"{CHASSIS}/Sensors/CPU0Power"]["ReadingType"] = "Temperature"
+        else:
+            del left[f"{CHASSIS}/{place}"]
+    return left
+
+
+@pytest.mark.parametrize(
+    ("gone", "watts", "place"),
+    [
+        ((), 374.6, "EnvironmentMetrics"),
+        (("EnvironmentMetrics",), 390.5, "PowerSubsystem"),
+        (("EnvironmentMetrics", "PowerSubsystem"), 402.5, "sensor TotalPower"),
+        (("EnvironmentMetrics", "PowerSubsystem", "Sensors"), 377.0, "Power"),
+    ],
+)
+def test_redfish_takes_the_next_place_where_a_reading_is_null(
+    gone: tuple[str, ...], watts: float, place: str, serve: Serve, reach: Open
+) -> None:
+    source = reach("redfish", address=serve(tree(without(controller(), *gone))).url)
+    assert values(source)["power"] == pytest.approx(watts)
+    assert f"by {place}" in source.channels[0].scope
+
+
+def test_redfish_takes_the_next_place_where_one_reads_0(serve: Serve, reach: Open) -> None:
+    resources = controller()
+    resources[f"{CHASSIS}/EnvironmentMetrics"]["PowerWatts"]["Reading"] = 0
+    assert values(reach("redfish", address=serve(tree(resources)).url))["power"] == pytest.approx(390.5)
+
+
+def test_redfish_says_of_each_place_why_it_has_nothing(serve: Serve, reach: Open) -> None:
+    resources = without(controller(), "EnvironmentMetrics", "PowerSubsystem", "Sensors", "Power")
+    with pytest.raises(SourceUnavailable) as error:
+        reach("redfish", address=serve(tree(resources)).url)
+    for part in ("no PowerWatts.Reading", "no InputPowerWatts.Reading", "no power sensor in it", "1U/Power answers 404"):
+        assert part in str(error.value)
+
+
+def test_redfish_several_power_sensors_are_listed_and_one_can_be_named(serve: Serve, reach: Open) -> None:
+    resources = without(controller(), "EnvironmentMetrics", "PowerSubsystem", "Power")
+    resources[f"{CHASSIS}/Sensors"]["Members"][0]["@odata.id"] = f"{CHASSIS}/Sensors/GPU0Power"
+    resources[f"{CHASSIS}/Sensors/GPU0Power"] = resources.pop(f"{CHASSIS}/Sensors/TotalPower")
+    url = serve(tree(resources)).url
+    with pytest.raises(
+        SourceUnavailable, match=r"power sensors GPU0Power 402.5 W, CPU0Power 120.0 W; give sensor: one of them"
+    ):
+        reach("redfish", address=url)
+    assert values(reach("redfish", address=url, sensor="GPU0Power"))["power"] == pytest.approx(402.5)
+    with pytest.raises(SourceUnavailable, match="no sensor Total; there are GPU0Power, CPU0Power, Fan1"):
+        reach("redfish", address=url, sensor="Total")
+    with pytest.raises(SourceUnavailable, match="a sensor of Rotational, not of Power"):
+        reach("redfish", address=url, sensor="Fan1")
+
+
+# Several channels
+
+
+def two_switches() -> dict[str, Any]:
+    """A relay with two channels, as /rpc/Shelly.GetStatus lists them."""
+    device = recorded("shelly-plus-plug-s")
+    first = device["status"]["switch:0"]
+    second = copy.deepcopy(first) | {"id": 1, "apower": 11.4}
+    second["aenergy"]["total"] = 100.5
+    device["status"]["switch:1"] = second
+    return device  # type: ignore[no-any-return]
+
+
+def test_shelly_with_two_channels_wants_a_name(serve: Serve, reach: Open) -> None:
+    url = serve(shelly(two_switches())).url
+    with pytest.raises(SourceUnavailable, match=r"has 2 channels: switch 0 5.8 W, switch 1 11.4 W; give channel"):
+        reach("shelly", address=url)
+    assert values(reach("shelly", address=url, channel=1))["power"] == pytest.approx(11.4)
+    for both in ({"channel": "all"}, {"sum": [0, 1]}):
+        source = reach("shelly", address=url, **both)
+        read = values(source)
+        assert read["power"] == pytest.approx(17.2)
+        assert read["energy"] == pytest.approx((4821.307 + 100.5) * 3600)
+        assert "switch 0 + 1" in source.channels[0].scope
+    for wrong, said in (
+        ({"channel": 2}, "channel: 2 is none of switch 0 5.8 W"),
+        ({"sum": [0, 0]}, "names a channel twice"),
+        ({"sum": 1}, r"is no list of channels; write it like \[0, 1\]"),
+        ({"sum": [0], "channel": 1}, "exclude each other"),
+    ):
+        with pytest.raises(SourceUnavailable, match=said):
+            reach("shelly", address=url, **wrong)
+
+
+def test_shelly_finds_the_only_component_and_reads_three_phases(serve: Serve, reach: Open) -> None:
+    """Without ``component``, the only kind that measures; a three-phase meter's sum is its component em."""
+    assert values(reach("shelly", address=serve(shelly(recorded("shelly-pm-mini"))).url))["power"] == pytest.approx(24.1)
+    three = recorded("shelly-pro-em")
+    three["status"] = {
+        "em:0": {"id": 0, "a_act_power": 10.1, "b_act_power": 20.2, "c_act_power": 0.0, "total_act_power": 30.3},
+        "emdata:0": {"id": 0, "total_act": 512.25, "total_act_ret": 0.0},
+    }
+    assert values(reach("shelly", address=serve(shelly(three)).url)) == pytest.approx({"power": 30.3, "energy": 512.25 * 3600})
+    mixed = two_switches()
+    mixed["status"]["em1:0"] = {"id": 0, "act_power": 3.0}
+    with pytest.raises(
+        SourceUnavailable, match=r"several components that measure: switch 0 5.8 W, switch 1 11.4 W, em1 0 3.0 W"
+    ):
+        reach("shelly", address=serve(shelly(mixed)).url)
+
+
+def test_shelly_without_a_counter_counts_by_its_power_and_faults_are_no_reading(serve: Serve, reach: Open) -> None:
+    device = recorded("shelly-plus-plug-s")
+    del device["status"]["switch:0"]["aenergy"]
+    source = reach("shelly", address=serve(shelly(device)).url)
+    assert values(source) == pytest.approx({"power": 5.8})
+    device["status"]["switch:0"]["errors"] = ["power_meter"]
+    with pytest.raises(ValueError, match=r"reports .*power_meter"):
+        source.read()
+
+
+def test_tasmota_sums_the_channels_that_are_asked_for(serve: Serve, reach: Open) -> None:
+    split = {"StatusSNS": {"ENERGY": {"Power": [10.5, 20.25, 30], "Total": [1.1, 2.2, 3.3]}}}
+    url = serve(lambda target: split).url
+    assert values(reach("tasmota", address=url, sum=[1, 3])) == pytest.approx({"power": 40.5, "energy": 4.4 * 3.6e6})
+    with pytest.raises(SourceUnavailable, match=r"has 3 channels; .*\(1 10.5 W, 2 20.25 W, 3 30 W\)"):
+        reach("tasmota", address=url)
+    shared = {"StatusSNS": {"ENERGY": {"Power": [10.5, 20.25], "Total": 3.3}}}
+    url = serve(lambda target: shared).url
+    assert values(reach("tasmota", address=url, sum=[2, 1])) == pytest.approx({"power": 30.75, "energy": 3.3 * 3.6e6})
+    assert values(reach("tasmota", address=url, channel=2)) == pytest.approx({"power": 20.25})  # Total has both
