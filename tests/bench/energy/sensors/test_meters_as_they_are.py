@@ -1,4 +1,4 @@
-"""Meters as they are: redirects, null readings, several channels, and numbers that are none; over real servers with recorded replies."""
+"""Meters as they are: redirects, null readings, several channels; real servers with recorded replies."""
 
 from __future__ import annotations
 
