@@ -93,8 +93,8 @@ class Ours:
         shape = StepShape(work.batch, work.seq, cls.micro_batches(None, mesh))
         self.plan: Plan = cls.plan(work.spec, shape, mesh, check_options(cls, options))
         self.ledger = Ledger()
-        comm_options = CommOptions(wait, cls.default_progress)  # type: ignore[arg-type]
-        self.strategy = cls(self.plan, Mesh(comm, mesh, self.ledger, comm_options))
+        comm_options = CommOptions(wait)  # type: ignore[arg-type]
+        self.strategy = cls(self.plan, Mesh(comm, mesh, self.ledger, comm_options, volumes=self.plan.volumes))
         with WeightLoader(work.spec, None, torch_peers.SEED) as load:
             self.strategy.build(load, torch.float32)
         self.optimizer = make_optimizer(

@@ -112,8 +112,6 @@ class Strategy(ABC):
     """Mesh axes that may be larger than 1. A strategy with exactly one axis fills it with all ranks."""
     default_micro_batches: ClassVar[int | Literal["stages"]] = 1
     """Micro-batches where none are requested; ``stages``: two for each stage of the pipeline."""
-    default_progress: ClassVar[str] = "inline"
-    """``CommOptions.progress`` where it is not chosen: ``thread`` pays where communication can hide behind computation."""
     option_class: ClassVar[type] = NoOptions
     """A frozen dataclass of its options (``common/option_fields.py``)."""
     options: ClassVar[Mapping[str, object]] = {}

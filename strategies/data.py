@@ -36,5 +36,4 @@ class DataParallel(ComposedStrategy):
     name: ClassVar[str] = "data"
     axes: ClassVar[tuple[str, ...]] = ("data",)
     appearance: ClassVar[Appearance | None] = Appearance(10, "#0072B2", "o", "////", "data")
-    default_progress: ClassVar[str] = "thread"
     option_class: ClassVar[type] = DataOptions

@@ -35,5 +35,4 @@ class SequenceParallel(ComposedStrategy):
     name: ClassVar[str] = "sequence"
     axes: ClassVar[tuple[str, ...]] = ("sequence",)
     appearance: ClassVar[Appearance | None] = Appearance(30, "#56B4E9", "v", "....", "sequence")
-    default_progress: ClassVar[str] = "thread"
     option_class: ClassVar[type] = SequenceStrategyOptions

@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.config.config_field import setting
-from strategies.comm.comm_options import ALL_REDUCES, CUDAS, PROGRESSES, WAITS
+from strategies.comm.comm_options import ALL_REDUCES, AUTO, CUDAS, PROGRESSES, WAITS
 
 
 @dataclass(frozen=True)
 class CommConfig:
-    """Communication of one point. In a resolved point ``progress`` is never null."""
+    """Communication of a point; its record says what ``auto`` became, and why. ``progress`` of a resolved point is not null."""
 
-    wait: str = setting("spin", "while waiting: spin (fastest, burns a core) or poll (sleeps between tests)", choices=WAITS)
+    wait: str = setting(
+        AUTO,
+        "while waiting: spin (fastest, burns a core), poll (sleeps between tests) or auto (by a rank's cores)",
+        choices=(AUTO, *WAITS),
+    )
     progress: str | None = setting(
-        None,
-        "thread (communication beside computation) or inline; null: what suits the strategy",
-        choices=PROGRESSES,
+        AUTO,
+        "thread (messages move beside the computation), inline, or auto (by where the ranks are); null: auto",
+        choices=(AUTO, *PROGRESSES),
     )
     cuda: str = setting(
         "staged",
@@ -24,7 +28,7 @@ class CommConfig:
         choices=CUDAS,
     )
     all_reduce: str = setting(
-        "mpi",
-        "algorithm of all-reduces: mpi (the library's own choice), ring, recursive_doubling",
-        choices=ALL_REDUCES,
+        AUTO,
+        "mpi (the library's own choice), ring, recursive_doubling, or auto (the fastest when tried at set-up)",
+        choices=(AUTO, *ALL_REDUCES),
     )

@@ -32,7 +32,7 @@ from bench.timeline.rank_report import RankFacts
 from bench.training import process_memory, rank_setup
 from bench.training.trainer import make_optimizer
 from strategies.base import Batch
-from strategies.comm.comm_options import ALL_REDUCES, CommOptions, Wait
+from strategies.comm.comm_options import ALL_REDUCES, AllReduceTable, GroupOptions, Wait
 from strategies.comm.group import Group
 from strategies.comm.ledger import Ledger
 from strategies.comm.waiting import finish
@@ -237,7 +237,8 @@ def all_reduces(comm: MPI.Intracomm) -> dict[str, list[tuple[int, float]]]:
         return {}
     tables: dict[str, list[tuple[int, float]]] = {}
     for algorithm in ALL_REDUCES:
-        group = Group(comm, "world", tuple(range(comm.Get_size())), Ledger(), CommOptions(all_reduce=algorithm))
+        options = GroupOptions(all_reduce=AllReduceTable.always(algorithm))
+        group = Group(comm, "world", tuple(range(comm.Get_size())), Ledger(), options)
         tables[algorithm] = [(size, _all_reduce_s(group, comm, size, MPI.MAX)) for size in REDUCE_BYTES]
     return tables
 

@@ -23,6 +23,7 @@ from bench.prediction.share_split import planned
 from bench.prediction.step_cost import predict
 from bench.prediction.step_prediction import Prediction
 from strategies.base import Strategy, check_options, get, registered
+from strategies.comm.comm_options import AUTO
 from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.shapes import AXES, MeshShape, StepShape
@@ -138,8 +139,7 @@ def search(point: PointConfig, profile: Profile, plain: Mapping[str, Any]) -> Se
     Args:
         point: The model, the batch and all hosts.
         profile: What was measured of them.
-        plain: The composed configuration; micro-batches and ``comm.progress`` that it leaves open are as a strategy prefers
-            (of pipelines several micro-batches).
+        plain: The composed configuration; micro-batches that it leaves open are as a strategy prefers (of pipelines several).
 
     Returns:
         All candidates, priced.
@@ -149,11 +149,10 @@ def search(point: PointConfig, profile: Profile, plain: Mapping[str, Any]) -> Se
     """
     results, configured = SearchResult(), CommConfig(**plain["comm"])
     spec, shape = point.model.spec, point.step_shape
+    # The configured algorithm first: another one must be faster to be chosen. auto finds the fastest itself.
+    names = [] if configured.all_reduce == AUTO else profile.all_reduce
+    comms = [replace(configured, all_reduce=name) for name in dict.fromkeys([configured.all_reduce, *names])]
     for strategy in registered().values():
-        comm = replace(configured, progress=configured.progress or strategy.default_progress)
-        # The configured algorithm first: another one must be faster to be chosen.
-        names = list(dict.fromkeys([comm.all_reduce, *profile.all_reduce]))
-        comms = [replace(comm, all_reduce=name) for name in names]
         for hosts in participants(point, profile):
             for mesh, options, ordered in ways(strategy, hosts, profile):
                 for micros in micro_counts(strategy, mesh, shape.batch, plain["train"]["micro_batches"]):

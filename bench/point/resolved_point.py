@@ -33,6 +33,7 @@ from bench.power_modes.mode_choice import resolve as power_mode
 from bench.prediction import planned_shares
 from bench.record.study_folder import finished
 from strategies.base import check_options, get
+from strategies.comm.comm_options import AUTO
 from strategies.plan.checkpoint_manifest import Checkpoint, check_target
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.shapes import Plan
@@ -100,7 +101,7 @@ def _point(run: RunConfig, experiment: str | None, running: int | None) -> Point
             save=_absolute(run.train.save),
             resume=_absolute(run.train.resume),
         ),
-        comm=replace(run.comm, progress=run.comm.progress or strategy.default_progress),
+        comm=replace(run.comm, progress=run.comm.progress or AUTO),
         **{name: getattr(run, name) for name in AS_GIVEN},
         cluster=cluster,
         boards={name: replace(board, train_flop_s=()).to_dict() for name, board in boards.items()},

@@ -20,7 +20,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.config.comm_config import CommConfig
-from bench.prediction.cluster_profile import Profile, all_reduce_s
+from bench.prediction.cluster_profile import Profile
+from bench.prediction.expected_comm import expected_comm, fastest_all_reduce_s
 from bench.prediction.step_prediction import Prediction, RankTime
 from strategies.plan import gradient_buckets, pipeline_messages, sequence_volumes, tensor_volumes
 from strategies.plan.rank_placement import RankPlacement
@@ -96,7 +97,8 @@ def predict(plan: Plan, profile: Profile, hosts: Sequence[str], comm: CommConfig
 
 class _Model:
     def __init__(self, plan: Plan, profile: Profile, hosts: Sequence[str], comm: CommConfig) -> None:
-        self.plan, self.profile, self.hosts, self.comm = plan, profile, hosts, comm
+        self.plan, self.profile, self.hosts = plan, profile, hosts
+        self.comm = expected_comm(comm, plan, profile, hosts)
         self.spec, self.shape, self.placements = plan.model, plan.shape, plan.placements
         self.micros = len(self.placements[0].micros)
         composed = any(volume.axis == gradient_buckets.AXIS for volume in plan.volumes)
@@ -187,9 +189,7 @@ class _Model:
         """Seconds of one operation over these ranks."""
         latency_s, rate = self.profile.ring([self.hosts[rank] for rank in ranks])
         if op == "all_reduce":
-            algorithm = self.comm.all_reduce
-            plain_s = all_reduce_s(algorithm, payload_bytes, len(ranks), latency_s, rate)
-            return plain_s * self.profile.factor(algorithm, payload_bytes)
+            return fastest_all_reduce_s(self.comm.all_reduce, self.profile, payload_bytes, len(ranks), latency_s, rate)
         hops = 1 if op == "send" else len(ranks) - 1
         return hops * latency_s + wire_bytes(op, payload_bytes, len(ranks)) / rate
 

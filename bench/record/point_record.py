@@ -96,10 +96,12 @@ class PointRecord(Block):
     lr: Annotated[float, Entry("learning rate", "1")]
     dtype: Annotated[str, Entry("type of the weights and of the arithmetic")]
     recompute: Annotated[str | None, Entry("which activations are computed again in backward")] = None
-    wait: Annotated[str | None, Entry("how a rank waits for messages: spin or poll")] = None
-    progress: Annotated[str | None, Entry("who moves messages while a rank computes: inline or thread")] = None
+    wait: Annotated[str | None, Entry("how a rank waits for messages, as configured: spin, poll or auto")] = None
+    progress: Annotated[str | None, Entry("who moves messages while a rank computes, as configured (inline, thread, auto)")] = (
+        None
+    )
     cuda: Annotated[str | None, Entry("how messages leave a GPU: staged through host memory, or by an aware MPI")] = None
-    all_reduce: Annotated[str | None, Entry("the algorithm of the all-reduce")] = None
+    all_reduce: Annotated[str | None, Entry("the algorithm of the all-reduce, as configured")] = None
     device: Annotated[str | None, Entry("what computes: cpu or cuda")] = None
     cluster: Annotated[str, Entry("name of the cluster")]
     hosts: Annotated[Sequence[str] | None, Entry("names of the hosts that take part, in the order of their ranks")] = None

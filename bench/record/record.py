@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 
 from bench.record.block import Block, Entry
 from bench.record.check_record import Check
+from bench.record.communication_record import CommunicationRecord
 from bench.record.energy_record import EnergyRecord
 from bench.record.environment_record import EnvironmentRecord
 from bench.record.fault_record import FaultRecord
@@ -43,6 +44,10 @@ class Record(Block):
     time: Annotated[TimeRecord | None, Entry("how long steps took; missing: the point did not finish")] = None
     energy: Annotated[EnergyRecord | None, Entry("joules of the windows; missing: the point did not finish")] = None
     traffic: Annotated[TrafficRecord | None, Entry("bytes of one step; missing: the point did not finish")] = None
+    communication: Annotated[
+        CommunicationRecord | None,
+        Entry("how ranks communicated; missing: not finished, or of an older version"),
+    ] = None
     memory: Annotated[MemoryRecord | None, Entry("bytes of each rank; missing: the point did not finish")] = None
     replication: Annotated[
         ReplicationRecord | None, Entry("bringing the weights to the ranks; null: not asked for", or_null=True)

@@ -14,6 +14,7 @@ from bench.record.fault_record import FaultRecord
 from bench.record.point_block import point_block
 from bench.record.point_record import PointRecord
 from bench.record.record import MeasuredRecord, Status
+from bench.run.blocks.communication_block import communication_block
 from bench.run.blocks.environment_block import environment_block
 from bench.run.blocks.event_rows import event_rows
 from bench.run.blocks.learning_block import learning_block
@@ -62,6 +63,7 @@ def assemble(gathered: GatheredRun) -> MeasuredRecord:
         time=time_block(gathered),
         energy=energy_block(gathered.cover, gathered.traces, gathered.clock.bound_s, gathered.run, context),
         traffic=traffic_block(gathered),
+        communication=communication_block(gathered),
         memory=memory_block(gathered),
         replication=replication_block(gathered),
         learning=learning_block(gathered),

@@ -169,6 +169,7 @@ class PointRun:
             idle_ns=self.idle_ns,
             drawn=[] if self.config.train.resume else self.loader.drawn,
             host_states=self.host_states,
+            comm_choices=strategy.mesh.choices,
         )
 
     def fail_and_recover(self) -> None:

@@ -13,6 +13,7 @@ from bench.record.memory_record import StateBytesRecord
 from bench.timeline import rank_states
 from bench.timeline.fault_spans import Lived
 from bench.timeline.training_history import History
+from strategies.comm.comm_choice import Choice
 from strategies.comm.ledger import Entry
 
 
@@ -74,6 +75,8 @@ class RankReport:
     """Of the first rank of a host: the power mode that was set on it, and whether what was before is restored."""
     lived: Lived | None = None
     """Where a rank was killed: what this one saw of it."""
+    comm_choices: list[Choice] = field(default_factory=list)
+    """How the groups of each axis communicate, the same on all ranks."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from bench.config.point_config import PointConfig
 from bench.tasks.task_base.task import Task
 from bench.timeline.training_history import Evaluation, History, Segment
 from bench.training.process_memory import ActivationMeter
+from bench.training.usable_cores import rank_cores
 from strategies.base import Scores, Strategy, get
 from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
@@ -90,7 +91,8 @@ def make_strategy(
     Returns:
         The strategy, ready to step.
     """
-    mesh = Mesh(comm, plan.mesh, ledger, CommOptions(**vars(config.comm)))
+    asked, cores = CommOptions(**vars(config.comm)), rank_cores(config, comm)
+    mesh = Mesh(comm, plan.mesh, ledger, asked, volumes=plan.volumes, cores=cores)
     strategy = get(plan.strategy)(plan, mesh)
     strategy.build(load, getattr(torch, config.train.dtype), device)
     return strategy

@@ -1,4 +1,4 @@
-"""All-reduce algorithms of our own, on messages: to compare with the one that the MPI library chooses.
+"""All-reduce algorithms of our own, on messages, beside the one that the MPI library chooses.
 
 n ranks, a buffer of M bytes, latency a and time b per byte of one link (Thakur et al., IJHPCA 19(1), 2005):
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from strategies.comm.comm_options import Wait
+from strategies.comm.comm_options import AllReduce, Wait
 from strategies.comm.mpi_buffers import as_mpi
 from strategies.comm.waiting import finish
 from strategies.plan.partition import even
@@ -88,3 +88,28 @@ def recursive_doubling(comm: MPI.Comm, tensor: Tensor, wait: Wait) -> None:
 
 
 ALL_REDUCE: dict[str, Callable[[MPI.Comm, Tensor, Wait], None]] = {"ring": ring, "recursive_doubling": recursive_doubling}
+
+
+def add_up(comm: MPI.Comm, sent: Tensor, summed: Tensor, algorithm: AllReduce, wait: Wait, aware: bool = False) -> None:
+    """Sum over the ranks by one of the algorithms, or the library's own.
+
+    Args:
+        comm: The ranks.
+        sent: This rank's summand, contiguous.
+        summed: Where the sum goes, of the same shape; ``sent`` itself: it is replaced.
+        algorithm: ``mpi`` or a name of ``ALL_REDUCE``.
+        wait: How to wait for messages.
+        aware: MPI takes buffers on a GPU.
+    """
+    from mpi4py import MPI
+
+    if algorithm != "mpi":
+        if sent is not summed:
+            summed.copy_(sent)
+        ALL_REDUCE[algorithm](comm, summed, wait)
+        return
+    send = MPI.IN_PLACE if sent is summed else as_mpi(sent, aware=aware)
+    if wait == "spin":
+        comm.Allreduce(send, as_mpi(summed, aware=aware))
+    else:
+        finish(comm.Iallreduce(send, as_mpi(summed, aware=aware)), wait)

@@ -1,4 +1,4 @@
-"""How all operations of a mesh communicate: one frozen set of choices. Neither torch nor MPI is imported here."""
+"""How operations of a mesh communicate: what is asked for, and what a group has. Neither torch nor MPI is imported here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ Wait = Literal["spin", "poll"]
 Progress = Literal["thread", "inline"]
 AllReduce = Literal["mpi", "ring", "recursive_doubling"]
 Cuda = Literal["staged", "aware"]
+Auto = Literal["auto"]
 
+AUTO: Auto = "auto"
 WAITS: tuple[Wait, ...] = get_args(Wait)
 PROGRESSES: tuple[Progress, ...] = get_args(Progress)
 ALL_REDUCES: tuple[AllReduce, ...] = get_args(AllReduce)
@@ -18,7 +20,7 @@ CUDAS: tuple[Cuda, ...] = get_args(Cuda)
 
 @dataclass(frozen=True)
 class CommOptions:
-    """Choices that every group of a mesh shares.
+    """What is asked for; ``auto`` is decided for each axis of the mesh when it is set up (``comm_choice.py``).
 
     Attributes:
         wait: How a rank waits for its partners: ``spin`` (MPI's own way, a core at full load) or ``poll`` (sleeps between
@@ -29,9 +31,57 @@ class CommOptions:
             ``cuda_buffers.py``).
     """
 
+    wait: Wait | Auto = AUTO
+    progress: Progress | Auto = AUTO
+    all_reduce: AllReduce | Auto = AUTO
+    cuda: Cuda = "staged"
+
+
+@dataclass(frozen=True)
+class AllReduceTable:
+    """Which algorithm sums how many bytes.
+
+    Attributes:
+        rows: (bytes, algorithm) by size: the algorithm of the first row that is large enough; of the last one beyond.
+    """
+
+    rows: tuple[tuple[int, AllReduce], ...]
+
+    @classmethod
+    def always(cls, algorithm: AllReduce) -> AllReduceTable:
+        """The same algorithm for all sizes.
+
+        Args:
+            algorithm: Which.
+
+        Returns:
+            A table of one row.
+        """
+        return cls(((0, algorithm),))
+
+    def algorithm(self, payload_bytes: int) -> AllReduce:
+        """The algorithm of an all-reduce.
+
+        Args:
+            payload_bytes: Of its buffer.
+
+        Returns:
+            Its name.
+        """
+        return next((name for limit, name in self.rows if payload_bytes <= limit), self.rows[-1][1])
+
+    def __str__(self) -> str:
+        *limited, (_, last) = self.rows
+        return ", ".join([*(f"{name} up to {limit} B" for limit, name in limited), f"{last} above" if limited else last])
+
+
+@dataclass(frozen=True)
+class GroupOptions:
+    """How the operations of one group communicate: ``CommOptions`` without ``auto``."""
+
     wait: Wait = "spin"
     progress: Progress = "thread"
-    all_reduce: AllReduce = "mpi"
+    all_reduce: AllReduceTable = AllReduceTable.always("mpi")  # noqa: RUF009 - frozen
     cuda: Cuda = "staged"
 
     @property

@@ -1,6 +1,6 @@
 """A group of ranks: their communicator, its operations, and the counting of every byte (``plan/traffic.py`` has the table).
 
-Collectives are MPI's own; ``CommOptions.all_reduce`` replaces that of all-reduce (``all_reduce_algorithms.py``).
+Collectives are MPI's own; ``GroupOptions.all_reduce`` may replace that of all-reduce (``all_reduce_algorithms.py``).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from strategies.comm.all_reduce_algorithms import ALL_REDUCE
-from strategies.comm.comm_options import CommOptions
+from strategies.comm.all_reduce_algorithms import add_up
+from strategies.comm.comm_options import GroupOptions, Progress, Wait
 from strategies.comm.ledger import Ledger
 from strategies.comm.mpi_buffers import as_mpi, from_host, host_like, nbytes, parts_as_mpi, to_host
 from strategies.comm.waiting import finish
@@ -36,7 +36,7 @@ class Group:
         axis: The name of the group in the ledger.
         members: World ranks in the order of the communicator.
         ledger: Where every operation is counted.
-        comm_options: How its operations wait, and which all-reduce they use.
+        options: How its operations wait, which all-reduce they use, and who moves messages beside the computation.
         opened: All communicators of the mesh; those made here are appended.
         thread: Which thread calls: ``main``, or ``comm`` beside the computation.
     """
@@ -47,21 +47,35 @@ class Group:
         axis: str,
         members: tuple[int, ...],
         ledger: Ledger,
-        comm_options: CommOptions | None = None,
+        options: GroupOptions | None = None,
         opened: list[MPI.Comm] | None = None,
         thread: Literal["main", "comm"] = "main",
     ) -> None:
         self.comm, self.axis, self.members, self.ledger = comm, axis, members, ledger
-        self.comm_options = comm_options or CommOptions()
+        self.options = options or GroupOptions()
         self.opened = [comm] if opened is None else opened
         self.thread = thread
-        self.wait, self.aware = self.comm_options.wait, self.comm_options.cuda_aware
         self.size, self.rank = comm.Get_size(), comm.Get_rank()
         self._calls = 0
 
+    @property
+    def wait(self) -> Wait:
+        """How its operations wait."""
+        return self.options.wait
+
+    @property
+    def progress(self) -> Progress:
+        """Who moves its messages while a rank computes."""
+        return self.options.progress
+
+    @property
+    def aware(self) -> bool:
+        """Whether MPI gets buffers on a GPU as they are."""
+        return self.options.cuda_aware
+
     def for_thread(self) -> Group:
         """The same ranks on a duplicated communicator, for use by one communication thread. Collective."""
-        return Group(self.duplicate(), self.axis, self.members, self.ledger, self.comm_options, self.opened, thread="comm")
+        return Group(self.duplicate(), self.axis, self.members, self.ledger, self.options, self.opened, thread="comm")
 
     def duplicate(self) -> MPI.Comm:
         """Another communicator of the same ranks. Collective."""
@@ -100,20 +114,10 @@ class Group:
 
     def _add_up(self, sent: Tensor, summed: Tensor) -> None:
         """All-reduce in pieces: over shared memory Open MPI sums 4 MiB at 8.7 GiB/s, and 64 MiB, beyond the caches, at 2."""
-        from mpi4py import MPI
-
         length = max(1, PIECE_BYTES // sent.element_size())
         for source, target in zip(sent.view(-1).split(length), summed.view(-1).split(length), strict=True):
-            if self.comm_options.all_reduce != "mpi":
-                if sent is not summed:
-                    target.copy_(source)
-                ALL_REDUCE[self.comm_options.all_reduce](self.comm, target, self.wait)
-                continue
-            send = MPI.IN_PLACE if sent is summed else self._buffer(source)
-            if self.wait == "spin":
-                self.comm.Allreduce(send, self._buffer(target))
-            else:
-                finish(self.comm.Iallreduce(send, self._buffer(target)), self.wait)
+            algorithm = self.options.all_reduce.algorithm(nbytes(target))
+            add_up(self.comm, target if sent is summed else source, target, algorithm, self.wait, self.aware)
 
     def all_gather(self, tensor: Tensor, phase: str | None = None) -> Tensor:
         """Gather the tensors of all ranks.

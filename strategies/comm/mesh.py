@@ -1,40 +1,58 @@
-"""The mesh of ranks: one communicator per axis."""
+"""The mesh of ranks: one communicator per axis, and how each communicates."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from strategies.comm.comm_options import CommOptions
-from strategies.comm.group import Group
+from strategies.comm.all_reduce_trial import AllReduceTrial, disjoint, table_of, trial_sizes
+from strategies.comm.comm_choice import AS_GIVEN, Choice, RankCores, choose_progress, choose_wait
+from strategies.comm.comm_options import AUTO, AllReduceTable, CommOptions, GroupOptions, Progress, Wait
+from strategies.comm.group import PIECE_BYTES, Group
+from strategies.comm.group_facts import MeshFacts
 from strategies.comm.ledger import Ledger
 from strategies.plan.shapes import AXES, MeshShape
+from strategies.plan.traffic import Volume
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
 
 class Mesh:
-    """This rank's place in a mesh and the groups it belongs to. World ranks are the plan's ranks. Making one is collective.
+    """This rank's place in a mesh and the groups it belongs to. Making one is collective.
 
     Args:
         comm: A communicator of exactly the ranks of ``shape``; it is duplicated.
         shape: Ranks of each axis.
         ledger: Where all operations are counted.
-        comm_options: How all operations communicate.
+        comm_options: How operations communicate; what is ``auto`` is decided here for each axis.
+        volumes: Traffic of a step (``Plan.volumes``), which ``auto`` looks at; empty: not known, no all-reduce is tried.
+        cores: Processor of this rank; None: what its affinity says.
 
     Attributes:
         world: All ranks.
         stages: All ranks, for the messages of pipelines, between any two of them.
         groups: For each axis the ranks that differ from this one only along it, ordered by their coordinate.
+        choices: What was decided for each axis that has traffic, the same on all ranks.
 
     Raises:
         ValueError: The communicator has another size.
     """
 
-    def __init__(self, comm: MPI.Intracomm, shape: MeshShape, ledger: Ledger, comm_options: CommOptions | None = None) -> None:
+    def __init__(
+        self,
+        comm: MPI.Intracomm,
+        shape: MeshShape,
+        ledger: Ledger,
+        comm_options: CommOptions | None = None,
+        *,
+        volumes: Sequence[Volume] = (),
+        cores: RankCores | None = None,
+    ) -> None:
         if comm.Get_size() != shape.size:
             raise ValueError(f"the mesh {shape.dims} needs {shape.size} ranks, the communicator has {comm.Get_size()}")
-        self.shape, self.ledger, self.comm_options = shape, ledger, comm_options or CommOptions()
+        self.shape, self.ledger, self.asked = shape, ledger, comm_options or CommOptions()
+        self.volumes, self.choices, self._progress = volumes, list[Choice](), dict[str, Progress]()
         world = comm.Dup()
         self.rank = world.Get_rank()
         self.coordinates = shape.coordinates(self.rank)
@@ -48,9 +66,75 @@ class Mesh:
             members = self._members(axis)
             self._opened.append(world.Split(color=members[0], key=self.rank))
             self.groups[axis] = self._group(self._opened[-1], axis, members)
+        self._facts = MeshFacts(world, cores)
+        self._choose_for_axes()
+
+    def _choose_for_axes(self) -> None:
+        for axis, group in self.groups.items():
+            of_axis = [volume for volume in self.volumes if volume.axis == axis]
+            sizes = {one.op: -(-one.payload_bytes // one.calls) for one in of_axis}
+            summed = [-(-one.payload_bytes // one.calls) for one in of_axis if one.op == "all_reduce"]
+            self.choose(axis, [(group, summed)], max(sizes.values()) if sizes else None)
+        self.stages.options = self.groups["pipeline"].options
+        wait, _ = choose_wait("world", self.asked.wait, self._facts.of([self.world.members], None))
+        self.world.options = GroupOptions(wait, "inline", self._given_all_reduce(), self.asked.cuda)
+
+    def progress(self, axis: str) -> Progress:
+        """Who moves the messages of an axis while a rank computes.
+
+        Args:
+            axis: Its name in the ledger; ``choose`` has decided for it.
+
+        Returns:
+            ``thread`` or ``inline``, the same on all ranks.
+        """
+        return self._progress[axis]
+
+    def choose(self, axis: str, summed: Sequence[tuple[Group, Sequence[int]]], message_bytes: int | None) -> None:
+        """Decide how the groups of one axis communicate, and keep the choice with its reasons. Collective over all ranks.
+
+        Args:
+            axis: Their name in the ledger.
+            summed: The groups that this rank belongs to, each with the bytes of its all-reduces of a step.
+            message_bytes: Of this rank's largest operation; None: not known.
+        """
+        groups = [group for group, _ in summed]
+        facts = self._facts.of([group.members for group in groups], message_bytes)
+        progress, progress_choice = choose_progress(axis, self.asked.progress, facts)
+        wait, wait_choice = choose_wait(axis, self.asked.wait, facts)
+        all_reduce_choice, table = self._choose_all_reduce(axis, summed, wait)
+        self._progress[axis] = progress
+        if facts.ranks > 1:
+            self.choices += [progress_choice, wait_choice, all_reduce_choice]
+        for group in groups:
+            group.options = GroupOptions(wait, progress, table, self.asked.cuda)
+
+    def _given_all_reduce(self) -> AllReduceTable:
+        return AllReduceTable.always("mpi" if self.asked.all_reduce == AUTO else self.asked.all_reduce)
+
+    def _choose_all_reduce(
+        self, axis: str, summed: Sequence[tuple[Group, Sequence[int]]], wait: Wait
+    ) -> tuple[Choice, AllReduceTable]:
+        table = self._given_all_reduce()
+        if self.asked.all_reduce != AUTO:
+            return Choice(axis, "all_reduce", str(table), "user", AS_GIVEN), table
+        if self.asked.cuda == "aware":
+            return Choice(axis, "all_reduce", str(table), "auto", "MPI gets buffers on a GPU, which only it can add"), table
+        world: Any = self.world.comm
+        groups: list[dict[tuple[int, ...], list[int]]] = world.allgather(
+            {group.members: list(payloads) for group, payloads in summed if group.size > 1 and payloads}
+        )
+        sizes = trial_sizes([size for of_rank in groups for sizes in of_rank.values() for size in sizes], PIECE_BYTES)
+        if not sizes:
+            return Choice(axis, "all_reduce", str(table), "auto", "a step has no all-reduce along this axis"), table
+        apart = disjoint({members: sum(sizes) for of_rank in groups for members, sizes in of_rank.items()})
+        trying = next((group.comm for group, _ in summed if group.members in apart), None)
+        trials = AllReduceTrial(world, trying, wait).run(sizes)
+        table = table_of(trials)
+        return Choice(axis, "all_reduce", str(table), "auto", "the fastest when tried", tuple(trials)), table
 
     def _group(self, comm: MPI.Comm, name: str, ranks: tuple[int, ...]) -> Group:
-        return Group(comm, name, ranks, self.ledger, self.comm_options, self._opened)
+        return Group(comm, name, ranks, self.ledger, GroupOptions(), self._opened)
 
     def _members(self, axis: str) -> tuple[int, ...]:
         same = {other: value for other, value in self.coordinates.items() if other != axis}
@@ -67,11 +151,13 @@ class Mesh:
             name: The group's name in the ledger.
 
         Returns:
-            The group.
+            The group, which communicates like the world until ``choose`` decides.
         """
         world: Any = self.world.comm
         self._opened.append(world.Create_group(world.Get_group().Incl(ranks)))
-        return self._group(self._opened[-1], name, ranks)
+        group = self._group(self._opened[-1], name, ranks)
+        group.options = self.world.options
+        return group
 
     def revoke(self) -> None:
         """End every operation under way on the communicators of this mesh, on all ranks (ULFM), with an error.

@@ -119,9 +119,9 @@ class ComposedStrategy(Strategy):
         fill(self.module, [(parameter, self.placement.shard(parameter, self.spec)) for parameter in held], weights)
         self.runner = self.make_runner()
         self.gradients = self.make_gradients()
-        sends_messages = self.placement.stage[1] > 1 or self.mesh.shape.sequence > 1
-        beside = sends_messages and self.mesh.comm_options.progress == "thread"
-        self.pump = Pump(self.mesh.stages) if beside else None
+        stages = self.placement.stage[1] > 1 and self.mesh.progress("pipeline") == "thread"
+        tokens = self.mesh.shape.sequence > 1 and self.mesh.progress("sequence") == "thread"
+        self.pump = Pump(self.mesh.stages) if stages or tokens else None
         return self.module
 
     def step(self, batch: Batch) -> Tensor:

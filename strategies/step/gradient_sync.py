@@ -20,7 +20,7 @@ from strategies.comm.group import Group
 from strategies.comm.mesh import Mesh
 from strategies.comm.progress_thread import CommThread
 from strategies.models.transformer import Transformer
-from strategies.plan.gradient_buckets import AXIS, Ranks, plan_buckets
+from strategies.plan.gradient_buckets import AXIS, BucketPlan, Ranks, plan_buckets
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import StepShape
 from strategies.plan.step_options import StepOptions
@@ -95,6 +95,7 @@ class GradientSync:
             needed.add(looking_up)
         for ranks in sorted(needed):
             groups[ranks] = mesh.among(ranks, AXIS)
+        _choose(mesh, groups, [bucket for buckets in planned for bucket in buckets], shape, options)
         zero, wire = bool(options.zero), getattr(torch, options.wire) if options.wire else None
         main, late = (
             [Bucket.of([by_name[name] for name in b.names], groups[b.ranks], zero) for b in buckets] for buckets in planned
@@ -102,7 +103,7 @@ class GradientSync:
         rows = None
         if looking_up and module.embed is not None:
             rows = module.embed.rows = TokenRows(module.embed.tokens.weight, groups[looking_up], placements, wire)
-        return cls(module, main, late, wire, mesh.comm_options.progress, rows)
+        return cls(module, main, late, wire, mesh.progress(AXIS), rows)
 
     def begin(self, micros: int) -> None:
         """To be called before the first forward of a step.
@@ -222,6 +223,18 @@ class GradientSync:
                 self.sent += 1
 
         return hook
+
+
+def _choose(
+    mesh: Mesh, groups: Mapping[Ranks, Group], buckets: Sequence[BucketPlan], shape: StepShape, options: StepOptions
+) -> None:
+    """Let the mesh decide how the groups of this rank's gradients communicate. Collective over all ranks."""
+    payloads: dict[Ranks, list[int]] = {ranks: [] for ranks in groups}
+    for bucket in buckets:
+        payloads[bucket.ranks].append(sum(bucket.sizes) * shape.element_bytes)
+    largest = max((size for sizes in payloads.values() for size in sizes), default=None)
+    summed = not options.zero and options.wire is None  # else they are scattered, or exchanged in 16 bits
+    mesh.choose(AXIS, [(groups[ranks], payloads[ranks] if summed else []) for ranks in sorted(groups)], largest)
 
 
 class WholeGradientSync(GradientSync):

@@ -62,7 +62,7 @@ class Case:
 
 def cases(ranks: int) -> list[Case]:
     """Every registered strategy, on every mesh of ``ranks`` ranks that its axes allow, with its variants."""
-    found = []
+    found = list[Case]()
     for name, strategy in registered().items():
         for mesh in meshes(ranks, strategy):
             plain, *others = variants(strategy, mesh)
@@ -71,6 +71,9 @@ def cases(ranks: int) -> list[Case]:
             found += [Case(name, mesh, filled, 1), Case(name, mesh, filled, 3)]
             found.append(Case(name, mesh, filled, 2, wait="poll", progress="inline"))
             found.append(Case(name, mesh, filled, micros, recompute="blocks", algorithm="ring", progress="inline"))
+            # What auto decides here, and the other values that it can decide elsewhere, not two of them in the cases above.
+            found.append(Case(name, mesh, filled, micros, wait="auto", progress="auto", algorithm="auto"))
+            found.append(Case(name, mesh, filled, micros, wait="poll", progress="thread", algorithm="recursive_doubling"))
             for number, options in enumerate(others):
                 progress = ("thread", "inline")[number % 2]
                 count = 2 * mesh.pipeline if options.get("schedule") == "interleaved" else 3
@@ -161,7 +164,7 @@ def train(case: Case, spec: ModelSpec, comm: MPI.Comm, dtype: torch.dtype = torc
     cls = registered()[case.strategy]
     plan = cls.plan(spec, shape, case.mesh, case.options)
     comm_options = CommOptions(case.wait, case.progress, case.algorithm)  # type: ignore[arg-type]
-    mesh = Mesh(comm, case.mesh, ledger, comm_options)
+    mesh = Mesh(comm, case.mesh, ledger, comm_options, volumes=plan.volumes)
     strategy = cls(plan, mesh)
     with WeightLoader(spec, None, seed=1) as load:
         strategy.build(load, dtype, DEVICE)

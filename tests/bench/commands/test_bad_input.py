@@ -85,14 +85,14 @@ CASES = [
         "train.batch=3 is smaller than 1 replicas x 4 micro-batches; use train.batch >= 4 or fewer train.micro_batches",
     ),
     ("ranks=0", "ranks=0 must be a whole number of at least 1"),
-    ("comm.wait=sleep", "comm.wait=sleep is unknown; use spin or poll"),
+    ("comm.wait=sleep", "comm.wait=sleep is unknown; use auto, spin or poll"),
     (
         "train.dtype=bfloat16",
         "train.dtype=bfloat16 is not supported: MPI has no bfloat16 and would sum its bytes; use float32, and "
         "strategy.wire=bfloat16 to send gradients in 16 bits",
     ),
     ("train.recompute=all", "train.recompute=all is unknown; use none or blocks"),
-    ("comm.all_reduce=rign", "comm.all_reduce=rign is unknown; use mpi, ring or recursive_doubling; did you mean ring?"),
+    ("comm.all_reduce=rign", "comm.all_reduce=rign is unknown; use auto, mpi, ring or recursive_doubling; did you mean ring?"),
     ("device=gpu", "device=gpu is unknown; use cpu or cuda"),
     (
         "strategy=sequence ranks=2 train.seq=1",

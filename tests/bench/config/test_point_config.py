@@ -16,19 +16,24 @@ from bench.point import hydra_compose, resolved_point
 from tests.points import make_point
 
 TINY = "model=gpt2-tiny task=lm"
+SPIN = "comm.wait=spin comm.all_reduce=mpi"
+THREAD, INLINE = f"{SPIN} comm.progress=thread", f"{SPIN} comm.progress=inline"
+"""What the defaults were before there was ``auto``: of data and sequence parallelism, and of all others."""
 HASHES = {
-    TINY: "86be1af4",
-    "strategy=single model=gpt2-tiny task=synthetic": "47465307",
-    "strategy=tensor model=llama-tiny task=lm smoke=true": "ea6bbf62",
-    "strategy=hybrid ranks=4 mesh.data=2 mesh.tensor=2 cluster.oversubscribe=true model=gpt2-tiny task=lm": "c4fc7c12",
-    "strategy=data ranks=3 cluster.oversubscribe=true fault.rank=1 model=gpt2-tiny task=lm energy.source=none": "aab7a998",
-    "strategy=data model=gpt2-tiny task=lm comm.wait=poll comm.all_reduce=ring threads=1 energy=modelled": "50150f20",
-    "cluster=emulated4 ranks=4 model=gpt2-tiny task=lm": "bbdfaf11",
-    "cluster=two-boards model=gpt2-tiny task=lm": "709cc1f5",
-    f"strategy=sequence {TINY} energy.carbon.g_per_kWh=300 energy.carbon.source=me cluster.env={{A:b}}": "07ffb499",
-    "cluster=emulated-switches ranks=4 model=gpt2-tiny task=lm cluster.order=reverse cluster.link=wifi-5": "d587defe",
+    f"{TINY} {THREAD}": "86be1af4",
+    f"strategy=single model=gpt2-tiny task=synthetic {INLINE}": "47465307",
+    f"strategy=tensor model=llama-tiny task=lm smoke=true {INLINE}": "ea6bbf62",
+    f"strategy=hybrid ranks=4 mesh.data=2 mesh.tensor=2 cluster.oversubscribe=true {TINY} {INLINE}": "c4fc7c12",
+    f"strategy=data ranks=3 cluster.oversubscribe=true fault.rank=1 {TINY} energy.source=none {THREAD}": "aab7a998",
+    f"strategy=data {TINY} {THREAD} comm.wait=poll comm.all_reduce=ring threads=1 energy=modelled": "50150f20",
+    f"cluster=emulated4 ranks=4 {TINY} {THREAD}": "bbdfaf11",
+    f"cluster=two-boards {TINY} {THREAD}": "709cc1f5",
+    f"strategy=sequence {TINY} energy.carbon.g_per_kWh=300 energy.carbon.source=me cluster.env={{A:b}} {THREAD}": "07ffb499",
+    f"cluster=emulated-switches ranks=4 {TINY} cluster.order=reverse cluster.link=wifi-5 {THREAD}": "d587defe",
 }
 """Of points as they were named before the configuration had classes, on two cores and boards of one description."""
+AUTO_HASHES = {TINY: "7002cd2f", f"strategy=pipeline {TINY}": "f95d31ff"}
+"""Of points as they are named since progress, wait and all-reduce are ``auto`` where nothing else is given."""
 
 
 def fixed_board(name: str, _: object) -> BoardClass:
@@ -52,8 +57,17 @@ def test_hashes_are_those_of_older_studies(line: str, resolve) -> None:  # type:
     assert PointConfig.from_json(json.loads(json.dumps(point.to_json()))) == point
 
 
+@pytest.mark.parametrize("line", AUTO_HASHES)
+def test_auto_is_another_point_than_what_was_the_default_before(line: str, resolve) -> None:  # type: ignore[no-untyped-def]
+    """A point that ran inline is not the one that runs as auto decides: neither is taken for the other. Null means auto."""
+    point = resolve(line)
+    assert point.hash == AUTO_HASHES[line] == resolve(f"{line} comm.progress=null").hash
+    assert point.hash not in {resolve(f"{line} {given}").hash for given in (THREAD, INLINE)}
+    assert vars(point.comm) == {"wait": "auto", "progress": "auto", "all_reduce": "auto", "cuda": "staged"}
+
+
 def test_the_name_says_what_a_point_is(resolve) -> None:  # type: ignore[no-untyped-def]
-    assert resolve(TINY).point == "data-n2-gpt2-tiny-lm-r0-86be1af4"
+    assert resolve(f"{TINY} {THREAD}").point == "data-n2-gpt2-tiny-lm-r0-86be1af4"
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,8 @@ def test_the_all_reduce_that_the_profile_found_fastest(tmp_path: Path) -> None:
     values = json.loads(path.read_text())
     values["all_reduce"] = {"mpi": [[1_000_000, 0.036]], "ring": [[1_000_000, 0.012]]}
     path.write_text(json.dumps(values))
-    plain = made.composed(*overrides, f"planner.profile={path}")
+    automatic = made.composed(*overrides, f"planner.profile={path}")
+    plain = made.composed(*overrides, f"planner.profile={path}", "comm.all_reduce=mpi")
     point = planner.whole_cluster(plain)
     found = search(point, load(path, point), plain)
     by_strategy = {candidate.strategy: candidate for candidate in found.candidates}
@@ -153,6 +154,10 @@ def test_the_all_reduce_that_the_profile_found_fastest(tmp_path: Path) -> None:
     assert "comm.all_reduce=ring" in words
     again = made.resolved(tmp_path, f"planner.profile={path}", *words)
     assert again.predicted["step_s"] == pytest.approx(by_strategy["data"].prediction.step_s, rel=1e-12)
+    # auto will find the ring itself: priced like it, and no word is needed.
+    auto = {one.strategy: one for one in search(point, load(path, point), automatic).candidates}["data"]
+    assert auto.all_reduce is None
+    assert auto.prediction.step_s == pytest.approx(by_strategy["data"].prediction.step_s, rel=1e-12)
 
 
 def test_what_does_not_fit_is_told(searched, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
