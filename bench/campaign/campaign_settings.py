@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.common.median_interval import SMALLEST_N
 from bench.common.user_error import UserError
 from bench.config.campaign_config import TARGETS, CampaignConfig
 from bench.config.config_check import read_block
+from bench.config.search_config import SearchConfig
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Settings:
     target: tuple[str, ...] = TARGETS
     exclude: tuple[str, ...] = ()
     zip: tuple[tuple[str, ...], ...] = ()
+    search: SearchConfig = field(default_factory=SearchConfig)
 
 
 def settings_of(composed: Sequence[Mapping[str, Any]]) -> Settings:
@@ -45,6 +47,8 @@ def settings_of(composed: Sequence[Mapping[str, Any]]) -> Settings:
     campaign = read_block(CampaignConfig, block, "campaign.")
     if campaign.ci_target is not None:
         _check_adaptive(campaign.max_repeats, campaign.target, composed)
+    if campaign.search.budget is not None:
+        _check_search(campaign, composed)
     return Settings(
         fail_fast=campaign.fail_fast,
         time_limit_s=campaign.time_limit_s,
@@ -53,6 +57,7 @@ def settings_of(composed: Sequence[Mapping[str, Any]]) -> Settings:
         target=tuple(campaign.target),
         exclude=tuple(campaign.exclude),
         zip=zip_groups(campaign.zip),
+        search=campaign.search,
     )
 
 
@@ -64,6 +69,21 @@ def _check_adaptive(most: int, target: Sequence[str], composed: Sequence[Mapping
         raise UserError(f"campaign.max_repeats={most} is too few for campaign.ci_target: {why}; use at least {least}")
     if "energy" in target and any(one["energy"]["source"] == "none" for one in composed):
         raise UserError("campaign.target has energy, but energy=none measures none; use campaign.target=[time]")
+
+
+def _check_search(campaign: CampaignConfig, composed: Sequence[Mapping[str, Any]]) -> None:
+    objectives = campaign.search.objectives
+    if len(set(objectives)) < len(objectives):
+        raise UserError(f"campaign.search.objectives=[{','.join(objectives)}] names one twice; name each once")
+    if campaign.ci_target is not None:
+        raise UserError(
+            "campaign.ci_target and campaign.search go apart: a search repeats what may be on the front; give repeats=N and "
+            "campaign.ci_target=null"
+        )
+    if "sample_J" in objectives and any(one["energy"]["source"] == "none" for one in composed):
+        raise UserError(
+            "campaign.search.objectives has sample_J, but energy=none measures none; use campaign.search.objectives=[step_s]"
+        )
 
 
 def zip_groups(groups: Any) -> tuple[tuple[str, ...], ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bench.config.config_field import setting
+from bench.config.config_field import block, setting
+from bench.config.search_config import SearchConfig
 
 TARGETS = ("time", "energy")
 
@@ -55,3 +56,4 @@ class CampaignConfig:
         check=_lists_of_keys,
         must="a list of lists of keys, such as [[ranks,train.batch]]",
     )
+    search: SearchConfig = block(SearchConfig, "run a part of the combinations, chosen for the front (docs/how-to/search.md)")
