@@ -68,7 +68,7 @@ def carry_out(campaign: Campaign) -> int:
     for study, experiment in folders:
         check_study(campaign.results / study, experiment)
     with Lease([point.cluster for point in might_run]) as lease, Locks(might_run):
-        with _disk(campaign):
+        with writing(campaign):
             for study, experiment in folders:
                 planned = [point.point for point in campaign.base if point.study == study]
                 open_study(campaign.results / study, study, experiment, planned)
@@ -158,7 +158,7 @@ class Campaign:
         self.tried.add((point.hash, point.repeat))
         try:
             lease.ready(point.cluster)
-            with _disk(self, point.point):
+            with writing(self, point.point):
                 record = launch(point)
         except KeyboardInterrupt:  # the second, while launch() was ending the job for the first
             with _unhurried():
@@ -215,9 +215,15 @@ class Campaign:
                 if not precision.reached(self.settings.ci_target):
                     name = point.point.replace("-r0-", "-")
                     print(f"target of ±{100 * self.settings.ci_target:g} % not reached: {name}  {precision}")
+        for line in self.closing_lines():
+            print(line)
         where = sorted({str(self.results / point.study) for point in self.points.values()})
         print(summary(self.statuses, self.progress.total, where), flush=True)
         return code
+
+    def closing_lines(self) -> list[str]:
+        """What there is to say of all points together, before the summary."""
+        return []
 
     def _full(self, name: str | None, why: str) -> UserError:
         """A disk that takes no record; ``name`` is the point that has none."""
@@ -230,8 +236,19 @@ class Campaign:
 
 
 @contextmanager
-def _disk(campaign: Campaign, name: str | None = None) -> Iterator[None]:
-    """Turn what a full or failing disk says into one line."""
+def writing(campaign: Campaign, name: str | None = None) -> Iterator[None]:
+    """Turn what a full or failing disk says into one line.
+
+    Args:
+        campaign: Says how many points are finished.
+        name: The point that is being written; null: the study's own files.
+
+    Yields:
+        Nothing; inside, files of the study are written.
+
+    Raises:
+        UserError: The disk takes no more.
+    """
     try:
         yield
     except OSError as error:

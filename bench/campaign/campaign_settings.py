@@ -48,7 +48,7 @@ def settings_of(composed: Sequence[Mapping[str, Any]]) -> Settings:
     if campaign.ci_target is not None:
         _check_adaptive(campaign.max_repeats, campaign.target, composed)
     if campaign.search.budget is not None:
-        _check_search(campaign, composed)
+        _check_search(campaign, any(one["energy"]["source"] == "none" for one in composed))
     return Settings(
         fail_fast=campaign.fail_fast,
         time_limit_s=campaign.time_limit_s,
@@ -71,7 +71,7 @@ def _check_adaptive(most: int, target: Sequence[str], composed: Sequence[Mapping
         raise UserError("campaign.target has energy, but energy=none measures none; use campaign.target=[time]")
 
 
-def _check_search(campaign: CampaignConfig, composed: Sequence[Mapping[str, Any]]) -> None:
+def _check_search(campaign: CampaignConfig, unmetered: bool) -> None:
     objectives = campaign.search.objectives
     if len(set(objectives)) < len(objectives):
         raise UserError(f"campaign.search.objectives=[{','.join(objectives)}] names one twice; name each once")
@@ -80,7 +80,7 @@ def _check_search(campaign: CampaignConfig, composed: Sequence[Mapping[str, Any]
             "campaign.ci_target and campaign.search go apart: a search repeats what may be on the front; give repeats=N and "
             "campaign.ci_target=null"
         )
-    if "sample_J" in objectives and any(one["energy"]["source"] == "none" for one in composed):
+    if "sample_J" in objectives and unmetered:
         raise UserError(
             "campaign.search.objectives has sample_J, but energy=none measures none; use campaign.search.objectives=[step_s]"
         )

@@ -6,13 +6,23 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
 
 SCHEMA = "edgejoule.search/1"
 FILE = "search.json"
+
+
+@dataclass(frozen=True)
+class LoggedKey:
+    """A key that is chosen, or keys that go together: their levels, or the ends of an interval."""
+
+    keys: Sequence[str]
+    levels: Sequence[Sequence[str]]
+    low: float
+    high: float
+    log: bool
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ class ChoiceLog:
     budget: int
     seed: int
     objectives: Sequence[str]
-    keys: Sequence[Mapping[str, Any]]
+    keys: Sequence[LoggedKey]
     combinations: int | None
     choices: Sequence[LoggedChoice] = ()
     repeats: Sequence[LoggedRepeat] = ()

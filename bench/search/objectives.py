@@ -61,3 +61,15 @@ def task_value(point: PointConfig, repeats: int, results: Path, names: Sequence[
     history = read_history([point], repeats, results).values()
     each = (of_repeats(history, [name]) for name in names)
     return tuple(medians(values)[0] if values else UNKNOWN for values in each)
+
+
+def unknown(names: Sequence[str]) -> Objectives:
+    """The value of Hydra's task function for a combination that cannot run.
+
+    Args:
+        names: Those of the objectives.
+
+    Returns:
+        UNKNOWN for each.
+    """
+    return (UNKNOWN,) * len(names)

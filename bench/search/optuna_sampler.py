@@ -13,9 +13,9 @@ from __future__ import annotations
 import math
 import random
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.common.user_error import UserError
 from bench.search.search_space import Candidate, Dimension, Level, Space
@@ -81,7 +81,7 @@ def _suggested(space: Space, told: Sequence[Told], sampler: str, objectives: int
         study = optuna.create_study(directions=["minimize"] * objectives, sampler=chosen)
         distributions = {one.name: _distribution(one) for one in space.dimensions}
         study.add_trials(_trials(space, told, distributions, objectives))
-        params: Mapping[str, Any] = study.ask(distributions).params
+        params = study.ask(distributions).params
     return tuple(params[one.name] for one in space.dimensions)
 
 

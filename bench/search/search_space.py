@@ -90,12 +90,6 @@ class Dimension:
             return None
         return value if self.low <= value <= self.high else None
 
-    def plain(self) -> dict[str, Any]:
-        """The dimension for the choice log: its keys, and levels or bounds."""
-        if self.levels:
-            return {"keys": list(self.keys), "levels": [list(level) for level in self.levels]}
-        return {"keys": list(self.keys), "low": self.low, "high": self.high, "log": self.log}
-
     def __str__(self) -> str:
         if not self.levels:
             return f"{self.name} ({self.low:g} to {self.high:g})"
@@ -189,10 +183,7 @@ def _column(one: Dimension, count: int, rng: random.Random) -> list[Level]:
 
 def _inside(one: Dimension, share: float) -> Level:
     """The value at a share of the way from ``low`` to ``high``."""
-    if one.log:
-        value = one.low * (one.high / one.low) ** share
-    else:
-        value = one.low + share * (one.high - one.low)
+    value = one.low * (one.high / one.low) ** share if one.log else one.low + share * (one.high - one.low)
     return min(round(value), int(one.high)) if isinstance(one.low, int) else value
 
 
@@ -200,7 +191,7 @@ def read_space(overrides: Sequence[Override], groups: Sequence[Sequence[str]]) -
     """The combinations of a sweep.
 
     Args:
-        overrides: The words of the command line and of the experiment, parsed by Hydra; of a key that comes twice the last counts.
+        overrides: The words of the command line and of the experiment, parsed by Hydra; the last one of a key counts.
         groups: Keys that go together (``campaign.zip``).
 
     Returns:

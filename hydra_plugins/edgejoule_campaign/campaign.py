@@ -1,6 +1,7 @@
 """Hydra's launcher for sweeps: hands all composed points to ``bench.campaign``, which orders and runs them.
 
-Of the product that Hydra makes it leaves out what ``campaign.zip`` does not pair.
+Of the product that Hydra makes it leaves out what ``campaign.zip`` does not pair. The value of each job are the objectives of
+its point, so that a sweeper that looks for the best can be put in the place of ours (``docs/how-to/search.md``).
 
 Discovery imports this module at every start, so what is heavy is imported when a sweep begins.
 """
@@ -18,6 +19,12 @@ from omegaconf import DictConfig, OmegaConf
 
 TARGET = {"_target_": "hydra_plugins.edgejoule_campaign.campaign.CampaignLauncher"}
 ConfigStore.instance().store(group="hydra/launcher", name="campaign", node=TARGET, provider="edgejoule")
+
+SWEEPERS_OF_PRODUCTS = (
+    "hydra_plugins.edgejoule_campaign.sweeper.CampaignSweeper",
+    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+)
+"""They list every combination before the first one runs; others ask for some, and need a value of one that cannot run too."""
 
 
 class CampaignLauncher(Launcher):
@@ -44,10 +51,12 @@ class CampaignLauncher(Launcher):
             sweep = zipped_keys.sweep_of(OverridesParser.create(config_loader=loader).parse_overrides(words))
             kept = zipped_keys.chosen(job_overrides, initial_job_idx, sweep, groups)
         composed: list[Any] = [loader.load_sweep_config(self.config, list(overrides)) for overrides in kept]
-        code = hydra_run.run_points(composed, kept, product=len(job_overrides))
-        if code:
-            raise SystemExit(code)
+        if self.config.hydra.sweeper._target_ in SWEEPERS_OF_PRODUCTS:
+            code, values = hydra_run.run_points(composed, kept, product=len(job_overrides))
+        else:
+            code, values = hydra_run.run_asked(composed, kept)
+        hydra_run.stop_unless_run(code)
         return [
-            JobReturn(overrides=list(overrides), cfg=cfg, status=JobStatus.COMPLETED, _return_value=None)
-            for overrides, cfg in zip(kept, composed, strict=True)
+            JobReturn(overrides=list(overrides), cfg=cfg, status=JobStatus.COMPLETED, _return_value=value)
+            for overrides, cfg, value in zip(kept, composed, values, strict=True)
         ]
