@@ -60,6 +60,28 @@ class RankSecondsRecord(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RankProcessorRecord(Block):
+    """Processor seconds of one rank in one step, by the kernel's clocks of its threads, mean over the timed steps."""
+
+    rank: Annotated[int, Entry("the rank")]
+    process_s: Annotated[float, Entry("of the whole process, all threads", "s", minimum=0)]
+    messages_s: Annotated[float, Entry("of communication: the sum of the next three", "s", minimum=0)]
+    main_s: Annotated[float, Entry("operations on the thread that computes: staging copies, MPI, spinning", "s", minimum=0)]
+    comm_thread_s: Annotated[float, Entry("operations on the thread beside it", "s", minimum=0)]
+    pump_s: Annotated[float, Entry("the thread that enters MPI so that messages move", "s", minimum=0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessorRecord(Block):
+    """Processor time of messages. Where ranks spin, waiting is in it; the kernel's interrupts for the network are not."""
+
+    messages_s: Annotated[float, Entry("of communication in one step, mean over ranks", "s", minimum=0)]
+    process_s: Annotated[float, Entry("of the processes in one step, mean over ranks", "s", minimum=0)]
+    share: Annotated[float | None, Entry("the first over the second; null: the process took no measurable time", "1")]
+    by_rank: Annotated[Sequence[RankProcessorRecord], Entry("each rank")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class WarmUpRecord(Block):
     """Steps before the timed windows, until they take the same time."""
 
@@ -104,6 +126,7 @@ class TimeRecord(Block):
     tokens_per_s: Annotated[float, Entry("tokens over the windows' length", "1/s")]
     by_phase: Annotated[StateSecondsRecord, Entry("seconds of a step computing, communicating and waiting", "s")]
     by_rank: Annotated[Sequence[RankSecondsRecord], Entry("seconds of each rank in the windows by the same states", "s")]
+    processor: Annotated[ProcessorRecord | None, Entry("processor time of messages; missing: an older version")] = None
     startup_s: Annotated[float, Entry("from the start of the ranks until they were ready to measure", "s")]
     warmup: Annotated[WarmUpRecord, Entry("steps before the windows")]
     idle: Annotated[

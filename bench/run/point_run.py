@@ -170,6 +170,7 @@ class PointRun:
             drawn=[] if self.config.train.resume else self.loader.drawn,
             host_states=self.host_states,
             comm_choices=strategy.mesh.choices,
+            spent_ns=dict(self.trainer.ledger.spent_ns),
         )
 
     def fail_and_recover(self) -> None:

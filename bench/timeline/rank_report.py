@@ -77,6 +77,8 @@ class RankReport:
     """Where a rank was killed: what this one saw of it."""
     comm_choices: list[Choice] = field(default_factory=list)
     """How the groups of each axis communicate, the same on all ranks."""
+    spent_ns: dict[tuple[int, str], int] = field(default_factory=dict)
+    """Processor time of communication by step and thread (``Ledger.spent_ns``)."""
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Segment:
-    """Consecutive steps without a pause. ``ends_ns`` has the end of each step; ``timed`` is False for warm-up."""
+    """Consecutive steps without a pause. ``ends_ns`` has the end of each step; ``timed`` is False for warm-up.
+
+    ``start_cpu_ns`` and ``end_cpu_ns`` are processor time of the whole process at its start and after its last step.
+    """
 
     timed: bool
     first_step: int
     start_ns: int
     ends_ns: list[int] = field(default_factory=list)
+    start_cpu_ns: int = 0
+    end_cpu_ns: int = 0
 
     @property
     def steps(self) -> range:

@@ -185,7 +185,7 @@ class Trainer:
     def _begin(self, timed: bool) -> Segment:
         self.ledger.step = -1
         self.comm.Barrier()
-        segment = Segment(timed, self.history.steps, time.monotonic_ns())
+        segment = Segment(timed, self.history.steps, time.monotonic_ns(), start_cpu_ns=time.process_time_ns())
         self.history.segments.append(segment)
         return segment
 
@@ -193,6 +193,7 @@ class Trainer:
         number = self.history.steps
         self.history.losses.append(self.take_step(number))
         segment.ends_ns.append(time.monotonic_ns())
+        segment.end_cpu_ns = time.process_time_ns()
 
     def take_step(self, number: int) -> Tensor:
         """One step of the training, complete when this returns.

@@ -17,6 +17,7 @@ from strategies.comm.all_reduce_algorithms import add_up
 from strategies.comm.comm_options import GroupOptions, Progress, Wait
 from strategies.comm.ledger import Ledger
 from strategies.comm.mpi_buffers import as_mpi, from_host, host_like, nbytes, parts_as_mpi, to_host
+from strategies.comm.processor_clock import on_processor_clock
 from strategies.comm.waiting import finish
 from strategies.plan.partition import Span, spans
 from strategies.plan.traffic import wire_bytes
@@ -49,7 +50,7 @@ class Group:
         ledger: Ledger,
         options: GroupOptions | None = None,
         opened: list[MPI.Comm] | None = None,
-        thread: Literal["main", "comm"] = "main",
+        thread: str = "main",
     ) -> None:
         self.comm, self.axis, self.members, self.ledger = comm, axis, members, ledger
         self.options = options or GroupOptions()
@@ -82,6 +83,7 @@ class Group:
         self.opened.append(self.comm.Dup())
         return self.opened[-1]
 
+    @on_processor_clock
     def all_reduce(self, tensor: Tensor, phase: str | None = None) -> Tensor:
         """Add up over the group; ``tensor`` stays as it is.
 
@@ -99,6 +101,7 @@ class Group:
         self._counted("all_reduce", lambda: self._add_up(host, summed), nbytes(tensor), phase)
         return from_host(summed, total)
 
+    @on_processor_clock
     def all_reduce_(self, tensor: Tensor, phase: str | None = None) -> None:
         """Replace ``tensor`` by the sum over the group.
 
@@ -119,6 +122,7 @@ class Group:
             algorithm = self.options.all_reduce.algorithm(nbytes(target))
             add_up(self.comm, target if sent is summed else source, target, algorithm, self.wait, self.aware)
 
+    @on_processor_clock
     def all_gather(self, tensor: Tensor, phase: str | None = None) -> Tensor:
         """Gather the tensors of all ranks.
 
@@ -137,6 +141,7 @@ class Group:
         self._collect("all_gather", self._buffer(host), self._buffer(all_of_it), nbytes(tensor), phase)
         return from_host(all_of_it, gathered)
 
+    @on_processor_clock
     def all_gather_(self, flat: Tensor, parts: list[Span], phase: str | None = None) -> None:
         """Fill a tensor of which each rank has its own part with those of all.
 
@@ -155,6 +160,7 @@ class Group:
         self._collect("all_gather_v", MPI.IN_PLACE, parts_as_mpi(host, parts, moved=True, aware=self.aware), payload, phase)
         from_host(host, flat)
 
+    @on_processor_clock
     def reduce_scatter(self, flat: Tensor, parts: list[Span], phase: str | None = None) -> Tensor:
         """This rank's part of the sum over the group.
 
@@ -177,6 +183,7 @@ class Group:
         self._collect("reduce_scatter", self._buffer(host), self._buffer(summed), nbytes(flat), phase, counts)
         return from_host(summed, part)
 
+    @on_processor_clock
     def reduce_scatter_(self, flat: Tensor, parts: list[Span], phase: str | None = None) -> None:
         """Put the sum over the group into this rank's part of a tensor; the rest is left in disorder.
 
@@ -196,6 +203,7 @@ class Group:
             host[begin:end] = host[: end - begin].clone()  # in place, MPI leaves the result in front
         from_host(host, flat)
 
+    @on_processor_clock
     def all_to_all(self, parts: Sequence[Tensor], shapes: Sequence[Sequence[int]], phase: str | None = None) -> list[Tensor]:
         """Part i goes to rank i.
 
@@ -247,6 +255,7 @@ class Group:
         wire = wire_bytes(op, payload, self.size)
         self.ledger.add(self.axis, op, payload, wire, t0, match, phase=phase, thread=self.thread)
 
+    @on_processor_clock
     def send(self, tensor: Tensor, to: int, tag: int) -> Message:
         """Begin to send. The message keeps the tensor alive until it is waited for.
 
@@ -264,6 +273,7 @@ class Group:
         self.ledger.add(self.axis, "send", payload, float(payload), t0, match)
         return Message(self, request, host, host, "send", match)
 
+    @on_processor_clock
     def receive(self, tensor: Tensor, source: int, tag: int) -> Message:
         """Begin to receive.
 
@@ -293,7 +303,9 @@ class Message:
         match: tuple[int, int, int],
     ) -> None:
         self.group, self.request, self.host, self.tensor, self.op, self.match = group, request, host, tensor, op, match
+        self.ledger, self.thread = group.ledger, group.thread
 
+    @on_processor_clock
     def finish(self) -> Tensor:
         """Wait until the message is complete; the tensor that was sent, or that was received into."""
         t0 = time.monotonic_ns()

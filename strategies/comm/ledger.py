@@ -36,10 +36,11 @@ class Entry(NamedTuple):
 
 
 class Ledger:
-    """Entries of one rank, in order of completion."""
+    """Entries of one rank, in order of completion; ``spent_ns`` is processor time of communication by step and thread."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.spent_ns: Counter[tuple[int, str]] = Counter()
         self.step = -1
         self.phase = "setup"
 
@@ -73,6 +74,15 @@ class Ledger:
         self.entries.append(
             Entry(self.step, kind, axis, op, phase or self.phase, payload_bytes, wire_bytes, t0_ns, t1_ns, thread, match)
         )
+
+    def spend(self, thread: str, spent_ns: int) -> None:
+        """Count processor time of communication in the current step.
+
+        Args:
+            thread: ``main``, ``comm`` or ``pump``; each is counted by one thread at a time.
+            spent_ns: Nanoseconds by that thread's clock.
+        """
+        self.spent_ns[self.step, thread] += spent_ns
 
     @contextmanager
     def during(self, phase: str, micro: int = -1, chunk: int = 0, op: str | None = None) -> Iterator[None]:

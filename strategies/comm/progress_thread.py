@@ -14,6 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from strategies.comm.processor_clock import thread_clock_ns
+
 if TYPE_CHECKING:
     from strategies.comm.group import Group
 
@@ -61,17 +63,21 @@ class Pump:
     """While active, enters MPI a few thousand times a second, so that messages move while this rank computes."""
 
     def __init__(self, group: Group) -> None:
-        self._comm = group.duplicate()
+        self._comm, self._ledger, self._begin_ns = group.duplicate(), group.ledger, 0
         self._active, self._closed = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="pump", daemon=True)
         self._thread.start()
 
     def __enter__(self) -> Pump:
+        if self._thread.is_alive():  # it ends where a rank died
+            self._begin_ns = thread_clock_ns(self._thread.ident)
         self._active.set()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._active.clear()
+        if self._thread.is_alive():
+            self._ledger.spend("pump", thread_clock_ns(self._thread.ident) - self._begin_ns)
 
     def close(self) -> None:
         """End the thread."""

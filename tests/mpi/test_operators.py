@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from mpi4py import MPI
 
 from strategies.comm.all_reduce_algorithms import ALL_REDUCE
+from strategies.comm.all_reduce_trial import AllReduceTrial
 from strategies.comm.collectives import (
     copy_in,
     exchange,
@@ -16,13 +19,14 @@ from strategies.comm.collectives import (
     share,
     split_cross_entropy,
 )
-from strategies.comm.comm_options import CommOptions
+from strategies.comm.comm_options import ALL_REDUCES, CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.comm.mpi_buffers import as_mpi
 from strategies.comm.progress_thread import CommThread, Pump
 from strategies.plan.partition import Span, even, spans
 from strategies.plan.shapes import MeshShape
+from strategies.plan.traffic import volume
 
 # fp64: sums of a few hundred products, each rounded to 1e-16.
 TOLERANCE = 1e-12
@@ -328,3 +332,46 @@ def test_dtypes_that_mpi_cannot_add_are_refused(dtype: torch.dtype, comm: MPI.Co
 def test_a_transposed_tensor_is_refused(comm: MPI.Comm) -> None:
     with pytest.raises(ValueError, match="contiguous"):
         as_mpi(torch.zeros(3, 4).t())
+
+
+def test_processor_time_of_messages_is_counted_by_step_and_thread(comm: MPI.Comm) -> None:
+    """Each operation once, on the clock of the thread that ran it: never more than the process took meanwhile."""
+    begin_ns = time.process_time_ns()
+    mesh = make_mesh(comm)
+    group, ledger = mesh.groups["tensor"], mesh.ledger
+    beside, thread, pump = group.for_thread(), CommThread(), Pump(group)
+    ledger.step = 7
+    with pump:
+        for _ in range(20):
+            group.all_reduce_(torch.ones(50_000))
+            thread.submit(lambda: beside.all_reduce_(torch.ones(50_000))).result(timeout=60)
+        time.sleep(0.05)  # for the pump to run
+        right, left = (group.rank + 1) % group.size, (group.rank - 1) % group.size
+        arriving, leaving = group.receive(torch.ones(9), left, 1), group.send(torch.ones(9), right, 1)
+        arriving.finish(), leaving.finish()
+    thread.close()
+    pump.close()
+    spent_ns = time.process_time_ns() - begin_ns
+    assert {key for key in ledger.spent_ns if key[0] == 7} == {(7, "main"), (7, "comm"), (7, "pump")}
+    assert all(spent > 0 for spent in ledger.spent_ns.values())
+    assert sum(ledger.spent_ns.values()) <= spent_ns
+
+
+@pytest.mark.parametrize("budget_s", [0.0, 10.0])
+def test_trials_of_all_reduces_are_agreed_and_in_no_ledger(comm: MPI.Comm, budget_s: float) -> None:
+    """All ranks have the same numbers and so the same table; without any time left one small size is still tried."""
+    world = comm.Dup()
+    sizes = [8_192, 1_000_000]
+    trials = AllReduceTrial(world, world, "spin", budget_s).run(sizes)
+    assert comm.allgather(trials) == [trials] * comm.Get_size()
+    assert [trial.payload_bytes for trial in trials] == (sizes if budget_s else [4_096])
+    assert all(set(trial.seconds) == set(ALL_REDUCES) and min(trial.seconds.values()) > 0 for trial in trials)
+    world.Free()
+    step = [volume("tensor", "all_reduce", "forward", 3, 100_000, comm.Get_size())]
+    mesh = Mesh(comm, MeshShape(tensor=comm.Get_size()), Ledger(), CommOptions(), volumes=step)
+    assert mesh.ledger.entries == []
+    assert not mesh.ledger.spent_ns
+    chosen = {choice.option: choice for choice in mesh.choices}
+    assert [trial.payload_bytes for trial in chosen["all_reduce"].measured] == [100_000]
+    assert chosen["all_reduce"].value == str(mesh.groups["tensor"].options.all_reduce)
+    assert comm.allgather(mesh.choices) == [mesh.choices] * comm.Get_size()

@@ -17,6 +17,7 @@ from bench.record.time_record import (
     WarmUpRecord,
     WindowRecord,
 )
+from bench.run.blocks.processor_block import processor_block
 from bench.run.gathered_run import GatheredRun
 from bench.timeline import rank_states
 from bench.timeline.measured_schedule import schedule_block
@@ -47,6 +48,7 @@ def time_block(gathered: GatheredRun) -> TimeRecord:
         tokens_per_s=run.tokens / run.window_s,
         by_phase=_mean_of_ranks(by_rank, run.steps),
         by_rank=by_rank,
+        processor=processor_block(gathered),
         startup_s=(facts.ready_ns - facts.begin_ns) / 1e9,
         warmup=WarmUpRecord(steps=len(warm), step_s=warm, stable=gathered.reports[0].history.warmup_stable),
         idle=[IdleWindowRecord(start_s=begin, end_s=end) for begin, end in run.idle_windows],
