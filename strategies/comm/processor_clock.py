@@ -30,7 +30,7 @@ Self = TypeVar("Self", bound=Communicates)
 def on_processor_clock(
     method: Callable[Concatenate[Self, Arguments], Result],
 ) -> Callable[Concatenate[Self, Arguments], Result]:
-    """Count the processor time of an operation in its ledger. Two readings of a clock: under a microsecond.
+    """Count the processor time of an operation in its ledger. Two readings of a clock, one or two microseconds.
 
     Args:
         method: An operation, never called by another one that is counted.
