@@ -20,7 +20,7 @@ from analysis.study.study import Study
 from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
 from bench.record.record_file import problem
-from bench.record.study_folder import STUDY
+from bench.record.study_folder import SEARCH_FILE, STUDY
 
 POWER = ("first", "all", "none")
 HOME = re.compile(r"(?:/home/[^/\s\"']+|/root)(?=/|\s|$)")
@@ -56,6 +56,8 @@ def publish(study: Study, into: Path, power: str = "first") -> int:
             shutil.copyfile(trace, into / folder.name / trace.name)
     about = json.loads((study.folder / "study.json").read_text())
     write_json(into / "study.json", {**about, "schema": STUDY})
+    if (study.folder / SEARCH_FILE).exists():
+        shutil.copyfile(study.folder / SEARCH_FILE, into / SEARCH_FILE)
     return len(study.records)
 
 

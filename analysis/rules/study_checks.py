@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from analysis.study.comparability import energy_basis, mixed_conditions, records_by_work
 from analysis.study.count_phrases import counted, some
 from analysis.study.run_conditions import Conditions, code_of, differences, hosts_of, software_of
+from analysis.study.searched_study import search_sentence
 from analysis.study.study import Study
 from analysis.study.study_record import MeasuredStudyRecord
 from bench.common.median_interval import SMALLEST_N
@@ -42,6 +43,7 @@ def study_checks(study: Study) -> list[Check]:
         repeats_agree(study),
         finding("no smoke runs", not study.smoke, _smoke(study), "warned"),
         one_kind(study),
+        *_searched(study),
     ]
 
 
@@ -194,6 +196,12 @@ def _spreads(study: Study) -> list[tuple[float, str]]:
                 text = f"{label} {column} ±{100 * share:.1f} % (n = {len(values)}, energy {kind})"
                 spreads.append((share, text))
     return spreads
+
+
+def _searched(study: Study) -> list[Check]:
+    """Warned where the points are a choice: then a missing combination says nothing."""
+    sentence = search_sentence(study)
+    return [] if sentence is None else [finding("all combinations ran", False, sentence, "warned")]
 
 
 def _smoke(study: Study) -> str:

@@ -12,6 +12,8 @@ from bench.common.user_error import UserError
 from bench.record.record_file import load_record
 
 STUDY = "edgejoule.study/1"
+SEARCH = "edgejoule.search/1"
+SEARCH_FILE = "search.json"  # of a study that is searched: bench/search writes it
 FINISHED = ("ok", "oom")
 
 

@@ -9,9 +9,7 @@ from pathlib import Path
 
 from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
-
-SCHEMA = "edgejoule.search/1"
-FILE = "search.json"
+from bench.record.study_folder import SEARCH, SEARCH_FILE
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class ChoiceLog:
     repeats: Sequence[LoggedRepeat] = ()
     tried: int = 0
     front: Sequence[str] = ()
-    schema: str = field(default=SCHEMA)
+    schema: str = field(default=SEARCH)
 
     def chosen(self, choice: LoggedChoice) -> ChoiceLog:
         """The log with one more choice.
@@ -84,7 +82,7 @@ class ChoiceLog:
         Args:
             folder: That of the study.
         """
-        write_json(folder / FILE, asdict(self))
+        write_json(folder / SEARCH_FILE, asdict(self))
 
 
 def read_choices(folder: Path) -> tuple[list[LoggedChoice], list[LoggedRepeat]]:
@@ -99,13 +97,13 @@ def read_choices(folder: Path) -> tuple[list[LoggedChoice], list[LoggedRepeat]]:
     Raises:
         UserError: There is a file that this version did not write.
     """
-    path = folder / FILE
+    path = folder / SEARCH_FILE
     if not path.exists():
         return [], []
     try:
         stored = json.loads(path.read_text())
-        if stored["schema"] != SCHEMA:
-            raise ValueError(f"schema {stored['schema']!r}, not {SCHEMA!r}")
+        if stored["schema"] != SEARCH:
+            raise ValueError(f"schema {stored['schema']!r}, not {SEARCH!r}")
         return [LoggedChoice(**one) for one in stored["choices"]], [LoggedRepeat(**one) for one in stored["repeats"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({error}); move it away: finished points stay finished") from None

@@ -13,7 +13,7 @@ from bench.campaign.point_order import Config, further
 from bench.common.user_error import UserError
 from bench.point.resolved_point import named
 from bench.record.record_file import load_record
-from bench.record.study_folder import open_study
+from bench.record.study_folder import SEARCH_FILE, open_study
 from bench.search.choice_log import ChoiceLog, LoggedChoice, LoggedKey, LoggedRepeat, read_choices
 from bench.search.next_choice import Choice, next_choice
 from bench.search.objectives import UNITS, of_repeats
@@ -78,7 +78,7 @@ class SearchCampaign(Campaign):
     def sequence(self) -> Iterator[Config]:
         """Points of earlier starts, then one choice after the other, then repeats of what may be on the front."""
         if self.left_out:
-            print(f"{self.left_out} combinations of {self.folder / 'search.json'} are none of these keys' values: not counted")
+            print(f"{self.left_out} combinations of {self.folder / SEARCH_FILE} are none of these keys' values: not counted")
         self.log.write(self.folder)
         yield from self.base
         refused = 0

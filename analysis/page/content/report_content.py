@@ -15,6 +15,7 @@ from analysis.plotting.figure_style import DrawnFigure, picture_of, save
 from analysis.plotting.page_layouts import Layout
 from analysis.rules.study_checks import study_checks
 from analysis.rules.twelve_rules import Rule, rules
+from analysis.study.searched_study import search_sentence
 from analysis.study.study import Study
 from analysis.tables.table import Table, plain_table
 
@@ -70,7 +71,8 @@ class Content:
     @property
     def remarks(self) -> list[str]:
         """Sentences that go with the answer."""
-        return [*([] if self.answers else [NOTHING]), *([SMOKE] if self.study.smoke else [])]
+        searched = search_sentence(self.study)
+        return [*([] if self.answers else [NOTHING]), *([SMOKE] if self.study.smoke else []), *([searched] if searched else [])]
 
     @property
     def headlines(self) -> list[Table]:

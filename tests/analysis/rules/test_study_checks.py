@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from analysis.rules.study_checks import refuse_mixed, study_checks
-from analysis.study.study import Study
+from analysis.study.study import Study, load_study
+from bench.common.atomic_files import write_json
 from bench.common.user_error import UserError
-from tests.analysis.studies import study_of
+from tests.analysis.studies import full, study_of, write_study
 from tests.records import make_record
 
 COMMIT = "1111aaaa" * 5
@@ -192,3 +193,19 @@ def test_a_study_without_valid_points_is_checked_too() -> None:
     assert statuses["every point finished"] == "failed"
     assert {statuses[name] for name in statuses if name.startswith("same")} == {"skipped"}
     assert refuse_mixed(found, allow=False) == []
+
+
+def test_a_searched_study_says_how_much_was_not_tried(tmp_path: Path) -> None:
+    """Without the sentence a reader takes what is missing for something that was run and is worse."""
+    folder = write_study(tmp_path / "s", full(1))
+    assert all(check.name != "all combinations ran" for check in study_checks(load_study(folder)))
+    choices = [{"values": {}, "why": "", "point": point, "hash": None, "refused": None} for point in ("a", "b", None)]
+    log = {"schema": "edgejoule.search/1", "sampler": "gp", "budget": 2, "seed": 0, "objectives": ["step_s", "sample_J"]}
+    write_json(folder / "search.json", {**log, "combinations": 48, "choices": choices})
+    check = study_checks(load_study(folder))[-1]
+    assert (check.name, check.status) == ("all combinations ran", "warned")
+    assert "2 combinations of 48 chosen by the sampler gp (budget 2, seed 0, for step_s and sample_J)" in check.detail
+    assert "1 cannot run, 45 were not tried" in check.detail
+    (folder / "search.json").write_text('{"half')
+    with pytest.raises(UserError, match=r"search\.json cannot be read"):
+        study_checks(load_study(folder))
