@@ -1,0 +1,1 @@
+"""Our strategies against PyTorch's own over gloo, and against the limit."""
