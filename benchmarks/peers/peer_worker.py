@@ -237,11 +237,11 @@ def run_order(path: Path) -> int:
     return 0
 
 
-def run_by_hand(orders: Callable[[int], Order], show: Callable[[Cell], None]) -> None:
+def run_by_hand(order: Order, show: Callable[[Cell], None]) -> None:
     """The ranks of somebody's own mpirun. Collective.
 
     Args:
-        orders: From the number of ranks to what is measured.
+        order: What is measured.
         show: Takes each cell on rank 0.
     """
     comm = MPI.COMM_WORLD
@@ -252,4 +252,4 @@ def run_by_hand(orders: Callable[[int], Order], show: Callable[[Cell], None]) ->
         elif comm.rank == 0 and "network" in event:
             print(f"error: {event['network']}", file=sys.stderr, flush=True)
 
-    carry_out(comm, orders(comm.size), hand_in)
+    carry_out(comm, order, hand_in)

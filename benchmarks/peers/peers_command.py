@@ -164,35 +164,30 @@ def compare(options: argparse.Namespace) -> int:
     boards, run_id = numbers("boards", options.boards), new_run_id()
     ranks = numbers("ranks", options.ranks or ("" if boards else "2"))
     with Sheet(about_machine(), options.out) as sheet:
-        with guarded(run_id, []):
-            for count in ranks:
-                measure_all(Place(count), order_of(options, SHARED_MEMORY, None, count), run_id, sheet.show)
+        for count in ranks:
+            order = order_of(options, SHARED_MEMORY, None)
+            with sheet.refusing(order, count), guarded(run_id, []):
+                measure_all(Place(count), order, run_id, sheet.show)
         for count in boards:
             for word in words(options.rate):
-                on_boards(options, count, word, run_id, sheet)
+                on_boards(count, order_of(options, word, link_of(word).rate_bit_s), run_id, sheet)
     return sheet.code
 
 
-def on_boards(options: argparse.Namespace, count: int, word: str, run_id: str, sheet: Sheet) -> None:
+def on_boards(count: int, order: Order, run_id: str, sheet: Sheet) -> None:
     """One number of boards at one rate. What cannot be emulated is a line, and the rest of the table goes on.
 
     Args:
-        options: Of the command line.
         count: Boards.
-        word: The rate as it was asked for.
+        order: What is measured; its network is the rate as it was asked for.
         run_id: Of the ranks.
         sheet: Takes what is measured.
     """
-    link = link_of(word)
-    testbed, order = testbed_of(count, link), order_of(options, word, link.rate_bit_s, count)
-    try:
-        with boards_up(testbed, run_id) as left:
-            if left:
-                print(f"note: boards of {testbed.name} that a killed run had left were taken down", file=sys.stderr)
-            measure_all(Place(count, testbed, hosts_of(testbed)), order, run_id, sheet.show)
-    except UserError as error:
-        print(f"error: {count} boards at {word}: {error}", file=sys.stderr)
-        sheet.refuse(order, count, str(error))
+    testbed = testbed_of(count, link_of(order.network))
+    with sheet.refusing(order, count), boards_up(testbed, run_id) as left:
+        if left:
+            print(f"note: boards of {testbed.name} that a killed run had left were taken down", file=sys.stderr)
+        measure_all(Place(count, testbed, hosts_of(testbed)), order, run_id, sheet.show)
 
 
 def by_hand(options: argparse.Namespace) -> int:
@@ -213,18 +208,17 @@ def by_hand(options: argparse.Namespace) -> int:
 
     rank = int(next(os.environ[name] for name in INSIDE_MPI if name in os.environ))
     with Sheet(about_machine(), options.out if rank == 0 else None, quiet=rank > 0) as sheet:
-        run_by_hand(lambda size: order_of(options, SHARED_MEMORY, None, size), sheet.show)
+        run_by_hand(order_of(options, SHARED_MEMORY, None), sheet.show)
     return sheet.code
 
 
-def order_of(options: argparse.Namespace, network: str, rate_bit_s: float | None, ranks: int) -> Order:
+def order_of(options: argparse.Namespace, network: str, rate_bit_s: float | None) -> Order:
     """What the ranks of one place are to measure.
 
     Args:
         options: Of the command line.
         network: As the table names it.
         rate_bit_s: Of its links.
-        ranks: How many there are.
 
     Returns:
         The order; lines without a peer are in it only where the limit is.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import threading
 import time
@@ -24,6 +25,8 @@ from benchmarks.peers.results.peer_record import Cell
 from benchmarks.peers.starting.peer_order import Order
 
 LOOK_S = 0.5
+RANK = re.compile(r"^\[rank\d+\]: ?")
+"""What torch puts before each line of a traceback."""
 START_S = 300.0
 """Seconds for mpirun, imports and gloo, added to those of the lines."""
 
@@ -83,6 +86,7 @@ def measure_all(place: Place, order: Order, run_id: str, show: Callable[[Cell], 
 
     Raises:
         Interrupted: The user ended it; cells that were measured have been shown.
+        UserError: No line can be measured there.
     """
     left = list(order.lines)
     while left:
@@ -92,12 +96,12 @@ def measure_all(place: Place, order: Order, run_id: str, show: Callable[[Cell], 
             raise Interrupted
         left = left[sum("cell" in event for event in events) :]
         refusal = next((event["network"] for event in events if "network" in event), None)
-        begun = refusal is None and any("begin" in event for event in events)
-        ended = left[: 1 if begun else None]  # where no line could begin, none will
-        for model, pair in ended:
-            reason = refusal or failure(outcome, order.hang_s)
+        if left and (refusal is not None or not any("begin" in event for event in events)):
+            raise UserError(refusal or failure(outcome, order.hang_s))  # where no line could begin, none will
+        for model, pair in left[:1]:
+            reason = failure(outcome, order.hang_s)
             show(Cell(order.network, place.ranks, model, PAIRS[pair].ours, PAIRS[pair].peer, "failed", reason))
-        left = left[len(ended) :]
+        left = left[1:]
 
 
 def run_ranks(
@@ -181,9 +185,10 @@ def failure(outcome: supervised_process.Outcome, hang_s: float) -> str:
     Returns:
         One line.
     """
-    if any(line.startswith("Timeout (") for line in outcome.log_tail):
+    lines = [RANK.sub("", line) for line in outcome.log_tail]
+    if any(line.startswith("Timeout (") for line in lines):
         return f"no end within {hang_s:g} s; see --hang"
-    return f"the ranks ended with {outcome.exit_code}: {supervised_process.telling_line(outcome.log_tail)}"
+    return f"the ranks ended with {outcome.exit_code}: {supervised_process.telling_line(lines)}"
 
 
 def new_run_id() -> str:

@@ -43,6 +43,9 @@ def to_bfloat16(group: Any, bucket: Any) -> torch.futures.Future[torch.Tensor]:
     return bf16_compress_hook(group, bucket)
 
 
+to_bfloat16.__annotations__ = dict(bf16_compress_hook.__annotations__)  # which DistributedDataParallel looks at
+
+
 class DataBfloat16(Data):
     """Gradients travel, and are added up, as bfloat16."""
 
