@@ -48,7 +48,7 @@ def plan_ours(work: Workload, ranks: int, strategy: str, options: Mapping[str, o
     """
     cls = get(strategy)
     mesh = cls.mesh_for(ranks, {}) if cls.axes else MeshShape()
-    shape = StepShape(work.batch, work.seq, cls.micro_batches(None, mesh))
+    shape = StepShape(work.batch, work.seq, cls.micro_batches(None, mesh, work.batch))
     return cls.plan(work.spec, shape, mesh, check_options(cls, options))
 
 

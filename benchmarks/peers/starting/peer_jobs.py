@@ -63,7 +63,7 @@ class Place:
             module="benchmarks.peers",
             arguments=["--worker", str(order)],
             environment={
-                "PYTHONPATH": str(PROJECT),
+                "PYTHONPATH": os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH")))),
                 "OMP_NUM_THREADS": threads,
                 "MKL_NUM_THREADS": threads,
                 "GLOO_SOCKET_IFNAME": "lo" if self.testbed is None else "eth0",
