@@ -20,7 +20,7 @@ from mpi4py import MPI
 from benchmarks.peers import contest
 from benchmarks.peers.contest import LEARNING_RATE, Ours, Side
 from benchmarks.peers.peer_pairs import PAIRS, Pair, Workload, options_for, peer_stages, workload
-from benchmarks.peers.results.peer_record import SHARED_MEMORY, Cell
+from benchmarks.peers.results.peer_record import OWN_NETWORK, SHARED_MEMORY, Cell
 from benchmarks.peers.starting.peer_order import Order
 from benchmarks.peers.torch_side.peer_list import check_model, peer_class, start_gloo
 from benchmarks.peers.torch_side.torch_peer import PeerRefused, PeerWork
@@ -50,7 +50,7 @@ def carry_out(comm: MPI.Intracomm, order: Order, hand_in: Hand) -> None:
     """
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) // comm.size)))
     with tempfile.TemporaryDirectory() as folder:
-        start_gloo(comm.rank, comm.size, comm.bcast(str(Path(folder) / "store")))
+        start_gloo(comm.rank, comm.size, comm.bcast(order.store or str(Path(folder) / "store")))
         rate = contest.link_rate_byte_s(comm, order.rate_bit_s)
         if order.rate_bit_s is not None and 8 * rate < FAITHFUL * order.rate_bit_s:
             hand_in({"network": f"a link of {order.network} carried {8e-6 * rate:.0f} Mbit/s; this machine cannot emulate it"})
@@ -245,6 +245,8 @@ def run_by_hand(order: Order, show: Callable[[Cell], None]) -> None:
         show: Takes each cell on rank 0.
     """
     comm = MPI.COMM_WORLD
+    if len(set(comm.allgather(MPI.Get_processor_name()))) > 1:
+        order = replace(order, network=OWN_NETWORK)
 
     def hand_in(event: dict[str, Any]) -> None:
         if comm.rank == 0 and "cell" in event:

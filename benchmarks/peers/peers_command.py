@@ -3,6 +3,7 @@
     python -m benchmarks.peers                                          two ranks on this machine's shared memory
     python -m benchmarks.peers --ranks 2,4 --boards 2,4 --rate 1gbit,100mbit,wifi-5 --out peers.json
     python -m benchmarks.peers --markdown peers.json more.json          the table again, from what was measured
+    python -m benchmarks.peers --markdown peers.json --into PAGE.md     into a page of the documentation
     mpirun -n 2 --bind-to none python -m mpi4py -m benchmarks.peers     on ranks of your own mpirun
 
 Both sides of a line live at once and take turns: a round is a few steps of one, then of the other, and the next round begins
@@ -32,7 +33,7 @@ from bench.common.user_error import UserError
 from benchmarks.peers.peer_pairs import MODELS, PAIRS, chosen_pairs, workload
 from benchmarks.peers.results.peer_record import SHARED_MEMORY, read_records
 from benchmarks.peers.results.peer_sheet import Sheet
-from benchmarks.peers.results.peer_tables import markdown
+from benchmarks.peers.results.peer_tables import markdown, with_table
 from benchmarks.peers.starting.peer_boards import boards_up, guarded, hosts_of, link_of, testbed_of
 from benchmarks.peers.starting.peer_jobs import Interrupted, Place, check_ranks, measure_all, new_run_id
 from benchmarks.peers.starting.peer_order import Order
@@ -58,8 +59,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--hang", type=float, default=1800.0, help="seconds after which a line is given up")
     parser.add_argument("--no-limit", action="store_true", help="leave out the one process, and with it the limit")
     parser.add_argument("--comm", default="", help=f"of ours: KEY=VALUE of {', '.join(COMM_KEYS)}, separated by commas")
+    parser.add_argument("--store", help="under an mpirun over several hosts: a new file that all see, for gloo to meet")
     parser.add_argument("--out", type=Path, help="what was measured, as .json or .csv")
     parser.add_argument("--markdown", type=Path, nargs="+", metavar="FILE", help="print the table of these JSON files")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="with --markdown: replace the table of this page")
     parser.add_argument("--list", action="store_true", help="print the lines of the table")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     return parser
@@ -77,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("\n".join(pair.title for pair in PAIRS))
             return 0
         if options.markdown:
-            print(markdown(read_records(options.markdown)), end="")
+            show_table(options.markdown, options.into)
             return 0
         check(options)
         if any(name in os.environ for name in INSIDE_MPI):
@@ -90,6 +93,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Interrupted, KeyboardInterrupt):
         print("interrupted; nothing of it runs on", file=sys.stderr)
         return INTERRUPTED
+
+
+def show_table(records: Sequence[Path], page: Path | None) -> None:
+    """The table of what was measured.
+
+    Args:
+        records: JSON files.
+        page: The page that gets it; None: it is printed.
+
+    Raises:
+        UserError: A file is none of these, or the page cannot be written.
+    """
+    table = markdown(read_records(records))
+    if page is None:
+        print(table, end="")
+        return
+    try:
+        page.write_text(with_table(page.read_text(), table))
+    except OSError as error:
+        raise UserError(f"--into {page}: {error.strerror}; give a page that is there") from None
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
@@ -234,6 +257,7 @@ def order_of(options: argparse.Namespace, network: str, rate_bit_s: float | None
         hang_s=options.hang,
         limit=not options.no_limit,
         comm=comm_words(options.comm),
+        store=options.store,
     )
 
 

@@ -13,12 +13,13 @@ from bench.common.user_error import UserError
 from benchmarks.peers import peers_command
 from benchmarks.peers.peer_pairs import PAIRS, Pair, chosen_pairs, options_for, peer_stages, workload
 from benchmarks.peers.results.peer_record import SHARED_MEMORY, Cell, PeerRecord, read_records, write_record
-from benchmarks.peers.results.peer_tables import markdown, meets_target
+from benchmarks.peers.results.peer_tables import markdown, meets_target, with_table
 from benchmarks.peers.starting.peer_boards import link_of, testbed_of
 from benchmarks.peers.starting.peer_order import Order
 from benchmarks.peers.torch_side import peer_list
 from benchmarks.peers.torch_side.torch_peer import PeerRefused
 from strategies.common.plan_error import PlanError
+from tests.project import ROOT
 
 testbed_of.__test__ = False  # type: ignore[attr-defined]
 
@@ -80,6 +81,14 @@ def test_the_table_follows_from_seconds() -> None:
     assert lines[-1].startswith(
         "1 of 2 intervals meet their target. 1 have fewer than 6 rounds and no interval. Missed: data / zero"
     )
+
+
+def test_the_page_has_the_table_of_the_recorded_seconds() -> None:
+    """Nobody edits numbers by hand: the page is made again from the record by the command that stands in its mark."""
+    page = (ROOT / "docs/explanation/performance.md").read_text()
+    assert with_table(page, markdown(read_records([ROOT / "benchmarks/recorded/peers.json"]))) == page
+    with pytest.raises(UserError, match="has no lines"):
+        with_table("# A page", "| a |")
 
 
 def test_targets_by_network() -> None:

@@ -21,6 +21,7 @@ class Order:
         hang_s: Seconds after which a line is given up, with the whole job.
         limit: Whether one process takes turns too.
         comm: Of ours, where it differs from the defaults: ``wait``, ``progress``, ``all_reduce``.
+        store: A new file that all hosts see, for gloo to meet; None: one of this machine.
     """
 
     network: str
@@ -32,6 +33,7 @@ class Order:
     hang_s: float = 1800.0
     limit: bool = True
     comm: Mapping[str, str] | None = None
+    store: str | None = None
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Order:
