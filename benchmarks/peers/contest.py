@@ -7,6 +7,7 @@ their losses are compared step by step.
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from benchmarks.peers.peer_pairs import Workload, make_batch
 from benchmarks.peers.torch_side.torch_peer import WEIGHT_DECAY, TorchPeer
 from benchmarks.peers.torch_side.twin_model import SEED
 from strategies.base import Batch, check_options, get
+from strategies.comm.comm_choice import RankCores
 from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
@@ -55,11 +57,11 @@ def plan_ours(work: Workload, ranks: int, strategy: str, options: Mapping[str, o
 class Ours:
     """A strategy with its optimizer, as a point of the suite has it by default."""
 
-    def __init__(self, plan: Plan, comm: MPI.Intracomm, comm_words: Mapping[str, str]) -> None:
+    def __init__(self, plan: Plan, comm: MPI.Intracomm, comm_words: Mapping[str, str], cores: RankCores | None = None) -> None:
         cls = get(plan.strategy)
         self.plan, self.ledger = plan, Ledger()
         asked = CommOptions(**comm_words)  # type: ignore[arg-type]
-        self.mesh = Mesh(comm, plan.mesh, self.ledger, asked, volumes=plan.volumes)
+        self.mesh = Mesh(comm, plan.mesh, self.ledger, asked, volumes=plan.volumes, cores=cores)
         self.strategy = cls(plan, self.mesh)
         with WeightLoader(plan.model, None, SEED) as load:
             self.strategy.build(load, torch.float32)
@@ -83,6 +85,11 @@ class Ours:
         self.strategy.updated()
         self.ledger.entries.clear()
         return float(loss)
+
+    @property
+    def choices(self) -> str:
+        """How it communicates: ``data: progress thread, wait spin, ...``."""
+        return "; ".join(f"{choice.axis}: {choice.option} {choice.value}" for choice in self.mesh.choices)
 
     def close(self) -> None:
         """End what runs beside the computation. Collective."""
@@ -194,6 +201,18 @@ def loss_difference(reference: Sequence[float], others: Sequence[Sequence[float]
             apart = abs(a - b) / max(abs(a), abs(b), 1e-12)
             worst = max(worst, apart) if apart == apart else float("inf")
     return worst
+
+
+def machine_share(comm: MPI.Intracomm) -> RankCores:
+    """A rank's cores where all ranks are on this machine, on boards too: those of the machine over the ranks.
+
+    Args:
+        comm: All ranks.
+
+    Returns:
+        The cores, as the suite gets them from the quotas of emulated boards.
+    """
+    return RankCores((os.cpu_count() or 1) / comm.size, torch.get_num_threads(), "this machine's over its ranks")
 
 
 def link_rate_byte_s(comm: MPI.Intracomm, rate_bit_s: float | None) -> float:

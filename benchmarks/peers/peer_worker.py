@@ -32,7 +32,7 @@ MEMINFO = Path("/proc/meminfo")
 LOSS_TOLERANCE, LOSS_TOLERANCE_16_BIT = 1e-3, 2e-2
 """Relative, over all steps. The same sums in another order differ by 1e-6 at first and a little more with each step; 16 bits
 in the gradients have 3 decimal digits, and AdamW's first steps have one size whatever the gradient's."""
-FAITHFUL = 0.6
+LINK_TRIES, FAITHFUL = 3, 0.6
 """A link that carries less than this share of its rate is not the one that was asked for."""
 
 
@@ -51,7 +51,11 @@ def carry_out(comm: MPI.Intracomm, order: Order, hand_in: Hand) -> None:
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) // comm.size)))
     with tempfile.TemporaryDirectory() as folder:
         start_gloo(comm.rank, comm.size, comm.bcast(order.store or str(Path(folder) / "store")))
-        rate = contest.link_rate_byte_s(comm, order.rate_bit_s)
+        rate = 0.0
+        for _ in range(LINK_TRIES):
+            rate = max(rate, contest.link_rate_byte_s(comm, order.rate_bit_s))
+            if order.rate_bit_s is None or 8 * rate >= FAITHFUL * order.rate_bit_s:
+                break
         if order.rate_bit_s is not None and 8 * rate < FAITHFUL * order.rate_bit_s:
             hand_in({"network": f"a link of {order.network} carried {8e-6 * rate:.0f} Mbit/s; this machine cannot emulate it"})
         else:
@@ -100,7 +104,7 @@ def measure(comm: MPI.Intracomm, order: Order, work: Workload, pair: Pair, model
         plan = contest.plan_ours(work, comm.size, pair.strategy, options_for(pair, work.spec, comm.size))
         alone = contest.plan_ours(work, 1, "single", {}) if order.limit else None
         check_memory(comm, plan, pair, alone)
-        sides, single = make_sides(comm, order, work, pair, plan, alone)
+        sides, ours, single = make_sides(comm, order, work, pair, plan, alone)
     except (PeerRefused, PlanError) as error:
         return replace(cell, status="refused", reason=" ".join(str(error).split()))
     contest.take_turns(comm, sides, work, order.rounds, order.steps, order.budget_s)
@@ -109,7 +113,7 @@ def measure(comm: MPI.Intracomm, order: Order, work: Workload, pair: Pair, model
     losses = [side.whole_losses(comm) for side in sides]
     apart = contest.loss_difference(losses[0], losses[1:])
     allowed = LOSS_TOLERANCE_16_BIT if "wire" in pair.options else LOSS_TOLERANCE
-    cell = replace(cell, loss=losses[0][-1], loss_difference=apart, sent_bytes=sent_bytes(plan))
+    cell = replace(cell, loss=losses[0][-1], loss_difference=apart, sent_bytes=sent_bytes(plan), comm=ours.choices)
     if apart > allowed:
         last = ", ".join(f"{each[-1]:.6f}" for each in losses)
         return replace(cell, status="wrong", reason=f"losses differ by {apart:.1e}, at most {allowed:.0e} (last step: {last})")
@@ -121,7 +125,7 @@ def measure(comm: MPI.Intracomm, order: Order, work: Workload, pair: Pair, model
 
 def make_sides(
     comm: MPI.Intracomm, order: Order, work: Workload, pair: Pair, plan: Plan, alone: Plan | None
-) -> tuple[list[Side], Ours | None]:
+) -> tuple[list[Side], Ours, Ours | None]:
     """Who takes turns: ours, then the peer if there is one, then one process if it is asked for. Collective.
 
     Args:
@@ -133,7 +137,7 @@ def make_sides(
         alone: Of one process; None: it does not take part.
 
     Returns:
-        The sides, and the one process.
+        The sides, ours, and the one process.
 
     Raises:
         PeerRefused: Torch cannot run the peer.
@@ -145,14 +149,15 @@ def make_sides(
         stages = peer_stages(pair, work.spec, comm.size)
         peer_work = PeerWork(work.spec, work.batch, work.seq, plan.shape.micro_batches, LEARNING_RATE, stages)
         peer = peer_class(pair.peer)(peer_work)
-    ours = Ours(plan, comm, order.comm or {})
+    cores = None if order.network == OWN_NETWORK else contest.machine_share(comm)
+    ours = Ours(plan, comm, order.comm or {}, cores)
     single = None if alone is None else Ours(alone, MPI.COMM_SELF, {})
     sides = [Side(ours.step, ours.close)]
     if peer is not None:
         sides.append(contest.peer_side(peer))
     if single is not None:
         sides.append(Side(single.step, single.close, alone=True))
-    return sides, single
+    return sides, ours, single
 
 
 def with_limit(cell: Cell, single: Side, plan: Plan, optimizer_s: float) -> Cell:
