@@ -20,8 +20,8 @@ from mpi4py import MPI
 from benchmarks.peers import contest
 from benchmarks.peers.contest import LEARNING_RATE, Ours, Side
 from benchmarks.peers.peer_pairs import PAIRS, Pair, Workload, options_for, peer_stages, workload
-from benchmarks.peers.results.peer_record import OWN_NETWORK, SHARED_MEMORY, Cell
 from benchmarks.peers.starting.peer_order import Order
+from benchmarks.peers.tables.peer_record import OWN_NETWORK, SHARED_MEMORY, Cell
 from benchmarks.peers.torch_side.peer_list import check_model, peer_class, start_gloo
 from benchmarks.peers.torch_side.torch_peer import PeerRefused, PeerWork
 from benchmarks.schedule_limit import schedule_limit

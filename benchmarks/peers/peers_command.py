@@ -31,12 +31,12 @@ from bench.commands.run_command import INSIDE_MPI
 from bench.common.exit_codes import BAD_INPUT, INTERRUPTED
 from bench.common.user_error import UserError
 from benchmarks.peers.peer_pairs import MODELS, PAIRS, chosen_pairs, workload
-from benchmarks.peers.results.peer_record import SHARED_MEMORY, read_records
-from benchmarks.peers.results.peer_sheet import Sheet
-from benchmarks.peers.results.peer_tables import markdown, with_table
 from benchmarks.peers.starting.peer_boards import boards_up, guarded, hosts_of, link_of, testbed_of
 from benchmarks.peers.starting.peer_jobs import Interrupted, Place, check_ranks, measure_all, new_run_id
 from benchmarks.peers.starting.peer_order import Order
+from benchmarks.peers.tables.peer_record import SHARED_MEMORY, read_records
+from benchmarks.peers.tables.peer_sheet import Sheet
+from benchmarks.peers.tables.peer_tables import markdown, with_table
 from strategies.common.plan_error import PlanError
 from strategies.common.registry import did_you_mean
 

@@ -12,10 +12,10 @@ import pytest
 from bench.common.user_error import UserError
 from benchmarks.peers import peers_command
 from benchmarks.peers.peer_pairs import PAIRS, Pair, chosen_pairs, options_for, peer_stages, workload
-from benchmarks.peers.results.peer_record import SHARED_MEMORY, Cell, PeerRecord, read_records, write_record
-from benchmarks.peers.results.peer_tables import markdown, meets_target, with_table
 from benchmarks.peers.starting.peer_boards import link_of, testbed_of
 from benchmarks.peers.starting.peer_order import Order
+from benchmarks.peers.tables.peer_record import SHARED_MEMORY, Cell, PeerRecord, read_records, write_record
+from benchmarks.peers.tables.peer_tables import markdown, meets_target, with_table
 from benchmarks.peers.torch_side import peer_list
 from benchmarks.peers.torch_side.torch_peer import PeerRefused
 from strategies.common.plan_error import PlanError

@@ -21,8 +21,8 @@ from bench.emulation.state_files import agent_command
 from bench.launch import supervised_process
 from bench.launch.mpirun import Job, check_emulates, find_mpirun, launcher_for, own_environment
 from benchmarks.peers.peer_pairs import PAIRS
-from benchmarks.peers.results.peer_record import Cell
 from benchmarks.peers.starting.peer_order import Order
+from benchmarks.peers.tables.peer_record import Cell
 
 LOOK_S = 0.5
 RANK = re.compile(r"^\[rank\d+\]: ?")
