@@ -99,7 +99,10 @@ def _told(study: Study) -> Iterator[tuple[str, dict[str, str], float | None]]:
                 "energy": "none" if meter is None else _meter(meter),
             }
             alone = meter is not None and meter.hosts == [host.host]
-            yield host.host, host_facts, meter.idle_W if meter is not None and alone else None
+            measured = (
+                meter is not None and alone and record.energy.idle.reused is None
+            )  # a reused one counts where it was read
+            yield host.host, host_facts, meter.idle_W if meter is not None and measured else None
 
 
 def _text(value: Any) -> str:

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
@@ -15,15 +16,18 @@ from bench.campaign.adaptive_repeats import next_repeats, spread
 from bench.campaign.campaign_settings import Settings
 from bench.campaign.duration_estimate import least_s, own_s
 from bench.campaign.host_locks import Locks
+from bench.campaign.live_bar import duration
 from bench.campaign.point_history import History, headline, of_point, read_history, result_of
 from bench.campaign.point_launch import launch
 from bench.campaign.point_order import Config, expand, further, unique
-from bench.campaign.progress_lines import Progress, duration, names, show_log, summary
+from bench.campaign.progress_lines import Progress, names, show_log, summary
 from bench.common.exit_codes import FAILED, INTERRUPTED, OK
 from bench.common.median_interval import SMALLEST_N
 from bench.common.user_error import UserError
+from bench.config.point_config import PointIdle
 from bench.emulation.lease import Lease
 from bench.launch.supervised_process import sweep
+from bench.record.record import MeasuredRecord
 from bench.record.study_folder import check_study, open_study
 
 GOOD = ("ok", "oom")
@@ -74,7 +78,10 @@ def carry_out(campaign: Campaign) -> int:
                 open_study(campaign.results / study, study, experiment, planned)
         for point in campaign.base:
             _end_leftovers(point)
-        return campaign.run(lease)
+        try:
+            return campaign.run(lease)
+        finally:
+            campaign.progress.close()
 
 
 class Campaign:
@@ -93,6 +100,7 @@ class Campaign:
         self.tried: set[tuple[str, int]] = set()
         self.took_s: dict[str, list[float]] = {}
         self.stopped: str | None = None
+        self.idle_record: Path | None = None
         self.begun = time.monotonic()
 
     def might_run(self) -> list[Config]:
@@ -159,7 +167,7 @@ class Campaign:
         try:
             lease.ready(point.cluster)
             with writing(self, point.point):
-                record = launch(point)
+                record = launch(self._with_idle(point))
         except KeyboardInterrupt:  # the second, while launch() was ending the job for the first
             with _unhurried():
                 _kill(folder)
@@ -169,6 +177,8 @@ class Campaign:
         self.history[point.hash, point.repeat] = result
         self.took_s.setdefault(point.hash, []).append(seconds)
         self.statuses.append(result.status)
+        if isinstance(record, MeasuredRecord) and result.status == "ok" and record.energy.idle.seconds:
+            self.idle_record = folder / "result.json"
         self.progress.ended(number, point, headline(record) + self._spread(point), seconds)
         show_log(record, folder)
         if result.status in FAILURES:
@@ -177,6 +187,13 @@ class Campaign:
             if self.settings.fail_fast:
                 self.stopped = f"campaign.fail_fast, after {point.point}"
         return result.status
+
+    def _with_idle(self, point: Config) -> Config:
+        """The point with the record whose idle power it may reuse: the newest of this campaign that measured its own."""
+        age_s = self.settings.idle_max_age_s
+        if age_s is None or self.idle_record is None:
+            return point
+        return replace(point, idle_from=PointIdle(str(self.idle_record.absolute()), age_s))
 
     def _finished(self, point: Config) -> bool:
         known = self.history.get((point.hash, point.repeat))
@@ -207,6 +224,7 @@ class Campaign:
 
     def _end(self, code: int) -> int:
         """Print what was not run, what did not reach its target, and the summary."""
+        self.progress.close()
         if self.not_run:
             print(f"not run ({self.stopped}): {names(self.not_run)}. The same command goes on from here")
         if self.settings.ci_target is not None:

@@ -15,11 +15,12 @@ from bench.config.search_config import SearchConfig
 
 @dataclass(frozen=True)
 class Settings:
-    """See conf/config.yaml. ``ci_target`` is a share of the median (0.025: 2.5 %), ``time_limit_s`` is in seconds."""
+    """See conf/config.yaml. ``ci_target`` is a share of the median (0.025: 2.5 %), names with ``_s`` are in seconds."""
 
     fail_fast: bool = False
     time_limit_s: float | None = None
     ci_target: float | None = None
+    idle_max_age_s: float | None = None
     max_repeats: int = 20
     target: tuple[str, ...] = TARGETS
     exclude: tuple[str, ...] = ()
@@ -53,6 +54,7 @@ def settings_of(composed: Sequence[Mapping[str, Any]]) -> Settings:
         fail_fast=campaign.fail_fast,
         time_limit_s=campaign.time_limit_s,
         ci_target=campaign.ci_target,
+        idle_max_age_s=campaign.idle_max_age_s,
         max_repeats=campaign.max_repeats,
         target=tuple(campaign.target),
         exclude=tuple(campaign.exclude),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import mean, median
 
+from bench.campaign.live_bar import duration
 from bench.campaign.point_history import History, duration_of, of_point
-from bench.campaign.progress_lines import duration
 from bench.common.user_error import UserError
 from bench.config.point_config import PointConfig
 from bench.record.record_file import load_record

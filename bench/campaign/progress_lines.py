@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from bench.campaign.live_bar import LiveBar, duration
 from bench.config.point_config import PointConfig
 from bench.record.record import Record
 
@@ -22,6 +23,7 @@ class Progress:
     total: int
     out: TextIO = field(default_factory=lambda: sys.stdout)
     ran_s: list[float] = field(default_factory=list)
+    bar: LiveBar | None = field(init=False, default=None)
 
     def begins(self, number: int, point: PointConfig) -> None:
         """Show which point runs now, on a terminal.
@@ -31,7 +33,18 @@ class Progress:
             point: The point.
         """
         if self.out.isatty():
-            print(f"[{number:3d}/{self.total}] {point.point} ...", end="\r", file=self.out, flush=True)
+            self.bar = self.bar or LiveBar(self.out)
+            self.bar.show(number, self.total, point.point, self._left_s(number - 1))
+
+    def close(self) -> None:
+        """Take the bar away; lines that were printed stay."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+    def _left_s(self, done: int) -> float | None:
+        """Seconds of the points that are left, by the mean of those that ran."""
+        return sum(self.ran_s) / len(self.ran_s) * (self.total - done) if self.ran_s else None
 
     def ended(self, number: int, point: PointConfig, text: str, seconds: float | None) -> None:
         """Show how a point ended and how long the rest will take.
@@ -44,24 +57,12 @@ class Progress:
         """
         if seconds is not None:
             self.ran_s.append(seconds)
-        left = ""
-        if self.ran_s and number < self.total:
-            left = f"  left about {duration(sum(self.ran_s) / len(self.ran_s) * (self.total - number))}"
+        left_s = self._left_s(number)
+        left = f"  left about {duration(left_s)}" if left_s else ""
+        if self.bar is not None:
+            self.bar.close()  # the line takes its place; the next point brings it back below
+            self.bar = LiveBar(self.out, last=text)
         print(f"[{number:3d}/{self.total}] {point.point}  {text}{left}", file=self.out, flush=True)
-
-
-def duration(seconds: float) -> str:
-    """A duration in the unit that a reader would use.
-
-    Args:
-        seconds: The duration.
-
-    Returns:
-        ``75 s``, ``12 min`` or ``3.5 h``.
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def show_log(record: Record, folder: Path) -> None:

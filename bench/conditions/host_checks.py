@@ -85,7 +85,7 @@ def mode_held(hosts: Sequence[HostRecord]) -> Check:
     Returns:
         Failed where a setting moved; skipped where no host tells its settings.
     """
-    known = [(host.name, _settings(host.before), _settings(host.after)) for host in _both(hosts)]
+    known = [(host.name, settings_of_host(host.before), settings_of_host(host.after)) for host in _both(hosts)]
     known = [(name, before, after) for name, before, after in known if before or after]
     if not known:
         return skipped("power mode held", "no host tells its governor, limits or mode")
@@ -98,8 +98,15 @@ def mode_held(hosts: Sequence[HostRecord]) -> Check:
     return finding("power mode held", not moved, "; ".join(moved) or f"{len(known)} host(s) unchanged")
 
 
-def _settings(state: HostStateRecord) -> dict[str, str | float | None]:
-    """Everything that a power mode can set, by name."""
+def settings_of_host(state: HostStateRecord) -> dict[str, str | float | None]:
+    """Everything that a power mode can set.
+
+    Args:
+        state: The state of a host.
+
+    Returns:
+        Values by name: governors, limits of clocks and power, the mode of nvpmodel.
+    """
     settings: dict[str, str | float | None] = {}
     clocks = [(policy.policy, policy) for policy in state.cpufreq] + [(device.device, device) for device in state.devfreq]
     for name, clock in clocks:

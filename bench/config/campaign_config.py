@@ -30,6 +30,13 @@ class CampaignConfig:
         unit="seconds",
         above=0,
     )
+    idle_max_age_s: float | None = setting(
+        None,
+        "points of one block of repeats share the idle power of the first while the hosts are unchanged and it is at most this "
+        "old; null: each point measures its own",
+        unit="seconds",
+        above=0,
+    )
     ci_target: float | None = setting(
         None,
         "repeat until half the 95 % interval of the median is at most this share of it, such as 0.025",

@@ -50,6 +50,14 @@ class PointFault:
 
 
 @dataclass(frozen=True)
+class PointIdle:
+    """The record whose idle power a point may take over, and how old it may be at most, s."""
+
+    record: str
+    max_age_s: float
+
+
+@dataclass(frozen=True)
 class PointPaths:
     """Where the files of a point are."""
 
@@ -63,7 +71,7 @@ class PointConfig:
     Seconds are of the clock's, bytes whole numbers; null means what ``run_config`` says of the key. ``boards`` are the
     descriptions of the board classes of its inventory, ``energy`` is read by
     ``bench.energy``'s EnergySettings. ``predicted`` is what a profile predicts of it, ``fault`` what fails,
-    ``run_id``, ``overrides`` and ``command`` are known from its launch on.
+    ``idle_from``, ``run_id``, ``overrides`` and ``command`` are known from its launch on.
     """
 
     schema: str
@@ -96,6 +104,7 @@ class PointConfig:
     paths: PointPaths
     predicted: Mapping[str, Any] | None = setting(None, "what a profile predicts of it", absent=True)
     fault: PointFault | None = setting(None, "what fails", absent=True)
+    idle_from: PointIdle | None = setting(None, "whose idle power may be reused", absent=True)
     overrides: tuple[str, ...] | None = setting(None, "the words of the command line", absent=True)
     run_id: str | None = setting(None, "marks the processes of this run", absent=True)
     command: str | None = setting(None, "the line that starts its ranks", absent=True)

@@ -22,7 +22,14 @@ from bench.joules.metered_parts import (
     sampler_record,
 )
 from bench.joules.timed_run import Run
-from bench.record.energy_record import CarbonRecord, CoverageRecord, EnergyRecord, IdlePowerRecord, OtherPartRecord
+from bench.record.energy_record import (
+    CarbonRecord,
+    CoverageRecord,
+    EnergyRecord,
+    IdlePowerRecord,
+    IdleReuseRecord,
+    OtherPartRecord,
+)
 from bench.record.host_energy_record import SamplerRecord
 from bench.record.spent_record import WindowEnergyRecord
 
@@ -71,13 +78,12 @@ def energy_block(cover: Cover, traces: Sequence[Trace], clock_s: float, run: Run
     wholes = [part.energies(run.windows, clock_s) for part in cover.parts]
     rests = [part.energies(run.idle_windows, clock_s) for part in cover.parts]
     whole = sum_of_sensors(wholes)
-    before, after = (_watts(cover.parts, window) if cover.complete else None for window in run.idle_windows)
     others = other_records(cover, run, clock_s, context.others)
     return EnergyRecord(
         kind=cover.kind,
         source="+".join(sorted({curve.trace.source for part in cover.parts for curve in part.curves})),
         **vars(_totals(whole, sum_of_sensors(rests), run, context) if cover.complete else Totals()),
-        idle=IdlePowerRecord(before_W=before, after_W=after, seconds=run.idle_s),
+        idle=_idle(cover, sum_of_sensors(rests), run),
         **vars(energy_shares(cover, run)),
         by_host=[host_record(*row, run) for row in zip(cover.parts, wholes, rests, strict=True)],
         others=others,
@@ -125,7 +131,7 @@ def window_energy(cover: Cover, clock_s: float, window: Window) -> WindowEnergyR
 def _totals(whole: Energy, rest: Energy, run: Run, context: EnergyContext) -> Totals:
     """``whole`` is the energy of all hosts in the timed windows, ``rest`` in the idle ones."""
     sample_J, sample_s = whole.joules / run.samples, run.window_s / run.samples
-    idle_W = rest.joules / run.idle_s if run.idle_s else None
+    idle_W, idle_u_W = _idle_watts(rest, run)
     idle_J = None if idle_W is None else idle_W * run.window_s
     return Totals(
         total_J=whole.joules,
@@ -142,15 +148,33 @@ def _totals(whole: Energy, rest: Energy, run: Run, context: EnergyContext) -> To
         idle_W=idle_W,
         idle_J=idle_J,
         dynamic_J=None if idle_J is None else whole.joules - idle_J,
-        dynamic_uncertainty_J=None if idle_J is None else _dynamic_uncertainty_J(whole, rest, run, idle_J),
+        dynamic_uncertainty_J=None if idle_J is None else _dynamic_uncertainty_J(whole, idle_u_W * run.window_s, idle_J),
         carbon=_carbon(whole.joules, sample_J, context),
     )
 
 
-def _dynamic_uncertainty_J(whole: Energy, rest: Energy, run: Run, idle_J: float) -> float:
+def _idle_watts(rest: Energy, run: Run) -> tuple[float | None, float]:
+    """Watts of all hosts at idle with their standard uncertainty without the sensor's own: measured, or of another point."""
+    if run.reused_idle is not None:
+        return run.reused_idle.watts, run.reused_idle.uncertainty_W
+    return (rest.joules / run.idle_s, rest.random_J / run.idle_s) if run.idle_s else (None, 0.0)
+
+
+def _idle(cover: Cover, rest: Energy, run: Run) -> IdlePowerRecord:
+    reused = run.reused_idle
+    if reused is not None and cover.complete:
+        origin = IdleReuseRecord(
+            point=reused.point, finished=reused.finished, age_s=reused.age_s, uncertainty_W=reused.uncertainty_W
+        )
+        return IdlePowerRecord(before_W=reused.before_W, after_W=reused.after_W, seconds=0.0, reused=origin)
+    before, after = (_watts(cover.parts, window) if cover.complete else None for window in run.idle_windows)
+    random_W = rest.random_J / run.idle_s if run.idle_s and cover.complete else None
+    return IdlePowerRecord(before_W=before, after_W=after, seconds=run.idle_s, random_W=random_W, why_not_reused=run.why_idle)
+
+
+def _dynamic_uncertainty_J(whole: Energy, idle_random_J: float, idle_J: float) -> float:
     """The sensor's own error is in both and cancels as far as its gain goes; what is left is its share of the difference."""
-    scale = run.window_s / run.idle_s
-    return math.hypot(whole.random_J, rest.random_J * scale, whole.systematic_J * (1 - idle_J / whole.joules))
+    return math.hypot(whole.random_J, idle_random_J, whole.systematic_J * (1 - idle_J / whole.joules))
 
 
 def _carbon(joules: float, sample_J: float, context: EnergyContext) -> CarbonRecord | None:

@@ -96,7 +96,7 @@ def host_record(part: Part, whole: Energy, rest: Energy, run: Run) -> HostEnergy
         total_J=whole.joules,
         uncertainty_J=whole.uncertainty_J,
         mean_power_W=whole.joules / run.window_s,
-        idle_W=rest.joules / run.idle_s if run.idle_s else None,
+        idle_W=_idle_W(part, rest, run),
         channels=[_channel_record(channel) for trace in traces for channel in trace.channels],
         samples=whole.samples,
         max_gap_s=whole.max_gap_s,
@@ -105,6 +105,12 @@ def host_record(part: Part, whole: Energy, rest: Energy, run: Run) -> HostEnergy
         quality=whole.quality if whole.quality != "good" else rest.quality,
         calibration=None if calibration is None else CalibrationRecord(**asdict(calibration)),
     )
+
+
+def _idle_W(part: Part, rest: Energy, run: Run) -> float | None:
+    if run.reused_idle is not None:
+        return run.reused_idle.by_part.get(part.name)
+    return rest.joules / run.idle_s if run.idle_s else None
 
 
 def _channel_record(channel: Channel) -> ChannelRecord:

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 
 from bench.joules.attribution import Stretches
 from bench.joules.cover import Window
+from bench.joules.reused_idle import ReusedIdle
 
 
 @dataclass(frozen=True)
 class Run:
     """One run on the common axis, in seconds.
 
-    ``windows`` are the timed ones, ``idle_windows`` those before and after. ``rank_host`` has the host of every rank by its
+    ``windows`` are the timed ones, ``idle_windows`` those before and after; they have no length where ``reused_idle`` has
+    the watts of another point. ``why_idle`` says why that could not be, where it was asked for. ``rank_host`` has the host of
+    every rank by its
     name in the inventory, ``stretches`` the times of its phases. ``samples``, ``tokens`` and ``steps`` are those of the
     timed windows.
     """
@@ -26,6 +29,8 @@ class Run:
     samples: int
     tokens: int
     steps: int
+    reused_idle: ReusedIdle | None = None
+    why_idle: str | None = None
 
     @property
     def hosts(self) -> list[str]:

@@ -242,12 +242,13 @@ def warm_up(stable: bool, steps: int) -> Check:
     return finding("warm-up became flat", stable, f"{steps} warm-up steps", "warned")
 
 
-def idle_agrees(before_W: float | None, after_W: float | None) -> Check:
+def idle_agrees(before_W: float | None, after_W: float | None, reused_from: str | None = None) -> Check:
     """Power at idle was the same before and after, within 10 %.
 
     Args:
         before_W: Power in the first idle phase, W; None where it was not measured.
         after_W: Power in the last one, W.
+        reused_from: The point that measured both, where it is another.
 
     Returns:
         Warned where they are further apart.
@@ -256,7 +257,8 @@ def idle_agrees(before_W: float | None, after_W: float | None) -> Check:
         return skipped("idle before and after agree", "idle power was not measured")
     apart = abs(after_W - before_W) / max(before_W, after_W)
     detail = f"{before_W:.2f} W before, {after_W:.2f} W after"
-    return finding("idle before and after agree", apart <= IDLE_SPREAD, detail, "warned")
+    origin = f", measured by {reused_from}" if reused_from else ""
+    return finding("idle before and after agree", apart <= IDLE_SPREAD, detail + origin, "warned")
 
 
 def threads(planned: Sequence[int], used: Sequence[int]) -> Check:

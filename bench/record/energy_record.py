@@ -25,12 +25,25 @@ class CarbonRecord(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
+class IdleReuseRecord(Block):
+    """The point whose measured idle power stands in this record."""
+
+    point: Annotated[str, Entry("name of the point that measured it, of the same block of repeats")]
+    finished: Annotated[str, Entry("when that point was finished, in civil time, UTC, ISO 8601")]
+    age_s: Annotated[float, Entry("how long that was before this point looked at its hosts", "s")]
+    uncertainty_W: Annotated[float, Entry("standard uncertainty of idle_W for this point", "W")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class IdlePowerRecord(Block):
-    """Power of all hosts while the ranks slept."""
+    """Power of all hosts while the ranks slept: measured by this point, or by the one that ``reused`` names."""
 
     before_W: Annotated[float | None, Entry("before the warm-up; null: not known for all hosts", "W")]
     after_W: Annotated[float | None, Entry("after the last window; null: not known for all hosts", "W")]
-    seconds: Annotated[float, Entry("length of both together", "s")]
+    seconds: Annotated[float, Entry("length of both together in this point; 0: not measured here", "s")]
+    random_W: Annotated[float | None, Entry("standard uncertainty of their mean by the readings; null: not known", "W")] = None
+    reused: Annotated[IdleReuseRecord | None, Entry("where it comes from; null: this point measured it")] = None
+    why_not_reused: Annotated[str | None, Entry("why a measured one was at hand and not reused; null: none was")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

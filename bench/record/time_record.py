@@ -103,6 +103,15 @@ class PhaseSecondsRecord(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StageRecord(Block):
+    """A stage of the point on rank 0."""
+
+    stage: Annotated[str, Entry("what was done: load, set up, conditions, idle, warm up, windows, evaluate, ...")]
+    start_s: Annotated[float, Entry("begin, from the start of the run; loading is before it", "s")]
+    end_s: Annotated[float, Entry("end, from the start of the run", "s")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClockRecord(OpenBlock):
     """How well the clocks of the hosts agree on the common axis."""
 
@@ -130,8 +139,12 @@ class TimeRecord(Block):
     startup_s: Annotated[float, Entry("from the start of the ranks until they were ready to measure", "s")]
     warmup: Annotated[WarmUpRecord, Entry("steps before the windows")]
     idle: Annotated[
-        Sequence[IdleWindowRecord] | None, Entry("idle before and after the training", at_least_items=2, at_most_items=2)
+        Sequence[IdleWindowRecord] | None,
+        Entry(
+            "idle before and after the training; without length where it was not measured", at_least_items=2, at_most_items=2
+        ),
     ] = None
+    stages: Annotated[Sequence[StageRecord] | None, Entry("stages of rank 0 up to the gathering of its record", "s")] = None
     phases: Annotated[PhaseSecondsRecord | None, Entry("seconds of a step by phase, mean over ranks", "s")] = None
     schedule: Annotated[ScheduleRecord | None, Entry("order of a pipeline's computations; missing: no stages")] = None
     clock: Annotated[ClockRecord, Entry("how well the clocks of the hosts agree")]

@@ -9,6 +9,7 @@ from functools import cached_property
 from bench.config.point_config import PointConfig
 from bench.joules.channel import Trace
 from bench.joules.cover import Cover, find_cover
+from bench.joules.reused_idle import ReusedIdle
 from bench.joules.timed_run import Run
 from bench.timeline import rank_states
 from bench.timeline.clock_model import ClockModel
@@ -22,7 +23,8 @@ class GatheredRun:
     """A run that is over.
 
     ``reports`` and ``traces`` are those of all ranks, one report a rank in their order. ``plan_after`` is the plan of the
-    survivors where a rank was killed; everything else is of the time before.
+    survivors where a rank was killed; everything else is of the time before. ``reused_idle`` is the idle power of another
+    point, ``why_idle`` the reason why one at hand was not taken.
     """
 
     config: PointConfig
@@ -32,6 +34,8 @@ class GatheredRun:
     clock: ClockModel
     facts: RunFacts
     plan_after: Plan | None = None
+    reused_idle: ReusedIdle | None = None
+    why_idle: str | None = None
 
     def to_common(self, rank: int, t_ns: float) -> float:
         """A time of one rank's clock on the common axis.
@@ -75,6 +79,8 @@ class GatheredRun:
             samples=steps * train.batch,
             tokens=steps * train.batch * train.seq,
             steps=steps,
+            reused_idle=self.reused_idle,
+            why_idle=self.why_idle,
         )
 
     @cached_property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from bench.cluster.board_class import boards_of
 from bench.conditions.host_state import collect
+from bench.conditions.idle_reuse import HostNow, reusable_idle
 from bench.config.point_config import PointConfig
 from bench.energy.sampling.energy_session import EnergySession, root_of
 from bench.energy.sampling.energy_settings import EnergySettings
 from bench.faults.recovery import Failure, Handed, Survived, check_survives
+from bench.joules.reused_idle import ReusedIdle
 from bench.power_modes.hosts_in_mode import PowerModes
 from bench.record.environment_record import PowerModeRecord
 from bench.run.assemble import write_record
@@ -22,7 +26,7 @@ from bench.run.rank_shard import build_shard
 from bench.tasks.task_base.task import make_task
 from bench.timeline.clock_model import ClockModel, Offset, measure
 from bench.timeline.fault_spans import Lived
-from bench.timeline.rank_report import RankMemory, RankPlace, RankReport, Replication, RunFacts
+from bench.timeline.rank_report import RankMemory, RankPlace, RankReport, Replication, RunFacts, Stage
 from bench.training import process_memory
 from bench.training.rank_setup import host_identity, settle, weights_hash
 from bench.training.trainer import Trainer
@@ -57,7 +61,10 @@ class PointRun:
         self.facts = settle(config, comm, place)
         self.baseline_bytes = process_memory.resident_bytes()
         self.ready_ns = self.begin_ns
+        self.stages = [Stage("load", process_memory.process_start_ns(), self.begin_ns)]
         self.idle_ns: list[tuple[int, int]] = []
+        self.reused_idle: ReusedIdle | None = None
+        self.why_idle: str | None = None
         self.clocks: list[list[Offset] | None] = []
         self.host_states: list[HostStateRecord] = []
         self.replication: Replication | None = None
@@ -71,24 +78,47 @@ class PointRun:
         Returns:
             Whether the record is ok, on every rank.
         """
-        self.set_up()
+        with self.stage("set up"):
+            self.set_up()
         try:
-            self.send_weights()
-            self.look_at_host()
-            self.compare_clocks()
-            self.get_ready()
-            self.rest()
-            self.warm_up()
-            self.train_windows()
-            self.evaluate()
-            self.rest()
-            self.look_at_host()
-            self.compare_clocks()
+            with self.stage("conditions"):
+                self.send_weights()
+                self.look_at_host()
+                self.compare_clocks()
+                self.choose_idle()
+                self.get_ready()
+            with self.stage("idle"):
+                self.rest()
+            with self.stage("warm up"):
+                self.warm_up()
+            with self.stage("windows"):
+                self.train_windows()
+            with self.stage("evaluate"):
+                self.evaluate()
+            with self.stage("idle"):
+                self.rest()
+            with self.stage("conditions"):
+                self.look_at_host()
+                self.compare_clocks()
             self.report = self.make_report()
             self.fail_and_recover()
         finally:
             self.session.stop()
         return self.hand_in()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Note when a stage begins and ends on this rank.
+
+        Args:
+            name: The stage's name in the record.
+
+        Yields:
+            Nothing.
+        """
+        begin_ns = time.monotonic_ns()
+        yield
+        self.stages.append(Stage(name, begin_ns, time.monotonic_ns()))
 
     def set_up(self) -> None:
         """Task, this rank's shard of the model (from a checkpoint where one is resumed), and the power samplers."""
@@ -117,15 +147,34 @@ class PointRun:
         """Every clock against rank 0's."""
         self.clocks.append(measure(self.comm, self.facts.boot_id))
 
+    def choose_idle(self) -> None:
+        """Take over the idle power of another point of the block where the campaign offers one and no host has changed."""
+        if self.config.idle_from is None:
+            return
+        host = None
+        if self.facts.machine is not None:
+            host = self.facts.host, HostNow(self.host_states[-1], self.facts.machine.busy_before)
+        hosts = self.comm.gather(host)
+        if hosts is not None:
+            known = dict(one for one in hosts if one is not None)
+            self.reused_idle, self.why_idle = reusable_idle(self.config, known, datetime.now(timezone.utc))
+        self.reused_idle, self.why_idle = self.comm.bcast((self.reused_idle, self.why_idle))
+
     def get_ready(self) -> None:
         """The end of the start-up: all ranks are ready to measure."""
         self.comm.Barrier()
         self.ready_ns = time.monotonic_ns()
 
     def rest(self) -> None:
-        """Let every rank sleep, after all have come to rest, and note the span of the sleep on this rank's clock."""
+        """Let every rank sleep, after all have come to rest, and note the span of the sleep on this rank's clock.
+
+        Where the idle power of another point is reused the span has no length.
+        """
         seconds = self.config.idle_s
         self.comm.Barrier()
+        if self.reused_idle is not None:
+            self.idle_ns.append((time.monotonic_ns(),) * 2)
+            return
         time.sleep(min(REST_S, seconds / 4))
         begin_ns = time.monotonic_ns()
         time.sleep(seconds)
@@ -219,10 +268,11 @@ class PointRun:
             reports = sorted([*reports, handed.report], key=lambda one: one.rank)
             traces = sorted([*traces, *handed.traces], key=lambda trace: trace.rank)
         finished = datetime.now(timezone.utc)
-        facts = RunFacts(self.begin_ns, self.ready_ns, self.started, finished, self.replication)
+        facts = RunFacts(self.begin_ns, self.ready_ns, self.started, finished, self.replication, self.stages)
         plan_after = None if self.survived is None else self.survived.plan
         clock = ClockModel.fit(before, after)
-        status = write_record(GatheredRun(self.config, self.plan, reports, traces, clock, facts, plan_after))
+        reused = self.reused_idle, self.why_idle
+        status = write_record(GatheredRun(self.config, self.plan, reports, traces, clock, facts, plan_after, *reused))
         return bool(self.comm.bcast(status == "ok"))
 
     def save_checkpoint(self) -> None:

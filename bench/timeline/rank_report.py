@@ -91,6 +91,15 @@ class Replication:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A stage of a point on one rank, by its clock."""
+
+    name: str
+    begin_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """When the run began and was ready to measure (rank 0's clock), and in civil time; how the weights were sent around."""
 
@@ -99,6 +108,8 @@ class RunFacts:
     started: datetime
     finished: datetime
     replication: Replication | None = None
+    stages: Sequence[Stage] = ()
+    """Those of rank 0."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +15,13 @@ from torch import Tensor, nn
 from bench.record.memory_record import StateBytesRecord
 
 PROC = Path("/proc/self")
+
+
+def process_start_ns() -> int:
+    """When the kernel started this process, on CLOCK_MONOTONIC, ns; to a clock tick."""
+    ticks = int((PROC / "stat").read_text().rsplit(")", 1)[1].split()[19])
+    up_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - ticks * 10**9 // os.sysconf("SC_CLK_TCK")
+    return time.monotonic_ns() - up_ns
 
 
 def resident_bytes() -> int:

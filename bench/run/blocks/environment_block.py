@@ -29,7 +29,7 @@ def environment_block(gathered: GatheredRun) -> EnvironmentRecord:
         overrides=None if overrides is None else list(overrides),
         # To the microsecond: it is where the common axis of events and power begins, for meters that tell civil time.
         started=facts.started.isoformat(timespec="microseconds"),
-        finished=facts.finished.isoformat(timespec="seconds"),
+        finished=facts.finished.isoformat(timespec="milliseconds"),
     )
 
 

@@ -66,10 +66,15 @@ def _of_conditions(gathered: GatheredRun, record: MeasuredRecord) -> list[Check]
         checks.power_samples([host.samples for host in energy.by_host], config.smoke),
         checks.sampler_cost(energy.sampler.cost_fraction),
         checks.warm_up(time.warmup.stable, time.warmup.steps),
-        checks.idle_agrees(energy.idle.before_W, energy.idle.after_W),
+        checks.idle_agrees(energy.idle.before_W, energy.idle.after_W, _idle_from(record)),
         checks.threads([one.threads_planned for one in facts], [one.threads for one in facts]),
         checks.rank_map([one.host for one in facts], [one.processor for one in facts]),
     ]
+
+
+def _idle_from(record: MeasuredRecord) -> str | None:
+    reused = record.energy.idle.reused
+    return None if reused is None else f"{reused.point}, {reused.age_s:.0f} s before"
 
 
 def _of_failure(gathered: GatheredRun, record: MeasuredRecord) -> list[Check]:

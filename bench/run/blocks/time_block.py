@@ -11,6 +11,7 @@ from bench.record.time_record import (
     IdleWindowRecord,
     PhaseSecondsRecord,
     RankSecondsRecord,
+    StageRecord,
     StateSecondsRecord,
     StepTimeRecord,
     TimeRecord,
@@ -52,6 +53,10 @@ def time_block(gathered: GatheredRun) -> TimeRecord:
         startup_s=(facts.ready_ns - facts.begin_ns) / 1e9,
         warmup=WarmUpRecord(steps=len(warm), step_s=warm, stable=gathered.reports[0].history.warmup_stable),
         idle=[IdleWindowRecord(start_s=begin, end_s=end) for begin, end in run.idle_windows],
+        stages=[
+            StageRecord(stage=one.name, start_s=gathered.to_common(0, one.begin_ns), end_s=gathered.to_common(0, one.end_ns))
+            for one in facts.stages
+        ],
         phases=_phases(gathered),
         schedule=schedule_block(gathered.plan, gathered.reports, timeline, gathered.to_common),
         clock=gathered.clock.summary(),

@@ -6,10 +6,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bench.common.user_error import UserError
+from bench.tasks.task_base.token_cache import Encoded, kept
 
 BYTES = 256
 PAD = 0
@@ -37,6 +39,14 @@ def tokenize(texts: Sequence[str], seq: int, checkpoint: str | None, vocab: int)
     file = Path(checkpoint) / "tokenizer.json"
     if not file.exists():
         raise UserError(f"{file} does not exist; a checkpoint for text needs its tokenizer.json beside its weights")
+    encoded = kept(texts, seq, file, lambda: _encoded(texts, seq, file))
+    ids, lengths = (torch.from_numpy(one.astype(np.int64)) for one in encoded)
+    if int(ids.max()) >= vocab:
+        raise UserError(f"{file} gives token {int(ids.max())}, the model's vocabulary has {vocab}; choose the model that fits")
+    return ids, torch.arange(seq) < lengths[:, None]
+
+
+def _encoded(texts: Sequence[str], seq: int, file: Path) -> Encoded:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # ranks share the cores already
     from tokenizers import Tokenizer
 
@@ -44,10 +54,8 @@ def tokenize(texts: Sequence[str], seq: int, checkpoint: str | None, vocab: int)
     tokenizer.enable_truncation(seq)
     tokenizer.enable_padding(length=seq, pad_id=PAD)
     encoded = tokenizer.encode_batch(list(texts))
-    ids = torch.tensor([e.ids for e in encoded], dtype=torch.int64)
-    if int(ids.max()) >= vocab:
-        raise UserError(f"{file} gives token {int(ids.max())}, the model's vocabulary has {vocab}; choose the model that fits")
-    return ids, torch.tensor([e.attention_mask for e in encoded], dtype=torch.bool)
+    ids = np.array([one.ids for one in encoded], dtype=np.int32)
+    return ids, np.array([sum(one.attention_mask) for one in encoded], dtype=np.int32)
 
 
 def _bytes(texts: Sequence[str], seq: int, vocab: int) -> tuple[Tensor, Tensor]:

@@ -40,7 +40,11 @@ def test_open_mpi_5() -> None:
         "mpirun", "--bind-to", "none", "--map-by", "slot", *LINKS, "-n", "3", "--hostfile", "/p/hostfile",
         "-x", "BENCH_RUN_ID=x", *WORKER,
     ]  # fmt: skip
-    assert LINKS[1] not in OpenMPI5("mpirun").command(job(hosts=BOARDS[:1], ranks=1))
+    alone = OpenMPI5("mpirun").command(job(hosts=BOARDS[:1], ranks=1))
+    assert LINKS[1] not in alone
+    assert alone[5:8] == ["--mca", "btl", "^ofi"]  # one host: no second lost in looking for fabrics
+    own = OpenMPI5("mpirun").command(job(hosts=BOARDS[:1], ranks=1, environment={"OMPI_MCA_btl": "self,tcp"}))
+    assert "^ofi" not in own  # what the user chose stands
     more = OpenMPI5("mpirun").command(job(oversubscribe=True, root=True, interface="10.0.0.0/24"))
     assert more[3:11] == [
         "--map-by", "slot:OVERSUBSCRIBE", "--allow-run-as-root", "--mca", "btl_tcp_if_include", "10.0.0.0/24",
