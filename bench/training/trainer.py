@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from bench.config.point_config import PointConfig
+from bench.config.warmup_config import WarmupConfig
 from bench.tasks.task_base.task import Task
 from bench.timeline.training_history import Evaluation, History, Segment
 from bench.training.process_memory import ActivationMeter
@@ -163,7 +164,6 @@ class Trainer:
         """
         warmup, steps = self.config.warmup, self.config.train.steps
         most = warmup.max_steps if steps is None else min(warmup.max_steps, max(1, steps - self.history.steps - 1))
-        looked_at = min(STABLE_STEPS, max(2, warmup.min_steps))
         segment = self._begin(timed=False)
         stable = False
         while len(segment.ends_ns) < most and not stable:
@@ -173,9 +173,7 @@ class Trainer:
                 with ActivationMeter(self.strategy.module) as meter:
                     self._step(segment)
                 self.history.activations_bytes = meter.peak_bytes
-            last = _durations_s(segment)[-looked_at:]
-            flat = len(last) == looked_at and max(last) - min(last) <= warmup.tolerance * median(last)
-            stable = self.comm.bcast(flat and len(segment.ends_ns) >= warmup.min_steps)
+            stable = self.comm.bcast(warmed_up(_durations_s(segment), warmup))
         self.history.warmup_stable = stable
         return self.comm.bcast(median(_durations_s(segment)[-STABLE_STEPS:]))  # type: ignore[no-any-return]
 
@@ -223,6 +221,22 @@ class Trainer:
         if self.config.device == "cuda":
             torch.cuda.synchronize()
         return loss
+
+
+def warmed_up(step_s: Sequence[float], warmup: WarmupConfig) -> bool:
+    """Whether the last steps agree: three of them, or two where ``min_steps`` is below three.
+
+    Args:
+        step_s: Seconds of all warm-up steps so far.
+        warmup: Least steps, and how far the last ones may be apart as a share of their median.
+
+    Returns:
+        True when the windows may begin.
+    """
+    looked_at = min(STABLE_STEPS, max(2, warmup.min_steps))
+    last = step_s[-looked_at:]
+    enough = len(step_s) >= max(looked_at, warmup.min_steps)
+    return enough and max(last) - min(last) <= warmup.tolerance * median(last)
 
 
 def _durations_s(segment: Segment) -> list[float]:
