@@ -23,7 +23,8 @@ from bench.energy.sampling.meter_entry import MEMBERS, MeterEntry, OtherPart
 from bench.energy.sensor_base.source import Source, meters, on_board
 from strategies.common.registry import did_you_mean
 
-POSITIVE = ("period_s", "timeout_s")
+POSITIVE = ("period_s", "timeout_s", "start_timeout_s")
+DAY_S = 86400.0
 LEVELS = ("wall", "board")
 OTHER_KEYS = ("power_W", "source", "missing")
 
@@ -141,7 +142,7 @@ def _check_settings(name: str, source: type[Source], settings: Mapping[str, Any]
                 f"meter {name}: {source.name} has no setting {key}; settings are "
                 f"{', '.join([*MEMBERS, *known])}{did_you_mean(key, known)}"
             )
-        if key in POSITIVE and not (_is_number(value) and value > 0):
+        if key in POSITIVE and not (_is_number(value) and 0 < value < DAY_S):
             raise UserError(f"meter {name}: {key}: {value} must be a positive number of seconds")
         if key == "accuracy" and not (_is_number(value) and 0 <= value < 1):
             raise UserError(f"meter {name}: accuracy: {value} must be a part of the reading, such as 0.01 for 1 %")

@@ -4,24 +4,27 @@ Reads the newest line of ``address`` (a serial device such as /dev/ttyUSB0, or a
 standard output of ``command``: watts (``power_W``), volts times amperes (``voltage_V`` and ``current_A``), or a counter
 (``energy_J`` or ``energy_Wh``), from the columns that ``columns`` names, by number from 1 or by a header's words; each is
 multiplied by ``scale``. The resolution is the last digit of the first line. The meter's own rate is not known: its update
-period is taken to be ``period_s``. A line that is older than ``timeout_s`` is no reading, so a logger that stops makes a
+period is taken to be ``period_s``. A program runs on a pseudo terminal, as most programs write blocks of lines into a pipe;
+where lines still come in blocks, the time between two blocks is the update period. The first line may take
+``start_timeout_s``; later, a line that is older than ``timeout_s`` is no reading, so a logger that stops makes a
 gap. It needs permission to read the device (group dialout for serial ones). What it includes is what the meter is in
 front of: ``level: board`` for a DC meter at the boards' inputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from bench.energy.sensor_base.external_meter import ACCURACY, LEVEL, Meter, channel, channels, micro, step
-from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
+from bench.energy.sensor_base.source import Place, Settings, Source, SourceUnavailable, register
 from bench.energy.transport.line_stream import ColumnTable, Numbers, Stream
 from bench.joules.channel import Channel
 
 DIGITS = 9  # nano: volts times amperes have more digits than either
 SCALE = 1e-9
+START_TIMEOUT_S = 10.0
+"""A logger looks for its device and lets it settle before the first line."""
 
 
 @register
@@ -40,7 +43,9 @@ class Lines(Meter):
         "{energy_J: 3} or {energy_Wh: 3}",
         "scale": "what each number is multiplied by (default 1)",
         "period_s": "how often to read it (default 1.0)",
-        "timeout_s": "how old a line may be (default 3 periods)",
+        "timeout_s": "how old a line may be (default 3 periods, or 3 blocks of a writer that buffers)",
+        "start_timeout_s": "how long to wait for the first line (default 10)",
+        "terminal": "false: the program writes into a pipe (default true: a pseudo terminal, so that it writes line by line)",
         **LEVEL,
         **ACCURACY,
     }
@@ -57,12 +62,28 @@ class Lines(Meter):
         period_s = float(settings.get("period_s", cls.period_s))
         timeout_s = float(settings.get("timeout_s", 3 * period_s))
         stream = Stream(settings, ColumnTable(settings))
+        start_s = float(settings.get("start_timeout_s", START_TIMEOUT_S))
         try:
-            first = stream.newest(timeout_s, wait=True)
+            first = stream.newest(max(start_s, timeout_s), wait=True)
         except OSError as error:
             stream.close()
-            raise SourceUnavailable(f"{stream.where}: {error}; check that it writes, and columns and separator") from None
-        return cls(stream, timeout_s, period_s, _channels(first, settings, stream.where, period_s))
+            raise SourceUnavailable(
+                f"{stream.where}: {error}; check that it writes, columns and separator, and start_timeout_s if it starts slowly"
+            ) from None
+        block_s = stream.block_s(max(start_s, timeout_s))
+        block_s = block_s if block_s > period_s else 0.0  # several lines for each reading are no matter
+        if block_s > timeout_s and "timeout_s" in settings:
+            stream.close()
+            raise SourceUnavailable(
+                f"{stream.where}: lines come in blocks every {block_s:.3g} s, later than timeout_s: {timeout_s:g}: the writer "
+                "buffers them; have it flush each line, or leave timeout_s out"
+            )
+        return cls(
+            stream,
+            max(timeout_s, 3 * block_s),
+            period_s,
+            _channels(first, settings, stream.where, max(period_s, block_s), block_s),
+        )
 
     def values(self) -> dict[str, int]:
         """Nanowatts and nanojoules of the newest line."""
@@ -87,9 +108,10 @@ def _quantities(numbers: Numbers) -> dict[str, Decimal]:
     return values
 
 
-def _channels(first: Numbers, settings: Mapping[str, Any], where: str, period_s: float) -> tuple[Channel, ...]:
+def _channels(first: Numbers, settings: Settings, where: str, period_s: float, block_s: float) -> tuple[Channel, ...]:
     """Steps are the last digits of the first line; for volts times amperes both of them."""
-    scope, power, energy = f"everything behind the meter that writes {where}", None, None
+    blocks = f"; lines come in blocks every {block_s:.3g} s, a power is that of the last line" if block_s else ""
+    scope, power, energy = f"everything behind the meter that writes {where}{blocks}", None, None
     if "power_W" in first or "voltage_V" in first:
         lsb = step(first["power_W"], DIGITS) if "power_W" in first else _product_step(first["voltage_V"], first["current_A"])
         power = channel("power", scope, settings, lsb, period_s, SCALE)

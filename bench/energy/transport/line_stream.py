@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
@@ -21,6 +22,10 @@ from bench.energy.sensor_base.source import SourceUnavailable
 COLUMNS = "power_W, voltage_V and current_A, energy_J or energy_Wh"
 QUANTITIES = ("power_W", "voltage_V", "current_A", "energy_J", "energy_Wh")
 POLL_S = 0.02
+BLOCK_S, BLOCK_LINES = 0.05, 8
+"""So many lines within so short a time are a block; USB meters send four at once."""
+PLAIN_OUTPUT = {"PYTHONUNBUFFERED": "1", "TERM": "dumb", "COLUMNS": "500"}
+"""On a terminal, programs shall write plain lines."""
 CHUNK = 65536
 Numbers = dict[str, Decimal]
 
@@ -82,26 +87,35 @@ class Stream(threading.Thread):
         command, address = settings.get("command"), settings.get("address")
         if (command is None) == (address is None):
             raise SourceUnavailable("address and command exclude each other; give one")
+        self.lines = 0
+        """How many lines with numbers came."""
         if command is None:
             self.where, self.file = str(address), self._open(Path(str(address)), whole(settings, "baud", 115200))
         else:
-            self.where, self.file = self._program(command)
+            self.where, self.file = self._program(command, settings.get("terminal", True) is not False)
         self.start()
 
-    def _program(self, command: Any) -> tuple[str, int]:
+    def _program(self, command: Any, terminal: bool) -> tuple[str, int]:
+        """Start it on a pseudo terminal: into a pipe, most programs write blocks of 4 or 8 KB instead of lines."""
         if not isinstance(command, list) or not command or not all(isinstance(word, (str, int, float)) for word in command):
             raise SourceUnavailable(f"command: {command} is no list of words; write it like [logger, --csv]")
         words = [str(word) for word in command]
+        output, into = os.openpty() if terminal else os.pipe()
         self.complaints = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the stream
         try:
+            if terminal:
+                _set_raw(into, termios.B38400)
             self.process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.complaints, bufsize=0
+                words, stdin=subprocess.DEVNULL, stdout=into, stderr=self.complaints, env={**os.environ, **PLAIN_OUTPUT}
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            os.close(output)
             self.complaints.close()
-            raise SourceUnavailable(f"{words[0]} cannot be started ({error.strerror}); install it, or give its path") from None
-        assert self.process.stdout is not None
-        return " ".join(words), self.process.stdout.fileno()
+            why = getattr(error, "strerror", None) or error
+            raise SourceUnavailable(f"{words[0]} cannot be started ({why}); install it, or give its path") from None
+        finally:
+            os.close(into)
+        return " ".join(words), output
 
     def _open(self, path: Path, baud: int) -> int:
         try:
@@ -136,7 +150,7 @@ class Stream(threading.Thread):
         try:
             while not self.ending.is_set():
                 if select.select([self.file], [], [], 0.1)[0]:
-                    chunk = os.read(self.file, CHUNK)
+                    chunk = self._chunk()
                     *lines, self.rest = (self.rest + chunk).split(b"\n")
                     for line in lines:
                         self._take(line)
@@ -144,6 +158,14 @@ class Stream(threading.Thread):
                         self._wait_for_more()
         except OSError as error:
             self.problem = f"it cannot be read any more ({error.strerror})"
+
+    def _chunk(self) -> bytes:
+        try:
+            return os.read(self.file, CHUNK)
+        except OSError as error:
+            if error.errno == errno.EIO and self.process is not None:
+                return b""  # the end of a pseudo terminal: the program has closed it
+            raise
 
     def _wait_for_more(self) -> None:
         """At the end of a file that will grow, or of a program or device that has ended."""
@@ -170,7 +192,7 @@ class Stream(threading.Thread):
         with self.news:
             self.last = text or self.last
             if numbers is not None:
-                self.numbers, self.came_s = numbers, time.monotonic()
+                self.numbers, self.came_s, self.lines = numbers, time.monotonic(), self.lines + 1
                 self.news.notify_all()
 
     def newest(self, timeout_s: float, wait: bool = False) -> Numbers:
@@ -197,6 +219,25 @@ class Stream(threading.Thread):
                 raise OSError(f"no new line with numbers for {timeout_s:g} s{last_line}")
             return self.numbers
 
+    def block_s(self, timeout_s: float) -> float:
+        """Whether the writer buffers: many lines at once, then nothing for a while. Asked after the first lines.
+
+        Args:
+            timeout_s: How long to wait for the next block.
+
+        Returns:
+            Seconds between two blocks; 0 where lines come as they are written.
+        """
+        time.sleep(BLOCK_S)
+        with self.news:
+            before, lines = self.came_s, self.lines
+            if lines < BLOCK_LINES:
+                return 0.0
+            deadline_s = time.monotonic() + timeout_s
+            while self.lines == lines and not self.problem and time.monotonic() < deadline_s:
+                self.news.wait(POLL_S)
+            return (self.came_s if self.lines > lines else time.monotonic()) - before
+
     def close(self) -> None:
         """End the thread and the program, and close the file."""
         self.ending.set()
@@ -208,11 +249,9 @@ class Stream(threading.Thread):
                 self.process.kill()
                 self.process.wait()
         self.join()
-        if self.process is not None and self.process.stdout is not None and self.complaints is not None:
-            self.process.stdout.close()
+        os.close(self.file)
+        if self.complaints is not None:
             self.complaints.close()
-        else:
-            os.close(self.file)
 
 
 def _set_raw(file: int, speed: int) -> None:

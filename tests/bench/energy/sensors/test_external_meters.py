@@ -737,7 +737,7 @@ def test_lines_of_a_growing_file(reach: Open, tmp_path: Path) -> None:
     path.write_text("# logger 1.0\ntime, joules, 'W'\n".replace("'", '"') + "1.0, 100.0, 4.0\n2.0, 104.5, 4.")
     file = os.open(path, os.O_WRONLY | os.O_APPEND)
     columns = {"energy_J": "joules", "power_W": 3}  # a name and a number
-    settings = {"address": str(path), "columns": columns, "timeout_s": 0.4, "period_s": 0.1}
+    settings = {"address": str(path), "columns": columns, "timeout_s": 0.4, "start_timeout_s": 0.4, "period_s": 0.1}
     rest = threading.Timer(0.1, os.write, (file, b"5, 9, 9\n"))  # of a line that had begun: it looks like a whole one
     rest.start()
     with pytest.raises(SourceUnavailable, match=r"no new line with numbers for 0\.4 s; check that it writes"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from bench.energy.sensor_base import source as sources
 from bench.energy.sensor_base.source import Place, Source, SourceUnavailable
+from tests.project import ROOT
 from tests.stand_ins.web import WebMeter, recorded, shelly, tree
 
 pytestmark = pytest.mark.machine
@@ -252,3 +255,82 @@ def test_tasmota_sums_the_channels_that_are_asked_for(serve: Serve, reach: Open)
     url = serve(lambda target: shared).url
     assert values(reach("tasmota", address=url, sum=[2, 1])) == pytest.approx({"power": 30.75, "energy": 3.3 * 3.6e6})
     assert values(reach("tasmota", address=url, channel=2)) == pytest.approx({"power": 20.25})  # Total has both
+
+
+# Programs that write lines
+
+
+FNIRSI = """
+import sys, time
+print()
+print("timestamp sample_in_packet voltage_V current_A dp_V dn_V temp_C_ema energy_Ws capacity_As")
+time.sleep(0.8)  # the device is looked for, and its first packet thrown away
+energy, begin = 0.0, time.time()
+while True:
+    for n in range(4):
+        energy += 5.1 * 1.2 * 0.01
+        print(f"{time.time():.3f} {n} 5.10000 1.20000 0.600 0.600 31.000 {energy:.6f} {energy / 5.1:.6f}")
+    time.sleep(0.04)
+"""
+"""Writes as fnirsi_logger.py does: an empty line, a header, four lines a packet, and no flush."""
+DOCUMENTED = {
+    "separator": " ",
+    "columns": {"voltage_V": "voltage_V", "current_A": "current_A", "energy_J": "energy_Ws"},
+    "level": "board",
+    "period_s": 0.1,
+}
+
+
+def test_the_documented_usb_logger_opens_though_it_starts_slowly_and_never_flushes(reach: Open, tmp_path: Path) -> None:
+    """Its start takes longer than three periods, and its output is less than a pipe's block for a second."""
+    (tmp_path / "logger.py").write_text(FNIRSI)
+    page = (ROOT / "docs/how-to/energy-meters.md").read_text()
+    assert "columns: {voltage_V: voltage_V, current_A: current_A, energy_J: energy_Ws}" in page
+    source = reach("lines", command=[sys.executable, str(tmp_path / "logger.py")], **DOCUMENTED)
+    first = values(source)
+    time.sleep(0.4)
+    second = values(source)
+    assert first["power"] == pytest.approx(6.12)
+    assert second["energy"] > first["energy"]
+    assert source.channels[0].update_period_s == 0.1
+    assert "blocks" not in source.channels[0].scope
+
+
+BLOCKS = """
+import sys, time
+n = 0
+while True:
+    time.sleep(0.5)
+    for _ in range(50):
+        n += 1
+        sys.stdout.write(f"{n},6.12,{n * 0.0612:.4f}\\n")
+    sys.stdout.flush()
+"""
+
+
+def test_lines_that_come_in_blocks_are_recognised(reach: Open, tmp_path: Path) -> None:
+    """A writer that buffers by itself: no terminal helps. The renewal is the time between two blocks."""
+    (tmp_path / "blocks.py").write_text(BLOCKS)
+    command = [sys.executable, str(tmp_path / "blocks.py")]
+    source = reach("lines", command=command, columns={"power_W": 2, "energy_J": 3}, period_s=0.1)
+    assert "lines come in blocks every" in source.channels[0].scope
+    assert source.channels[0].update_period_s >= 0.4
+    for _ in range(8):  # no gap between two blocks
+        assert values(source)["power"] == pytest.approx(6.12)
+        time.sleep(0.1)
+    with pytest.raises(SourceUnavailable, match=r"lines come in blocks every .* later than timeout_s: 0.3"):
+        reach("lines", command=command, columns={"power_W": 2}, period_s=0.1, timeout_s=0.3)
+
+
+def test_a_program_may_write_into_a_pipe_and_its_end_is_said(reach: Open) -> None:
+    command = [sys.executable, "-c", "import os; print(os.isatty(1)); print('7.5', flush=True); import time; time.sleep(60)"]
+    for terminal in (True, False):
+        source = reach("lines", command=command, columns={"power_W": 1}, period_s=0.2, terminal=terminal)
+        assert values(source)["power"] == pytest.approx(7.5)
+        assert source.stream.process is not None  # type: ignore[attr-defined]
+    for terminal in (True, False):
+        command = [sys.executable, "-c", "import sys; sys.stderr.write('no device'); sys.exit(3)"]
+        with pytest.raises(SourceUnavailable, match=r"the program ended with code 3 no device"):
+            reach("lines", command=command, columns={"power_W": 1}, terminal=terminal)
+    with pytest.raises(SourceUnavailable, match=r"no new line with numbers for 1 s.*start_timeout_s if it starts slowly"):
+        reach("lines", command=["sleep", "60"], columns={"power_W": 1}, period_s=0.1, start_timeout_s=1)
