@@ -75,8 +75,8 @@ class Reader(threading.Thread):
         if len(raw) != len(self.source.channels):
             raise ValueError(f"{self.source.name} gives {len(raw)} values for {len(self.source.channels)} channels")
         for channel, value in zip(self.source.channels, raw, strict=True):
-            if not LEAST_RAW <= value <= MOST_RAW:
-                raise ValueError(f"{self.source.name}: {channel.id} reads {value:.3g} raw units, more than a meter can mean")
+            if not isinstance(value, int) or not LEAST_RAW <= value <= MOST_RAW:
+                raise ValueError(f"{self.source.name}: {channel.id} reads {str(value)[:40]} raw units, which no meter can mean")
         return [before, after, *raw]
 
     def _reopen(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.energy.sensor_base.channel_binding import ChipChannel, bind
+from bench.energy.sensor_base.external_meter import wanted_names
 from bench.energy.sensor_base.hwmon_chips import Chip
 from bench.energy.sensor_base.kernel_numbers import KernelNumbers, said
 from bench.energy.sensor_base.source import Place, Settings, SourceUnavailable
@@ -84,21 +85,15 @@ def _addressed(chips: Sequence[Chip], address: str, place: Place) -> tuple[list[
 
 def _names(settings: Settings, label: str | None) -> list[str]:
     """The channels by name; empty where the entry names none."""
-    channel, several = settings.get("channel"), settings.get("sum")
-    if channel is not None and several is not None:
+    channel, names = settings.get("channel"), wanted_names(settings)
+    if channel is not None and names:
         raise SourceUnavailable("channel and sum exclude each other; give one")
-    if several is None:
-        names = [] if channel is None else [str(channel)]
-    elif isinstance(several, Sequence) and not isinstance(several, str) and several:
-        names = [str(name) for name in several]
-    else:
-        raise SourceUnavailable(f"sum: {several} is no list of channels; write it like [a, b]")
+    if channel is not None:
+        names = [str(channel)]
     if label is not None and names and names != [label]:
         raise SourceUnavailable(
             f"address: {label} is a channel already; give the chip in address, and channel or sum beside it"
         )
-    if len({name.casefold() for name in names}) < len(names):
-        raise SourceUnavailable(f"sum: {names} names a channel twice; give each once")
     return names or ([] if label is None else [label])
 
 

@@ -78,7 +78,13 @@ def channels(power: Channel | None, energy: Channel | None) -> tuple[Channel, ..
 
 
 def channel(
-    kind: Literal["counter", "power"], scope: str, settings: Settings, lsb: float, update_s: float, scale: float = 0.0
+    kind: Literal["counter", "power"],
+    scope: str,
+    settings: Settings,
+    lsb: float,
+    update_s: float,
+    scale: float = 0.0,
+    modulus: int | None = None,
 ) -> Channel:
     """The channel of a meter.
 
@@ -89,6 +95,7 @@ def channel(
         lsb: The smallest step, in raw units.
         update_s: How often the meter renews it, in seconds.
         scale: Joules or watts of a raw unit; 0: microwatt-hours and microwatts.
+        modulus: The raw value at which a counter starts again; None where it does not, or does not say.
 
     Returns:
         The channel, at the level of the entry (the wall where it names none).
@@ -100,6 +107,7 @@ def channel(
         scale=scale or (ENERGY_SCALE if kind == "counter" else POWER_SCALE),
         scope=scope,
         level=level,
+        modulus=modulus,
         lsb=lsb,
         update_period_s=update_s,
         accuracy=settings.get("accuracy"),
@@ -200,6 +208,29 @@ def whole(settings: Settings, key: str, default: int) -> int:
         return int(str(settings.get(key, default)))
     except ValueError:
         raise SourceUnavailable(f"{key}: {settings[key]} is no whole number") from None
+
+
+def wanted_names(settings: Settings) -> list[str]:
+    """The names in ``sum``, each once.
+
+    Args:
+        settings: The meter's entry.
+
+    Returns:
+        The names; empty where the entry has no ``sum``.
+
+    Raises:
+        SourceUnavailable: It is no list of names, or has one twice.
+    """
+    several = settings.get("sum")
+    if several is None:
+        return []
+    if not isinstance(several, (list, tuple)) or not several:
+        raise SourceUnavailable(f"sum: {several} is no list of channels; write it like [a, b]")
+    names = [str(name) for name in several]
+    if len({name.casefold() for name in names}) < len(names):
+        raise SourceUnavailable(f"sum: {names} names a channel twice; give each once")
+    return names
 
 
 def asked_ids(settings: Settings) -> tuple[int, ...] | Literal["all"] | None:

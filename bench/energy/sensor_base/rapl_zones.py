@@ -6,6 +6,7 @@ Not a source, but what ``rapl``, ``perf`` and ``pyjoules`` all need.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from bench.joules.channel import Channel, Level
 
 UPDATE_PERIOD_S = 1e-3
 COUNTS = 2**32
+NUMBERED = re.compile(r"[a-z-]+(?::[0-9]+)+")
+"""A zone's folder: its kind and the numbers on the way to it."""
 USUAL_LSB_UJ = 1e6 / 2**14
 """The step of most processors, where the zone does not say its range."""
 ALLOW = (
@@ -121,11 +124,12 @@ def find_zones(root: Path) -> list[Zone]:
     for prefix in ("intel-rapl", "intel-rapl-mmio"):
         of_interface: dict[str, Zone] = {}
         keys: dict[str, str] = {}
-        for folder in sorted(tree.glob(f"{prefix}:*"), key=_numbers):
+        named = [folder for folder in tree.glob(f"{prefix}:*") if NUMBERED.fullmatch(folder.name)]
+        for folder in sorted(named, key=_numbers):
             largest = folder / "max_energy_range_uj"
             try:
                 name = (folder / "name").read_text().strip()
-                range_uJ = int(largest.read_text()) if largest.exists() else None
+                range_uJ = (max(0, int(largest.read_text())) if largest.exists() else 0) or None
             except (OSError, ValueError) as error:
                 raise SourceUnavailable(f"{folder} does not describe itself: {error}; reload the intel_rapl modules") from None
             parent = keys.get(folder.name.rsplit(":", 1)[0])
