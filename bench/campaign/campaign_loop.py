@@ -14,6 +14,7 @@ from statistics import mean
 
 from bench.campaign.adaptive_repeats import next_repeats, spread
 from bench.campaign.campaign_settings import Settings
+from bench.campaign.dilated_point import on_its_boards
 from bench.campaign.duration_estimate import least_s, own_s
 from bench.campaign.host_locks import Locks
 from bench.campaign.live_bar import duration
@@ -165,9 +166,9 @@ class Campaign:
         started = time.monotonic()
         self.tried.add((point.hash, point.repeat))
         try:
-            lease.ready(point.cluster)
+            ready = on_its_boards(point, lease)
             with writing(self, point.point):
-                record = launch(self._with_idle(point))
+                record = launch(self._with_idle(ready))
         except KeyboardInterrupt:  # the second, while launch() was ending the job for the first
             with _unhurried():
                 _kill(folder)

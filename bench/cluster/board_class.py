@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -207,7 +208,16 @@ class BoardClass:
                 f"{self.default_mode}"
             )
         power = self.power if default else mode.power or BoardPower()
-        return replace(self, power=power, mode_speed=1.0 if mode.speed is None else mode.speed.value)
+        speed = 1.0 if mode.speed is None else mode.speed.value
+        return replace(self, power=power, mode_speed=speed, train_flop_s=self._rates_in(name))
+
+    def _rates_in(self, mode: str) -> tuple[TrainingRate, ...]:
+        """The training rates in a power mode, as those of a class in its default mode."""
+        rates = []
+        for device, precision in dict.fromkeys((rate.device, rate.precision) for rate in self.train_flop_s):
+            with contextlib.suppress(UserError):  # there is none: whoever needs it is told so
+                rates.append(replace(self.training_rate(device, precision, mode), power_mode=None))
+        return tuple(rates)
 
     def to_dict(self) -> dict[str, Any]:
         """The plain values, as they stand in a description: keys without a value are left out."""

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.cluster import host_fields
+from bench.cluster.training_rate import DEVICES
 from bench.common.user_error import UserError
+from bench.config.dilation_config import MUST, NONE, is_dilation
 from bench.config.host_config import Host
 from strategies.common.registry import did_you_mean
 
@@ -25,7 +27,8 @@ class Emulation:
 
     ``network`` holds their addresses; ``link`` is of those that name none, ``uplink`` joins the switches. ``compute``:
     "shared" (their speeds share the cores of this machine), "unlimited", or the cores of the fastest board. ``memory``:
-    "class" (a host without ``memory_bytes`` has what its board class has) or "unlimited".
+    "class" (a host without ``memory_bytes`` has what its board class has) or "unlimited". ``dilation``: "class", "none" or a
+    number of at least 1 (``bench.config.dilation_config``); ``device``: which device of their class the boards stand for.
     """
 
     network: str
@@ -33,6 +36,8 @@ class Emulation:
     uplink: str | None = None
     compute: str | float = "shared"
     memory: str = "unlimited"
+    dilation: str | float = NONE
+    device: str | None = None
 
 
 def read_emulated(path: Path, block: Any) -> Emulation | None:
@@ -65,6 +70,10 @@ def read_emulated(path: Path, block: Any) -> Emulation | None:
         )
     if emulated.memory not in MEMORY:
         raise UserError(f"hostfile {path}: emulated.memory={emulated.memory} is unknown; use {' or '.join(MEMORY)}")
+    if not is_dilation(emulated.dilation):
+        raise UserError(f"hostfile {path}: emulated.dilation={emulated.dilation} must be {MUST}")
+    if emulated.device not in (None, *DEVICES):
+        raise UserError(f"hostfile {path}: emulated.device={emulated.device} must be {' or '.join(DEVICES)}")
     return emulated
 
 

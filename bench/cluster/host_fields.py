@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bench.cluster.training_rate import DEVICES
 from bench.common.user_error import UserError
 from strategies.common.registry import did_you_mean
 
@@ -45,6 +46,7 @@ RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: is_number(v) and v >= 1 and v == int(v),
         "must be a whole number of bytes, such as 2.0e+9",
     ),
+    "device": (lambda v: v in DEVICES, f"must be {' or '.join(DEVICES)}, what an emulated board stands for"),
     "user": (lambda v: isinstance(v, str) and bool(LOGIN.match(v)), "must be the name of a user"),
 }
 

@@ -63,9 +63,16 @@ def read_inventory(path: Path, board: str) -> Inventory:
     hosts = [replace(host, board=host.board or board) for host in inventory.hosts]
     if inventory.emulated is not None:
         check_emulated(path, hosts, inventory.emulated)
-    elif limited := [host.address for host in hosts if host.memory_bytes is not None]:
-        raise UserError(f"hostfile {path}: memory_bytes of {limited[0]} limits emulated boards only; add an emulated: block")
+    else:
+        _check_real(path, hosts)
     return Inventory(hosts, inventory.emulated)
+
+
+def _check_real(path: Path, hosts: Sequence[Host]) -> None:
+    for host in hosts:
+        for key in ("memory_bytes", "device"):
+            if getattr(host, key) is not None:
+                raise UserError(f"hostfile {path}: {key} of {host.address} is of emulated boards only; add an emulated: block")
 
 
 def _from_yaml(path: Path, text: str) -> Inventory:

@@ -75,6 +75,11 @@ def _compose(arguments: Sequence[str], size: int) -> PointConfig | None:
         plain["ranks"] = size
     experiment = cfg.hydra.runtime.choices.get("experiment")
     point = resolved_point.resolve(plain, experiment, paths.RESULTS, ranks=size)
+    if point.cluster.emulated is not None and point.cluster.emulated.dilation is not None:
+        raise UserError(
+            "dilated boards are measured and brought up before the ranks start; start python -m bench without mpirun, or use "
+            "cluster.dilation=none"
+        )
     if plain["dry_run"]:
         from bench.commands.dry_run import show
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.config.config_field import setting
+from bench.config.dilation_config import MUST, is_dilation
 
 LAUNCHERS = ("mpirun", "srun")
 BINDINGS = ("none", "core", "socket")
@@ -64,6 +65,15 @@ class ClusterConfig:
         unit="bits per second",
         least=1e4,
         must="a number of bits per second of at least 1e4, such as 1.0e+8",
+    )
+    dilation: Any = setting(
+        None,
+        "seconds of this machine for one second of emulated boards: class, none or a number; null: as in the inventory",
+        check=is_dilation,
+        must=f"null, {MUST}",
+    )
+    device: str | None = setting(
+        None, "device of their class that emulated boards stand for; null: as in the inventory", choices=("cpu", "gpu")
     )
     link_delay_s: float | None = setting(
         None,

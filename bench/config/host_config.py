@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bench.config.config_field import setting
+
 
 @dataclass(frozen=True)
 class Host:
@@ -15,6 +17,7 @@ class Host:
     ``threads`` (null: cores / slots) are those of one rank.
 
     ``user`` logs in over ssh (null: as ssh says). ``env`` are variables of this host's ranks alone.
+    ``device`` (cpu or gpu) says which device of its class an emulated board stands for.
     ``link`` (a file in conf/link) and ``switch`` say how it is connected, ``speed`` how fast it computes, 1.0 for the
     fastest (null: from its board class). ``memory_bytes`` limits an emulated board.
     """
@@ -31,6 +34,7 @@ class Host:
     memory_bytes: int | None = None
     user: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    device: str | None = setting(None, "device that an emulated board stands for: cpu or gpu", absent=True)
 
     @property
     def label(self) -> str:

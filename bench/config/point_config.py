@@ -11,6 +11,7 @@ from bench.config import config_json
 from bench.config.board_config import BoardConfig
 from bench.config.comm_config import CommConfig
 from bench.config.config_field import setting
+from bench.config.dilation_config import PointDilation
 from bench.config.mesh_config import MeshConfig
 from bench.config.point_cluster_config import PointCluster
 from bench.config.strategy_config import StrategyConfig
@@ -71,7 +72,7 @@ class PointConfig:
     Seconds are of the clock's, bytes whole numbers; null means what ``run_config`` says of the key. ``boards`` are the
     descriptions of the board classes of its inventory, ``energy`` is read by
     ``bench.energy``'s EnergySettings. ``predicted`` is what a profile predicts of it, ``fault`` what fails,
-    ``idle_from``, ``run_id``, ``overrides`` and ``command`` are known from its launch on.
+    ``dilation``, ``idle_from``, ``run_id``, ``overrides`` and ``command`` are known from its launch on.
     """
 
     schema: str
@@ -105,6 +106,7 @@ class PointConfig:
     predicted: Mapping[str, Any] | None = setting(None, "what a profile predicts of it", absent=True)
     fault: PointFault | None = setting(None, "what fails", absent=True)
     idle_from: PointIdle | None = setting(None, "whose idle power may be reused", absent=True)
+    dilation: PointDilation | None = setting(None, "how emulated boards' time was dilated", absent=True)
     overrides: tuple[str, ...] | None = setting(None, "the words of the command line", absent=True)
     run_id: str | None = setting(None, "marks the processes of this run", absent=True)
     command: str | None = setting(None, "the line that starts its ranks", absent=True)
@@ -113,6 +115,11 @@ class PointConfig:
     def folder(self) -> Path:
         """Where the files of the point are."""
         return Path(self.paths.point)
+
+    @property
+    def dilation_factor(self) -> float:
+        """Seconds of this machine for one second of the boards: 1 where their time is not dilated."""
+        return 1.0 if self.dilation is None else self.dilation.factor
 
     @property
     def step_shape(self) -> StepShape:

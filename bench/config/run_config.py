@@ -49,7 +49,9 @@ class RunConfig:
         refused={"gpu": "is unknown; use cpu or cuda"},  # not "did you mean cpu?"
     )
     threads: int | None = setting(None, "threads of each rank; null: the host's cores shared by its slots", least=1)
-    window_s: float = setting(20.0, "least length of the timed window", unit="seconds", above=0)
+    window_s: float = setting(
+        20.0, "least length of the timed window, in this machine's time also where boards are dilated", unit="seconds", above=0
+    )
     idle_s: float = setting(5.0, "idle measured before and after, each", unit="seconds", least=0)
     warmup: WarmupConfig = block(WarmupConfig, "steps before the window")
     eval_samples: int | None = setting(None, "samples of the validation split; null: all", unit="samples", least=1)

@@ -1,11 +1,15 @@
-"""Emulated boards of a point: their links, shares of the processor and memory."""
+"""Emulated boards of a point: their links, shares of the processor and memory, and how their time is dilated."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+from bench.config import config_json
+from bench.config.config_field import setting
+from bench.config.dilation_config import TrainingTarget
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,10 @@ class Link:
 
 @dataclass(frozen=True)
 class Board:
-    """An emulated board. ``quota_cores`` of this machine's processor (null: all of it); ``memory_bytes`` (null: no limit)."""
+    """An emulated board. ``quota_cores`` of this machine's processor (null: all of it); ``memory_bytes`` (null: no limit).
+
+    ``target`` is the training rate that it stands for, where the dilation follows from the classes.
+    """
 
     name: str
     address: str
@@ -29,6 +36,7 @@ class Board:
     switch: str | None = None
     quota_cores: float | None = None
     memory_bytes: int | None = None
+    target: TrainingTarget | None = setting(None, "the training rate that the board stands for", absent=True)
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,9 @@ class Wiring:
 class Testbed:
     """All boards of a cluster, the network that they share, and what turned their speeds into quotas.
 
-    ``scale_cores`` are the cores of a board of speed 1.0 (null: no quotas); ``cores`` those of this machine.
+    ``scale_cores`` are the cores of a board of speed 1.0 (null: no quotas); ``cores`` those of this machine. ``dilation`` is
+    ``class`` or a number, null for none; ``latency_s`` that of the slowest link's description, one way (null: not known).
+    ``factor`` is set of boards that are up with dilated links: then rates, delays and quotas are those of this machine's time.
     """
 
     name: str
@@ -54,6 +64,9 @@ class Testbed:
     uplink: Link | None
     cores: int
     scale_cores: float | None
+    dilation: str | float | None = setting(None, "class, or seconds of this machine for one of the boards", absent=True)
+    latency_s: float | None = setting(None, "latency of the links' descriptions, one way", absent=True)
+    factor: float | None = setting(None, "the dilation of boards that are up", absent=True)
 
     @property
     def switches(self) -> list[str | None]:
@@ -73,7 +86,7 @@ class Testbed:
 
     def to_dict(self) -> dict[str, Any]:
         """The testbed as JSON has it."""
-        return asdict(self)
+        return config_json.to_json(self)  # type: ignore[no-any-return]
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Testbed:
@@ -84,7 +97,8 @@ class Testbed:
 
         Returns:
             The same testbed.
+
+        Raises:
+            UserError: It was written by another version.
         """
-        boards = tuple(Board(**{**board, "link": Link(**board["link"])}) for board in values["boards"])
-        uplink = None if values["uplink"] is None else Link(**values["uplink"])
-        return cls(**{**values, "boards": boards, "uplink": uplink})
+        return config_json.from_json(cls, values, "the testbed")

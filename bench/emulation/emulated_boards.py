@@ -13,12 +13,16 @@ from bench.cluster.board_class import BoardClass
 from bench.cluster.emulated_inventory import Emulation
 from bench.cluster.inventory import Inventory
 from bench.cluster.network_links import NetworkLink, load_link
+from bench.cluster.training_rate import TrainingRate
 from bench.common.user_error import UserError
+from bench.config.dilation_config import TrainingTarget
 from bench.config.host_config import Host
 from bench.config.testbed_config import Board, Link, Testbed
+from bench.emulation.shelf_training import dilation_of, targets
 
 NAME = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
-OVERRIDES = ("link", "link_rate_bit_s", "link_delay_s")
+OVERRIDES = ("link", "link_rate_bit_s", "link_delay_s", "dilation", "device")
+DILATION = ("dilation", "device")
 LEAST_QUOTA = 0.01  # cores: 1 ms of 100 ms, the least that the kernel gives in its usual period
 
 
@@ -29,6 +33,7 @@ def resolve_cluster(
     links: Path | Sequence[Path],
     cores: int,
     threads: int | None = None,
+    rates: Mapping[str, TrainingRate] | None = None,
 ) -> dict[str, Any]:
     """The ``cluster`` block of a point: the configuration's values, its hosts, and for emulated boards ``emulated``.
 
@@ -39,6 +44,7 @@ def resolve_cluster(
         links: The folders with the descriptions of links.
         cores: The cores of this machine.
         threads: The threads that the user gave for all ranks; None: each board's by its quota.
+        rates: What each class achieves in training, where the dilation follows from that.
 
     Returns:
         The plain values of the block.
@@ -59,13 +65,16 @@ def resolve_cluster(
         return {**plain, "hosts": [host.to_dict() for host in inventory.hosts], **({"links": stated} if stated else {})}
     if cluster["interface"] is not None:
         raise UserError(f"cluster.interface={cluster['interface']} is that of the inventory for emulated boards; leave it out")
-    testbed = emulate(cluster, inventory.hosts, inventory.emulated, boards, lambda name: load_link(name, links), cores)
+    testbed = emulate(
+        cluster, inventory.hosts, inventory.emulated, boards, lambda name: load_link(name, links), cores, rates or {}
+    )
     hosts = [
         replace(host, threads=host.threads or (None if threads else _threads(host, board.quota_cores)))
         for host, board in zip(inventory.hosts, testbed.boards, strict=True)
     ]
+    kept = {key: value for key, value in cluster.items() if key not in DILATION}
     return {
-        **cluster,
+        **kept,
         "interface": testbed.network,
         "hosts": [host.to_dict() for host in hosts],
         "emulated": testbed.to_dict(),
@@ -79,6 +88,7 @@ def emulate(
     boards: Mapping[str, BoardClass],
     link: Callable[[str], NetworkLink],
     cores: int,
+    rates: Mapping[str, TrainingRate],
 ) -> Testbed:
     """The testbed of an inventory under the overrides of the configuration.
 
@@ -89,6 +99,7 @@ def emulate(
         boards: The descriptions of the classes by name.
         link: From the name of a link to its description.
         cores: The cores of this machine.
+        rates: What each class achieves in training, where the dilation follows from that; then it decides the speeds too.
 
     Returns:
         The boards with their links, quotas in cores and memory in bytes.
@@ -100,18 +111,8 @@ def emulate(
     if not NAME.match(name):
         raise UserError(f"cluster.name={name} must have up to 40 letters, digits, '-' and '_' to name emulated boards")
     _check_overrides(cluster)
-    scale = scale_cores(speeds(hosts, boards), cores, emulated.compute)
-    quotas = [
-        None if scale is None else speed * scale * _mode_speed(boards[host.board])
-        for host, speed in zip(hosts, speeds(hosts, boards), strict=True)
-    ]
-    _check_sum(quotas, cores, scale)
-    for host, quota in zip(hosts, quotas, strict=True):
-        if quota is not None and quota < LEAST_QUOTA:
-            raise UserError(
-                f"emulated board {host.name} would get {quota:.4f} of a core, at least {LEAST_QUOTA} is possible; give it more "
-                "speed:, or emulate fewer boards"
-            )
+    stand_for = targets(hosts, rates)
+    scale, quotas = _shares(hosts, emulated, boards, stand_for, cores)
     emulated_boards = [
         Board(
             str(host.name),
@@ -121,12 +122,42 @@ def emulate(
             host.switch,
             quota,
             host.memory_bytes if emulated.memory == "unlimited" else host.memory_bytes or _memory_of(host, boards),
+            target,
         )
-        for host, quota in zip(hosts, quotas, strict=True)
+        for host, quota, target in zip(hosts, quotas, stand_for, strict=True)
     ]
     several = len({host.switch for host in hosts}) > 1
     uplink = link_of(link(str(emulated.uplink)), {}) if several else None
-    return Testbed(name, emulated.network, tuple(emulated_boards), uplink, cores, scale)
+    dilation = dilation_of(cluster, emulated)
+    latency_s = None if dilation is None else _latency_s(hosts, cluster, emulated, link)
+    return Testbed(name, emulated.network, tuple(emulated_boards), uplink, cores, scale, dilation, latency_s)
+
+
+def _shares(
+    hosts: Sequence[Host],
+    emulated: Emulation,
+    boards: Mapping[str, BoardClass],
+    stand_for: Sequence[TrainingTarget | None],
+    cores: int,
+) -> tuple[float | None, list[float | None]]:
+    """Cores of a board of speed 1.0, and the quota of every board; None where boards are not limited."""
+    asked = [target.value for target in stand_for if target is not None]
+    if asked:  # training rates are those of the power modes already
+        relative, by_mode = [value / max(asked) for value in asked], [1.0 for _ in asked]
+    else:
+        relative, by_mode = speeds(hosts, boards), [_mode_speed(boards[host.board]) for host in hosts]
+    scale = scale_cores(relative, cores, emulated.compute)
+    if asked and scale is None:
+        raise UserError("dilation=class needs boards with a share of this machine; leave emulated.compute=unlimited out")
+    quotas = [None if scale is None else one * scale * mode for one, mode in zip(relative, by_mode, strict=True)]
+    _check_sum(quotas, cores, scale)
+    for host, quota in zip(hosts, quotas, strict=True):
+        if quota is not None and quota < LEAST_QUOTA:
+            raise UserError(
+                f"emulated board {host.name} would get {quota:.4f} of a core, at least {LEAST_QUOTA} is possible; give it more "
+                "speed:, or emulate fewer boards"
+            )
+    return scale, quotas
 
 
 def link_of(described: NetworkLink, cluster: Mapping[str, Any]) -> Link:
@@ -150,6 +181,14 @@ def link_of(described: NetworkLink, cluster: Mapping[str, Any]) -> Link:
         None if not delay else float(delay),
         None if loss is None or not loss.value else float(loss.value),
     )
+
+
+def _latency_s(
+    hosts: Sequence[Host], cluster: Mapping[str, object], emulated: Emulation, link: Callable[[str], NetworkLink]
+) -> float | None:
+    """The longest latency that the descriptions of the boards' links state, one way; None where none does."""
+    described = [link(str(cluster.get("link") or host.link or emulated.link)).latency_s for host in hosts]
+    return max((float(one.value) for one in described if one is not None), default=None)
 
 
 def speeds(hosts: Sequence[Host], boards: Mapping[str, BoardClass]) -> list[float]:

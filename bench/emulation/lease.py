@@ -10,9 +10,11 @@ from pathlib import Path
 from types import TracebackType
 
 from bench.common.user_error import UserError
+from bench.config.dilation_config import PointDilation
 from bench.config.point_cluster_config import PointCluster
 from bench.emulation import lifecycle
 from bench.emulation.cgroups import ROOT, find_cgroups
+from bench.emulation.dilated_testbed import in_machine_time
 from bench.emulation.kernel_network import addresses, check_machine
 from bench.emulation.state_files import STATE, Lock, all_up, check_network, read_state
 from bench.launch.mpirun import check_emulates, find_mpirun, launcher_for
@@ -47,11 +49,12 @@ class Lease:
             self._stack = stack.pop_all()
         return self
 
-    def ready(self, cluster: PointCluster) -> None:
+    def ready(self, cluster: PointCluster, dilation: PointDilation | None = None) -> None:
         """Bring the cluster's boards up, or to its rates and limits.
 
         Args:
             cluster: One of the clusters of the lease; real hosts need nothing.
+            dilation: The dilation of the boards; None: their links have their rates in this machine's time.
 
         Raises:
             UserError: This machine cannot.
@@ -61,7 +64,7 @@ class Lease:
             return
         if read_state(testbed.name, self.state) is None:
             self._brought_up.append(testbed.name)  # before it is up, so that half of one goes too
-        lifecycle.up(testbed, self.state, self.cgroup_root)
+        lifecycle.up(in_machine_time(testbed, dilation), self.state, self.cgroup_root)
 
     def _end_leftovers(self, name: str) -> None:
         """Nobody else holds the lock: runs of this project on these boards are of a campaign that was killed."""

@@ -41,11 +41,15 @@ PACKET_BYTES = 1500
 
 @dataclass(frozen=True)
 class Shaper:
-    """One end of a link: what leaves ``device`` of ``namespace`` is held to the link."""
+    """One end of a link: what leaves ``device`` of ``namespace`` is held to the link.
+
+    ``factor`` dilates the queue: it holds as many bytes as in the boards' time.
+    """
 
     namespace: str
     device: str
     link: Link
+    factor: float = 1.0
 
 
 def switch_namespace(name: str) -> str:
@@ -181,13 +185,13 @@ def shapers(testbed: Testbed) -> list[Shaper]:
     Returns:
         Two ends for each board, then two for each uplink.
     """
-    middle, both_ends = switch_namespace(testbed.name), []
+    middle, both_ends, factor = switch_namespace(testbed.name), [], testbed.factor or 1.0
     for index, board in enumerate(testbed.boards):
         space = namespace(testbed.name, board.name)
-        both_ends += [Shaper(space, "eth0", board.link), Shaper(middle, f"p{index}", board.link)]
+        both_ends += [Shaper(space, "eth0", board.link, factor), Shaper(middle, f"p{index}", board.link, factor)]
     if testbed.uplink is not None:
         for index in range(1, len(testbed.switches)):
-            both_ends += [Shaper(middle, f"u{index}{end}", testbed.uplink) for end in "ab"]
+            both_ends += [Shaper(middle, f"u{index}{end}", testbed.uplink, factor) for end in "ab"]
     return both_ends
 
 
@@ -200,10 +204,11 @@ def shape(shaper: Shaper) -> list[Command]:
     Returns:
         The commands in their order.
     """
-    link, tc, where = shaper.link, ["tc", "-n", shaper.namespace, "qdisc", "replace"], ["dev", shaper.device]
+    link, queue_s = shaper.link, QUEUE_S * shaper.factor
+    tc, where = ["tc", "-n", shaper.namespace, "qdisc", "replace"], ["dev", shaper.device]
     burst = burst_bytes(link.rate_bit_s)
-    rate = ["rate", f"{link.rate_bit_s:.0f}bit", "burst", f"{burst}b", "latency", f"{QUEUE_S * 1e3:.0f}ms"]
-    queued = link.rate_bit_s / 8 * (QUEUE_S + (link.delay_s or 0))
+    rate = ["rate", f"{link.rate_bit_s:.0f}bit", "burst", f"{burst}b", "latency", f"{queue_s * 1e3:.0f}ms"]
+    queued = link.rate_bit_s / 8 * (queue_s + (link.delay_s or 0))
     queue = ["bfifo", "limit", f"{queued + burst:.0f}b"]
     if link.delay_s or link.loss:
         delay = ["delay", f"{link.delay_s * 1e6:.0f}us"] if link.delay_s else []

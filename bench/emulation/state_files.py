@@ -82,7 +82,7 @@ def read_state(name: str, state: Path) -> Testbed | None:
     try:
         values = json.loads((state / name / "state.json").read_text())
         return Testbed.from_dict(values["testbed"]) if values["schema"] == SCHEMA else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, UserError):
         return None
 
 

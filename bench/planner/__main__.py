@@ -22,9 +22,10 @@ from bench.doctor.mpirun_jobs import over_mpirun
 from bench.planner import printing
 from bench.planner.search import search
 from bench.point import hydra_compose, resolved_point
+from bench.point.dilated_limits import check_unpredicted
+from bench.point.whole_cluster import whole_cluster
 from bench.prediction.cluster_profile import Profile, emulated_boards, own_path, subject
 from bench.prediction.planned_shares import AUTO, path_of, prediction_of, profile_of
-from strategies.base import get
 from strategies.common.plan_error import PlanError
 from strategies.common.registry import did_you_mean
 from strategies.plan.model_spec import ModelSpec
@@ -94,23 +95,6 @@ def planner_of(plain: Mapping[str, Any]) -> PlannerConfig:
     return read_block(PlannerConfig, plain["planner"], "planner.")
 
 
-def whole_cluster(plain: Mapping[str, Any]) -> PointConfig:
-    """A point of one rank of this configuration: its cluster has all hosts that may take part.
-
-    Args:
-        plain: The composed configuration.
-
-    Returns:
-        The point, without strategy, micro-batches, checkpoints, faults and profile of its own.
-    """
-    single = {"name": "single", **get("single").options}
-    bare = {**plain, "strategy": single, "ranks": 1, "mesh": dict.fromkeys(plain["mesh"])}
-    bare["train"] = {**plain["train"], "micro_batches": 1, "save": None, "resume": None}
-    bare["planner"] = {**plain["planner"], "profile": None, "split": "even"}
-    bare["fault"] = {**plain["fault"], "rank": None}
-    return resolved_point.resolve(bare, None, RESULTS)
-
-
 def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
     """The verb ``profile``: measure on all hosts, write the profile and print it.
 
@@ -124,6 +108,7 @@ def measure(plain: Mapping[str, Any], _: Sequence[str]) -> int:
         UserError: The file cannot be written.
     """
     point = whole_cluster(plain)
+    check_unpredicted(point.cluster)
     planner = planner_of(plain)
     path, cluster = path_of(planner, point), point.cluster.to_json()
     assert path is not None

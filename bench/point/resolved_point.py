@@ -14,6 +14,7 @@ from bench.cluster import participants as launch_cluster
 from bench.cluster.board_class import BoardClass
 from bench.cluster.board_files import load_board
 from bench.cluster.inventory import check_slots
+from bench.cluster.training_rate import TrainingRate
 from bench.common import paths
 from bench.common.user_error import UserError
 from bench.common.weight_files import WEIGHTS_FILE, check_sha256, checkpoint_dir
@@ -26,8 +27,10 @@ from bench.config.point_config import SCHEMA, PointConfig, PointModel, PointPath
 from bench.config.run_config import RunConfig
 from bench.config.strategy_config import StrategyConfig
 from bench.emulation.emulated_boards import resolve_cluster
+from bench.emulation.shelf_training import in_training, training_rates
 from bench.energy.sampling.energy_settings import energy_settings
 from bench.faults.fault_settings import fault_settings
+from bench.point.dilated_limits import check_unpredicted, in_board_time
 from bench.power_modes.mode_choice import by_board
 from bench.power_modes.mode_choice import resolve as power_mode
 from bench.prediction import planned_shares
@@ -65,6 +68,8 @@ def resolve(plain: Mapping[str, Any], experiment: str | None, results: Path, ran
     run = read_run_config(plain)
     point = _smoke(_point(run, experiment, ranks))
     profile = planned_shares.profile_of(run.planner, point)
+    if profile is not None:
+        check_unpredicted(point.cluster)
     point = replace(point, strategy=planned_shares.with_shares(run.planner, profile, point))
     plan = plan_of(point)
     if profile is not None:
@@ -106,7 +111,9 @@ def _point(run: RunConfig, experiment: str | None, running: int | None) -> Point
         cluster=cluster,
         boards={name: replace(board, train_flop_s=()).to_dict() for name, board in boards.items()},
         board=BoardConfig(power_mode(run.board.power_mode, boards)),
-        energy=energy_settings(plain["energy"], cluster.inventory, hostfile_of(plain) or NO_HOSTFILE).to_dict(),
+        energy=in_board_time(
+            energy_settings(plain["energy"], cluster.inventory, hostfile_of(plain) or NO_HOSTFILE), cluster
+        ).to_dict(),
         hash="",
         point="",
         paths=PointPaths(""),
@@ -140,11 +147,15 @@ def cluster_of(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BoardC
     cluster = launch_cluster.checked(cfg["cluster"])
     inventory = launch_cluster.inventory_of(cluster, hostfile_of(cfg), os.environ)
     boards = {name: load_board(name, paths.conf_folders("board")) for name in sorted({host.board for host in inventory.hosts})}
+    rates: dict[str, TrainingRate] = {}
     if inventory.emulated is not None:  # nothing is set on this machine: the mode is in the boards' speed and watts
         chosen = by_board(power_mode(cfg["board"]["power_mode"], boards), boards)
         boards.update({name: boards[name].in_mode(mode) for name, mode in chosen.items()})
+        rates = training_rates(cluster, inventory.emulated, inventory.hosts, boards, cfg["train"]["dtype"])
+        boards = in_training(boards, rates)
     # All boards are emulated whoever takes part, so that a board's speed does not depend on who else does.
-    block = resolve_cluster(cluster, inventory, boards, paths.conf_folders("link"), os.cpu_count() or 1, cfg["threads"])
+    cores, links = os.cpu_count() or 1, paths.conf_folders("link")
+    block = resolve_cluster(cluster, inventory, boards, links, cores, cfg["threads"], rates)
     return launch_cluster.choose(block, cluster), boards
 
 

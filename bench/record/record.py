@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 from bench.record.block import Block, Entry
 from bench.record.check_record import Check
 from bench.record.communication_record import CommunicationRecord
+from bench.record.dilation_record import DilationRecord
 from bench.record.energy_record import EnergyRecord
 from bench.record.environment_record import EnvironmentRecord
 from bench.record.fault_record import FaultRecord
@@ -56,6 +57,9 @@ class Record(Block):
     checks: Annotated[Sequence[Check], Entry("what was looked at, with its verdict")]
     environment: Annotated[EnvironmentRecord, Entry("code, machines and ranks")]
     fault: Annotated[FaultRecord | None, Entry("a rank was killed; missing: none was")] = None
+    dilation: Annotated[
+        DilationRecord | None, Entry("emulated boards with a time of their own; missing: it is the machine's")
+    ] = None
     log_tail: Annotated[Sequence[str] | None, Entry("last lines of mpirun.log; missing: the point finished")] = None
 
     @classmethod

@@ -15,6 +15,7 @@ from bench.record.point_block import point_block
 from bench.record.point_record import PointRecord
 from bench.record.record import MeasuredRecord, Status
 from bench.run.blocks.communication_block import communication_block
+from bench.run.blocks.dilation_block import dilation_block
 from bench.run.blocks.environment_block import environment_block
 from bench.run.blocks.event_rows import event_rows
 from bench.run.blocks.learning_block import learning_block
@@ -70,6 +71,7 @@ def assemble(gathered: GatheredRun) -> MeasuredRecord:
         checks=[],
         environment=environment_block(gathered),
         fault=_fault(gathered),
+        dilation=dilation_block(gathered),
     )
 
 

@@ -38,16 +38,16 @@ class GatheredRun:
     why_idle: str | None = None
 
     def to_common(self, rank: int, t_ns: float) -> float:
-        """A time of one rank's clock on the common axis.
+        """A time of one rank's clock on the common axis: here, and nowhere else, it becomes that of dilated boards.
 
         Args:
             rank: The rank whose clock it is.
             t_ns: CLOCK_MONOTONIC of its host, ns.
 
         Returns:
-            Seconds from the start of the run.
+            Seconds from the start of the run, in the boards' time.
         """
-        return (self.clock.to_common(rank, t_ns) - self.facts.begin_ns) / 1e9
+        return (self.clock.to_common(rank, t_ns) - self.facts.begin_ns) / 1e9 / self.config.dilation_factor
 
     @cached_property
     def timeline(self) -> Timeline:
@@ -98,3 +98,8 @@ class GatheredRun:
             The traces that cover them, nothing counted twice.
         """
         return find_cover(self.traces, hosts, self.to_common)
+
+    @property
+    def startup_s(self) -> float:
+        """From the start of the run until it was ready to measure, s."""
+        return self.to_common(0, self.facts.ready_ns) - self.to_common(0, self.facts.begin_ns)

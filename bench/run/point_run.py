@@ -17,6 +17,7 @@ from bench.config.point_config import PointConfig
 from bench.energy.sampling.energy_session import EnergySession, root_of
 from bench.energy.sampling.energy_settings import EnergySettings
 from bench.faults.recovery import Failure, Handed, Survived, check_survives
+from bench.joules.board_time import in_board_time
 from bench.joules.reused_idle import ReusedIdle
 from bench.power_modes.hosts_in_mode import PowerModes
 from bench.record.environment_record import PowerModeRecord
@@ -272,6 +273,7 @@ class PointRun:
         plan_after = None if self.survived is None else self.survived.plan
         clock = ClockModel.fit(before, after)
         reused = self.reused_idle, self.why_idle
+        traces = in_board_time(traces, self.config.dilation_factor)
         status = write_record(GatheredRun(self.config, self.plan, reports, traces, clock, facts, plan_after, *reused))
         return bool(self.comm.bcast(status == "ok"))
 

@@ -12,17 +12,22 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
 
+from bench.campaign.dilated_point import on_its_boards
 from bench.common.exit_codes import BAD_INPUT
 from bench.common.program_names import as_called
 from bench.common.user_error import UserError
+from bench.config.dilation_config import PointDilation
 from bench.config.host_config import Host
+from bench.config.point_cluster_config import PointCluster
 from bench.config.testbed_config import Testbed
 from bench.emulation import lifecycle
+from bench.emulation.dilated_testbed import in_machine_time
 from bench.emulation.kernel_network import check_machine, check_root
 from bench.emulation.state_files import STATE, Lock, agent_command, all_up, read_state
 from bench.launch.mpirun import between_hosts, emulated
 from bench.point import hydra_compose, resolved_point
 from bench.point.composition_errors import one_line
+from bench.point.whole_cluster import whole_cluster
 from strategies.common.plan_error import PlanError
 from strategies.common.registry import did_you_mean
 
@@ -105,13 +110,70 @@ def up(overrides: Sequence[str]) -> None:
     testbed, hosts = testbed_of(overrides)
     check_machine(testbed)
     with Lock(testbed.name):
-        made = lifecycle.up(testbed)
-        print(f"{testbed.name}: {len(testbed.boards)} boards {'are up' if made else 'were up; rates and limits are set'}")
-        show(testbed)
+        boards = ByHand()
+        dilation = None
+        if testbed.dilation is not None:
+            point = on_its_boards(whole_cluster(hydra_compose.composed(overrides)), boards)
+            dilation = point.dilation
+        else:
+            boards.up(testbed)
+        print(
+            f"{testbed.name}: {len(testbed.boards)} boards {'are up' if boards.made else 'were up; rates and limits are set'}"
+        )
+        show(in_machine_time(testbed, dilation))
+        if dilation is not None:
+            print(in_words(dilation))
     network = ["--prtemca", "prte_if_include", testbed.network, "--mca", "btl_tcp_if_include", testbed.network]
     line = ["mpirun", "--host", ",".join(f"{host.address}:{host.slots}" for host in hosts), "--bind-to", "none", *network]
     flags = between_hosts(hosts) + emulated(agent_command(testbed.name), hosts)
     print(f"by hand: {shlex.join([*line, *flags])} COMMAND")
+
+
+class ByHand:
+    """Boards that stay up. ``made`` tells whether they had to be made."""
+
+    made = False
+
+    def ready(self, cluster: PointCluster, dilation: PointDilation | None = None) -> None:
+        """Bring the boards up, or to these rates and shares.
+
+        Args:
+            cluster: An emulated cluster, whose lock is held.
+            dilation: The dilation of its time; None: none.
+        """
+        assert cluster.emulated is not None
+        self.up(in_machine_time(cluster.emulated, dilation))
+
+    def up(self, testbed: Testbed) -> None:
+        """Bring a testbed up.
+
+        Args:
+            testbed: The boards as this machine must make them.
+        """
+        self.made = lifecycle.up(testbed) or self.made
+
+
+def in_words(dilation: PointDilation) -> str:
+    """A dilation in lines for the terminal.
+
+    Args:
+        dilation: That of boards that are up.
+
+    Returns:
+        The factor with its range, and what each board achieved.
+    """
+    lines = [
+        f"dilation {dilation.factor:.4g} ({dilation.low:.3g} to {dilation.high:.3g}): {dilation.source}; messages take "
+        f"{1e3 * dilation.latency_s:.3g} ms ({dilation.latency_source})"
+    ]
+    for speed in dilation.speeds:
+        alone = (
+            ""
+            if speed.alone_flop_s is None
+            else f", {speed.alone_flop_s / speed.together_flop_s - 1:+.1%} with the others asleep"
+        )
+        lines.append(f"  {speed.board}: {speed.together_flop_s / 1e9:.3g} Gflop/s on {speed.quota_cores:.3g} cores{alone}")
+    return "\n".join(lines)
 
 
 def down(overrides: Sequence[str]) -> None:
@@ -168,6 +230,8 @@ def show(testbed: Testbed) -> None:
         table.add_column(name, justify="right")
     for row in lifecycle.status(testbed):
         rate = "not limited" if row.rate_bit_s is None else f"{row.rate_bit_s / 1e6:g}"
+        if testbed.factor is not None and row.rate_bit_s is not None:
+            rate = f"{row.rate_bit_s / 1e6:.4g} (x {testbed.factor:.4g})"
         quota = "all" if row.quota_cores is None else f"{row.quota_cores:.3f}"
         memory = "not limited" if row.memory_bytes is None else f"{row.memory_bytes / MIB:.0f}"
         table.add_row(row.board, row.kind, row.address, row.link, rate, quota, memory, str(row.processes))

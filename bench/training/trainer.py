@@ -101,7 +101,8 @@ def make_strategy(
     Returns:
         The strategy, ready to step.
     """
-    asked, cores = CommOptions(**vars(config.comm)), rank_cores(config, comm)
+    delay_s = 0.0 if config.dilation is None else config.dilation.receive_delay_s
+    asked, cores = CommOptions(**vars(config.comm), receive_delay_s=delay_s), rank_cores(config, comm)
     mesh = Mesh(comm, plan.mesh, ledger, asked, volumes=plan.volumes, cores=cores)
     strategy = get(plan.strategy)(plan, mesh)
     strategy.build(load, getattr(torch, config.train.dtype), device)

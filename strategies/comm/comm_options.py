@@ -29,12 +29,14 @@ class CommOptions:
         all_reduce: The library's own choice (``mpi``) or an algorithm of ``all_reduce_algorithms.py``.
         cuda: Buffers on a GPU go through pinned host memory (``staged``) or to MPI as they are (``aware``,
             ``cuda_buffers.py``).
+        receive_delay_s: Added to every message on its way, s: the latency of dilated boards (``message_latency.py``).
     """
 
     wait: Wait | Auto = AUTO
     progress: Progress | Auto = AUTO
     all_reduce: AllReduce | Auto = AUTO
     cuda: Cuda = "staged"
+    receive_delay_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class GroupOptions:
     progress: Progress = "thread"
     all_reduce: AllReduceTable = AllReduceTable.always("mpi")  # noqa: RUF009 - frozen
     cuda: Cuda = "staged"
+    receive_delay_s: float = 0.0
 
     @property
     def cuda_aware(self) -> bool:

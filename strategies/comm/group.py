@@ -16,6 +16,7 @@ from torch import Tensor
 from strategies.comm.all_reduce_algorithms import add_up
 from strategies.comm.comm_options import GroupOptions, Progress, Wait
 from strategies.comm.ledger import Ledger
+from strategies.comm.message_latency import arrive_later, is_under_way, latencies
 from strategies.comm.mpi_buffers import as_mpi, from_host, host_like, nbytes, parts_as_mpi, to_host
 from strategies.comm.processor_clock import on_processor_clock
 from strategies.comm.waiting import finish
@@ -121,6 +122,7 @@ class Group:
         for source, target in zip(sent.view(-1).split(length), summed.view(-1).split(length), strict=True):
             algorithm = self.options.all_reduce.algorithm(nbytes(target))
             add_up(self.comm, target if sent is summed else source, target, algorithm, self.wait, self.aware)
+            arrive_later(latencies("all_reduce", self.size, algorithm), self.options.receive_delay_s)
 
     @on_processor_clock
     def all_gather(self, tensor: Tensor, phase: str | None = None) -> Tensor:
@@ -250,6 +252,8 @@ class Group:
             finish(self.comm.Ibarrier(), "poll")
         call()
         op = op.removesuffix("_v")
+        if op != "all_reduce":  # whose pieces have come one by one
+            arrive_later(latencies(op, self.size), self.options.receive_delay_s)
         self._calls += 1
         match: tuple[int | str, ...] = (self.thread, self._calls, *self.members)
         wire = wire_bytes(op, payload, self.size)
@@ -309,7 +313,10 @@ class Message:
     def finish(self) -> Tensor:
         """Wait until the message is complete; the tensor that was sent, or that was received into."""
         t0 = time.monotonic_ns()
+        delay_s = self.group.options.receive_delay_s if self.op == "receive" else 0.0
+        late = is_under_way(self.request, delay_s)
         finish(self.request, self.group.wait)
+        arrive_later(int(late), delay_s)
         op = "receive" if self.op == "receive" else "send_wait"
         self.group.ledger.add(self.group.axis, op, 0, 0.0, t0, self.match)
         return from_host(self.host, self.tensor)

@@ -77,7 +77,7 @@ class Mesh:
             self.choose(axis, [(group, summed)], max(sizes.values()) if sizes else None)
         self.stages.options = self.groups["pipeline"].options
         wait, _ = choose_wait("world", self.asked.wait, self._facts.of([self.world.members], None))
-        self.world.options = GroupOptions(wait, "inline", self._given_all_reduce(), self.asked.cuda)
+        self.world.options = GroupOptions(wait, "inline", self._given_all_reduce(), self.asked.cuda, self.asked.receive_delay_s)
 
     def progress(self, axis: str) -> Progress:
         """Who moves the messages of an axis while a rank computes.
@@ -107,7 +107,7 @@ class Mesh:
         if facts.ranks > 1:
             self.choices += [progress_choice, wait_choice, all_reduce_choice]
         for group in groups:
-            group.options = GroupOptions(wait, progress, table, self.asked.cuda)
+            group.options = GroupOptions(wait, progress, table, self.asked.cuda, self.asked.receive_delay_s)
 
     def _given_all_reduce(self) -> AllReduceTable:
         return AllReduceTable.always("mpi" if self.asked.all_reduce == AUTO else self.asked.all_reduce)

@@ -62,7 +62,9 @@ def _of_conditions(gathered: GatheredRun, record: MeasuredRecord) -> list[Check]
     config, time, energy = gathered.config, record.time, record.energy
     facts = [report.facts for report in gathered.reports]
     return [
-        checks.window_length(time.window_s, config.window_s, config.smoke, fixed_steps=config.train.steps is not None),
+        checks.window_length(
+            config.dilation_factor * time.window_s, config.window_s, config.smoke, fixed_steps=config.train.steps is not None
+        ),
         checks.power_samples([host.samples for host in energy.by_host], config.smoke),
         checks.sampler_cost(energy.sampler.cost_fraction),
         checks.warm_up(time.warmup.stable, time.warmup.steps),

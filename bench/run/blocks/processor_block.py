@@ -19,7 +19,7 @@ def processor_block(gathered: GatheredRun) -> ProcessorRecord:
         The block.
     """
     steps = set(gathered.timeline.timed_steps())
-    by_rank = [_of_rank(report, steps) for report in gathered.reports]
+    by_rank = [_of_rank(report, steps, 1e9 * gathered.config.dilation_factor) for report in gathered.reports]
     messages_s = math.fsum(rank.messages_s for rank in by_rank) / len(by_rank)
     process_s = math.fsum(rank.process_s for rank in by_rank) / len(by_rank)
     return ProcessorRecord(
@@ -30,16 +30,17 @@ def processor_block(gathered: GatheredRun) -> ProcessorRecord:
     )
 
 
-def _of_rank(report: RankReport, steps: set[int]) -> RankProcessorRecord:
+def _of_rank(report: RankReport, steps: set[int], ns_of_second: float) -> RankProcessorRecord:
+    """``ns_of_second`` are nanoseconds of this machine for one second of the boards."""
     spent_s = dict.fromkeys(("main", "comm", "pump"), 0.0)
     for (step, thread), spent_ns in report.spent_ns.items():
         if step in steps:
-            spent_s[thread] += spent_ns / 1e9 / len(steps)
+            spent_s[thread] += spent_ns / ns_of_second / len(steps)
     timed = [segment for segment in report.history.segments if segment.timed]
     process_ns = sum(segment.end_cpu_ns - segment.start_cpu_ns for segment in timed)
     return RankProcessorRecord(
         rank=report.rank,
-        process_s=process_ns / 1e9 / len(steps),
+        process_s=process_ns / ns_of_second / len(steps),
         messages_s=math.fsum(spent_s.values()),
         main_s=spent_s["main"],
         comm_thread_s=spent_s["comm"],

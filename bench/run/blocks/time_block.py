@@ -33,7 +33,7 @@ def time_block(gathered: GatheredRun) -> TimeRecord:
     Returns:
         The block; times in seconds on the common axis.
     """
-    run, timeline, facts = gathered.run, gathered.timeline, gathered.facts
+    run, timeline = gathered.run, gathered.timeline
     durations = timeline.durations(timed=True)
     by_rank = _by_rank(gathered)
     windows = zip(timeline.windows, timeline.window_steps, strict=True)
@@ -50,12 +50,12 @@ def time_block(gathered: GatheredRun) -> TimeRecord:
         by_phase=_mean_of_ranks(by_rank, run.steps),
         by_rank=by_rank,
         processor=processor_block(gathered),
-        startup_s=(facts.ready_ns - facts.begin_ns) / 1e9,
+        startup_s=gathered.startup_s,
         warmup=WarmUpRecord(steps=len(warm), step_s=warm, stable=gathered.reports[0].history.warmup_stable),
         idle=[IdleWindowRecord(start_s=begin, end_s=end) for begin, end in run.idle_windows],
         stages=[
             StageRecord(stage=one.name, start_s=gathered.to_common(0, one.begin_ns), end_s=gathered.to_common(0, one.end_ns))
-            for one in facts.stages
+            for one in gathered.facts.stages
         ],
         phases=_phases(gathered),
         schedule=schedule_block(gathered.plan, gathered.reports, timeline, gathered.to_common),
