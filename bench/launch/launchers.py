@@ -48,11 +48,11 @@ def launcher_of(cluster: PointCluster) -> Launcher:
 def forwarded(cluster: PointCluster, energy: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> list[str]:
     """Names of variables that go to all ranks without their values being written.
 
-    They are those of ``cluster.forward``, and the passwords of meters (``password_env``) that are set here.
+    They are those of ``cluster.forward``, and the passwords and tokens of meters (``password_env``, ``token_env``) that are set here.
 
     Args:
         cluster: Its ``forward`` has the names that were asked for.
-        energy: The energy block of the configuration; its ``meters`` may have a ``password_env`` each.
+        energy: The energy block of the configuration; its ``meters`` may have a ``password_env`` or ``token_env`` each.
         environ: The environment variables of this process.
 
     Returns:
@@ -66,6 +66,7 @@ def forwarded(cluster: PointCluster, energy: Mapping[str, Any], environ: Mapping
         if name not in environ:
             raise UserError(f"cluster.forward names {name}, which is not set here; export {name}, or leave it out")
     meters = energy.get("meters", {})
-    named = [str(meter["password_env"]) for meter in meters.values() if meter.get("password_env")]
+    secrets = ("password_env", "token_env")
+    named = [str(meter[key]) for meter in meters.values() for key in secrets if meter.get(key)]
     # A password may also be set on the one host that reads the meter: not having it here is no error.
     return sorted({*asked, *(name for name in named if name in environ)})

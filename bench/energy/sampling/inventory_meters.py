@@ -95,7 +95,11 @@ def _place(entry: MeterEntry) -> tuple[str, ...]:
     """What two entries of one meter have in common."""
     source = meters()[entry.source]
     reader = "" if getattr(source, "networked", False) else entry.reader
-    return (source.name, reader, *(str(entry.settings.get(key)) for key in (*_needs(source), "channel", "sum", "component")))
+    return (
+        source.name,
+        reader,
+        *(str(entry.settings.get(key)) for key in (*_needs(source), "channel", "sum", "component", "path")),
+    )
 
 
 def _meter(name: str, block: Any, hosts: Sequence[str], alone: bool) -> MeterEntry:

@@ -272,11 +272,27 @@ def password(settings: Settings) -> str | None:
     Raises:
         SourceUnavailable: The variable is not set.
     """
-    name = settings.get("password_env")
+    return secret_of(settings, "password_env")
+
+
+def secret_of(settings: Settings, key: str) -> str | None:
+    """A secret of a meter, from the environment.
+
+    Args:
+        settings: The meter's entry.
+        key: The setting that names the variable.
+
+    Returns:
+        The secret; None where the entry names no variable.
+
+    Raises:
+        SourceUnavailable: The variable is not set.
+    """
+    name = settings.get(key)
     if name is None:
         return None
-    if name not in os.environ:
+    if str(name) not in os.environ:
         raise SourceUnavailable(
-            f"the environment variable {name} (password_env) is not set; export it on the host that reads the meter"
+            f"the environment variable {name} ({key}) is not set; export it on the host that reads the meter"
         )
-    return os.environ[name]
+    return os.environ[str(name)]

@@ -114,6 +114,6 @@ def open_meter(name: str, settings: Mapping[str, Any], place: Place) -> OpenedSo
     try:
         source = meters()[settings["source"]].open(Place(place.root, place.board, settings, place.opener))
     except SourceUnavailable as why:
-        address = next((settings[key] for key in ("address", "resource", "command") if key in settings), "?")
+        address = next((settings[key] for key in ("address", "resource", "command", "url") if key in settings), "?")
         raise UserError(f"meter {name} ({settings['source']} at {address}) cannot be read: {why}") from None
     return OpenedSource(source, meter=name)

@@ -44,7 +44,7 @@ class StatusError(OSError):
 class Login:
     """A user with a password, and how HTTP carries them."""
 
-    scheme: Literal["basic", "digest"]
+    scheme: Literal["basic", "digest", "bearer"]
     user: str
     password: str
 
@@ -230,6 +230,8 @@ class Client:
         status = error.status if isinstance(error, StatusError) else None
         if status in (401, 403):
             refusal = f"refuses user {self.login.user} with the password of password_env" if self.login else "wants a password"
+            if self.login is not None and self.login.scheme == "bearer":
+                refusal = "refuses the token of token_env"
             why = f"{refusal}; check user and password_env, and that the variable is set where the meter is read"
         elif status is not None or not isinstance(error, OSError):
             raise SourceUnavailable(f"{error}; check that a {kind} is at this address") from None
@@ -264,6 +266,8 @@ class Client:
         headers = {"Accept": "application/json"}
         if self.digest is not None:
             authorization = self.digest.header(target)
+        elif self.login is not None and self.login.scheme == "bearer":
+            authorization = f"Bearer {self.login.password}"
         elif self.login is not None:
             pair = base64.b64encode(f"{self.login.user}:{self.login.password}".encode()).decode()
             authorization = f"Basic {pair}"

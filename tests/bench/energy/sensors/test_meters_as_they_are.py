@@ -334,3 +334,91 @@ def test_a_program_may_write_into_a_pipe_and_its_end_is_said(reach: Open) -> Non
             reach("lines", command=command, columns={"power_W": 1}, terminal=terminal)
     with pytest.raises(SourceUnavailable, match=r"no new line with numbers for 1 s.*start_timeout_s if it starts slowly"):
         reach("lines", command=["sleep", "60"], columns={"power_W": 1}, period_s=0.1, start_timeout_s=1)
+
+
+# Any JSON
+
+
+NETIO = {
+    "Agent": {"Model": "PowerBOX 4KE", "NumOutputs": 4},
+    "Outputs": [{"ID": 1, "State": 1, "Load": 13, "Energy": 1346, "PowerFactor": 0.6}],
+}
+SHELLY_1 = {
+    "relays": [{"ison": True}],
+    "meters": [{"power": 8.52, "is_valid": True, "counters": [8.5], "total": 14422}],
+    "uptime": 1,
+}
+HOME = {"entity_id": "sensor.rack_power", "state": "8.5", "attributes": {"unit_of_measurement": "W", "a.b": [{"c": "0.25"}]}}
+
+
+@pytest.mark.parametrize(
+    ("reply", "entry", "read"),
+    [
+        (
+            NETIO,
+            {"path": "Outputs[0].Load", "unit": "W", "energy_path": "Outputs[0].Energy", "energy_unit": "Wh"},
+            (13.0, 1346 * 3600.0),
+        ),
+        (
+            SHELLY_1,
+            {"path": "meters[0].power", "unit": "W", "energy_path": "meters[0].total", "energy_unit": "Wmin"},
+            (8.52, 14422 * 60.0),
+        ),
+        (HOME, {"path": "state", "unit": "W"}, (8.5, None)),
+        (HOME, {"path": 'attributes["a.b"][0].c', "unit": "kW"}, (250.0, None)),
+        ([{"mW": 8123}], {"path": "[0].mW", "unit": "mW"}, (8.123, None)),
+        ({"e": 3000.125}, {"path": "e", "unit": "kWh"}, (None, 3000.125 * 3.6e6)),  # above 2,562 kWh, too
+    ],
+)
+def test_http_takes_the_number_at_its_path(
+    reply: Any, entry: dict[str, Any], read: tuple[float | None, float | None], serve: Serve, reach: Open
+) -> None:
+    found = values(reach("http", url=f"{serve(lambda target: reply).url}/any?x=1", **entry))
+    assert (found.get("power"), found.get("energy")) == (read[0] and pytest.approx(read[0]), read[1] and pytest.approx(read[1]))
+
+
+def test_http_steps_and_what_counts(serve: Serve, reach: Open) -> None:
+    """A counter with steps of 3600 J is a cross-check; the power counts, in steps of its last digit."""
+    entry = {"path": "Outputs[0].Load", "unit": "W", "energy_path": "Outputs[0].Energy", "energy_unit": "Wh"}
+    source = reach("http", url=serve(lambda target: NETIO).url, **entry)
+    assert [channel.id for channel in source.channels] == ["power", "energy"]
+    assert [channel.scale * channel.lsb for channel in source.channels] == pytest.approx([1.0, 3600.0])
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"path": "state"}, "with unit: None does not say what is read; give both, the unit one of mW, W, kW, J"),
+        ({"path": "state", "unit": "VA"}, "unit: VA does not say"),
+        ({"path": "state", "unit": "W", "energy_path": "e", "energy_unit": "W"}, "energy_unit: W does not say"),
+        ({"path": "state", "unit": "J", "energy_path": "e", "energy_unit": "J"}, "are two counters"),
+        ({}, "path and unit are not given"),
+        ({"path": "a[", "unit": "W"}, r"a\[ is no path; write it like a.b\[0\]"),
+        ({"path": "attributes.friendly", "unit": "W"}, "no attributes.friendly in the reply"),
+        ({"path": "entity_id", "unit": "W"}, "'sensor.rack_power' is no number"),
+        ({"path": "state", "unit": "W", "token_env": "NO_SUCH"}, r"variable NO_SUCH \(token_env\) is not set"),
+    ],
+)
+def test_http_entries_that_do_not_say_what_is_read(entry: dict[str, Any], said: str, serve: Serve, reach: Open) -> None:
+    with pytest.raises(SourceUnavailable, match=said):
+        reach("http", url=serve(lambda target: HOME).url, **entry)
+
+
+def test_http_sends_a_token_and_an_unavailable_state_is_no_reading(
+    serve: Serve, reach: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME_TOKEN", "long-lived")
+    state = dict(HOME)
+    meter = serve(lambda target: state)
+    seen: list[str | None] = []
+    monkeypatch.setattr(meter, "allows", lambda uri, given: seen.append(given) or given == "Bearer long-lived")
+    monkeypatch.setattr(meter, "challenge", lambda: "Bearer")
+    source = reach("http", url=f"{meter.url}/api/states/sensor.rack_power", path="state", unit="W", token_env="HOME_TOKEN")
+    assert values(source)["power"] == pytest.approx(8.5)
+    assert set(seen) == {"Bearer long-lived"}
+    state["state"] = "unavailable"
+    with pytest.raises(ValueError, match="'unavailable' is no number"):
+        source.read()
+    monkeypatch.setenv("HOME_TOKEN", "wrong")
+    with pytest.raises(SourceUnavailable, match="refuses the token of token_env"):
+        reach("http", url=meter.url, path="state", unit="W", token_env="HOME_TOKEN")
