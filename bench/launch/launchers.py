@@ -48,7 +48,8 @@ def launcher_of(cluster: PointCluster) -> Launcher:
 def forwarded(cluster: PointCluster, energy: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> list[str]:
     """Names of variables that go to all ranks without their values being written.
 
-    They are those of ``cluster.forward``, and the passwords and tokens of meters (``password_env``, ``token_env``) that are set here.
+    They are those of ``cluster.forward``, and the passwords and tokens of meters (``password_env``, ``token_env``) that are
+    set here.
 
     Args:
         cluster: Its ``forward`` has the names that were asked for.
