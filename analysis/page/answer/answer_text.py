@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from analysis.page.answer.best_configuration import BestConfiguration, WorkNumbers, best_of, numbers_of
 from analysis.page.answer.ratio_phrases import bounds_text, in_brackets, joules_spread, not_shown, ratio_text, seconds_spread
+from analysis.statistics.dilation_doubt import dilation_doubt, in_words
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.comparability import Work, records_by_work, works
 from analysis.study.configuration_labels import names_in
 from analysis.study.study import Study
+from analysis.study.study_record import MeasuredStudyRecord
 from analysis.tables.table import join, short
 
 NOTHING = "No point of this study has a valid record, so there is nothing to compare."
@@ -76,7 +78,18 @@ def _answer(study: Study, work: Work) -> Answer:
     labels = [label for label in numbers.speed if label not in {numbers.base, *described}]
     against, left = _each_against_base(numbers, labels)
     base = [] if described == {numbers.base} else [_baseline(numbers)]
-    return Answer(_what(study, work), tuple(lead), (*base, *against, *_recoveries(work)), left)
+    return Answer(_what(study, work), tuple(lead), (*base, *_doubt(study, work), *against, *_recoveries(work)), left)
+
+
+def _doubt(study: Study, work: Work) -> list[str]:
+    """Of dilated boards: whether the fastest stays the fastest at half and at twice the dilation."""
+    label_of = dict(zip(work.points["point"], work.points["label"], strict=True))
+    names = names_in(list(dict.fromkeys(work.points["label"])))
+    by_label: dict[str, list[MeasuredStudyRecord]] = {}
+    for record in records_by_work(study.good)[work.key]:
+        by_label.setdefault(names[label_of[record.point.name]], []).append(record)
+    doubt = dilation_doubt(by_label)
+    return [] if doubt is None else [in_words(doubt)]
 
 
 def _what(study: Study, work: Work) -> str:
@@ -85,7 +98,21 @@ def _what(study: Study, work: Work) -> str:
     boards = sorted({board for record in records for board in record.point.boards})
     emulated = any(host.source == "emulated" for record in records for host in record.energy.by_host)
     energy = "no energy" if work.kind == "none" else f"energy {work.kind}"
-    return f"{work.name}; {energy}; boards: {', '.join(boards) or 'not told'}{', emulated' if emulated else ''}"
+    return (
+        f"{work.name}; {energy}; boards: {', '.join(boards) or 'not told'}{', emulated' if emulated else ''}{_dilated(records)}"
+    )
+
+
+def _dilated(records: Sequence[MeasuredStudyRecord]) -> str:
+    """The range of the dilations of a work's boards, with that of their classes' rates; empty where there is none."""
+    dilations = [record.dilation for record in records if record.dilation is not None]
+    if not dilations:
+        return ""
+    factors = sorted(one.factor for one in dilations)
+    shown = short(factors[0]) if factors[-1] < 1.005 * factors[0] else f"{short(factors[0])} to {short(factors[-1])}"
+    low, high = min(one.low for one in dilations), max(one.high for one in dilations)
+    span = "" if low == high else f" (by their classes' rates {short(low)} to {short(high)})"
+    return f", their time dilated by {shown}{span}: seconds and joules are the boards'"
 
 
 def _lead(numbers: WorkNumbers) -> tuple[list[str], set[str]]:
