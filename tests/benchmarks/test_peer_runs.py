@@ -74,6 +74,19 @@ def test_the_whole_table_on_shared_memory(tmp_path: Path) -> None:
     assert done.stdout.count("| shared memory | 2 | tiny |") == 10
 
 
+def test_under_an_mpirun_of_the_user(tmp_path: Path) -> None:
+    """The same table without a start of its own; what would start ranks again is refused there."""
+    out = tmp_path / "peers.json"
+    done = mpirun.run(2, "benchmarks.peers", *TINY[:-1], "--pairs", "zbv,ulysses", "--out", str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    cells = [(cell["ours"], cell["status"], len(cell["limit_s"])) for cell in json.loads(out.read_text())["cells"]]
+    assert cells == [("pipeline schedule=zero_bubble", "ok", 1), ("sequence attention=ulysses", "ok", 1)]
+    assert done.stdout.count("| shared memory | 2 | tiny |") == 2
+    refused = mpirun.run(2, "benchmarks.peers", "--boards", "2")
+    assert refused.returncode != 0
+    assert "--boards and --ranks start ranks" in refused.stderr
+
+
 def test_lines_that_fail_leave_the_others(tmp_path: Path) -> None:
     """A peer that torch lacks is refused, one that dies or hangs ends its mpirun: a line each, and the rest is measured."""
     (tmp_path / "sitecustomize.py").write_text(
