@@ -207,9 +207,7 @@ def on_boards(count: int, order: Order, run_id: str, sheet: Sheet) -> None:
         sheet: Takes what is measured.
     """
     testbed = testbed_of(count, link_of(order.network))
-    with sheet.refusing(order, count), boards_up(testbed, run_id) as left:
-        if left:
-            print(f"note: boards of {testbed.name} that a killed run had left were taken down", file=sys.stderr)
+    with sheet.refusing(order, count), boards_up(testbed, run_id):
         measure_all(Place(count, testbed, hosts_of(testbed)), order, run_id, sheet.show)
 
 

@@ -89,7 +89,7 @@ def hosts_of(testbed: Testbed) -> list[Host]:
 
 
 @contextmanager
-def boards_up(testbed: Testbed, run_id: str) -> Iterator[bool]:
+def boards_up(testbed: Testbed, run_id: str) -> Iterator[None]:
     """Boards for the time of the context, checked against what the kernel says of their links.
 
     Args:
@@ -97,21 +97,23 @@ def boards_up(testbed: Testbed, run_id: str) -> Iterator[bool]:
         run_id: Of the ranks that will run on them.
 
     Yields:
-        Whether boards of an earlier run, which was killed, were in the way and have been removed.
+        Nothing. Boards that an earlier run had left because it was killed are removed first, with a line on stderr.
 
     Raises:
         UserError: This machine cannot, somebody works with them, or the kernel shapes the links to another rate.
     """
     kernel_network.check_machine(testbed)
     with Lock(testbed.name), guarded(run_id, [testbed.name]):
-        left = lifecycle.down(testbed.name)
+        if lifecycle.down(testbed.name):
+            print(f"note: boards of {testbed.name} that a killed run had left were taken down", file=sys.stderr, flush=True)
         try:
             try:
                 lifecycle.up(testbed)
             except UserError as error:
-                raise UserError(f"this machine cannot emulate links of {testbed.boards[0].link.name}: {error}") from None
+                reason = str(error).split("; try ")[0]  # down and up, which this does
+                raise UserError(f"this machine cannot emulate links of {testbed.boards[0].link.name}: {reason}") from None
             check_shaped(testbed)
-            yield left
+            yield
         finally:
             lifecycle.down(testbed.name)
 
