@@ -87,4 +87,21 @@ def _entry(study: Study, drawn: DrawnFigure, folder: Path, layout: Layout) -> It
     commands = {f"experiment={record.point.experiment}" for record in study.records if record.point.experiment}
     smoke = " Smoke runs: windows too short for conclusions." if study.smoke else ""
     lines = "; ".join(f"`python -m bench {command}`" for command in sorted(commands))
-    yield from (f"From the study `{study.name}`{f' ({lines})' if lines else ''}, {len(study.records)} points.{smoke}", "")
+    yield from (
+        f"From the study `{study.name}`{f' ({lines})' if lines else ''}, {len(study.records)} points.{smoke}{_clock(study)}",
+        "",
+    )
+
+
+def _clock(study: Study) -> str:
+    """What a reader must know of emulated boards: whether they compute as fast as their class while their links pass bits."""
+    emulated = [one for one in study.records if one.point.network is not None and one.point.network.kind == "emulated"]
+    if not emulated:
+        return ""
+    if any(one.dilation is None for one in emulated):
+        return (
+            " **Emulated without dilation**: they compute as fast as their share of the machine, not as their class, so "
+            "which strategy leads may differ on real ones."
+        )
+    factors = sorted({one.dilation.factor for one in emulated if one.dilation is not None})
+    return f" Emulated with dilated time: {factors[0]:.3g} to {factors[-1]:.3g} seconds of the machine for one of the boards."

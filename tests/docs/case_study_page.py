@@ -108,6 +108,7 @@ def tables() -> dict[str, str]:
     return {
         "samples a second": table(rows, lambda records: number(records, rate), max),
         "joules of a sample": table(rows, joules, min, total_J),
+        "megabytes": megabytes(rows),
         "winners": f"{HEAD} | dilation | {heads} |\n{'| --- ' * (7 + len(FACTORS))}|\n" + "\n".join(factors),
     }
 
@@ -135,6 +136,21 @@ def table(
             else:
                 line.append("out of memory" if cells.get(name) else "")
         out.append(f"| {about(key)} | {' | '.join(line)} |")
+    return "\n".join(out)
+
+
+def megabytes(rows: dict[Setting, dict[str, list[StudyRecord]]]) -> str:
+    """What each strategy sends in a step, headers of no protocol inside: it depends on model and batch alone."""
+    sent: dict[tuple[str, int, int, int], dict[str, float]] = {}
+    for key, cells in rows.items():
+        counted = sent.setdefault((key.model, key.batch, key.seq, key.ranks), {})
+        counted |= {
+            name: sum(ok[0].traffic.wire_bytes.values()) / 1e6 for name in STRATEGIES if (ok := measured(cells.get(name, ())))
+        }
+    out = [f"| model | tokens | boards | {' | '.join(STRATEGIES)} |", "| --- " * (3 + len(STRATEGIES)) + "|"]
+    for (model, batch, seq, ranks), counted in sent.items():
+        cells_ = " | ".join(f"{counted[name]:.4g}" if name in counted else "" for name in STRATEGIES)
+        out.append(f"| {model} | {batch} x {seq} | {ranks} | {cells_} |")
     return "\n".join(out)
 
 
