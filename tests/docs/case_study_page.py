@@ -10,8 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+import yaml
+
 from analysis.study.study import load_study
 from analysis.study.study_record import MeasuredStudyRecord, StudyRecord
+from strategies.plan.model_spec import ModelSpec
+from strategies.plan.training_work import training_flop
 from tests.project import ROOT
 
 PAGE = ROOT / "docs/case-study.md"
@@ -65,7 +69,7 @@ def waiting_idle_J(record: MeasuredStudyRecord) -> float:
 def rate_at(record: MeasuredStudyRecord, faster: float) -> float:
     """Samples a second if boards computed ``faster`` times as fast: all but communication, as it was exposed, shrinks."""
     exposed = record.time.by_phase.communicate_s
-    step = record.time.step_s.median
+    step = record.point.batch / record.time.samples_per_s
     return record.point.batch / (exposed + (step - exposed) / faster)
 
 
@@ -85,7 +89,10 @@ def lines() -> dict[Setting, dict[str, list[StudyRecord]]]:
         alone = replace(key, ranks=1, link="", bits_per_kflop=0)
         if alone in singles:
             rows["single"] = singles[alone]
-    return {key: found[key] for key in sorted(found) if key.ranks > 1}
+    compared = {(key.model, key.batch, key.seq, key.shelf) for key in found if key.ranks > 1}
+    return {
+        key: found[key] for key in sorted(found) if key.ranks > 1 or (key.model, key.batch, key.seq, key.shelf) not in compared
+    }
 
 
 def setting(record: StudyRecord, class_flop_s: float) -> Setting:
@@ -103,13 +110,17 @@ def setting(record: StudyRecord, class_flop_s: float) -> Setting:
 def tables() -> dict[str, str]:
     """The tables of the page by name."""
     rows = lines()
-    factors = [f"| {about(key)} | {dilation(cells)} | {' | '.join(winners(cells))} |" for key, cells in rows.items()]
+    factors = [
+        f"| {about(key)} | {dilation(cells)} | {class_share(cells)} | {' | '.join(winners(cells))} |"
+        for key, cells in rows.items()
+        if key.ranks > 1
+    ]
     heads = " | ".join(f"at {factor:g} x" for factor in FACTORS)
     return {
         "samples a second": table(rows, lambda records: number(records, rate), max),
         "joules of a sample": table(rows, joules, min, total_J),
         "megabytes": megabytes(rows),
-        "winners": f"{HEAD} | dilation | {heads} |\n{'| --- ' * (7 + len(FACTORS))}|\n" + "\n".join(factors),
+        "winners": f"{HEAD} | dilation | single / class | {heads} |\n{'| --- ' * (8 + len(FACTORS))}|\n" + "\n".join(factors),
     }
 
 
@@ -127,7 +138,7 @@ def table(
     for key, cells in rows.items():
         ok = {name: measured(cells.get(name, ())) for name in STRATEGIES}
         medians = {name: median(map(quantity, records)) for name, records in ok.items() if records}
-        first = best(list(medians.values()))
+        first = best(list(medians.values())) if medians else None
         line = []
         for name in STRATEGIES:
             if ok[name]:
@@ -149,6 +160,8 @@ def megabytes(rows: dict[Setting, dict[str, list[StudyRecord]]]) -> str:
         }
     out = [f"| model | tokens | boards | {' | '.join(STRATEGIES)} |", "| --- " * (3 + len(STRATEGIES)) + "|"]
     for (model, batch, seq, ranks), counted in sent.items():
+        if not counted:
+            continue
         cells_ = " | ".join(f"{counted[name]:.4g}" if name in counted else "" for name in STRATEGIES)
         out.append(f"| {model} | {batch} x {seq} | {ranks} | {cells_} |")
     return "\n".join(out)
@@ -161,7 +174,8 @@ def measured(records: Sequence[StudyRecord]) -> list[MeasuredStudyRecord]:
 
 def about(key: Setting) -> str:
     """The first cells of a line."""
-    return f"{key.model} | {key.batch} x {key.seq} | {key.ranks} | {key.shelf} | {key.link} | {key.bits_per_kflop:.3g}"
+    bits = f"{key.bits_per_kflop:.3g}" if key.ranks > 1 else ""
+    return f"{key.model} | {key.batch} x {key.seq} | {key.ranks} | {key.shelf} | {key.link} | {bits}"
 
 
 def number(records: Sequence[MeasuredStudyRecord], quantity: Callable[[MeasuredStudyRecord], float]) -> str:
@@ -184,6 +198,20 @@ def dilation(cells: dict[str, list[StudyRecord]]) -> str:
     return (
         f"{factors[0]:.3g} to {factors[-1]:.3g} ({min(one.low for one in found):.3g} to {max(one.high for one in found):.3g})"
     )
+
+
+def class_share(cells: dict[str, list[StudyRecord]]) -> str:
+    """How many times the training rate of its class the single board achieved: above 1 it is flattered."""
+    ok = measured(cells.get("single", ()))
+    if not ok:
+        return ""
+    point, dilation_ = ok[0].point, ok[0].dilation
+    assert dilation_ is not None
+    class_flop_s = dilation_.boards[0].class_flop_s
+    assert class_flop_s is not None
+    described = yaml.safe_load((ROOT / f"conf/model/{point.model}.yaml").read_text())
+    spec = ModelSpec(name=point.model, **described["spec"], head="classifier", labels=2)
+    return f"{training_flop(spec, point.batch, point.seq) / median(one.time.step_s.median for one in ok) / class_flop_s:.2f}"
 
 
 def winners(cells: dict[str, list[StudyRecord]]) -> list[str]:

@@ -10,10 +10,10 @@ def test_the_tables_are_those_of_the_records() -> None:
 
 
 def test_every_shelf_is_dilated_and_compared() -> None:
-    """Each record of emulated boards says its dilation, and each line has at least two strategies to compare."""
+    """Each record with numbers says its dilation, and each line of several boards has at least two strategies to compare."""
     rows = lines()
     assert {key.shelf for key in rows} <= set(SHELVES.values())
-    for cells in rows.values():
+    for key, cells in rows.items():
         records = [record for repeats in cells.values() for record in repeats]
         assert all(record.dilation is not None for record in records if record.status == "ok")
-        assert len(cells) >= 2
+        assert len(cells) >= 2 or key.ranks == 1
