@@ -44,8 +44,12 @@ def begin_ns(record: MeasuredRecord, alignment: Alignment) -> tuple[int, float]:
         ns since 1970, and how well the two agree in seconds.
 
     Raises:
-        UserError: The record does not say when the run started.
+        UserError: The record does not say when the run started, or is of dilated boards.
     """
+    if record.dilation is not None:
+        raise UserError(
+            f"{record.point.name}: its boards are emulated and their time dilated, so no meter has their joules; leave it out"
+        )
     started = record.environment.started
     if not started:
         raise UserError(f"{record.point.name}: the record does not say when the run started (environment.started)")
@@ -66,7 +70,7 @@ def span_ns(record: MeasuredRecord, alignment: Alignment) -> tuple[int, int]:
         Begin and end in the log's own time, ns since 1970.
 
     Raises:
-        UserError: The record does not say when the run started.
+        UserError: The record does not say when the run started, or is of dilated boards.
     """
     begin, _ = begin_ns(record, alignment)
     return begin, begin + round(1e9 * max(end for _, end in run_timeline.windows(record)))
