@@ -28,16 +28,22 @@ def spent(record: MeasuredRecord) -> dict[str, float]:
     assert about.finished is not None
     whole = (datetime.fromisoformat(about.finished) - datetime.fromisoformat(about.started)).total_seconds()
     idle = [window.end_s - window.start_s for window in time.idle or ()]
-    last = time.windows[-1].end_s
     parts = {
-        "load": -time.stages[0].start_s if time.stages else 0.0,
+        "load": -time.stages[0].start_s if time.stages and time.stages[0].stage == "load" else 0.0,
         "set up": time.startup_s,
         "idle": sum(idle),
         "warm up": sum(time.warmup.step_s),
         "windows": time.window_s,
-        "evaluate": time.idle[-1].start_s - last if time.idle else 0.0,
+        "evaluate": _evaluation_s(record),
     }
     return {**parts, "rest of the point": max(0.0, whole - sum(parts.values()) + parts["load"])}
+
+
+def _evaluation_s(record: MeasuredRecord) -> float:
+    stages = record.time.stages
+    if stages:
+        return sum(one.end_s - one.start_s for one in stages if one.stage == "evaluate")
+    return record.time.idle[-1].start_s - record.time.windows[-1].end_s if record.time.idle else 0.0
 
 
 def table(folder: Path) -> list[str]:

@@ -18,8 +18,9 @@ from bench.campaign.dilated_point import on_its_boards
 from bench.campaign.duration_estimate import least_s, own_s
 from bench.campaign.host_locks import Locks
 from bench.campaign.live_bar import duration
+from bench.campaign.next_point import NextPoint
 from bench.campaign.point_history import History, headline, of_point, read_history, result_of
-from bench.campaign.point_launch import launch
+from bench.campaign.point_launch import launch, let_go
 from bench.campaign.point_order import Config, expand, further, unique
 from bench.campaign.progress_lines import Progress, names, show_log, summary
 from bench.common.exit_codes import FAILED, INTERRUPTED, OK
@@ -28,7 +29,7 @@ from bench.common.user_error import UserError
 from bench.config.point_config import PointIdle
 from bench.emulation.lease import Lease
 from bench.launch.supervised_process import sweep
-from bench.record.record import MeasuredRecord
+from bench.record.record import MeasuredRecord, Record
 from bench.record.study_folder import check_study, open_study
 
 GOOD = ("ok", "oom")
@@ -83,6 +84,7 @@ def carry_out(campaign: Campaign) -> int:
             return campaign.run(lease)
         finally:
             campaign.progress.close()
+            campaign.next_point.drop()
 
 
 class Campaign:
@@ -102,6 +104,7 @@ class Campaign:
         self.took_s: dict[str, list[float]] = {}
         self.stopped: str | None = None
         self.idle_record: Path | None = None
+        self.next_point = NextPoint(self.base, settings.start_ahead)
         self.begun = time.monotonic()
 
     def might_run(self) -> list[Config]:
@@ -168,7 +171,7 @@ class Campaign:
         try:
             ready = on_its_boards(point, lease)
             with writing(self, point.point):
-                record = launch(self._with_idle(ready))
+                record = self._launched(self._with_idle(ready))
         except KeyboardInterrupt:  # the second, while launch() was ending the job for the first
             with _unhurried():
                 _kill(folder)
@@ -188,6 +191,15 @@ class Campaign:
             if self.settings.fail_fast:
                 self.stopped = f"campaign.fail_fast, after {point.point}"
         return result.status
+
+    def _launched(self, point: Config) -> Record:
+        held = self.next_point.take(point) if self.next_point.wanted else None
+        if held is None:
+            return launch(point)
+        return let_go(held, point, lambda: self.next_point.start_after(point, self._due))
+
+    def _due(self, point: Config) -> bool:
+        return not self._finished(point) and (point.hash, point.repeat) not in self.tried
 
     def _with_idle(self, point: Config) -> Config:
         """The point with the record whose idle power it may reuse: the newest of this campaign that measured its own."""

@@ -21,6 +21,7 @@ class Settings:
     time_limit_s: float | None = None
     ci_target: float | None = None
     idle_max_age_s: float | None = None
+    start_ahead: bool = False
     max_repeats: int = 20
     target: tuple[str, ...] = TARGETS
     exclude: tuple[str, ...] = ()
@@ -55,6 +56,7 @@ def settings_of(composed: Sequence[Mapping[str, Any]]) -> Settings:
         time_limit_s=campaign.time_limit_s,
         ci_target=campaign.ci_target,
         idle_max_age_s=campaign.idle_max_age_s,
+        start_ahead=campaign.start_ahead,
         max_repeats=campaign.max_repeats,
         target=tuple(campaign.target),
         exclude=tuple(campaign.exclude),

@@ -7,8 +7,8 @@ import shlex
 import shutil
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from bench.config.point_cluster_config import PointCluster
 from bench.config.point_config import PointConfig
 from bench.emulation import lifecycle
 from bench.emulation.state_files import agent_command
+from bench.launch.held_job import HELD, HeldJob
 from bench.launch.launchers import forwarded, launcher_of
 from bench.launch.mpirun import Job, Launcher, own_environment
 from bench.launch.supervised_process import RUN_ID, Outcome, run, telling_line
@@ -79,6 +80,61 @@ def cluster_job(
         forward=forwarded(cluster, energy),
     )
     return launcher, job
+
+
+@dataclass(frozen=True)
+class HeldPoint:
+    """A point whose job was started before its turn."""
+
+    point: PointConfig
+    job: HeldJob
+
+
+def start_ahead(config: PointConfig) -> HeldPoint:
+    """Start the job of a point, whose ranks load and wait. Its config.json is written when its turn comes.
+
+    Args:
+        config: The point; an unfinished try in its folder is removed.
+
+    Returns:
+        The point with its command and run id, and its job.
+
+    Raises:
+        OSError, UserError: It cannot be started.
+    """
+    if config.folder.exists():
+        shutil.rmtree(config.folder)
+    config.folder.mkdir(parents=True)
+    point = replace(config, run_id=uuid.uuid4().hex)
+    launcher, job = job_of(point)
+    command = launcher.command(replace(job, environment={**job.environment, HELD: "1"}))
+    point = replace(point, command=shlex.join(launcher.command(job)))
+    write_text(job.hostfile, launcher.hostfile(job.hosts))
+    held = HeldJob(command, point.folder / "mpirun.log", str(point.run_id), JOB_FOLDER, _environment(point))
+    return HeldPoint(point, held)
+
+
+def let_go(held: HeldPoint, config: PointConfig, measured: Callable[[], None]) -> Record:
+    """Run a point whose job is waiting. Never raises for a failed job.
+
+    Args:
+        held: The waiting job.
+        config: The point as it is to run.
+        measured: Called once, when the point says that nothing more of it is measured.
+
+    Returns:
+        Its record, which then stands in its folder.
+    """
+    point = replace(config, run_id=held.point.run_id, command=held.point.command)
+    started = datetime.now(timezone.utc)
+    try:
+        write_files(point)
+    except BaseException:
+        held.job.end()
+        raise
+    killed = oom_kills(point)
+    outcome = held.job.run(point.timeout_s, measured)
+    return judge(point, outcome, started, [board for board, count in oom_kills(point).items() if count > killed.get(board, 0)])
 
 
 def launch(config: PointConfig) -> Record:

@@ -37,6 +37,9 @@ class CampaignConfig:
         unit="seconds",
         above=0,
     )
+    start_ahead: bool = setting(
+        False, "the ranks of the next point load while a point evaluates and writes its record; takes memory for both"
+    )
     ci_target: float | None = setting(
         None,
         "repeat until half the 95 % interval of the median is at most this share of it, such as 0.025",

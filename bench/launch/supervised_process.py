@@ -62,10 +62,10 @@ def run(command: Sequence[str], log: Path, timeout_s: float, run_id: str, cwd: P
             job.wait(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             status = "timeout"
-            _end(job)
+            end_job(job)
         except KeyboardInterrupt:
             status = "interrupted"
-            _end(job)
+            end_job(job)
         sweep(run_id)
     return Outcome(status, job.returncode, tail(log))
 
@@ -81,7 +81,12 @@ def session_folder() -> Iterator[dict[str, str]]:
         yield {SESSIONS: folder}
 
 
-def _end(job: subprocess.Popen[bytes]) -> None:
+def end_job(job: subprocess.Popen[bytes]) -> None:
+    """End an mpirun: SIGTERM, by which it ends its ranks, twice; then SIGKILL.
+
+    Args:
+        job: The process of mpirun.
+    """
     for _ in range(2):
         job.send_signal(signal.SIGTERM)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from bench.energy.sampling.energy_settings import EnergySettings
 from bench.faults.recovery import Failure, Handed, Survived, check_survives
 from bench.joules.board_time import in_board_time
 from bench.joules.reused_idle import ReusedIdle
+from bench.launch.held_job import HELD, MEASURED
 from bench.power_modes.hosts_in_mode import PowerModes
 from bench.record.environment_record import PowerModeRecord
 from bench.run.assemble import write_record
@@ -62,7 +64,8 @@ class PointRun:
         self.facts = settle(config, comm, place)
         self.baseline_bytes = process_memory.resident_bytes()
         self.ready_ns = self.begin_ns
-        self.stages = [Stage("load", process_memory.process_start_ns(), self.begin_ns)]
+        start_ns = process_memory.process_start_ns()
+        self.stages = [Stage("load ahead" if HELD in os.environ else "load", start_ns, self.begin_ns)]
         self.idle_ns: list[tuple[int, int]] = []
         self.reused_idle: ReusedIdle | None = None
         self.why_idle: str | None = None
@@ -94,18 +97,31 @@ class PointRun:
                 self.warm_up()
             with self.stage("windows"):
                 self.train_windows()
-            with self.stage("evaluate"):
-                self.evaluate()
+            held = HELD in os.environ and self.config.fault is None
+            if not held:
+                with self.stage("evaluate"):
+                    self.evaluate()
             with self.stage("idle"):
                 self.rest()
             with self.stage("conditions"):
                 self.look_at_host()
                 self.compare_clocks()
+            if held:
+                self.say_measured()
+                with self.stage("evaluate"):
+                    self.evaluate()
             self.report = self.make_report()
             self.fail_and_recover()
         finally:
             self.session.stop()
         return self.hand_in()
+
+    def say_measured(self) -> None:
+        """End the readings, and tell the launch host that nothing more is measured: the next point may load meanwhile."""
+        self.session.stop()
+        self.comm.Barrier()
+        if self.facts.rank == 0:
+            print(MEASURED, flush=True)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -7,15 +7,20 @@ are those of ``point_run.py``; here are the power mode around them, exit codes a
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from bench.common.exit_codes import BAD_INPUT, FAILED
 from bench.common.exit_codes import OUT_OF_MEMORY as OOM
 from bench.common.user_error import UserError
 from bench.config.point_config import PointConfig
 from bench.faults.recovery import leave
+from bench.launch.held_job import GO, HELD
 from bench.point.plan_errors import in_command_line_words
 from bench.power_modes.hosts_in_mode import PowerModes
 from bench.run.point_run import PointRun
@@ -25,6 +30,7 @@ from strategies.common.plan_error import PlanError
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+HELD_POLL_S = 0.01
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "cannot allocate memory")
 
 
@@ -33,6 +39,8 @@ def main(argv: list[str]) -> int:
     from mpi4py import MPI  # importing it starts MPI: only a rank may
 
     comm = MPI.COMM_WORLD
+    if not _may_go(comm):
+        return FAILED
     config, error = comm.bcast(_read(argv) if comm.Get_rank() == 0 else None)
     if error is not None:
         if comm.Get_rank() == 0:
@@ -40,6 +48,19 @@ def main(argv: list[str]) -> int:
         return BAD_INPUT
     run(config, comm)  # an invalid point is the record's to say: an exit code would only make mpirun complain
     return leave(config, 0)
+
+
+def _may_go(comm: MPI.Intracomm) -> bool:
+    """Wait, without computing, for the word on rank 0's input where this job was started before its turn. Collective."""
+    if HELD not in os.environ:
+        return True
+    word = np.zeros(1, dtype=np.int32)
+    if comm.Get_rank() == 0:
+        word[0] = sys.stdin.buffer.readline() == GO
+    request = comm.Ibcast(word)
+    while not request.Test():  # a blocking wait would spin
+        time.sleep(HELD_POLL_S)
+    return bool(word[0])
 
 
 def _read(argv: list[str]) -> tuple[PointConfig | None, str | None]:
