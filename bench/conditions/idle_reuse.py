@@ -23,7 +23,7 @@ from bench.record.record import MeasuredRecord
 from bench.record.record_file import load_record
 
 MOST_APART_K = 3.0
-SAME = ("energy", "boards", "board", "cluster")
+SAME = ("energy", "boards", "board", "cluster", "dilation")
 
 
 @dataclass(frozen=True)
