@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.conditions import host_agreement
 from bench.conditions.host_checks import host_checks
 from bench.faults.fault_checks import fault_checks
-from bench.record import checks
+from bench.record import checks, dilation_checks
 from bench.record.check_record import Check
 from bench.record.record import MeasuredRecord
 from bench.run.gathered_run import GatheredRun
@@ -31,6 +31,7 @@ def point_checks(gathered: GatheredRun, record: MeasuredRecord) -> list[Check]:
         *host_checks(hosts),
         checks.step_time_stable(record.time.step_s.values, gathered.config.smoke),
         checks.clock(gathered.clock.bound_s, gathered.clock.residual_s, record.time.step_s.median),
+        *dilation_checks.neighbours(record.dilation),
         *_of_failure(gathered, record),
     ]
 
