@@ -292,8 +292,8 @@ def test_dry_run_writes_nothing(command, capsys: pytest.CaptureFixture[str]) -> 
     assert command("strategy=tensor dry_run=true") == (0, "", [])
 
 
-def test_the_quickstart_is_fifteen_points_in_blocks(tmp_path: Path) -> None:
-    """Five strategies, three interleaved repeats, with the mpirun line and the predicted bytes of each."""
+def test_the_quickstart_is_thirty_points_in_blocks(tmp_path: Path) -> None:
+    """Five strategies, six interleaved repeats, with the mpirun line and the predicted bytes of each."""
     done = subprocess.run(
         [sys.executable, "-m", "bench", "experiment=quickstart", "dry_run=true"],
         cwd=tmp_path,
@@ -303,8 +303,8 @@ def test_the_quickstart_is_fifteen_points_in_blocks(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     points = [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")]
-    assert [name.split("-r")[-1][0] for name in points] == list("000001111122222")
-    for block in (points[0:5], points[5:10], points[10:15]):
+    assert [name.split("-r")[-1][0] for name in points] == list("000001111122222333334444455555")
+    for block in (points[first : first + 5] for first in range(0, 30, 5)):
         assert {name.split("-")[0] for name in block} == {"single", "data", "sequence", "tensor", "pipeline"}
     assert done.stdout.count("-m mpi4py -m bench.run.worker") == 5
     assert "gradients.all_reduce.backward" in done.stdout
