@@ -23,6 +23,8 @@ from bench.joules.channel import Channel
 
 DIGITS = 9  # nano: volts times amperes have more digits than either
 SCALE = 1e-9
+LARGE_J, LARGE_DIGITS, LARGE_SCALE = 10**8, 6, 1e-6
+"""Of a counter above 28 kWh: 64 bits of nanojoules end at 2,562 kWh."""
 START_TIMEOUT_S = 10.0
 """A logger looks for its device and lets it settle before the first line."""
 
@@ -86,8 +88,10 @@ class Lines(Meter):
         )
 
     def values(self) -> dict[str, int]:
-        """Nanowatts and nanojoules of the newest line."""
-        return {name: micro(value, DIGITS) for name, value in _quantities(self.stream.newest(self.timeout_s)).items()}
+        """Nanowatts and nanojoules of the newest line; microjoules of a large counter."""
+        digits = {channel.id: LARGE_DIGITS if channel.scale == LARGE_SCALE else DIGITS for channel in self.channels}
+        quantities = _quantities(self.stream.newest(self.timeout_s))
+        return {name: micro(value, digits[name]) for name, value in quantities.items()}
 
     def close(self) -> None:
         """Close what ``open`` opened."""
@@ -116,8 +120,10 @@ def _channels(first: Numbers, settings: Settings, where: str, period_s: float, b
         lsb = step(first["power_W"], DIGITS) if "power_W" in first else _product_step(first["voltage_V"], first["current_A"])
         power = channel("power", scope, settings, lsb, period_s, SCALE)
     if "energy_J" in first or "energy_Wh" in first:
-        lsb = step(first["energy_J"], DIGITS) if "energy_J" in first else 3600 * step(first["energy_Wh"], DIGITS)
-        energy = channel("counter", scope, settings, lsb, period_s, SCALE)
+        large = _quantities(first)["energy"] > LARGE_J
+        digits, scale = (LARGE_DIGITS, LARGE_SCALE) if large else (DIGITS, SCALE)
+        lsb = step(first["energy_J"], digits) if "energy_J" in first else 3600 * step(first["energy_Wh"], digits)
+        energy = channel("counter", scope, settings, lsb, period_s, scale)
     return channels(power, energy)
 
 

@@ -422,3 +422,12 @@ def test_http_sends_a_token_and_an_unavailable_state_is_no_reading(
     monkeypatch.setenv("HOME_TOKEN", "wrong")
     with pytest.raises(SourceUnavailable, match="refuses the token of token_env"):
         reach("http", url=meter.url, path="state", unit="W", token_env="HOME_TOKEN")
+
+
+def test_lines_of_a_counter_above_2562_kwh_fit_into_a_reading(reach: Open) -> None:
+    """9.3e9 J are more nanojoules than 64 bits hold."""
+    command = [sys.executable, "-c", "import time; print('2600000.5', flush=True); time.sleep(60)"]
+    source = reach("lines", command=command, columns={"energy_Wh": 1}, period_s=0.5)
+    assert source.read()[0] < 2**63
+    assert values(source)["energy"] == pytest.approx(2600000.5 * 3600, rel=1e-12)
+    assert source.channels[0].scale * source.channels[0].lsb == pytest.approx(360.0)
