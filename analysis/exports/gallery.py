@@ -95,7 +95,7 @@ def _entry(study: Study, drawn: DrawnFigure, folder: Path, layout: Layout) -> It
 
 def _clock(study: Study) -> str:
     """What a reader must know of emulated boards: whether they compute as fast as their class while their links pass bits."""
-    emulated = [one for one in study.records if one.point.network is not None and one.point.network.kind == "emulated"]
+    emulated = [one for one in study.good if one.point.network is not None and one.point.network.kind == "emulated"]
     if not emulated:
         return ""
     if any(one.dilation is None for one in emulated):

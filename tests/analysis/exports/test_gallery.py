@@ -41,6 +41,14 @@ def test_every_module_of_figures_is_shown() -> None:
             assert (HERE / line.partition("](")[2].rstrip(")")).exists(), line
 
 
+def test_a_figure_of_emulated_boards_says_whether_their_time_was_dilated() -> None:
+    """An out-of-memory record has no dilation, and does not make its study one without."""
+    entries = (HERE / "README.md").read_text().split("\n## ")
+    assert all("dilated time: " in entry for entry in entries if "From the study `case_study_" in entry)
+    assert all("**Emulated without dilation**" in entry for entry in entries if "From the study `bandwidth`" in entry)
+    assert not any("mulated with" in entry for entry in entries if "From the study `quickstart`" in entry)
+
+
 @pytest.mark.slow
 def test_a_small_gallery(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Pictures, captions and the study's command; a figure that is not there is named with those that are."""
