@@ -120,11 +120,11 @@ def tables() -> dict[str, str]:
         "samples a second": table(rows, lambda records: number(records, rate), max),
         "joules of a sample": table(rows, joules, min, total_J),
         "megabytes": megabytes(rows),
-        "winners": f"{HEAD} | dilation | single / class | {heads} |\n{'| --- ' * (8 + len(FACTORS))}|\n" + "\n".join(factors),
+        "winners": f"{HEAD} | dilation | single / class | {heads} |\n{'| --- ' * (5 + len(FACTORS))}|\n" + "\n".join(factors),
     }
 
 
-HEAD = "| model | tokens | boards | shelf | link | bit/kflop"
+HEAD = "| model, tokens | boards, link | bit/kflop"
 
 
 def table(
@@ -134,7 +134,7 @@ def table(
     quantity: Callable[[MeasuredStudyRecord], float] = rate,
 ) -> str:
     """A line for each setting, a column for each strategy, the best one bold."""
-    out = [f"{HEAD} | {' | '.join(STRATEGIES)} |", "| --- " * (6 + len(STRATEGIES)) + "|"]
+    out = [f"{HEAD} | {' | '.join(STRATEGIES)} |", "| --- " * (3 + len(STRATEGIES)) + "|"]
     for key, cells in rows.items():
         ok = {name: measured(cells.get(name, ())) for name in STRATEGIES}
         medians = {name: median(map(quantity, records)) for name, records in ok.items() if records}
@@ -175,14 +175,15 @@ def measured(records: Sequence[StudyRecord]) -> list[MeasuredStudyRecord]:
 def about(key: Setting) -> str:
     """The first cells of a line."""
     bits = f"{key.bits_per_kflop:.3g}" if key.ranks > 1 else ""
-    return f"{key.model} | {key.batch} x {key.seq} | {key.ranks} | {key.shelf} | {key.link} | {bits}"
+    boards = f"{key.ranks} {key.shelf}{f', {key.link}' if key.link else ''}"
+    return f"{key.model}, {key.batch} x {key.seq} | {boards} | {bits}"
 
 
 def number(records: Sequence[MeasuredStudyRecord], quantity: Callable[[MeasuredStudyRecord], float]) -> str:
     """The median with the range of the repeats where there are several, and their number."""
     values = sorted(map(quantity, records))
     if len(values) == 1:
-        return f"{values[0]:.3g} (n = 1)"
+        return f"{values[0]:.3g}"
     return f"{median(values):.3g} ({values[0]:.3g} to {values[-1]:.3g}, n = {len(values)})"
 
 
