@@ -181,7 +181,7 @@ BOARD = "  - {name: a, address: 10.77.0.1}\n"
         (NETWORK + "  - {name: a, address: 10.77.0.1, speed: 2}\n", "speed=2 of 10.77.0.1 must be over 0 and at most 1"),
         (NETWORK + "  - {name: a, address: 10.77.0.1, memory_bytes: 2GB}\n", "memory_bytes=2GB of 10.77.0.1 must be a whole"),
         (NETWORK + "  - {name: a, address: 10.77.0.1, link: 7}\n", "link=7 of 10.77.0.1 must be a name"),
-        ("hosts:\n  - {address: b1, memory_bytes: 1000}\n", "memory_bytes of b1 limits emulated boards only; add an emulated:"),
+        ("hosts:\n  - {address: b1, memory_bytes: 1000}\n", "memory_bytes of b1 is of emulated boards only; add an emulated:"),
     ],
 )  # fmt: skip
 def test_bad_inventories_of_emulated_boards(tmp_path: Path, text: str, message: str) -> None:
