@@ -125,7 +125,7 @@ def test_boards_and_a_rate_that_cannot_be(tmp_path: Path, board_rates: list[str]
         "zero 1gbit": "ok",
     }
     assert "a killed run had left were taken down" in done.stderr
-    assert done.stderr.count("error: 3 boards at 900tbit: ") == 1
+    assert done.stderr.count("error: 900tbit, 3 ranks: ") == 1
     assert 0.6e9 < cells["zero 1gbit"]["link_bit_s"] < 1.05e9  # type: ignore[operator]
     assert nothing_left(NAME) == []
 
