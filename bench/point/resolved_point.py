@@ -46,6 +46,8 @@ MEANINGFUL = (
     *("strategy", "ranks", "mesh", "model", "task", "train", "comm", "device", "threads", "window_s", "idle_s", "warmup"),
     *("eval_samples", "seed", "smoke", "cluster", "energy", "board", "boards"),
 )
+LATER_OPTIONS = {"overlap": "auto"}
+"""Options of strategies that came later: at their defaults they leave the names of points as they were."""
 AS_GIVEN = ("device", "threads", "window_s", "idle_s", "warmup", "eval_samples", "seed", "smoke", "timeout_s")
 SMOKE_WINDOW_S, SMOKE_IDLE_S, SMOKE_SAMPLES = 2.0, 0.5, 64
 
@@ -283,6 +285,7 @@ def _hash(point: PointConfig, resumed: Checkpoint | None) -> str:
     """
     plain = point.to_json()
     chosen = {key: plain[key] for key in (*MEANINGFUL, "fault") if key in plain}
+    chosen["strategy"] = {k: v for k, v in plain["strategy"].items() if (k, v) not in LATER_OPTIONS.items()}
     chosen["cluster"] = launch_cluster.meaning(plain["cluster"])
     chosen["train"] = {key: value for key, value in plain["train"].items() if key not in ("save", "resume")}
     if resumed is not None:

@@ -26,7 +26,7 @@ from bench.prediction.step_prediction import Prediction, RankTime
 from strategies.plan import gradient_buckets, pipeline_messages, sequence_volumes, tensor_volumes
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import OPTIMIZER_STATES, Plan
-from strategies.plan.token_table import holders, row_volumes, sends_rows
+from strategies.plan.token_table import adds_rows, holders, row_volumes, sends_rows
 from strategies.plan.traffic import Volume, wire_bytes
 from strategies.schedules import actions
 from strategies.schedules.simulation import simulate
@@ -101,9 +101,9 @@ class _Model:
         self.comm = expected_comm(comm, plan, profile, hosts)
         self.spec, self.shape, self.placements = plan.model, plan.shape, plan.placements
         self.micros = len(self.placements[0].micros)
-        composed = any(volume.axis == gradient_buckets.AXIS for volume in plan.volumes)
+        composed = all(volume.axis in OWN_AXES for volume in plan.volumes)
         self.options = plan.step_options
-        self.rows = composed and sends_rows(self.spec, self.shape, self.placements, self.options)
+        self.rows = composed and adds_rows(self.spec, self.shape, self.placements, self.options)
         self.inside = {placement.rank: dict(self._inside(placement)) for placement in self.placements}
         self.compute = {
             (placement.rank, way): sum(self._micro_s(placement, samples, way) for samples in placement.micro_samples)
@@ -249,7 +249,7 @@ class _Model:
         for ranks, volume in self._bucket_volumes(placement):
             if volume.phase == "backward":
                 yield ranks, self._volume_s(volume, ranks)
-        if placement.first and self.rows:
+        if placement.first and sends_rows(self.spec, self.shape, self.placements, self.options):
             element = 2 if self.options.wire else self.shape.element_bytes
             ranks = [other.rank for other in holders(self.placements)]
             volumes = row_volumes(self.spec, self.placements, element)

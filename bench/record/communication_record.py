@@ -22,10 +22,12 @@ class AllReduceTrialRecord(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class CommChoiceRecord(Block):
-    """One option of ``comm`` on one axis of the mesh."""
+    """One option of ``comm``, or the strategy's ``overlap``, on one axis of the mesh."""
 
     axis: Annotated[str, Entry("the axis, as in ``traffic``; ``gradients``: ranks that hold the same weights")]
-    option: Annotated[Literal["progress", "wait", "all_reduce"], Entry("the option of ``comm``")]
+    option: Annotated[
+        Literal["progress", "wait", "all_reduce", "overlap"], Entry("the option of ``comm``, or ``strategy.overlap``")
+    ]
     value: Annotated[str, Entry("what the ranks did")]
     chosen_by: Annotated[Literal["user", "auto"], Entry("user: the configuration gave it; auto: decided at set-up")]
     reason: Annotated[str, Entry("why, in words")]

@@ -70,7 +70,7 @@ class Choice:
     """One option of one axis with its reason; ``measured`` has the trials that it rests on."""
 
     axis: str
-    option: Literal["progress", "wait", "all_reduce"]
+    option: Literal["progress", "wait", "all_reduce", "overlap"]
     value: str
     chosen_by: Chooser
     reason: str

@@ -51,6 +51,21 @@ class MicroBatch:
         """Targets here that count."""
         return int((self.targets != IGNORED).sum())
 
+    def span(self, begin: int, end: int) -> MicroBatch:
+        """Some of the samples, with the same memory.
+
+        Args:
+            begin: The first sample.
+            end: The one behind the last.
+
+        Returns:
+            A micro-batch of ``end - begin`` samples.
+        """
+        ids, mask, targets, keys, lengths = (
+            tensor[begin:end] for tensor in (self.ids, self.mask, self.targets, self.keys, self.lengths)
+        )
+        return MicroBatch(ids, mask, targets, self.positions, keys, lengths)
+
     @classmethod
     def of(cls, batch: Batch, placement: RankPlacement) -> MicroBatch:
         """The tokens of some samples that one rank holds.

@@ -22,6 +22,7 @@ BUCKET_BYTES = 4 * 2**20
 TOKEN_TABLES = ("auto", "dense", "rows")
 WIRES = ("float16", "bfloat16")
 ATTENTIONS = ("ring", "ulysses")
+OVERLAPS = ("auto", "halves", "none")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class TensorOptions:
     tensor_shares: Numbers | None = option(None, "weights of the ranks' shares of heads, columns and vocabulary", NUMBERS)
     norms: Literal["replicated", "split"] = option(
         "replicated", "the tokens between the blocks of tensor ranks", word("replicated or split")
+    )
+    overlap: Literal["auto", "halves", "none"] = option(
+        "auto",
+        "halves of each micro-batch take turns: one computes while the other's reduction is on its way; auto: between nodes",
+        word("auto, halves or none"),
     )
 
 

@@ -5,6 +5,9 @@
 
 A step looks up T rows of a table of V; of MiniLM's gradients the table is half, and a step of 32 x 64 tokens touches at most
 2048 of 30522 rows. Not where the table's gradient is dense: a head tied to it, or ZeRO's reduce-scatter.
+
+A rank that alone looks tokens up sends nothing, and adds the rows to its gradient all the same: autograd would fill a table
+with zeros and add it for every micro-batch, 47 MB of MiniLM's for each of a pipeline's.
 """
 
 from __future__ import annotations
@@ -36,6 +39,24 @@ def sends_rows(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlace
     Raises:
         PlanError: ``token_table`` is unknown, or ``rows`` is asked for and cannot be.
     """
+    return adds_rows(spec, shape, placements, options) and len(holders(placements)) > 1
+
+
+def adds_rows(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlacement], options: StepOptions) -> bool:
+    """Whether the token table's gradient is made of the rows that were looked up, and not of whole tables.
+
+    Args:
+        spec: The model.
+        shape: The step.
+        placements: Of all ranks.
+        options: As in ``sends_rows``.
+
+    Returns:
+        True for rows.
+
+    Raises:
+        PlanError: ``token_table`` is unknown, or ``rows`` is asked for and cannot be.
+    """
     choice = options.token_table
     if choice not in TOKEN_TABLES:
         raise PlanError(f"<option token_table>={choice} is unknown; use {', '.join(TOKEN_TABLES[:-1])} or {TOKEN_TABLES[-1]}")
@@ -48,9 +69,8 @@ def sends_rows(spec: ModelSpec, shape: StepShape, placements: Sequence[RankPlace
         why_not = "<option zero>=1 shares the table's sum out"
     if choice == "rows" and why_not:
         raise PlanError(f"<option token_table>=rows cannot be: {why_not}; use auto or dense")
-    replicated = len(holders(placements)) > 1
     fewer = shape.batch * shape.seq < 2 * spec.vocab
-    return choice != "dense" and not why_not and replicated and (fewer or choice == "rows")
+    return choice != "dense" and not why_not and (fewer or choice == "rows")
 
 
 def holders(placements: Sequence[RankPlacement]) -> list[RankPlacement]:

@@ -26,7 +26,7 @@ from strategies.plan.placement import place
 from strategies.plan.predicted_memory import memory
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import MeshShape, Plan, StepShape
-from strategies.plan.step_options import WIRES, StepOptions
+from strategies.plan.step_options import OVERLAPS, WIRES, StepOptions
 from strategies.plan.traffic import Volume, merge
 from strategies.schedules import check as check_schedule
 from strategies.schedules import live_micro_batches
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from strategies.models.layers import SequenceAttention, TensorParallelLayers
     from strategies.models.transformer import MicroBatch, Transformer
+    from strategies.step.alternating_halves import Turns
     from strategies.step.gradient_sync import GradientSync
     from strategies.step.runner import Runner
 
@@ -93,6 +94,10 @@ class ComposedStrategy(Strategy):
 
     def make_runner(self) -> Runner:
         """The runner that carries micro-batches through this rank's layers."""
+        if self.turns is not None:
+            from strategies.step.halves_runner import HalvesRunner
+
+            return HalvesRunner(self.module, self.mesh.ledger, self.turns)
         if self.placement.stage[1] == 1:
             from strategies.step.local_runner import LocalRunner
 
@@ -111,6 +116,7 @@ class ComposedStrategy(Strategy):
         from strategies.models.transformer import Transformer
 
         self.device = torch.device(device)
+        self.turns = self._make_turns()
         with torch.device("meta"):
             recompute = self.shape.recompute == "blocks"
             module = Transformer(self.spec, self.placement, *self._exchanges(), recompute).to(dtype)
@@ -129,7 +135,7 @@ class ComposedStrategy(Strategy):
         """Run all micro-batches through the stages, then finish the sum of the gradients."""
         count = batch.valid()
         micros = [self._micro_batch(batch, *span) for span in self.placement.micros]
-        self.gradients.begin(len(micros))
+        self.gradients.begin(self.runner.passes(micros))
         with self.pump or nullcontext():
             loss = self.runner.train(micros, count)
         with self.mesh.ledger.during("backward", op="gradients"):
@@ -177,6 +183,8 @@ class ComposedStrategy(Strategy):
         self.gradients.close()
         if self.pump is not None:
             self.pump.close()
+        if self.turns is not None:
+            self.turns.close()
 
     def _exchanges(self) -> tuple[TensorParallelLayers | None, SequenceAttention | None]:
         """How this rank's layers communicate; None along an axis of one rank."""
@@ -184,12 +192,24 @@ class ComposedStrategy(Strategy):
         if self.mesh.shape.tensor > 1:
             from strategies.step.tensor_parallel_layers import split_layers_of
 
-            tensor_layers = split_layers_of(self.placement, placements, self.mesh)
+            tensor_layers = split_layers_of(self.placement, placements, self.mesh, self.turns)
         if self.mesh.shape.sequence > 1:
             from strategies.step.sequence_attention import sequence_attention_of
 
             attention = sequence_attention_of(placements, self.mesh, self.step_plan.step_options)
         return tensor_layers, attention
+
+    def _make_turns(self) -> Turns | None:
+        """The turns of two halves of each micro-batch, where tensor ranks hide their reductions behind them."""
+        if self.mesh.shape.tensor == 1:
+            return None
+        from strategies.step.alternating_halves import Turns
+        from strategies.step.overlap_choice import choose_overlap
+
+        axis, asked = tensor_volumes.AXIS, self.step_plan.step_options.overlap
+        overlap, choice = choose_overlap(axis, asked, self.mesh.progress(axis), self.placement, self.device.type)
+        self.mesh.choices.append(choice)
+        return Turns(self.mesh.ledger, axis) if overlap == "halves" else None
 
     def _micro_batch(self, batch: Batch, begin: int, end: int) -> MicroBatch:
         return self.module.micro_batch(batch.span(begin, end).to(self.device))
@@ -220,12 +240,32 @@ def _check(options: StepOptions, mesh: MeshShape, shape: StepShape) -> None:
     if stages_count > 1:
         check_schedule(options.schedule, stages_count, shape.micro_batches, options.virtual_stages)
     sequence_volumes.check(options)
+    _check_overlap(options, mesh, shape)
     if options.zero not in (0, 1):
         raise PlanError(f"<option zero>={options.zero} is not supported; use 0 or 1 (optimizer states are shared)")
     if options.wire is not None and options.wire not in WIRES:
         raise PlanError(f"<option wire>={options.wire} is unknown; use null, {' or '.join(WIRES)}")
     if not isinstance(options.bucket_bytes, int) or options.bucket_bytes < 1:
         raise PlanError(f"<option bucket_bytes>={options.bucket_bytes} must be a positive number of bytes")
+
+
+def _check_overlap(options: StepOptions, mesh: MeshShape, shape: StepShape) -> None:
+    """Raise PlanError where halves of a batch are asked for and cannot be."""
+    if options.overlap not in OVERLAPS:
+        raise PlanError(f"<option overlap>={options.overlap} is unknown; use {', '.join(OVERLAPS[:-1])} or {OVERLAPS[-1]}")
+    if options.overlap != "halves":
+        return
+    why_not = None
+    if mesh.tensor == 1:
+        why_not = "no layer is split over tensor ranks, so there are no reductions to hide"
+    elif mesh.pipeline > 1:
+        why_not = "stages of a pipeline interleave micro-batches already"
+    elif shape.batch <= mesh.data * shape.micro_batches:
+        why_not = (
+            f"{shape.batch} samples in {mesh.data} x {shape.micro_batches} micro-batches are one each, which has no halves"
+        )
+    if why_not:
+        raise PlanError(f"<option overlap>=halves cannot be: {why_not}; use auto or none")
 
 
 def _live(placements: tuple[RankPlacement, ...], shape: StepShape, options: StepOptions) -> dict[int, int]:

@@ -24,6 +24,48 @@ from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.token_table import looked_up
 
 
+class LocalTokenRows(TokenRowLookup):
+    """The rows of a rank that alone looks tokens up: each backward adds them to the table's gradient at once.
+
+    Args:
+        table: The token table, [rows, H].
+    """
+
+    def __init__(self, table: nn.Parameter) -> None:
+        self.table = table
+        self.used: list[Tensor] = []
+        table.grad = torch.zeros_like(table)
+
+    def look_up(self, ids: Tensor) -> Tensor:
+        """Rows of the table [b, s, H]; their gradients are added to the table's without a whole table of them."""
+        return _LookUp.apply(self.table, ids, self)  # type: ignore[no-any-return, no-untyped-call]
+
+    def begin(self) -> None:
+        """Before the first forward of a step. Only what the step before has touched is not zero."""
+        assert self.table.grad is not None
+        for ids in self.used:
+            self.table.grad.index_fill_(0, ids, 0.0)
+        self.used = []
+
+    def add(self, ids: Tensor, gradient: Tensor) -> None:
+        """Take the gradient of what was looked up.
+
+        Args:
+            ids: int64 [b, s].
+            gradient: [b, s, H].
+        """
+        assert self.table.grad is not None
+        self.used.append(ids.flatten())
+        self.table.grad.index_add_(0, self.used[-1], gradient.flatten(0, 1))
+
+    def finish(self, batch: Batch) -> None:
+        """Nothing is left to do after the last backward.
+
+        Args:
+            batch: The global one.
+        """
+
+
 class TokenRows(TokenRowLookup):
     """The rows that this rank looked up in a step, and their exchange.
 
@@ -48,6 +90,15 @@ class TokenRows(TokenRowLookup):
     def look_up(self, ids: Tensor) -> Tensor:
         """Rows of the table [b, s, H]; their gradients are kept here, and not added to the table's."""
         return _LookUp.apply(self.table, ids, self)  # type: ignore[no-any-return, no-untyped-call]
+
+    def add(self, ids: Tensor, gradient: Tensor) -> None:
+        """Take the gradient of what was looked up.
+
+        Args:
+            ids: int64 [b, s].
+            gradient: [b, s, H].
+        """
+        self.row_gradients.append(gradient)
 
     def begin(self) -> None:
         """Before the first forward of a step. Only what the step before has touched is not zero."""
@@ -79,11 +130,11 @@ class TokenRows(TokenRowLookup):
 
 class _LookUp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, table: Tensor, ids: Tensor, rows: TokenRows) -> Tensor:
-        ctx.rows = rows
+    def forward(ctx: Any, table: Tensor, ids: Tensor, rows: LocalTokenRows | TokenRows) -> Tensor:
+        ctx.rows, ctx.ids = rows, ids
         return F.embedding(ids, table)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, None, None]:  # type: ignore[override]
-        ctx.rows.row_gradients.append(gradient)
+        ctx.rows.add(ctx.ids, gradient)
         return None, None, None

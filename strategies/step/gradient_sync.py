@@ -24,9 +24,9 @@ from strategies.plan.gradient_buckets import AXIS, BucketPlan, Ranks, plan_bucke
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import StepShape
 from strategies.plan.step_options import StepOptions
-from strategies.plan.token_table import holders, sends_rows
+from strategies.plan.token_table import adds_rows, holders
 from strategies.step.bucket_buffer import Bucket
-from strategies.step.embedding_gradient import TokenRows
+from strategies.step.embedding_gradient import LocalTokenRows, TokenRows
 
 
 class GradientSync:
@@ -43,7 +43,7 @@ class GradientSync:
         late: Sequence[Bucket],
         wire: torch.dtype | None,
         progress: Progress,
-        rows: TokenRows | None = None,
+        rows: LocalTokenRows | TokenRows | None = None,
     ) -> None:
         self.module, self.main, self.late = module, list(buckets), list(late)
         self.wire, self.rows = wire, rows
@@ -90,9 +90,9 @@ class GradientSync:
         by_name, groups = dict(module.named_parameters()), dict[Ranks, Group]()
         needed = {bucket.ranks for buckets in planned for bucket in buckets}
         looking_up: Ranks = ()
-        if placement.first and sends_rows(spec, shape, placements, options):
+        if placement.first and adds_rows(spec, shape, placements, options):
             looking_up = tuple(other.rank for other in holders(placements))
-            needed.add(looking_up)
+            needed |= {looking_up} if len(looking_up) > 1 else set()
         for ranks in sorted(needed):
             groups[ranks] = mesh.among(ranks, AXIS)
         _choose(mesh, groups, [bucket for buckets in planned for bucket in buckets], shape, options)
@@ -100,20 +100,22 @@ class GradientSync:
         main, late = (
             [Bucket.of([by_name[name] for name in b.names], groups[b.ranks], zero) for b in buckets] for buckets in planned
         )
-        rows = None
+        rows: LocalTokenRows | TokenRows | None = None
         if looking_up and module.embed is not None:
-            rows = module.embed.rows = TokenRows(module.embed.tokens.weight, groups[looking_up], placements, wire)
+            table, group = module.embed.tokens.weight, groups.get(looking_up)
+            rows = LocalTokenRows(table) if group is None else TokenRows(table, group, placements, wire)
+            module.embed.rows = rows
         return cls(module, main, late, wire, mesh.progress(AXIS), rows)
 
-    def begin(self, micros: int) -> None:
+    def begin(self, passes: int) -> None:
         """To be called before the first forward of a step.
 
         Args:
-            micros: Micro-batches, each of which adds to every gradient once.
+            passes: Backward passes, each of which adds to every gradient once.
         """
         self.sent, self.futures = 0, []
         for bucket in self.buckets:
-            bucket.missing = len(bucket.members) * micros
+            bucket.missing = len(bucket.members) * passes
             for parameter in bucket.members:
                 parameter.grad = None
         for parameter in self.alone:

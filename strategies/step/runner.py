@@ -14,6 +14,17 @@ from strategies.models.transformer import MicroBatch
 class Runner(ABC):
     """Carries the micro-batches of one replica through this rank's part of the model."""
 
+    def passes(self, micros: Sequence[MicroBatch]) -> int:
+        """How often a step adds to every gradient.
+
+        Args:
+            micros: This rank's parts of the micro-batches.
+
+        Returns:
+            Once for each, where it is not run in parts.
+        """
+        return len(micros)
+
     @abstractmethod
     def train(self, micros: Sequence[MicroBatch], count: int) -> Tensor:
         """Forward and backward of all micro-batches; gradients add up in ``.grad``.

@@ -21,6 +21,7 @@ from strategies.models.layers import TensorParallelLayers
 from strategies.plan.partition import Span
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.tensor_volumes import AXIS
+from strategies.step.alternating_halves import HiddenGroup, Turns
 
 
 class SplitLayers(TensorParallelLayers):
@@ -85,18 +86,23 @@ class SplitLayersAndStream(SplitLayers):
         return reduce_out(x, self.group)
 
 
-def split_layers_of(placement: RankPlacement, placements: Sequence[RankPlacement], mesh: Mesh) -> SplitLayers:
+def split_layers_of(
+    placement: RankPlacement, placements: Sequence[RankPlacement], mesh: Mesh, turns: Turns | None
+) -> SplitLayers:
     """The layers' exchange over this rank's tensor group.
 
     Args:
         placement: This rank's.
         placements: Those of all ranks.
         mesh: Has the tensor group.
+        turns: Of two halves of a batch, whose operations go on beside the other's computation; None: there are no halves.
 
     Returns:
         With the stream split where the placement says so.
     """
     group, begin = mesh.groups[AXIS], placement.units["vocab"][0]
+    if turns is not None:
+        group = HiddenGroup(group, turns, polls=True)
     if not placement.splits_stream:
         return SplitLayers(group, begin)
     return SplitLayersAndStream(group, begin, [placements[rank].stream for rank in group.members])

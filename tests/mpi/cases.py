@@ -116,7 +116,7 @@ def variants(strategy: type[Strategy], mesh: MeshShape) -> list[dict[str, Any]]:
             add(groups=[2, *rest], stages=[4 - len(rest), *rest], group_shares=[[2, 1], *[[1]] * len(rest)])
     if mesh.data > 1:
         add(shares=uneven(mesh.data))
-    if (mesh.data * mesh.sequence > 1 or mesh.pipeline > 2) and mesh.tensor == 1:
+    if mesh.data * mesh.sequence * mesh.pipeline > 1 and mesh.tensor == 1:
         add(token_table="rows", **({"groups": [mesh.pipeline - 1, 1], "stages": [3, 1]} if mesh.pipeline > 2 else {}))
     if mesh.sequence > 1:
         add(attention="ulysses")
@@ -124,6 +124,9 @@ def variants(strategy: type[Strategy], mesh: MeshShape) -> list[dict[str, Any]]:
         add(attention="ulysses", sequence_shares=uneven(mesh.sequence))
     if mesh.tensor > 1:
         add(norms="split")
+        if mesh.pipeline == 1:
+            add(overlap="halves")
+            add(overlap="halves", norms="split", tensor_shares=uneven(mesh.tensor))
         add(tensor_shares=uneven(mesh.tensor))
     if mesh.data * mesh.sequence > 1:
         add(zero=1)

@@ -14,10 +14,20 @@ from strategies.base import check_options, get
 from strategies.comm import collectives
 from strategies.comm.group import Group
 from strategies.models.layers import Linear
+from strategies.models.transformer import MicroBatch
 from strategies.plan import gradient_buckets
 from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import MeshShape
-from strategies.step import bucket_buffer, gradient_sync, local_runner, pipeline_stage, ring_attention, ulysses_attention
+from strategies.step import (
+    alternating_halves,
+    bucket_buffer,
+    embedding_gradient,
+    gradient_sync,
+    local_runner,
+    pipeline_stage,
+    ring_attention,
+    ulysses_attention,
+)
 from strategies.step.composition import ComposedStrategy
 
 # Five orders above the tolerance of the equality test: a fault must not hide near it.
@@ -141,8 +151,6 @@ def positions_from_zero(patch: pytest.MonkeyPatch) -> None:
     """Every rank numbers its own tokens from 0."""
     from dataclasses import replace
 
-    from strategies.models.transformer import MicroBatch
-
     real = MicroBatch.of.__func__  # type: ignore[attr-defined]
 
     def of(cls: Any, batch: Any, at: RankPlacement) -> MicroBatch:
@@ -155,6 +163,39 @@ def positions_from_zero(patch: pytest.MonkeyPatch) -> None:
 def weights_not_gathered(patch: pytest.MonkeyPatch) -> None:
     """Under ZeRO every rank keeps the old values of what others have updated."""
     patch.setattr(gradient_sync.GradientSync, "updated", lambda self: None)
+
+
+def looked_up_rows_pile_up(patch: pytest.MonkeyPatch) -> None:
+    """The token table's gradient keeps the rows of the step before."""
+    patch.setattr(embedding_gradient.LocalTokenRows, "begin", lambda self: None)
+
+
+def second_half_not_reduced(patch: pytest.MonkeyPatch) -> None:
+    """Of the halves that take turns only the first one's partial results are summed."""
+    real = Group.all_reduce
+
+    def forgetful(self: Group, tensor: torch.Tensor, phase: str | None = None) -> torch.Tensor:
+        second = isinstance(self, alternating_halves.HiddenGroup) and self.turns.active and self.turns._turn == 1
+        return tensor.clone() if second else real(self, tensor, phase)
+
+    patch.setattr(Group, "all_reduce", forgetful)
+
+
+def half_does_not_wait(patch: pytest.MonkeyPatch) -> None:
+    """A half goes on before its reduction: what it was to wait for has not been written."""
+    real = Group._counted
+
+    def hasty(self: Group, op: str, call: Callable[[], object], payload: int, phase: str | None) -> None:
+        late = isinstance(self, alternating_halves.HiddenGroup) and self.turns.active and op == "reduce_scatter"
+        real(self, op, (lambda: None) if late else call, payload, phase)
+
+    patch.setattr(Group, "_counted", hasty)
+
+
+def halves_are_the_same(patch: pytest.MonkeyPatch) -> None:
+    """Both halves compute the first samples."""
+    real = MicroBatch.span
+    patch.setattr(MicroBatch, "span", lambda self, begin, end: real(self, 0, end - begin))
 
 
 FAULTS: list[tuple[Plant, str, str, int, dict[str, Any]]] = [
@@ -179,6 +220,12 @@ FAULTS: list[tuple[Plant, str, str, int, dict[str, Any]]] = [
     (positions_from_zero, "sequence", "llama", 1, {"attention": "ulysses"}),
     (weights_not_gathered, "data", "bert", 1, {"zero": 1}),
     (weight_gradients_forgotten, "pipeline", "bert", 3, {"schedule": "zero_bubble"}),
+    (looked_up_rows_pile_up, "pipeline", "bert", 3, {"token_table": "rows"}),
+    (second_half_not_reduced, "tensor", "bert", 1, {"overlap": "halves"}),
+    (second_half_not_reduced, "tensor", "gpt2", 3, {"overlap": "halves"}),
+    (half_does_not_wait, "tensor", "llama", 1, {"overlap": "halves", "norms": "split"}),
+    (halves_are_the_same, "tensor", "bert", 2, {"overlap": "halves"}),
+    (missing_copy_in, "tensor", "llama", 1, {"overlap": "halves"}),
 ]
 
 
