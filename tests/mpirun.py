@@ -26,7 +26,7 @@ def run(
     with tempfile.TemporaryDirectory() as folder, session_folder() as variables:
         hostfile = Path(folder) / "hostfile"
         hostfile.write_text(launcher.hostfile(here))
-        job = Job(ranks, here, hostfile, module, arguments, oversubscribe=True, root=os.geteuid() == 0)
+        job = Job(ranks, here, hostfile, module, arguments, oversubscribe=True, root=os.geteuid() == 0, environment=extra)
         return subprocess.run(
             [*prefix, *launcher.command(job)],
             cwd=ROOT,

@@ -22,6 +22,9 @@ from strategies.plan.shapes import Plan
 from strategies.step.training_checkpoint import load_states
 from tests.points import make_point
 
+# Options that the survivors' mesh may not allow, and what takes their place.
+INSTEAD = {"virtual_stages": {"schedule": "gpipe", "virtual_stages": 1}, "overlap": {"overlap": "auto"}}
+
 
 def cases() -> list[tuple[Case, str]]:
     """Every way of holding a model that has more than one rank; each of them with one model."""
@@ -42,7 +45,9 @@ def survivors_plan(case: Case, family: str, rank: int) -> Plan:
                 "snapshot_every": 1,
                 "after_steps": 1,
                 "mesh": {**axes, "data": left} if case.strategy == "hybrid" else axes,
-                "options": {"schedule": "gpipe", "virtual_stages": 1} if "virtual_stages" in case.options else {},
+                "options": {
+                    key: value for option, values in INSTEAD.items() if option in case.options for key, value in values.items()
+                },
             },
         )
     )

@@ -35,7 +35,7 @@ CASES = [
     ("stratgy=data", f"unknown key stratgy; did you mean strategy?; {KEYS_HINT}"),
     ("trian.batch=4", f"unknown key trian.batch; did you mean train.batch?; {KEYS_HINT}"),
     ("train.bacth=4", f"unknown key train.bacth; did you mean train.batch?; {KEYS_HINT}"),
-    ("strategy=tensor strategy.zero=1", "strategy=tensor has no option zero; its options are tensor_shares, norms"),
+    ("strategy=tensor strategy.zero=1", "strategy=tensor has no option zero; its options are tensor_shares, norms, overlap"),
     ("task=reviews task.samples=4", f"task.samples is no key of the chosen task; {KEYS_HINT}"),
     (
         "strategy=pipelin",
