@@ -207,7 +207,7 @@ class ComposedStrategy(Strategy):
         from strategies.step.overlap_choice import choose_overlap
 
         axis, asked = tensor_volumes.AXIS, self.step_plan.step_options.overlap
-        overlap, choice = choose_overlap(axis, asked, self.mesh.progress(axis), self.placement, self.device.type)
+        overlap, choice = choose_overlap(axis, asked, self.device.type)
         self.mesh.choices.append(choice)
         return Turns(self.mesh.ledger, axis) if overlap == "halves" else None
 

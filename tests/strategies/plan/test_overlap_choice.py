@@ -1,14 +1,12 @@
-"""Halves of a batch take turns where messages can move beside the computation, and never against the user's word."""
+"""Halves of a batch take turns where the user says so, and only where they can."""
 
 from __future__ import annotations
 
 import pytest
 
 from strategies.base import check_options, get
-from strategies.comm.comm_options import Progress
 from strategies.common.plan_error import PlanError
 from strategies.plan.model_spec import ModelSpec
-from strategies.plan.rank_placement import RankPlacement
 from strategies.plan.shapes import MeshShape, Plan, StepShape
 from strategies.step.overlap_choice import choose_overlap
 
@@ -23,37 +21,17 @@ def planned(batch: int = 8, micros: int = 2, overlap: str = "auto", **axes: int)
     return cls.plan(SPEC, shape, MeshShape(**axes), check_options(cls, {"overlap": overlap}))
 
 
-def _decided(asked: str, progress: Progress, placement: RankPlacement) -> tuple[str, str]:
-    value, choice = choose_overlap("tensor", asked, progress, placement, "cpu")
-    assert (choice.axis, choice.option, choice.value) == ("tensor", "overlap", value)
-    return value, choice.chosen_by
-
-
-@pytest.mark.parametrize("progress", ["thread", "inline"])
 @pytest.mark.parametrize("asked", ["halves", "none"])
-def test_a_users_word_is_never_overruled(asked: str, progress: Progress) -> None:
-    placement = planned(tensor=2).placements[0]
-    assert _decided(asked, progress, placement) == (asked, "user")
+def test_a_users_word_is_never_overruled(asked: str) -> None:
+    value, choice = choose_overlap("tensor", asked, "cpu")
+    assert (value, choice.value, choice.chosen_by) == (asked, asked, "user")
 
 
-def test_auto_follows_progress() -> None:
-    placement = planned(tensor=2).placements[0]
-    assert _decided("auto", "thread", placement) == ("halves", "auto")
-    assert _decided("auto", "inline", placement) == ("none", "auto")
-
-
-@pytest.mark.parametrize(
-    ("plan", "device", "why"),
-    [
-        (planned(tensor=2, pipeline=2), "cpu", "pipeline"),
-        (planned(batch=2, micros=2, tensor=2), "cpu", "one sample"),
-        (planned(tensor=2), "cuda", "one thread"),
-    ],
-)
-def test_auto_says_why_not(plan: Plan, device: str, why: str) -> None:
-    value, choice = choose_overlap("tensor", "auto", "thread", plan.placements[0], device)
-    assert (value, choice.value, choice.chosen_by) == ("none", "none", "auto")
-    assert why in choice.reason
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_auto_leaves_halves_and_says_why(device: str) -> None:
+    value, choice = choose_overlap("tensor", "auto", device)
+    assert (value, choice.value, choice.chosen_by, choice.option) == ("none", "none", "auto", "overlap")
+    assert "slower" in choice.reason
 
 
 @pytest.mark.parametrize(
@@ -71,7 +49,7 @@ def test_halves_that_cannot_be_are_refused_before_anything_runs(arguments: dict[
 
 def test_halves_on_a_gpu_are_refused() -> None:
     with pytest.raises(PlanError, match="needs a CPU, found cuda"):
-        choose_overlap("tensor", "halves", "thread", planned(tensor=2).placements[0], "cuda")
+        choose_overlap("tensor", "halves", "cuda")
 
 
 def test_halves_send_what_a_whole_batch_sends() -> None:
