@@ -9,14 +9,16 @@ from strategies.common.plan_error import PlanError
 
 Overlap = Literal["halves", "none"]
 
+SLOWER = "halves of a micro-batch were slower where that was measured: two boards of one core at 1 Gbit/s"
 
-def choose_overlap(axis: str, asked: str, progress: Progress, placement: RankPlacement, device: str) -> tuple[Overlap, Choice]:
+
+def choose_overlap(axis: str, asked: str, device: str) -> tuple[Overlap, Choice]:
     """Decide for one rank; all ranks of a tensor group come to the same answer.
 
     Args:
         axis: The name of the tensor groups.
         asked: The option ``overlap``.
-        device: Where it computes.
+        device: Where the rank computes.
 
     Returns:
         The value, and the choice with its reason.
