@@ -48,8 +48,8 @@ def launcher_of(cluster: PointCluster) -> Launcher:
 def forwarded(cluster: PointCluster, energy: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> list[str]:
     """Names of variables that go to all ranks without their values being written.
 
-    They are those of ``cluster.forward``, and the passwords and tokens of meters (``password_env``, ``token_env``) that are
-    set here.
+    They are those of ``cluster.forward``, the passwords and tokens of meters (``password_env``, ``token_env``) that are set
+    here, and a transport of Open MPI (``OMPI_MCA_btl``) that is set here, which a word on mpirun's line would overrule.
 
     Args:
         cluster: Its ``forward`` has the names that were asked for.
@@ -70,4 +70,4 @@ def forwarded(cluster: PointCluster, energy: Mapping[str, Any], environ: Mapping
     secrets = ("password_env", "token_env")
     named = [str(meter[key]) for meter in meters.values() for key in secrets if meter.get(key)]
     # A password may also be set on the one host that reads the meter: not having it here is no error.
-    return sorted({*asked, *(name for name in named if name in environ)})
+    return sorted({*asked, *(name for name in (*named, "OMPI_MCA_btl") if name in environ)})

@@ -207,6 +207,7 @@ def test_passwords_of_meters_are_forwarded_by_name() -> None:
     with pytest.raises(UserError, match=r"cluster\.forward names B, which is not set here; export B, or leave it out"):
         launchers.forwarded(cluster, energy, {"A": "1"})
     assert launchers.forwarded(make_point().cluster, {}, {}) == []
+    assert launchers.forwarded(make_point().cluster, {}, {"OMPI_MCA_btl": "tcp,self"}) == ["OMPI_MCA_btl"]
 
 
 def resolved(tmp_path: Path, *words: str) -> dict[str, Any]:
