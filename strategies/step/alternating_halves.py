@@ -164,11 +164,10 @@ class HiddenGroup(Group):
     Args:
         group: The ranks.
         turns: Of the halves.
-        polls: Whether waiting beside the computation sleeps between tests instead of spinning on a core that computes.
     """
 
-    def __init__(self, group: Group, turns: Turns, polls: bool) -> None:
-        self.turns, self.polls = turns, polls
+    def __init__(self, group: Group, turns: Turns) -> None:
+        self.turns = turns
         super().__init__(group.comm, group.axis, group.members, group.ledger, group.options, group.opened)
 
     @property
@@ -186,8 +185,8 @@ class HiddenGroup(Group):
 
     @property
     def wait(self) -> Wait:
-        """How the operations wait."""
-        return "poll" if self.turns.active and self.polls else self.options.wait
+        """How the operations wait: beside the computation they sleep between tests, since spinning takes a core."""
+        return "poll" if self.turns.active else self.options.wait
 
     def _counted(self, op: str, call: Callable[[], object], payload: int, phase: str | None) -> None:
         if not self.turns.active:

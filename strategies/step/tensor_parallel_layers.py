@@ -102,7 +102,7 @@ def split_layers_of(
     """
     group, begin = mesh.groups[AXIS], placement.units["vocab"][0]
     if turns is not None:
-        group = HiddenGroup(group, turns, polls=True)
+        group = HiddenGroup(group, turns)
     if not placement.splits_stream:
         return SplitLayers(group, begin)
     return SplitLayersAndStream(group, begin, [placements[rank].stream for rank in group.members])
