@@ -113,27 +113,30 @@ def test_lines_that_fail_leave_the_others(tmp_path: Path) -> None:
 
 
 def test_boards_and_a_rate_that_cannot_be(tmp_path: Path, board_rates: list[str]) -> None:
-    """Boards that a crash left go first; a rate that this kernel cannot shape is a line; the other rate is measured."""
+    """Boards that a crash left go first; a rate that this kernel cannot shape is a line; the other rate is measured.
+
+    The other one is slow: a faster link carries less than its rate while other tests have the cores, and is then refused.
+    """
     with Lock(NAME):
-        lifecycle.up(peer_boards.testbed_of(BOARDS, peer_boards.link_of("50mbit")))
-    done, cells = table(tmp_path, *board_rates, "900tbit,1gbit", "--pairs", "/ data-bf16,/ zero")
+        lifecycle.up(peer_boards.testbed_of(BOARDS, peer_boards.link_of("20mbit")))
+    done, cells = table(tmp_path, *board_rates, "900tbit,50mbit", "--pairs", "/ data-bf16,/ zero")
     assert done.returncode == 1, done.stdout + done.stderr
     assert {name: cell["status"] for name, cell in cells.items()} == {
         "data-bf16 900tbit": "failed",
         "zero 900tbit": "failed",
-        "data-bf16 1gbit": "ok",
-        "zero 1gbit": "ok",
+        "data-bf16 50mbit": "ok",
+        "zero 50mbit": "ok",
     }
     assert "a killed run had left were taken down" in done.stderr
     assert done.stderr.count("error: 900tbit, 3 ranks: ") == 1
-    assert 0.6e9 < cells["zero 1gbit"]["link_bit_s"] < 1.05e9  # type: ignore[operator]
+    assert 30e6 < cells["zero 50mbit"]["link_bit_s"] < 52.5e6  # type: ignore[operator]
     assert nothing_left(NAME) == []
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda each: each.name)
 def test_a_run_that_is_ended_leaves_nothing(tmp_path: Path, board_rates: list[str], end: signal.Signals) -> None:
     """No boards and no ranks, whichever way the benchmark ends."""
-    words = line(*board_rates, "1gbit", "--rounds", "100000", "--pairs", "/ zero")
+    words = line(*board_rates, "50mbit", "--rounds", "100000", "--pairs", "/ zero")
     run = subprocess.Popen(words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait(lambda: bool(on_boards()))
