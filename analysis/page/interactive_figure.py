@@ -31,6 +31,7 @@ AXES = {
     "wire_bytes": "Bytes on the wire per step",
     "communicate_s": "Communicating in a step (s)",
     "wait_s": "Waiting in a step (s)",
+    "exposed_share": "Exposed communication (share of a step)",
     "metric": "Metric of the task",
     "loss": "Last training loss",
     "ranks": "Ranks",

@@ -71,6 +71,10 @@ class PointQuantities:
     """Of a step, mean over ranks; so are the other states and phases in seconds."""
     communicate_s: float
     wait_s: float
+    exposed_share: float
+    """Of a step, that a rank moves data or waits for others instead of computing."""
+    exposed_most: str | None
+    """The operation with the largest part of it; null in old records and where one rank runs."""
     forward_s: float | None
     """Null in old records, as the other phases."""
     backward_s: float | None
@@ -218,7 +222,10 @@ def point_quantities(record: MeasuredRecord) -> PointQuantities:
 
 def _seconds(time: TimeRecord) -> dict[str, Any]:
     """Of a step, by state and by phase; of old records the phases are null."""
-    states = {f"{state}_s": getattr(time.by_phase, f"{state}_s") for state in STATES}
+    states: dict[str, Any] = {f"{state}_s": getattr(time.by_phase, f"{state}_s") for state in STATES}
+    operations = {} if time.exposed is None else time.exposed.by_operation
+    states["exposed_share"] = 1 - states["compute_s"] / sum(states.values())
+    states["exposed_most"] = max(operations, key=lambda name: operations[name], default=None)
     return states | {f"{phase}_s": getattr(time.phases, f"{phase}_s", None) for phase in DRAWN_PHASES if phase not in STATES}
 
 

@@ -59,6 +59,27 @@ class RankSecondsRecord(Block):
     overlapped_s: Annotated[float, Entry("communication that ran beside the computation", "s")]
 
 
+ExposedShare = Annotated[float, Entry("of this operation", "1", minimum=0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposedRecord(Block):
+    """What communication costs in time: shares of the timed windows, mean over ranks.
+
+    Exposed is the time in which the thread that computes is in an operation, or waits for one or for its partners, and so does
+    not compute. Communication that runs beside the computation is not (``by_rank.overlapped_s``), though it takes processor
+    time from it (``processor``).
+    """
+
+    share: Annotated[float, Entry("exposed time over all time, the sum of the next two", "1", minimum=0)]
+    communicate_share: Annotated[float, Entry("moving data", "1", minimum=0)]
+    wait_share: Annotated[float, Entry("waiting for other ranks", "1", minimum=0)]
+    by_operation: Annotated[
+        Mapping[str, ExposedShare],
+        Entry("by ``axis.operation`` as in ``traffic``, the largest first; they add up to ``share``", "1"),
+    ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RankProcessorRecord(Block):
     """Processor seconds of one rank in one step, by the kernel's clocks of its threads, mean over the timed steps."""
@@ -135,6 +156,9 @@ class TimeRecord(Block):
     tokens_per_s: Annotated[float, Entry("tokens over the windows' length", "1/s")]
     by_phase: Annotated[StateSecondsRecord, Entry("seconds of a step computing, communicating and waiting", "s")]
     by_rank: Annotated[Sequence[RankSecondsRecord], Entry("seconds of each rank in the windows by the same states", "s")]
+    exposed: Annotated[
+        ExposedRecord | None, Entry("share of the steps that communication takes; missing: an older version")
+    ] = None
     processor: Annotated[ProcessorRecord | None, Entry("processor time of messages; missing: an older version")] = None
     startup_s: Annotated[float, Entry("from the start of the ranks until they were ready to measure", "s")]
     warmup: Annotated[WarmUpRecord, Entry("steps before the windows")]

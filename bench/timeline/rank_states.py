@@ -7,6 +7,7 @@ before is waiting, the rest communication. A receive waits until its message was
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -20,11 +21,12 @@ COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
 
 
 class Interval(NamedTuple):
-    """A stretch of a rank's main thread, in seconds on the common axis, in which it did not compute."""
+    """A stretch of a thread in which it did not compute, s on the common axis; ``operation`` as in ``data.all_reduce``."""
 
     t0_s: float
     t1_s: float
     state: Exchange
+    operation: str = ""
 
 
 class RankStates(NamedTuple):
@@ -72,39 +74,38 @@ def _states_of(
 ) -> RankStates:
     main: list[Interval] = []
     beside: list[Interval] = []
-    drains: list[tuple[float, float]] = []
+    drains: list[Interval] = []
     for entry in ledger:
-        t0_s, t1_s = to_common(rank, entry.t0_ns), to_common(rank, entry.t1_ns)
+        t0_s, t1_s, operation = to_common(rank, entry.t0_ns), to_common(rank, entry.t1_ns), f"{entry.axis}.{entry.op}"
         if entry.kind == "wait":
-            drains.append((t0_s, t1_s))
+            drains.append(Interval(t0_s, t1_s, "communicate", operation))
         elif entry.kind == "comm":
             begins = ready.get(_key(entry), t0_s) if entry.op in (*COLLECTIVES, "receive") else t0_s
-            (beside if entry.thread != "main" else main).extend(_split(t0_s, t1_s, begins))
+            (beside if entry.thread != "main" else main).extend(_split(t0_s, t1_s, begins, operation))
     for drain in drains:
         main.extend(_drained(drain, beside))
     return RankStates(sorted(main), sorted(beside))
 
 
-def _split(t0_s: float, t1_s: float, ready_s: float) -> list[Interval]:
+def _split(t0_s: float, t1_s: float, ready_s: float, operation: str) -> list[Interval]:
     turn = min(max(ready_s, t0_s), t1_s)
-    halves = [Interval(t0_s, turn, "wait"), Interval(turn, t1_s, "communicate")]
+    halves = [Interval(t0_s, turn, "wait", operation), Interval(turn, t1_s, "communicate", operation)]
     return [interval for interval in halves if interval.t1_s > interval.t0_s]
 
 
-def _drained(drain: tuple[float, float], beside: Sequence[Interval]) -> list[Interval]:
+def _drained(drain: Interval, beside: Sequence[Interval]) -> list[Interval]:
     """The main thread waits for its communication thread: its state is what that thread is doing."""
-    t0_s, t1_s = drain
-    states, reached_s = [], t0_s
+    states, reached_s = [], drain.t0_s
     for interval in sorted(beside):
-        begin, end = max(interval.t0_s, reached_s), min(interval.t1_s, t1_s)
+        begin, end = max(interval.t0_s, reached_s), min(interval.t1_s, drain.t1_s)
         if end <= begin:
             continue
         if begin > reached_s:  # between two buckets: handing over
-            states.append(Interval(reached_s, begin, "communicate"))
-        states.append(Interval(begin, end, interval.state))
+            states.append(drain._replace(t0_s=reached_s, t1_s=begin))
+        states.append(interval._replace(t0_s=begin, t1_s=end))
         reached_s = end
-    if reached_s < t1_s:
-        states.append(Interval(reached_s, t1_s, "communicate"))
+    if reached_s < drain.t1_s:
+        states.append(drain._replace(t0_s=reached_s))
     return states
 
 
@@ -158,7 +159,7 @@ def clipped(intervals: Sequence[Interval], windows: Sequence[tuple[float, float]
         The parts with their states, window by window.
     """
     return [
-        Interval(max(i.t0_s, begin), min(i.t1_s, end), i.state)
+        i._replace(t0_s=max(i.t0_s, begin), t1_s=min(i.t1_s, end))
         for begin, end in windows
         for i in intervals
         if min(i.t1_s, end) > max(i.t0_s, begin)
@@ -188,3 +189,19 @@ def totals(states: RankStates, windows: Sequence[tuple[float, float]]) -> dict[s
         "wait_s": spent["wait"],
         "overlapped_s": inside - exposed,
     }
+
+
+def exposed_seconds(states: RankStates, windows: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """What communication costs a rank: the time of its main thread in operations, and in waiting for them.
+
+    Args:
+        states: When it communicated and waited.
+        windows: Begin and end of each, in seconds on the common axis.
+
+    Returns:
+        Seconds by ``axis.operation``; they add up to ``communicate_s`` and ``wait_s`` of ``totals``.
+    """
+    spent: defaultdict[str, float] = defaultdict(float)
+    for interval in clipped(states.main, windows):
+        spent[interval.operation] += interval.t1_s - interval.t0_s
+    return dict(spent)

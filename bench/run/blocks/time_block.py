@@ -18,6 +18,7 @@ from bench.record.time_record import (
     WarmUpRecord,
     WindowRecord,
 )
+from bench.run.blocks.exposed_block import exposed_block
 from bench.run.blocks.processor_block import processor_block
 from bench.run.gathered_run import GatheredRun
 from bench.timeline import rank_states
@@ -49,6 +50,7 @@ def time_block(gathered: GatheredRun) -> TimeRecord:
         tokens_per_s=run.tokens / run.window_s,
         by_phase=_mean_of_ranks(by_rank, run.steps),
         by_rank=by_rank,
+        exposed=exposed_block(gathered, by_rank),
         processor=processor_block(gathered),
         startup_s=gathered.startup_s,
         warmup=WarmUpRecord(steps=len(warm), step_s=warm, stable=gathered.reports[0].history.warmup_stable),

@@ -13,6 +13,7 @@ from analysis.plotting.figure_style import DrawnFigure
 from analysis.study.study import Study
 from analysis.tables.artefact_table import duration, execution_s
 from analysis.tables.citation import bibtex
+from analysis.tables.communication_table import communication
 from analysis.tables.device_table import devices, software
 from analysis.tables.factor_table import factor_table
 from analysis.tables.headline_table import headline, headline_tables, latex, shown
@@ -20,6 +21,7 @@ from analysis.tables.joining_board_table import participants
 from analysis.tables.latex import GAP_CM, LETTER_CM, PAGE_CM, _splits, _widths, code, escape, floats, number_format
 from analysis.tables.report_tables import artefact_tables, study_tables, write_tables
 from analysis.tables.table import CODE, NUMBER, Column, Table, join, short, significant
+from analysis.tables.table_registry import TableOptions
 from tests.analysis.studies import study_of
 from tests.records import make_record, metered
 
@@ -88,6 +90,24 @@ def test_the_headline_has_medians_and_intervals_by_rank() -> None:
     latex = floats(table)
     assert r"5.00 & [\num{2.00}, \num{8.00}]" in latex
     assert r"\multicolumn{2}{c}{Energy per sample}" in latex
+
+
+def test_exposed_communication_has_its_table() -> None:
+    """Of a step 15 % go into moving data and 5 % into waiting; the operation is named where the record knows it."""
+    known, old = make_record("tensor"), make_record("data")
+    known["time"]["exposed"] = {
+        "share": 0.2, "communicate_share": 0.15, "wait_share": 0.05,
+        "by_operation": {"tensor.all_gather": 0.02, "tensor.all_reduce": 0.18},
+    }  # fmt: skip
+    table = communication(study([known, old, make_record("single", point={"ranks": 1})]), TableOptions())
+    assert table is not None
+    rows = table.data.set_index("configuration")
+    assert sorted(rows.index) == ["data n=2", "tensor n=2"]  # one rank has nobody to talk to
+    assert rows.loc["tensor n=2", ["exposed", "communicate", "wait"]].tolist() == pytest.approx([20, 15, 5])
+    assert rows.loc["tensor n=2", "most"] == "tensor.all_reduce"
+    assert pd.isna(rows.loc["data n=2", "most"])
+    assert rows.loc["data n=2", "wire_MB"] == pytest.approx(180.529168)
+    assert communication(study([make_record("single", point={"ranks": 1})]), TableOptions()) is None
 
 
 def test_works_and_kinds_of_energy_have_a_table_each() -> None:
