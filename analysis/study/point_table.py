@@ -222,11 +222,15 @@ def point_quantities(record: MeasuredRecord) -> PointQuantities:
 
 def _seconds(time: TimeRecord) -> dict[str, Any]:
     """Of a step, by state and by phase; of old records the phases are null."""
-    states: dict[str, Any] = {f"{state}_s": getattr(time.by_phase, f"{state}_s") for state in STATES}
+    states = {f"{state}_s": getattr(time.by_phase, f"{state}_s") for state in STATES}
+    phases = {f"{phase}_s": getattr(time.phases, f"{phase}_s", None) for phase in DRAWN_PHASES if phase not in STATES}
     operations = {} if time.exposed is None else time.exposed.by_operation
-    states["exposed_share"] = 1 - states["compute_s"] / sum(states.values())
-    states["exposed_most"] = max(operations, key=lambda name: operations[name], default=None)
-    return states | {f"{phase}_s": getattr(time.phases, f"{phase}_s", None) for phase in DRAWN_PHASES if phase not in STATES}
+    return {
+        **states,
+        **phases,
+        "exposed_share": 1 - states["compute_s"] / sum(states.values()),
+        "exposed_most": max(operations, key=lambda name: operations[name], default=None),
+    }
 
 
 def _joules(energy: EnergyRecord, samples: int) -> dict[str, Any]:
