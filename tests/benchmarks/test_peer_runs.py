@@ -118,25 +118,25 @@ def test_boards_and_a_rate_that_cannot_be(tmp_path: Path, board_rates: list[str]
     The other one is slow: a faster link carries less than its rate while other tests have the cores, and is then refused.
     """
     with Lock(NAME):
-        lifecycle.up(peer_boards.testbed_of(BOARDS, peer_boards.link_of("20mbit")))
-    done, cells = table(tmp_path, *board_rates, "900tbit,50mbit", "--pairs", "/ data-bf16,/ zero")
+        lifecycle.up(peer_boards.testbed_of(BOARDS, peer_boards.link_of("50mbit")))
+    done, cells = table(tmp_path, *board_rates, "900tbit,20mbit", "--pairs", "/ data-bf16,/ zero")
     assert done.returncode == 1, done.stdout + done.stderr
     assert {name: cell["status"] for name, cell in cells.items()} == {
         "data-bf16 900tbit": "failed",
         "zero 900tbit": "failed",
-        "data-bf16 50mbit": "ok",
-        "zero 50mbit": "ok",
+        "data-bf16 20mbit": "ok",
+        "zero 20mbit": "ok",
     }
     assert "a killed run had left were taken down" in done.stderr
     assert done.stderr.count("error: 900tbit, 3 ranks: ") == 1
-    assert 30e6 < cells["zero 50mbit"]["link_bit_s"] < 52.5e6  # type: ignore[operator]
+    assert 12e6 < cells["zero 20mbit"]["link_bit_s"] < 21e6  # type: ignore[operator]
     assert nothing_left(NAME) == []
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda each: each.name)
 def test_a_run_that_is_ended_leaves_nothing(tmp_path: Path, board_rates: list[str], end: signal.Signals) -> None:
     """No boards and no ranks, whichever way the benchmark ends."""
-    words = line(*board_rates, "50mbit", "--rounds", "100000", "--pairs", "/ zero")
+    words = line(*board_rates, "20mbit", "--rounds", "100000", "--pairs", "/ zero")
     run = subprocess.Popen(words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait(lambda: bool(on_boards()))
