@@ -31,11 +31,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=HOST",
         action="append",
         default=[],
-        help="whose power a column of the CSV, a node of perun or a project of CodeCarbon is (HOST,HOST: of one meter of both)",
+        help="whose power a column of the CSV, a node of perun or a project of CodeCarbon is (HOST,HOST: of one meter of both; "
+        "VOLTS*AMPS=HOST: of two columns, for direct current)",
     )
+    parser.add_argument(
+        "--unit",
+        metavar="UNIT",
+        action="append",
+        default=[],
+        help="of numbers whose column does not say it: W, mW, kW, J, Wh, kWh, ...; NAME=UNIT: of one column",
+    )
+    parser.add_argument("--decimal", choices=(".", ","), help="the decimal mark, where a comma may also group digits")
     parser.add_argument("--point", metavar="PATTERN", default="*", help="only these points, such as 'data-*' (default: all)")
     parser.add_argument("--time-zone", metavar="ZONE", help="of times that have none: UTC, +01:00, Europe/Berlin")
-    parser.add_argument("--time-column", metavar="NAME", help="the CSV's column of times (default: by its name)")
+    parser.add_argument("--time-column", metavar="NAME", help="the CSV's column of times, or DAY+TIME (default: by name)")
     parser.add_argument("--start", metavar="TIME", help="civil time of second 0, for a CSV whose seconds count from a start")
     parser.add_argument("--offset-s", metavar="X", type=float, help="seconds to add to the log's times")
     parser.add_argument(

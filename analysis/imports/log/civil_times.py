@@ -1,17 +1,18 @@
-"""Civil times of logs: ISO 8601, seconds since 1970, or seconds from a given start; each to the last digit that is printed."""
+"""Civil times of logs: dates with times, numbers since 1970 or from a given start; each to the last digit that is printed."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 import pandas as pd
 
 from analysis.imports.log.meter_log import IntArray
+from analysis.imports.log.written_times import as_iso
 from bench.common.user_error import UserError
 from strategies.common.registry import did_you_mean
 
@@ -22,6 +23,9 @@ FRACTION = re.compile(r":\d\d[.,](\d+)")
 UNITS = ((Decimal(10) ** 17, 0, "ns"), (Decimal(10) ** 14, 3, "us"), (Decimal(10) ** 11, 6, "ms"), (Decimal(10) ** 8, 9, "s"))
 """From which value on a number is a time since 1970 in which unit, and the power of ten that makes nanoseconds of it:
 10^8 s is 1973, 10^11 ms likewise."""
+LAST_NS = 7_258_118_400 * 10**9
+"""The year 2200: beyond it a number is no time of a run, and soon no 64 bits either."""
+NUMBER = re.compile(r"[-+]?(\d{1,40}([.,]\d{0,20})?|[.,]\d{1,20})([eE][-+]?\d{1,2})?", re.ASCII)
 
 
 def zone_of(text: str) -> tzinfo:
@@ -84,15 +88,18 @@ def iso_ns(where: str, texts: Sequence[str], zone: tzinfo | None) -> tuple[IntAr
         UserError: A text is no ISO 8601 time, only some have an offset, none has one and no zone is given, or the clocks were
             changed in between.
     """
+    texts = as_iso(where, texts)
     zoned = [bool(ZONED.search(text)) for text in texts]
     if any(zoned) and not all(zoned):
         raise UserError(f"{where}: {texts[zoned.index(False)]} has no time zone and others do; give all of them one")
-    if not all(zoned) and zone is None:
-        raise UserError(f"{where}: times such as {texts[0]} have no time zone; give --time-zone, such as UTC or Europe/Berlin")
     try:
-        times = pd.to_datetime(list(texts), format="ISO8601", utc=all(zoned))
+        times = pd.to_datetime(texts, format="ISO8601", utc=all(zoned)).as_unit("ns")
+        if times.isna().any():
+            raise ValueError(texts)
     except (ValueError, OverflowError):
         raise UserError(f"{where}: {_first_wrong(texts)} is no ISO 8601 time, such as 2026-11-28T18:45:51.93+01:00") from None
+    if not all(zoned) and zone is None:
+        raise UserError(f"{where}: times such as {texts[0]} have no time zone; give --time-zone, such as UTC or Europe/Berlin")
     if not all(zoned):
         try:
             times = times.tz_localize(zone)
@@ -102,26 +109,35 @@ def iso_ns(where: str, texts: Sequence[str], zone: tzinfo | None) -> tuple[IntAr
             ) from None
     digits = max(len(fraction.group(1)) if (fraction := FRACTION.search(text)) else 0 for text in texts)
     known_ns = 10 ** max(9 - digits, 0) if all(text.count(":") >= 2 for text in texts) else 60 * 10**9
-    return times.tz_convert("UTC").as_unit("ns").asi8, known_ns
+    times_ns: IntArray = times.tz_convert("UTC").as_unit("ns").asi8
+    strange = np.flatnonzero((times_ns < 0) | (times_ns > LAST_NS))
+    if len(strange):
+        raise UserError(f"{where}: {texts[int(strange[0])]} is no time between 1970 and 2200")
+    return times_ns, known_ns
 
 
 def _first_wrong(texts: Sequence[str]) -> str:
     for text in texts:
         try:
-            pd.to_datetime([text], format="ISO8601")
+            missing = pd.to_datetime([text], format="ISO8601").as_unit("ns").isna().any()
         except (ValueError, OverflowError):
+            missing = True
+        if missing:
             return repr(text)
     return repr(texts[0])
 
 
-def column_ns(where: str, texts: Sequence[str], zone: tzinfo | None, start_ns: int | None) -> tuple[IntArray, int]:
+def column_ns(
+    where: str, texts: Sequence[str], zone: tzinfo | None, start_ns: int | None, named_power: int | None = None
+) -> tuple[IntArray, int]:
     """A column of times, all written in one way, in ns since 1970.
 
     Args:
         where: The place that messages name.
-        texts: ISO 8601 times, or numbers that count from 1970 or from a start.
-        zone: The zone of ISO times without an offset.
+        texts: Dates with times, or numbers that count from 1970 or from a start.
+        zone: The zone of dates without an offset.
         start_ns: The civil time of second 0 (ns since 1970), for numbers that count from a start.
+        named_power: The power of ten that makes nanoseconds of numbers, by the column's name; None where it says no unit.
 
     Returns:
         The times, and how well they are known in ns.
@@ -129,25 +145,32 @@ def column_ns(where: str, texts: Sequence[str], zone: tzinfo | None, start_ns: i
     Raises:
         UserError: A text is no time, or ``start_ns`` is missing or has no meaning.
     """
-    try:
-        numbers = [Decimal(text) for text in texts]
-    except InvalidOperation:
+    if not NUMBER.fullmatch(texts[0]):
         return iso_ns(where, texts, zone)
-    strange = next((text for text, number in zip(texts, numbers, strict=True) if not number.is_finite()), None)
+    strange = next((text for text in texts if not NUMBER.fullmatch(text)), None)
     if strange is not None:
-        raise UserError(f"{where}: {strange} is no time")
+        raise UserError(f"{where}: {strange} is no time, or not one like {texts[0]}")
+    numbers = [Decimal(text.replace(",", ".")) for text in texts]
     power = next((power for least, power, _ in UNITS if abs(numbers[0]) >= least), None)
     if power is None and start_ns is None:
         raise UserError(
             f"{where}: times such as {texts[0]} count from a start that the file does not tell; give --start, such as "
             "2026-11-28T18:45:51.93+01:00"
         )
-    if power is not None and start_ns is not None:
+    if power is not None and named_power not in (None, power) and start_ns is None:
+        raise UserError(
+            f"{where}: {texts[0]} is no time since 1970 in the unit of its name; rename the column, or give --start if "
+            "it counts from one"
+        )
+    if power is not None and start_ns is not None and named_power in (None, power):
         raise UserError(f"{where}: times such as {texts[0]} count from 1970, so --start has no meaning; leave it out")
-    shift = 9 if power is None else power
+    shift = power if power is not None and start_ns is None else 9 if named_power is None else named_power
     digits = max(max(-int(number.as_tuple().exponent), 0) for number in numbers)
-    times_ns = np.array([int(number.scaleb(shift).to_integral_value()) for number in numbers], dtype=np.int64)
-    return times_ns + (start_ns or 0), 10 ** max(shift - digits, 0)
+    whole_ns = [int(number.scaleb(shift).to_integral_value()) + (start_ns or 0) for number in numbers]
+    wrong = next((text for text, t_ns in zip(texts, whole_ns, strict=True) if not 0 <= t_ns <= LAST_NS), None)
+    if wrong is not None:
+        raise UserError(f"{where}: {wrong} is no time between 1970 and 2200")
+    return np.array(whole_ns, dtype=np.int64), 10 ** max(shift - digits, 0)
 
 
 def started_ns(text: str) -> tuple[int, bool]:

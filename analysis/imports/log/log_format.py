@@ -25,6 +25,8 @@ class LogFormat(ABC):
     """The word for the named parts of such a log, in the plural."""
     columns_add_up: ClassVar[bool] = False
     """Whether several parts with the same hosts are parts of their energy; otherwise they would count it twice."""
+    takes_units: ClassVar[bool] = False
+    """Whether the user's words about units and decimal marks mean anything for it; other formats state theirs."""
     offset_reason: ClassVar[str | None] = None
     """Why the log's times need ``--offset-s``, and what to give; None where they do not."""
     kind_note: ClassVar[str | None] = None

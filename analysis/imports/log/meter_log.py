@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone, tzinfo
 from pathlib import Path
 from typing import get_args
@@ -11,6 +11,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.imports.log.log_units import Unit
 from bench.common.user_error import UserError
 from bench.joules.channel import Channel, Kind, Level
 
@@ -18,6 +19,8 @@ LEVELS: tuple[str, ...] = get_args(Level)
 KINDS: tuple[str, ...] = get_args(Kind)
 SCALE = 1e-6
 """Readings are kept as integers of microwatts and microjoules."""
+MOST = 9e12
+"""Watts or joules (2.5 GWh): what 64 bits of ``SCALE`` hold."""
 IntArray = NDArray[np.int64]
 
 
@@ -35,6 +38,12 @@ class LogOptions:
     accuracy: float | None = None
     """Relative, a standard uncertainty."""
     kind: Kind | None = None
+    unit: Unit | None = None
+    """Of columns whose names and cells say none."""
+    column_units: Mapping[str, Unit] = field(default_factory=dict)
+    """Of single columns, by their names."""
+    decimal: str | None = None
+    """The decimal mark, where the numbers leave it open."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +75,17 @@ class Readings:
 
 @dataclass(frozen=True)
 class Log:
-    """All readings of a file. ``source`` is the name of its format, ``unused`` are parts that were not asked for, in words."""
+    """All readings of a file.
+
+    ``source`` is the name of its format, ``unused`` are parts that were not asked for, in words; ``notes`` are what a reader
+    should know.
+    """
 
     path: Path
     source: str
     readings: tuple[Readings, ...]
     unused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -120,7 +134,7 @@ def check_order(where: str, t_ns: IntArray, first_row: int = 2) -> None:
 
 
 def check_values(where: str, values: NDArray[np.float64], rows: Sequence[int], unit: str = "W") -> None:
-    """Refuse powers or counters that are negative or no numbers.
+    """Refuse powers or counters that are negative, no numbers, or more than 64 bits of ``SCALE`` hold.
 
     Args:
         where: The file and column, for the message.
@@ -129,12 +143,16 @@ def check_values(where: str, values: NDArray[np.float64], rows: Sequence[int], u
         unit: For the message.
 
     Raises:
-        UserError: A value is negative or no number; its row is named.
+        UserError: A value is none that a meter reads; its row is named.
     """
     wrong = np.flatnonzero(~np.isfinite(values) | (values < 0))
     if len(wrong):
         row, value = rows[int(wrong[0])], float(values[wrong[0]])
         raise UserError(f"{where}: row {row} has {value:g} {unit}; it must be a number and not negative")
+    wrong = np.flatnonzero(values > MOST)
+    if len(wrong):
+        row, value = rows[int(wrong[0])], float(values[wrong[0]])
+        raise UserError(f"{where}: row {row} has {value:g} {unit}, which no meter reads; is the unit right?")
 
 
 def civil(t_ns: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.imports.log.column_hosts import Meter
-from analysis.imports.metered import run_timeline
+from analysis.imports.metered import reading_density, run_timeline
 from analysis.imports.metered.meter_traces import Alignment, begin_ns, traces_of
 from bench.joules.channel import Trace
 from bench.joules.cover import Cover, Window, find_cover
@@ -192,7 +192,7 @@ def _judged(record: MeasuredRecord, without: Mapping[str, str], within_s: float,
         checks.one_level(energy.coverage.levels),
         checks.participants(energy.coverage.also_measured),
         checks.cross_checks(energy.cross_checks),
-        checks.power_samples([host.samples for host in energy.by_host], smoke),
+        reading_density.enough_readings(energy, smoke),
         checks.sampler_cost(energy.sampler.cost_fraction),
         checks.idle_agrees(energy.idle.before_W, energy.idle.after_W),
         _aligned(within_s, record.time.window_s),

@@ -113,7 +113,7 @@ def write_study(folder: Path, records: Sequence[dict[str, Any]], match: bool = T
     return folder
 
 
-BOTH = ("--column", "a=pi-1", "--column", "b=pi-2", "--level", "wall")
+BOTH = ("--column", "a=pi-1", "--column", "b=pi-2", "--unit", "W", "--level", "wall")
 """Whose the columns of a log are that has one for each host."""
 
 CARBON = {"g_per_kWh": 360.0, "source": "the supplier's bill"}

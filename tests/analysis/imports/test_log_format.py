@@ -53,7 +53,7 @@ def test_a_plug_in_brings_a_format(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     log.write_text("TENWATT 1772366390 1772366500\n")
     study = write_study(tmp_path / "study", [point("data", 0, hosts=("pi-1",))])
     try:
-        assert list(LOG_FORMATS.all()) == ["perun", "codecarbon", "tenwatt", "csv"]
+        assert list(LOG_FORMATS.all()) == ["perun", "codecarbon", "nvidia-smi", "jtop", "tenwatt", "csv"]
         assert run(log, study, tmp_path / "new") == 0
     finally:
         LOG_FORMATS._by_name.pop("tenwatt", None)
@@ -67,4 +67,6 @@ def test_an_unknown_format_is_one_line(tmp_path: Path) -> None:
     log = write_csv(tmp_path / "power.csv", {"watts": constant})
     with pytest.raises(UserError) as caught:
         read_log(log, "codecarbo", LogOptions())
-    assert str(caught.value) == ("unknown log format codecarbo; known are perun, codecarbon, csv; did you mean codecarbon?")
+    assert str(caught.value) == (
+        "unknown log format codecarbo; known are perun, codecarbon, nvidia-smi, jtop, csv; did you mean codecarbon?"
+    )

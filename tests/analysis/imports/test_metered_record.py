@@ -55,7 +55,7 @@ def test_constant_power_gives_hand_computed_joules(tmp_path: Path) -> None:
     imported = record["environment"]["imported"]
     assert (imported["study"], imported["file"], imported["alignment_s"]) == ("s", "log.csv", 0.0)
     assert imported["meters"] == {"a": ["pi-1"], "b": ["pi-2"]}
-    assert imported["words"] == {"column": ["a=pi-1", "b=pi-2"], "level": "wall", "accuracy": 1.0}
+    assert imported["words"] == {"column": ["a=pi-1", "b=pi-2"], "unit": ["W"], "level": "wall", "accuracy": 1.0}
 
 
 def _plain(record: dict) -> dict:  # type: ignore[type-arg]
@@ -147,17 +147,19 @@ def test_phases_are_refused_without_what_belongs_together(tmp_path: Path) -> Non
 
 def test_one_meter_of_several_hosts(tmp_path: Path) -> None:
     study = write_study(tmp_path / "s", [point()])
-    words = ("--column", "shelf=pi-1,pi-2", "--level", "wall")
-    assert run(write_csv(tmp_path / "log.csv", {"shelf": constant}), study, tmp_path / "new", *words) == 0
+    words = ("--column", "shelf (W)=pi-1,pi-2", "--level", "wall")
+    assert run(write_csv(tmp_path / "log.csv", {"shelf (W)": constant}), study, tmp_path / "new", *words) == 0
     energy = only(tmp_path / "new")["energy"]
     assert energy["total_J"] == pytest.approx(600)
-    assert [(host["host"], host["meter"], host["levels"]) for host in energy["by_host"]] == [("pi-1 + pi-2", "shelf", ["wall"])]
+    assert [(host["host"], host["meter"], host["levels"]) for host in energy["by_host"]] == [
+        ("pi-1 + pi-2", "shelf (W)", ["wall"])
+    ]
 
 
 def test_a_meter_with_more_than_the_participants_is_said(tmp_path: Path) -> None:
     study = write_study(tmp_path / "s", [point(), point("single", hosts=["pi-1"])])
     words = ("--host", "pi-1,pi-2", "--level", "wall")
-    assert run(write_csv(tmp_path / "log.csv", {"shelf": constant}), study, tmp_path / "new", *words) == 0
+    assert run(write_csv(tmp_path / "log.csv", {"shelf (W)": constant}), study, tmp_path / "new", *words) == 0
     alone = next(record for record in load_study(tmp_path / "new").records if record.point.strategy == "single")
     assert check_of(alone, "only participants are metered")["detail"] == "in the total without a rank: pi-2"
 

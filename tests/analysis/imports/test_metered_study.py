@@ -37,7 +37,7 @@ def test_a_gap_makes_the_point_invalid(tmp_path: Path) -> None:
     log.write_text("\n".join(rows))
     assert run(log, study, tmp_path / "new", *BOTH) == 1
     record = only(tmp_path / "new")
-    why = "power covers every host: pi-2: gap; enough power samples: 58 readings, 60 wanted"
+    why = "power covers every host: pi-2: gap"
     assert (record["status"], record["reason"]) == ("invalid", why)
     assert record["energy"]["by_host"][1]["errors"] == 3
 
@@ -74,11 +74,29 @@ def test_readings_that_are_too_far_apart_give_no_total(tmp_path: Path) -> None:
     assert record["reason"] == "power covers every host: pi-1: 1 reading(s) in a window of 60 s, power_W has one every 80 s"
 
 
-def test_too_few_readings_fail_as_ever(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("every_s", "status", "detail"),
+    [
+        (2, "passed", "31 readings, 60 wanted or a standard uncertainty of 2.5 %: they leave 1.9 %"),
+        (8, "warned", "8 readings, 60 wanted or a standard uncertainty of 2.5 %: they leave 7.7 %"),
+        (15, "failed", "4 readings, 60 wanted or a standard uncertainty of 2.5 %: they leave 14 %"),
+    ],
+)
+def test_few_readings_are_enough_where_they_tell_the_joules(tmp_path: Path, every_s: float, status: str, detail: str) -> None:
+    """Two edges that lie anywhere in a period T and in the age of a value, in 60 s: sqrt(2 (1 + 1) / 12) T / 60 s."""
     study = write_study(tmp_path / "s", [point("single", hosts=["pi-1"])])
-    log = write_csv(tmp_path / "log.csv", {"power_W": constant}, times(every_s=2))
+    log = write_csv(tmp_path / "log.csv", {"power_W": constant}, times(-24, 120, every_s))
+    assert run(log, study, tmp_path / "new", "--level", "wall") == (1 if status == "failed" else 0)
+    check = check_of(only(tmp_path / "new"), "enough power samples")
+    assert (check["status"], check["detail"]) == (status, detail)
+
+
+def test_few_readings_of_a_load_that_jumps_are_not_enough(tmp_path: Path) -> None:
+    """What neighbours do not agree about may have happened between them too: 2 W and 18 W in turn, every 2 s."""
+    study = write_study(tmp_path / "s", [point("single", hosts=["pi-1"])])
+    log = write_csv(tmp_path / "log.csv", {"power_W": lambda t_s: 2.0 if t_s % 4 < 2 else 18.0}, times(every_s=2))
     assert run(log, study, tmp_path / "new", "--level", "wall") == 1
-    assert only(tmp_path / "new")["reason"] == "enough power samples: 30 readings, 60 wanted"
+    assert check_of(only(tmp_path / "new"), "enough power samples")["status"] == "failed"
 
 
 def test_the_study_is_not_changed_and_the_rest_is_copied(tmp_path: Path) -> None:
@@ -178,7 +196,7 @@ def test_no_overlap_names_both_spans(tmp_path: Path) -> None:
             "has no point with numbers that fits --point pipeline-*; points are data-",
         ),
         (["--column", "a=pi-1", "--accuracy", "150"], "--accuracy 150 must be per cent of the reading, from 0 to below 100"),
-        (["--column", "a=pi-1", "--offset-s", "nan"], "--offset-s nan must be a number of seconds"),
+        (["--column", "a=pi-1", "--offset-s", "nan"], "--offset-s nan must be a number of seconds, ten years at most"),
         (["--column", "a=pi-1", "--alignment-s", "-1"], "--alignment-s -1 must be seconds, from 0 on"),
         (
             ["--column", "a=pi-1", "--time-zone", "Europe/Berlni"],
@@ -190,7 +208,7 @@ def test_bad_words_give_one_line(tmp_path: Path, words: list[str], message: str)
     study = write_study(tmp_path / "s", [point()])
     log = write_csv(tmp_path / "log.csv", {"a": constant, "b": constant})
     with pytest.raises(UserError) as raised:
-        run(log, study, tmp_path / "new", *words, "--level", "wall")
+        run(log, study, tmp_path / "new", *words, "--level", "wall", "--unit", "W")
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "new").exists()

@@ -25,6 +25,12 @@ def read(folder: Path, text: str, **changes: Any) -> Any:
     return power_csv.read(path, replace(OPTIONS, **changes))
 
 
+def rows(name: str, *cells: object) -> str:
+    """A column of this name with one cell a second from noon on; cells with a comma are quoted."""
+    quoted = [f'"{cell}"' if "," in str(cell) else str(cell) for cell in cells]
+    return "\n".join([f"time,{name}", *(f"{NOON // 10**9 + second},{cell}" for second, cell in enumerate(quoted))]) + "\n"
+
+
 def test_the_constant_is_noon() -> None:
     assert datetime.fromtimestamp(NOON / 1e9, timezone.utc) == datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
@@ -75,9 +81,10 @@ def test_columns_units_and_blanks(tmp_path: Path) -> None:
 
 
 def test_columns_that_are_asked_for(tmp_path: Path) -> None:
-    log = read(tmp_path, "t,x,y\n1772366400,1,2\n1772366401,1,2\n", columns=("y",), accuracy=0.02, kind="modelled")
+    text = "t,x,y_W\n1772366400,1,2\n1772366401,1,2\n"
+    log = read(tmp_path, text, columns=("y_W",), accuracy=0.02, kind="modelled")
     (found,) = log.readings
-    assert (found.name, found.kind, found.channels[0].accuracy, found.channels[0].level) == ("y", "modelled", 0.02, "wall")
+    assert (found.name, found.kind, found.channels[0].accuracy, found.channels[0].level) == ("y_W", "modelled", 0.02, "wall")
     assert log.unused == ("column x",)
 
 
@@ -92,54 +99,46 @@ def test_columns_that_are_asked_for(tmp_path: Path) -> None:
         ("time,power,power\n1,1,1\n", {}, "has two columns 'power'; name them apart"),
         ("time,power\n1772366400,1\n1772366401\n", {}, "row 3 has 1 cells, the header 2; complete it or take it out"),
         ("time\n1772366400\n1772366401\n", {}, "has a column of times only; it needs one of watts"),
+        (rows("a_W", 1, 1), {"level": None}, "does not say where its meter sits; give --level wall, board,"),
+        (rows("a_W", 1, 1), {"columns": ("b",)}, "has no column b; columns are a_W"),
+        (rows("a_W", 1, -0.5), {}, "column a_W: row 3 has -0.5 W; it must be a number and not negative"),
+        (rows("a_W", 1, "nan"), {}, "column a_W: row 3 has 'nan', which is no number; leave cells without a reading empty"),
+        (rows("a_W", 1, "inf"), {}, "column a_W: row 3 has 'inf', which is no number"),
+        (rows("a_W", 1, 1e20), {}, "column a_W: row 3 has 1e+20 W, which no meter reads; is the unit right?"),
+        (rows("a_W", 1, "1e99"), {}, "column a_W: row 3 has '1e99', which no meter reads"),
+        (rows("a_W", "off", 1), {}, "row 2 has 'off', which is no number; leave cells without a reading empty"),
+        ("time,a_W\n1772366401,1\n1772366400,1\n", {}, "row 3 has the time 2026-03-01 12:00:00.0 UTC, which is not after"),
+        ("time,a_W\n1772366400,1\n1772366400,1\n", {}, "row 3 has the time 2026-03-01 12:00:00.0 UTC, which is not after"),
         (
-            "time,a\n1772366400,1\n1772366401,1\n",
-            {"level": None},
-            "does not say where its meter sits; give --level wall, board,",
-        ),
-        (
-            "time,energy_kWh\n1772366400,1\n",
+            "time,a_W\n2026-03-01T12:00:00,1\n",
             {},
-            "has energies (energy_kWh) and no powers; only powers can be cut to the run's windows",
-        ),
-        ("time,a_J\n1772366400,1\n", {"columns": ("a_J",)}, "column a_J has energies; only powers (W, mW, kW) can be cut"),
-        ("time,a\n1772366400,1\n", {"columns": ("b",)}, "has no column b; columns are a"),
-        ("time,a\n1772366400,1\n1772366401,-0.5\n", {}, "column a: row 3 has -0.5 W; it must be a number and not negative"),
-        ("time,a\n1772366400,1\n1772366401,nan\n", {}, "column a: row 3 has nan W; it must be a number and not negative"),
-        ("time;a\n1772366400;4,9\n1772366401;1\n", {}, "column a: row 2 has '4,9', which is no number; write 4.9, not 4,9"),
-        (
-            "time,a\n1772366400,off\n1772366401,1\n",
-            {},
-            "row 2 has 'off', which is no number; leave cells without a reading empty",
-        ),
-        (
-            "time,a\n1772366401,1\n1772366400,1\n",
-            {},
-            "row 3 has the time 2026-03-01 12:00:00.0 UTC, which is not after the row before",
-        ),
-        (
-            "time,a\n1772366400,1\n1772366400,1\n",
-            {},
-            "row 3 has the time 2026-03-01 12:00:00.0 UTC, which is not after the row before",
-        ),
-        (
-            "time,a\n2026-03-01T12:00:00,1\n",
-            {},
-            "times such as 2026-03-01T12:00:00 have no time zone; give --time-zone, such as UTC",
+            "times such as 2026-03-01T12:00:00 have no time zone; give --time-zone, such",
         ),
         ("time,a\n2026-03-01T12:00:00Z,1\n2026-03-01T12:00:01,1\n", {}, "2026-03-01T12:00:01 has no time zone and others do"),
+        ("time,a\n2026-03-01T12:00:00Z,1\nnoon,1\n", {}, "noon has no time zone and others do"),
         (
-            "time,a\n2026-03-01T12:00:00Z,1\n03/01/26Z,1\n",
+            "time,a\n2026-03-01T12:00:00Z,1\n03-01Z,1\n",
             {},
-            "'03/01/26Z' is no ISO 8601 time, such as 2026-11-28T18:45:51.93+01:00",
+            "'03-01Z' is no ISO 8601 time, such as 2026-11-28T18:45:51.93+01:00",
         ),
+        ("time,a\n03/04/2026 12:00:00,1\n", {}, "03/04/2026 may begin with the day or with the month, and no other row tells"),
+        ("time,a\n12:00:00,1\n12:00:01,1\n", {}, "has times of a day only, such as 12:00:00; give both columns: --time-column"),
+        ("date,a\n2026-03-01,1\n", {}, "column date has days only, such as 2026-03-01; give both columns: --time-column"),
         (
             "time,a\n0.5,1\n1.5,1\n",
             {},
             "times such as 0.5 count from a start that the file does not tell; give --start, such as",
         ),
         ("time,a\n1772366400,1\n", {"start_ns": NOON}, "times such as 1772366400 count from 1970, so --start has no meaning"),
-        ("time,a\nnan,1\n", {}, "column time: nan is no time"),
+        (
+            "time_ms,a\n1772366400,1\n",
+            {},
+            "1772366400 is no time since 1970 in the unit of its name; rename the column, or give",
+        ),
+        ("time,a\nnan,1\n", {}, "column time: 'nan' is no ISO 8601 time"),
+        ("time,a\n1772366400,1\nnan,1\n", {}, "column time: nan is no time, or not one like 1772366400"),
+        ("time,a\n1e30,1\n1e31,1\n", {}, "column time: 1e30 is no time between 1970 and 2200"),
+        ("time,a\n1772366400,1\n,1\n", {}, "column time: row 3 has no time; complete it or take it out"),
         (
             "time,a\n2026-10-25T02:30:00,1\n2026-10-25T02:30:01,1\n",
             {"zone": civil_times.zone_of("Europe/Berlin")},
