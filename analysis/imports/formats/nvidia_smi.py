@@ -1,9 +1,9 @@
 """nvidia-smi's log: ``nvidia-smi --query-gpu=timestamp,index,power.draw --format=csv -lms 200``.
 
 Columns: ``timestamp`` (local time without a zone, with slashes), one that tells the GPUs apart (``index``, ``uuid``,
-``pci.bus_id``, ``name``) and powers as ``8.00 W``, or without the unit behind (``nounits``), which the header then still has. A line for each
-GPU, one after the other, each with its own time: lines from a GPU to the same GPU again are one reading of all. On many GPUs
-``power.draw`` is a mean over the last second, and it is the GPU's board alone.
+``pci.bus_id``, ``name``) and powers as ``8.00 W``, or without the unit behind (``nounits``), which the header then still has. A
+line for each GPU, one after the other, each with its own time: lines from a GPU to the same GPU again are one reading of all.
+On many GPUs ``power.draw`` is a mean over the last second, and it is the GPU's board alone.
 """
 
 from __future__ import annotations
