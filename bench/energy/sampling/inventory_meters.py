@@ -26,6 +26,8 @@ from strategies.common.registry import did_you_mean
 POSITIVE = ("period_s", "timeout_s", "start_timeout_s")
 DAY_S = 86400.0
 LEVELS = ("wall", "board")
+PARTS = ("channel", "sum", "component", "path", "topic", "oid", "register", "unit_id")
+"""Settings that tell two meters at one address apart."""
 OTHER_KEYS = ("power_W", "source", "missing")
 
 
@@ -98,7 +100,7 @@ def _place(entry: MeterEntry) -> tuple[str, ...]:
     return (
         source.name,
         reader,
-        *(str(entry.settings.get(key)) for key in (*_needs(source), "channel", "sum", "component", "path")),
+        *(str(entry.settings.get(key)) for key in (*_needs(source), *PARTS)),
     )
 
 

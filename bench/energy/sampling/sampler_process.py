@@ -77,6 +77,8 @@ class Reader(threading.Thread):
         for channel, value in zip(self.source.channels, raw, strict=True):
             if not isinstance(value, int) or not LEAST_RAW <= value <= MOST_RAW:
                 raise ValueError(f"{self.source.name}: {channel.id} reads {str(value)[:40]} raw units, which no meter can mean")
+        if self.source.taken_ns is not None:  # a message that was waited for has its own time
+            before = after = self.source.taken_ns
         return [before, after, *raw]
 
     def _reopen(self) -> None:

@@ -44,9 +44,18 @@ class Meter(Source):
             self.not_measured = ("power supply losses before the meter",)  # it depends on the entry
 
     def read(self) -> list[int]:
-        """The values in the order of the channels."""
+        """The values in the order of the channels.
+
+        Raises:
+            OSError: There is no reply.
+            ValueError: The reply is not understood, or no meter can mean it.
+        """
         values = self.values()
-        return [values[channel.id] for channel in self.channels]
+        raw = [values[channel.id] for channel in self.channels]
+        for channel, value in zip(self.channels, raw, strict=True):
+            if not -(2**63) <= value < 2**63:
+                raise ValueError(f"{channel.id} reads {value * channel.scale:.4g}, which no meter can mean")
+        return raw
 
     @abstractmethod
     def values(self) -> dict[str, int]:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import secrets
 import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPSConnection
 from typing import Any, Literal, NoReturn
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -23,6 +21,7 @@ from urllib.request import parse_http_list, parse_keqv_list
 
 from bench.energy.sensor_base.external_meter import password
 from bench.energy.sensor_base.source import SourceUnavailable
+from bench.energy.transport.json_path import parse_json
 
 TIMEOUT_S = 2.0
 LONGEST_BYTES = 1 << 20
@@ -169,8 +168,8 @@ class Client:
         if status != 200:
             raise StatusError(status, f"{shown} answers {status} {_start(body)}")
         try:
-            return json.loads(body, parse_float=_fraction, parse_constant=_no_number)
-        except (ValueError, RecursionError):
+            return parse_json(body)
+        except ValueError:
             kind = headers.get_content_type() if headers.get("Content-Type") else "bytes"
             raise ValueError(f"{shown} answers {kind} instead of JSON: {_start(body)}") from None
 
@@ -295,17 +294,6 @@ def _start(body: bytes) -> str:
     """The beginning of a reply, in one line."""
     words = " ".join(body[:200].decode(errors="replace").split())
     return repr(words[:60]) if words else "(empty)"
-
-
-def _fraction(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except ArithmeticError:
-        raise ValueError(f"{text[:20]} is no number") from None
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def meter_client(

@@ -36,6 +36,7 @@ from bench.energy.transport.http_json import Client, Digest, Login
 from bench.joules.channel import Channel, Trace, cover
 from bench.joules.energy_curve import curve_of
 from bench.joules.integration import energy
+from tests.bench.energy.sensors.conftest import Open
 from tests.project import ROOT
 from tests.stand_ins.instrument import Instrument
 from tests.stand_ins.plug import LegacyPlug
@@ -43,36 +44,8 @@ from tests.stand_ins.web import REPLIES, WebMeter, recorded, shelly, tree
 
 pytestmark = pytest.mark.machine
 
-Open = Callable[..., Source]
 SIMULATED = f"{REPLIES.parent / 'yokogawa-wt310e.yaml'}@sim"
 ANALYSER = "TCPIP::192.0.2.60::INSTR"
-
-
-@pytest.fixture
-def reach() -> Iterator[Open]:
-    """Opens a meter by its entry, as the sampler does, and closes it at the end."""
-    opened: list[Source] = []
-
-    def open_one(kind: str, **settings: Any) -> Source:
-        opened.append(sources.meters()[kind].open(Place(Path("/"), {}, {"source": kind, **settings})))
-        return opened[-1]
-
-    yield open_one
-    for source in opened:
-        source.close()
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., WebMeter]]:
-    meters: list[WebMeter] = []
-
-    def serve_one(answer: Any, **options: Any) -> WebMeter:
-        meters.append(WebMeter(answer, **options))
-        return meters[-1]
-
-    yield serve_one
-    for meter in meters:
-        meter.dies()
 
 
 def by_id(source: Source) -> dict[str, int]:
@@ -1023,7 +996,9 @@ def test_the_inventories_of_the_documentation_can_be_read() -> None:
     assert found >= 2
 
 
-@pytest.mark.parametrize("kind", ["shelly", "tasmota", "redfish", "kasa", "scpi", "lines", "http"])
+@pytest.mark.parametrize(
+    "kind", ["shelly", "tasmota", "redfish", "kasa", "scpi", "lines", "http", "mqtt", "powercap", "power_supply", "hwmon"]
+)
 def test_every_meter_is_registered_and_documented(kind: str) -> None:
     source = sources.registered()[kind]
     page = (ROOT / "docs/how-to/energy-meters.md").read_text()

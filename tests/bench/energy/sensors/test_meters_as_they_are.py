@@ -5,47 +5,17 @@ from __future__ import annotations
 import copy
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.energy.sensor_base import source as sources
-from bench.energy.sensor_base.source import Place, Source, SourceUnavailable
+from bench.energy.sensor_base.source import Source, SourceUnavailable
+from tests.bench.energy.sensors.conftest import Open, Serve
 from tests.project import ROOT
-from tests.stand_ins.web import WebMeter, recorded, shelly, tree
+from tests.stand_ins.web import recorded, shelly, tree
 
 pytestmark = pytest.mark.machine
-
-Open = Callable[..., Source]
-Serve = Callable[..., WebMeter]
-
-
-@pytest.fixture
-def reach() -> Iterator[Open]:
-    opened: list[Source] = []
-
-    def open_one(kind: str, **settings: Any) -> Source:
-        opened.append(sources.meters()[kind].open(Place(Path("/"), settings={"source": kind, **settings})))
-        return opened[-1]
-
-    yield open_one
-    for source in opened:
-        source.close()
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    meters: list[WebMeter] = []
-
-    def serve_one(answer: Any, **options: Any) -> WebMeter:
-        meters.append(WebMeter(answer, **options))
-        return meters[-1]
-
-    yield serve_one
-    for meter in meters:
-        meter.dies()
 
 
 def values(source: Source) -> dict[str, float]:
