@@ -32,6 +32,7 @@ class Topic:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         try:
             import paho.mqtt.client as mqtt
+            from paho.mqtt.enums import CallbackAPIVersion
         except ImportError as error:
             raise SourceUnavailable(f"paho-mqtt cannot be imported ({error}); pip install edgejoule[mqtt]") from None
         self.topic = str(settings.get("topic", ""))
@@ -45,7 +46,7 @@ class Topic:
         self.message: Message | None = None
         self.count, self.kept = 0, b""
         self.problem: str | None = "is not connected yet"
-        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2)
         secret = password(settings)
         if secret is not None or "user" in settings:
             self.client.username_pw_set(str(settings.get("user", "")), secret)
