@@ -66,3 +66,46 @@ class Broker:
     def dies(self) -> None:
         self.process.terminate()
         self.process.wait(5)
+
+
+APC = ".1.3.6.1.4.1.318.1.1.26.4.3.1"
+
+
+class SnmpAgent:
+    """Debian's snmpd, with objects of a rack distribution unit; version 2c, and 3 with SHA and AES."""
+
+    def __init__(self, folder: Path, objects: dict[str, tuple[str, object]], user: tuple[str, str, str] | None = None) -> None:
+        self.path, self.port = program("snmpd", "snmpd"), free_port(socket.SOCK_DGRAM)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        lines = [f"agentAddress udp:127.0.0.1:{self.port}", "rocommunity rack 127.0.0.1"]
+        lines += [f"override {oid} {kind} {value}" for oid, (kind, value) in objects.items()]
+        if user is not None:
+            name, secret, privacy = user
+            lines += [f"createUser {name} SHA {secret} AES {privacy}", f"rouser {name} authPriv"]
+        (folder / "snmpd.conf").write_text("\n".join(lines) + "\n")
+        self.returns()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def returns(self) -> None:
+        quiet = subprocess.DEVNULL
+        words = [self.path, "-f", "-Lf", str(self.folder / "log"), "-C", "-c", str(self.folder / "snmpd.conf")]
+        self.process = subprocess.Popen(
+            words,
+            stdout=quiet,
+            stderr=quiet,
+            env={"SNMP_PERSISTENT_DIR": str(self.folder / "state"), "MIBS": "", "PATH": "/usr/sbin:/usr/bin"},
+        )
+        deadline_s = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline_s:
+            if f":{self.port:04X} " in Path("/proc/net/udp").read_text():
+                return
+            time.sleep(0.02)
+        raise AssertionError("snmpd does not listen")
+
+    def dies(self) -> None:
+        self.process.terminate()
+        self.process.wait(5)

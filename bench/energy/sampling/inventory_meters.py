@@ -26,7 +26,7 @@ from strategies.common.registry import did_you_mean
 POSITIVE = ("period_s", "timeout_s", "start_timeout_s")
 DAY_S = 86400.0
 LEVELS = ("wall", "board")
-PARTS = ("channel", "sum", "component", "path", "topic", "oid", "register", "unit_id")
+PARTS = ("channel", "sum", "component", "path", "topic", "oid", "register", "device")
 """Settings that tell two meters at one address apart."""
 OTHER_KEYS = ("power_W", "source", "missing")
 

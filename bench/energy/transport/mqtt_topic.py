@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from bench.energy.sensor_base.external_meter import password
-from bench.energy.sensor_base.source import SourceUnavailable
+from bench.energy.sensor_base.source import Settings, SourceUnavailable
 
 CONNECT_S = 5.0
 KEEP_ALIVE_S = 30
@@ -29,7 +28,7 @@ class Topic:
         SourceUnavailable: The library is missing, the entry is wrong, or the broker does not take us.
     """
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Settings) -> None:
         try:
             import paho.mqtt.client as mqtt
             from paho.mqtt.enums import CallbackAPIVersion

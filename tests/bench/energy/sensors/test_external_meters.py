@@ -996,9 +996,7 @@ def test_the_inventories_of_the_documentation_can_be_read() -> None:
     assert found >= 2
 
 
-@pytest.mark.parametrize(
-    "kind", ["shelly", "tasmota", "redfish", "kasa", "scpi", "lines", "http", "mqtt", "powercap", "power_supply", "hwmon"]
-)
+@pytest.mark.parametrize("kind", sorted(sources.meters()))
 def test_every_meter_is_registered_and_documented(kind: str) -> None:
     source = sources.registered()[kind]
     page = (ROOT / "docs/how-to/energy-meters.md").read_text()
