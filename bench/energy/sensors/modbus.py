@@ -1,8 +1,8 @@
 """Meters on a rail or in a cabinet that speak Modbus TCP, by pymodbus (an extra: ``pip install edgejoule[modbus]``).
 
 Reads the number at ``register`` of the holding or input ``table``, of its ``type`` (int16 to uint64, float32, float64) and
-``word_order``, in its ``unit`` times ``scale``; ``energy_register`` with ``energy_type``, ``energy_unit`` and ``energy_scale`` is
-a counter beside a power. Which register has what is in the maker's table, and numbers there often count from 30001 (input) or
+``word_order``, in its ``unit`` times ``scale``; ``energy_register`` (``energy_type``, ``energy_unit``, ``energy_scale``) is a
+counter beside a power. Which register has what is in the maker's table, and numbers there often count from 30001 (input) or
 40001 (holding): give the protocol's address, from 0. There is no default unit. All bits set, the least integer, and infinity
 are no value. Steps are one unit of an integer, the last of seven digits of a float32. How often a meter renews its registers is
 its own: taken to be ``period_s`` (default 1.0); two numbers are two requests. No permission is needed: Modbus has none. It
