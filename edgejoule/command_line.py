@@ -56,7 +56,8 @@ def run(verb: Verb, words: Sequence[str]) -> int:
     if str(PROJECT) not in sys.path:  # Hydra looks for hydra_plugins there
         sys.path.insert(0, str(PROJECT))
     program = importlib.import_module(verb.module)
-    if not any(word in HELP_WORDS for word in words):
+    own = words[: words.index("--")] if "--" in words else words  # what follows is another program's
+    if not any(word in HELP_WORDS for word in own):
         return int(program.main(arguments))
     text = io.StringIO()
     try:

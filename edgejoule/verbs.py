@@ -34,6 +34,7 @@ def _analysis(summary: str, name: str) -> Verb:
 
 VERBS = {
     "run": Verb("run one point, or with -m a sweep of points", "bench.commands.run_command", keys=True),
+    "monitor": Verb("joules of any program, also under mpirun, srun and torchrun", "bench.monitor.monitor_command"),
     "profile": _planner("measure the boards and links of a cluster for the planner", "profile"),
     "plan": _planner("predict every strategy, mesh and order of boards; the best and their command lines", "plan"),
     "simulate": _planner("predict one configuration, rank by rank", "simulate"),

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,16 @@ def write_events(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     columns = {key: pa.array([row[key] for row in rows], kind) for key, kind in EVENT_TYPES.items()}
     _write_table(path, pa.table(columns))
+
+
+def write_columns(path: Path, columns: Mapping[str, Iterable[Any]]) -> None:
+    """Write columns of one length as parquet.
+
+    Args:
+        path: The file.
+        columns: The values of each, by its name: a sequence or an array.
+    """
+    _write_table(path, pa.table({name: pa.array(values) for name, values in columns.items()}))
 
 
 def write_power(

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -31,11 +31,13 @@ Stretches = Mapping[str, Sequence[tuple[float, float]]]
 of those that are asked for."""
 
 READINGS_IN_A_STRETCH = 4
+MOST_LEFT_OVER = 0.1
+"""Of the window's joules. A fit that misses more has given a phase that hardly comes a power that no reading supports."""
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """Joules by label, with standard errors, and by rank. ``why`` says in words how it was found or why it was refused."""
+    """Joules by label and by rank, with standard errors. ``why`` says in words how it was found or why it was refused."""
 
     method: Method
     why: str
@@ -43,6 +45,7 @@ class Attribution:
     error_J: Mapping[str, float]
     by_rank: Mapping[int, Mapping[str, float]]
     condition: float | None = None
+    error_by_rank: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
 
 def attribute(
@@ -88,7 +91,12 @@ def _least_squares(
 ) -> Attribution:
     """The fitted powers times the seconds of each label; ``spent`` are those of each rank, ``mean_s`` their mean."""
     # What the fit leaves over (it is little) is spread over time, so that the parts add up to the total.
-    rest_W = (total_J - sum(p * mean_s[k] for k, p in zip(present, fitted.power_W, strict=True))) / sum(mean_s.values())
+    left_J = total_J - sum(p * mean_s[k] for k, p in zip(present, fitted.power_W, strict=True))
+    if abs(left_J) > MOST_LEFT_OVER * abs(total_J):
+        share = f"{100 * abs(left_J / total_J):.0f} % of the joules" if total_J else f"{abs(left_J):.3g} J"
+        why = f"{times}: the fitted powers miss {share} (at most {100 * MOST_LEFT_OVER:.0f} %): a longer window"
+        return _refused(why, fitted.condition)
+    rest_W = left_J / sum(mean_s.values())
     watts = {label: float(p) + rest_W for label, p in zip(present, fitted.power_W, strict=True)}
     errors = dict(zip(present, fitted.error_W, strict=True))
     return Attribution(
@@ -101,6 +109,10 @@ def _least_squares(
             for rank, by_label in spent.items()
         },
         condition=fitted.condition,
+        error_by_rank={
+            rank: {label: float(errors.get(label, 0.0)) * by_label[label] / len(spent) for label in mean_s}
+            for rank, by_label in spent.items()
+        },
     )
 
 
@@ -119,23 +131,25 @@ def _interpolated(
 ) -> Attribution:
     total_J = math.fsum(float(np.diff(joules_at(curve, window))[0]) for window in windows)
     mean_W = total_J / math.fsum(end - begin for begin, end in windows)
-    by_rank, edges = {}, dict.fromkeys(labels, 0)
+    by_rank, edges = {}, {}
     for rank, stretches in ranks.items():
-        joules = {}
+        joules, of_rank = {}, dict.fromkeys(labels, 0)
         for label in labels[1:]:
             spans = _clipped(stretches.get(label, ()), windows)
             joules[label] = float((joules_at(curve, spans[:, 1]) - joules_at(curve, spans[:, 0])).sum()) / len(ranks)
-            edges[label] += 2 * len(spans)
+            of_rank[label] = 2 * len(spans)
         joules[labels[0]] = total_J / len(ranks) - math.fsum(joules.values())
+        of_rank[labels[0]] = sum(of_rank.values())
         by_rank[rank] = {label: joules[label] for label in labels}
-    edges[labels[0]] = sum(edges.values())
+        edges[rank] = of_rank
     edge_J = mean_W * resolution_s / math.sqrt(12) / len(ranks)
     return Attribution(
         method="interpolated",
         why=why,
         joules={label: math.fsum(joules[label] for joules in by_rank.values()) for label in labels},
-        error_J={label: edge_J * math.sqrt(edges[label]) for label in labels},
+        error_J={label: edge_J * math.sqrt(sum(of_rank[label] for of_rank in edges.values())) for label in labels},
         by_rank=by_rank,
+        error_by_rank={rank: {k: edge_J * math.sqrt(count) for k, count in of_rank.items()} for rank, of_rank in edges.items()},
     )
 
 

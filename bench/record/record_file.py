@@ -12,8 +12,9 @@ import jsonschema
 import jsonschema_rs
 
 from bench.common.user_error import UserError
+from bench.record.monitored_record import MONITORED, MonitoredRecord
 from bench.record.record import RESULT, Record
-from bench.record.result_schema import result_schema
+from bench.record.result_schema import monitored_schema, result_schema
 
 Json = dict[str, Any]
 
@@ -54,6 +55,36 @@ def problem(record: Any) -> str | None:
         return None
     error = jsonschema.exceptions.best_match(validator().iter_errors(record))
     return "$: it is not valid" if error is None else f"{error.json_path}: {error.message[:200]}"
+
+
+def load_monitored(path: Path) -> MonitoredRecord:
+    """Read and validate a ``monitored.json``.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The record.
+
+    Raises:
+        UserError: One line, for anything that is not a whole record.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a whole record ({error}); run edgejoule monitor --merge {path.parent}") from None
+    version = record.get("schema") if isinstance(record, dict) else None
+    if version != MONITORED:
+        raise UserError(f"{path} has schema {version!r}, this version reads {MONITORED!r}; use the version that wrote it")
+    broken = jsonschema.exceptions.best_match(_monitored_validator().iter_errors(record))
+    if broken is not None:
+        raise UserError(f"{path} breaks the schema at {broken.json_path}: {broken.message[:200]}")
+    return MonitoredRecord.from_dict(record)
+
+
+@cache
+def _monitored_validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(monitored_schema())
 
 
 def load_record(path: Path) -> Record:

@@ -1,6 +1,7 @@
-"""The JSON Schema of ``result.json``, derived from its dataclasses. ``result.schema.json`` is a copy for other readers.
+"""The JSON Schemas of ``result.json`` and ``monitored.json``, derived from their dataclasses.
 
-``python -m bench.record.result_schema`` writes that copy again.
+``result.schema.json`` and ``monitored.schema.json`` are copies for other readers; ``python -m bench.record.result_schema``
+writes them again.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from bench.record.block import Block, Entry, OpenBlock, block_fields, is_choice, is_row, members
+from bench.record.monitored_record import MONITORED, MonitoredRecord
 from bench.record.record import NUMBERS, RESULT, WITH_NUMBERS, Record
 
 COPY = Path(__file__).with_name("result.schema.json")
+MONITORED_COPY = Path(__file__).with_name("monitored.schema.json")
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 NAMES = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
 BOUNDS = {
     "minimum": "minimum",
@@ -31,7 +35,7 @@ Json = dict[str, Any]
 def result_schema() -> Json:
     """The schema of a whole record: draft 2020-12."""
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": DRAFT,
         "$id": RESULT,
         "title": "The record of one point",
         **_object(Record),
@@ -39,6 +43,12 @@ def result_schema() -> Json:
         "then": {"required": list(NUMBERS)},
         "else": {"properties": {"reason": {"type": "string", "minLength": 1}}},
     }
+
+
+@cache
+def monitored_schema() -> Json:
+    """The schema of the record of a monitored program: draft 2020-12."""
+    return {"$schema": DRAFT, "$id": MONITORED, "title": "The record of one monitored program", **_object(MonitoredRecord)}
 
 
 def _object(block: type[Block]) -> Json:
@@ -102,8 +112,9 @@ def _annotated(hint: Any) -> Json:
 
 
 def write_copy() -> None:
-    """Write ``result.schema.json``."""
+    """Write ``result.schema.json`` and ``monitored.schema.json``."""
     COPY.write_text(json.dumps(result_schema(), indent=2) + "\n", encoding="utf-8")
+    MONITORED_COPY.write_text(json.dumps(monitored_schema(), indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

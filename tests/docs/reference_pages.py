@@ -50,7 +50,7 @@ def _command_line(verbs: dict[str, object]) -> Iterator[str]:
         "",
     )
     yield from ("| verb | module |", "| --- | --- |")
-    modules = {"run": "python -m bench", "fetch": "python -m bench.fetch", "export": "python -m bench.export"}
+    modules = {"run": "python -m bench", **{verb: f"python -m bench.{verb}" for verb in ("fetch", "export", "monitor")}}
     for verb in verbs:
         planner = verb in ("profile", "plan", "simulate")
         program = "bench.planner" if planner else f"bench.{verb}" if verb in ("doctor", "testbed", "calibrate") else "analysis"
