@@ -16,6 +16,8 @@ from bench.common.user_error import UserError
 DELIMITERS = ",;\t|"
 SEPARATOR_LINE = re.compile(r"sep=(.)\s*$")
 """The first line that spreadsheets write or need, which names the delimiter."""
+LINE_END = re.compile(r"\s*[\r\n]+\s*")
+"""Inside a quoted cell; messages are one line."""
 DIGIT = re.compile(r"\d")
 TIME_SYMBOLS = ("s", "ms", "us", "ns")
 
@@ -136,7 +138,9 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
 
 def _cells(path: Path, lines: list[str], delimiter: str) -> tuple[list[str], list[list[str]]]:
     try:
-        header, *rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if row]
+        header, *rows = [
+            [LINE_END.sub(" ", cell).strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if row
+        ]
     except (csv.Error, ValueError) as error:
         raise UserError(f"{path} is no CSV ({error}); give the meter's log") from None
     return header, rows

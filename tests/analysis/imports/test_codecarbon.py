@@ -110,6 +110,65 @@ def test_rows_that_lost_empty_cells_are_read(tmp_path: Path) -> None:
     assert found.raw[-1].sum() == pytest.approx(10 * (len(rows)) * 1e6, rel=1e-9)
 
 
+def without(path: Path, name: str, value: str) -> Path:
+    """The same file with another value in one column."""
+    index = HEADER.split(",").index(name)
+    first, *rows = (line.split(",") for line in path.read_text().splitlines())
+    changed = [[*row[:index], value, *row[index + 1 :]] for row in rows]
+    path.write_text("".join(",".join(cells) + "\n" for cells in [first, *changed]))
+    return path
+
+
+@pytest.mark.parametrize("gpu", ["0", "0.0", ""])
+def test_without_a_gpu_its_energy_is_no_counter_that_stands(tmp_path: Path, gpu: str) -> None:
+    """CodeCarbon writes zeros where there is no GPU: 6 W of CPU and 3 W of memory are the total; the record says so."""
+    study = write_study(tmp_path / "s", [point("single", hosts=["pi-1"])])
+    log = without(write_emissions(tmp_path / "emissions.csv"), "gpu_energy", gpu)
+    assert run(log, study, tmp_path / "new", "--time-zone", "UTC") == 0
+    energy = only(tmp_path / "new")["energy"]
+    assert energy["total_J"] == pytest.approx(540, rel=1e-6)
+    assert [left["source"] for left in energy["left_out"]] == ["codecarbon gpu"]
+    assert "GPUs, of which CodeCarbon counted nothing" in energy["coverage"]["not_measured"]
+
+
+def test_a_processor_that_was_not_read_makes_the_point_invalid(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "s", [point("single", hosts=["pi-1"])])
+    log = without(write_emissions(tmp_path / "emissions.csv"), "cpu_energy", "0")
+    assert run(log, study, tmp_path / "new", "--time-zone", "UTC") == 1
+    assert "counter cpu does not move" in only(tmp_path / "new")["reason"]
+
+
+def test_a_pue_that_changes_is_taken_out_of_each_difference(tmp_path: Path) -> None:
+    """1.2 before noon and 40 s, 1.8 behind: what CodeCarbon added meanwhile was multiplied with that; the hosts used 10 W."""
+    path = write_emissions(tmp_path / "emissions.csv")
+    header, *rows = path.read_text().splitlines()
+    names, totals, lines = header.split(","), {"cpu": 0.0, "gpu": 0.0, "ram": 0.0}, [header]
+    for number, line in enumerate(rows):
+        row = dict(zip(names, line.split(","), strict=True))
+        pue = 1.2 if number < 44 else 1.8
+        for part, watts in (("cpu", 6.0), ("gpu", 1.0), ("ram", 3.0)):
+            totals[part] += watts * pue / J_PER_KWH
+            row[f"{part}_energy"] = repr(totals[part])
+        lines.append(",".join({**row, "pue": repr(pue)}.values()))
+    path.write_text("\n".join(lines) + "\n")
+    study = write_study(tmp_path / "s", [point("single", hosts=["pi-1"])])
+    assert run(path, study, tmp_path / "new", "--time-zone", "UTC") == 0
+    assert only(tmp_path / "new")["energy"]["total_J"] == pytest.approx(600, rel=1e-6)
+
+
+def test_the_pue_of_a_row_that_lost_cells_stands_at_its_end(tmp_path: Path) -> None:
+    path = write_emissions(tmp_path / "emissions.csv", pue=1.5)
+    header, *rows = path.read_text().splitlines()
+    counted = header.split(",").index("energy_consumed") + 1
+    short = []
+    for cells in (row.split(",") for row in rows):
+        short.append(",".join([*cells[:counted], *(cell for cell in cells[counted:-1] if cell), cells[-1]]))
+    assert len(short[0].split(",")) == counted + 2
+    path.write_text("\n".join([header, *short]) + "\n")
+    (found,) = codecarbon.read(path, UTC).readings
+    assert found.raw[60].sum() == pytest.approx(600e6, rel=1e-9)
+
+
 def _edit(text: str, old: str, new: str) -> str:
     assert old in text
     return text.replace(old, new)
@@ -129,6 +188,8 @@ def _edit(text: str, old: str, new: str) -> str:
         (lambda text: _edit(text, "T12:00:40", "T12:00:44"), UTC, "are 3.0 s apart, so the clock was set while it ran"),
         (lambda text: _edit(text, ",7.0,", ",seven,"), UTC, "duration at 2026-03-01T12:00:02 is 'seven', which is no number"),
         (lambda text: _edit(text, ",7.0,", ",1.0,"), UTC, "which is not after the row before"),
+        (lambda text: _edit(text, ",7.0,", ",7e12,"), UTC, "has a duration of 7e+12 s, which is none; take the run out"),
+        (lambda text: text.replace(",1.0,\n", ",0.5,\n"), UTC, "pue is 0.5, which is no factor of energies; it is 1 or more"),
         (
             lambda text: text,
             LogOptions(zone=UTC.zone, columns=("pi-2",)),
