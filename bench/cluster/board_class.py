@@ -12,7 +12,7 @@ from bench.common.sourced_number import SourcedNumber
 from bench.common.user_error import UserError
 from strategies.common.registry import did_you_mean
 
-NUMBERS = ("cores", "memory_bytes", "network_bit_s", "flop_s")
+NUMBERS = ("cores", "memory_bytes", "network_bit_s", "max_W", "flop_s")
 SETTINGS = ("nvpmodel", "jetson_clocks", "governor", "max_frequency_Hz", "rapl_limit_W")
 """The keys of a power mode that are set on a real board; its others describe an emulated one."""
 
@@ -90,9 +90,9 @@ class BoardMode:
 class BoardClass:
     """A class of boards. The numbers describe it in its ``default_mode``; None where they are not known.
 
-    ``network_bit_s`` is the rate of its port, ``flop_s`` the peak of its device in fp32 products, ``train_flop_s`` what it
-    achieves in training. ``mode_speed`` is set for an emulated board that is in a power mode: its speed relative to the
-    default one's.
+    ``network_bit_s`` is the rate of its port, ``max_W`` the most that it can draw (what its supply gives), ``flop_s`` the
+    peak of its device in fp32 products, ``train_flop_s`` what it achieves in training. ``mode_speed`` is set for an emulated
+    board that is in a power mode: its speed relative to the default one's.
     """
 
     name: str
@@ -100,6 +100,7 @@ class BoardClass:
     cores: SourcedNumber | None = None
     memory_bytes: SourcedNumber | None = None
     network_bit_s: SourcedNumber | None = None
+    max_W: SourcedNumber | None = None
     flop_s: SourcedNumber | None = None
     train_flop_s: tuple[TrainingRate, ...] = ()
     power: BoardPower = field(default_factory=BoardPower)

@@ -23,8 +23,8 @@ def table(folder: Path) -> str:
         The lines of the table, with heading and last line break.
     """
     rows = [
-        "| board | cores | memory, GiB | Ethernet, Gbit/s | peak fp32, Gflop/s | idle, W | busy, W | power modes |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| board | cores | memory, GiB | Ethernet, Gbit/s | peak fp32, Gflop/s | idle, W | busy, W | limit, W | power modes |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for path in sorted(folder.glob("*.yaml")):
         board = load_board(path.stem, folder)
@@ -37,6 +37,7 @@ def table(folder: Path) -> str:
             f"{_linked(board.flop_s, 1e9)} {device}".strip(),
             _linked(board.power.idle_W),
             _linked(board.power.busy_W),
+            _linked(board.max_W),
             ", ".join(f"**{name}**" if name == board.default_mode else name for name in board.power_modes),
         ]
         rows.append(f"| {' | '.join(cells)} |")

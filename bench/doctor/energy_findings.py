@@ -9,13 +9,12 @@ from bench.doctor.clock_agreement import ClockAgreement
 from bench.doctor.doctor_verb import Finding
 from bench.doctor.host_energy_report import EnergyReport, HostEnergyReport, PartReport, SourceReport
 from bench.energy.sampling.energy_settings import EnergySettings
+from bench.joules.channel_watts import ChannelWatts, above_their_whole, not_positive
 from bench.record.checks import MOST_SAMPLER_COST
 
 LEAST_RATE = 0.8
 """Of the wanted readings a second: below it the source answers too slowly."""
 MOST_CLOCK_S = 1e-3
-PARTS_MARGIN = 0.02
-"""Parts and whole are read one after the other: a load that changes meanwhile makes this much of a difference of means."""
 DENIED = ("may not be", "Permission denied", "not permitted", "is masked")
 METER_HINT = "put a meter in front of it (docs/how-to/energy-meters.md)"
 
@@ -97,24 +96,16 @@ def _source(host: str, source: SourceReport) -> list[Finding]:
 
 
 def _parts_above_their_whole(host: str, source: SourceReport) -> list[Finding]:
-    """A channel that reads less than those inside it does not contain them, or one of them is wrong."""
-    conclusions, by_id = list[Finding](), {channel.id: channel for channel in source.channels}
-    for whole in source.channels:
-        inside = [by_id[name] for name in whole.contains if name in by_id]
-        deeper = {name for part in inside for name in part.contains}
-        parts = [part for part in inside if part.id not in deeper and part.watts is not None]
-        total_W = math.fsum(part.watts or 0.0 for part in parts)
-        steps_W = math.fsum(channel.step for channel in (whole, *parts) if channel.kind == "power")
-        if parts and whole.watts is not None and total_W > whole.watts * (1 + PARTS_MARGIN) + steps_W:
-            names = " + ".join(part.id for part in parts)
-            conclusions.append(
-                Finding(
-                    "FAIL",
-                    f"{host}: {source.name}: {names} read {total_W:.3f} W and {whole.id}, which should contain them, "
-                    f"{whole.watts:.3f} W; one of them is wrong: look at the sensors' shunts, labels and wiring",
-                )
-            )
-    return conclusions
+    channels = [
+        ChannelWatts(one.id, one.watts, one.step if one.kind == "power" else 0.0, one.contains) for one in source.channels
+    ]
+    return [
+        Finding(
+            "FAIL",
+            f"{host}: {source.name}: {line}; one of them is wrong: look at the sensors' shunts, labels and wiring",
+        )
+        for line in above_their_whole(channels)
+    ]
 
 
 def _part(part: PartReport) -> list[Finding]:
@@ -123,12 +114,8 @@ def _part(part: PartReport) -> list[Finding]:
         return [Finding("FAIL", f"{name}: a run would be invalid: {part.quality} ({', '.join(part.channels)})")]
     if part.kind != "measured":
         return []
-    if part.watts is not None and part.watts <= 0:
-        why = (
-            "negative power: the clamp, the current's wires or the supply is turned round"
-            if part.watts < 0
-            else "no power at all: the meter is not behind the board's plug, or does not see so small a load"
-        )
+    why = None if part.watts is None else not_positive(part.watts)
+    if why is not None:
         return [Finding("FAIL", f"{name}: a run would be invalid: {part.watts:.3f} W, {why} ({', '.join(part.channels)})")]
     levels = ", ".join(part.levels)
     return [Finding("PASS", f"{name}: measured ({levels}) by {' + '.join(part.channels)}")]

@@ -144,7 +144,7 @@ def _totals(whole: Energy, rest: Energy, run: Run, context: EnergyContext) -> To
         edp_Js=sample_J * sample_s,
         ed2p_Js2=sample_J * sample_s**2,
         # Throughput by the energy of a step; independent of how long the window is.
-        samples_per_s_MJ=(1 / sample_s) / (whole.joules / run.steps / 1e6),
+        samples_per_s_MJ=(1 / sample_s) / (whole.joules / run.steps / 1e6) if whole.joules else None,
         idle_W=idle_W,
         idle_J=idle_J,
         dynamic_J=None if idle_J is None else whole.joules - idle_J,
@@ -174,7 +174,8 @@ def _idle(cover: Cover, rest: Energy, run: Run) -> IdlePowerRecord:
 
 def _dynamic_uncertainty_J(whole: Energy, idle_random_J: float, idle_J: float) -> float:
     """The sensor's own error is in both and cancels as far as its gain goes; what is left is its share of the difference."""
-    return math.hypot(whole.random_J, idle_random_J, whole.systematic_J * (1 - idle_J / whole.joules))
+    idle_share = idle_J / whole.joules if whole.joules else 0.0
+    return math.hypot(whole.random_J, idle_random_J, whole.systematic_J * (1 - idle_share))
 
 
 def _carbon(joules: float, sample_J: float, context: EnergyContext) -> CarbonRecord | None:

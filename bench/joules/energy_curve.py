@@ -18,18 +18,23 @@ Array = NDArray[np.float64]
 ToCommon = Callable[[float], float]
 """From nanoseconds of a host's clock to seconds on the common axis."""
 
+MOST_STEP = 2**63 - 1
 RESET_FACTOR = 20
 """A step back that a wrap would explain by this many times the largest power seen otherwise is a reset."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Cumulative joules of a trace's cover over time; ``t_s`` on the common axis. ``problem`` names a broken counter."""
+    """Cumulative joules of a trace's cover over time; ``t_s`` on the common axis. ``problem`` names a broken counter.
+
+    ``read_s`` are the times of all readings on that axis.
+    """
 
     trace: Trace
     t_s: Array
     joules: Array
     problem: str | None
+    read_s: Array
 
 
 def curve_of(trace: Trace, to_common_s: ToCommon) -> Curve:
@@ -54,7 +59,7 @@ def curve_of(trace: Trace, to_common_s: ToCommon) -> Curve:
         problem = problem or wrong
     if trace.calibration is not None:
         total = trace.calibration.gain * total + trace.calibration.offset_W * (t_s - t_s[0])
-    return Curve(trace, t_s, total, problem)
+    return Curve(trace, t_s, total, problem, t_s)
 
 
 def _straight(t_ns: Array, to_common_s: ToCommon) -> Array:
@@ -76,7 +81,7 @@ def _channel_curve(channel: Channel, raw: NDArray[np.int64], t_s: Array) -> tupl
     return np.concatenate([[0.0], np.cumsum(steps_J)]) + channel.baseline_W * (t_s - t_s[0]), problem
 
 
-def unwrapped(channel: Channel, raw: NDArray[np.int64], t_s: Array) -> tuple[NDArray[np.int64], str | None]:
+def unwrapped(channel: Channel, raw: NDArray[np.int64], t_s: Array) -> tuple[NDArray[np.int64] | Array, str | None]:
     """Differences of a counter's readings, corrected where it started again.
 
     More than one wrap between two readings cannot be seen. A step back that only an absurd power would explain as a wrap
@@ -90,7 +95,9 @@ def unwrapped(channel: Channel, raw: NDArray[np.int64], t_s: Array) -> tuple[NDA
     Returns:
         The differences in raw units, one less than readings, and what is wrong with the counter.
     """
-    steps = np.diff(raw)
+    if len(raw) and int(raw.max()) - int(raw.min()) > MOST_STEP:
+        return np.diff(raw.astype(np.float64)), f"counter {channel.id} jumps by more than 64 bits"
+    steps: NDArray[np.int64] = np.diff(raw)
     back = steps < 0
     if not back.any():
         return steps, None

@@ -255,7 +255,8 @@ def idle_agrees(before_W: float | None, after_W: float | None, reused_from: str 
     """
     if before_W is None or after_W is None:
         return skipped("idle before and after agree", "idle power was not measured")
-    apart = abs(after_W - before_W) / max(before_W, after_W)
+    largest_W = max(abs(before_W), abs(after_W))
+    apart = abs(after_W - before_W) / largest_W if largest_W else 0.0
     detail = f"{before_W:.2f} W before, {after_W:.2f} W after"
     origin = f", measured by {reused_from}" if reused_from else ""
     return finding("idle before and after agree", apart <= IDLE_SPREAD, detail + origin, "warned")

@@ -124,7 +124,7 @@ class EnergyRecord(Block):
     per_token_J: Annotated[float | None, Entry("total_J over the tokens", "J")]
     edp_Js: Annotated[float | None, Entry("energy-delay product of one sample", "J s")]
     ed2p_Js2: Annotated[float | None, Entry("energy-delay-squared product of one sample", "J s^2")]
-    samples_per_s_MJ: Annotated[float | None, Entry("samples per second and megajoule of a step", "1/(s MJ)")]
+    samples_per_s_MJ: Annotated[float | None, Entry("samples per second and megajoule of a step; null: no joules", "1/(s MJ)")]
     idle_W: Annotated[float | None, Entry("power of all hosts at idle, mean of before and after", "W")]
     idle_J: Annotated[float | None, Entry("idle_W times the windows' length", "J")]
     dynamic_J: Annotated[float | None, Entry("total_J less idle_J", "J")]

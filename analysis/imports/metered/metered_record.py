@@ -19,7 +19,9 @@ from bench.joules.channel import Trace
 from bench.joules.cover import Cover, Window, find_cover
 from bench.joules.energy_block import energy_block, step_joules, window_energy
 from bench.joules.energy_shares import refused
+from bench.joules.host_limits import DESCRIBING, HostLimit
 from bench.joules.metered_parts import EnergyContext
+from bench.joules.plausibility import plausibility_checks
 from bench.joules.timed_run import Run
 from bench.record import checks, repeat_spread
 from bench.record.block import as_json
@@ -112,7 +114,9 @@ def metered_record(
         learning=_learning(record, cover),
         replication=_replication(record.replication, joules),
     )
-    judged = _judged(new, without, within_s, into)
+    # A log may hold a smoothed or nominal power, and its meter's steps are not known: one that never changes is said only.
+    plausible = plausibility_checks(cover, run, _limits(folder), _context(record, folder).others, frozen="warned")
+    judged = _judged(new, without, within_s, into, plausible)
     status, reason = checks.overall(judged)
     return MeteredRecord(replace(new, checks=judged, status=status, reason=reason), tuple(traces), cover, within_s)
 
@@ -182,7 +186,21 @@ def _replication(sent: ReplicationRecord | None, joules: _Joules) -> Replication
     return replace(sent, kind=spent.kind, joules=spent.joules, uncertainty_J=spent.uncertainty_J, quality=spent.quality)
 
 
-def _judged(record: MeasuredRecord, without: Mapping[str, str], within_s: float, into: Path) -> list[Check]:
+def _limits(folder: Path) -> dict[str, HostLimit]:
+    """The most that each host of the point can draw, where its configuration has it."""
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        hosts, boards = config["cluster"]["hosts"], config["boards"]
+        stated = Path(config["cluster"]["hostfile"] or "").suffix in DESCRIBING
+        limits = {host.get("name") or host["address"]: (host["board"], boards[host["board"]].get("max_W")) for host in hosts}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    return {name: HostLimit(float(most["value"]), board, stated) for name, (board, most) in limits.items() if most}
+
+
+def _judged(
+    record: MeasuredRecord, without: Mapping[str, str], within_s: float, into: Path, plausible: Sequence[Check]
+) -> list[Check]:
     """The checks that the energy decides, judged again in their places; the others as they were."""
     energy, smoke = record.energy, record.point.smoke
     qualities = {host.host: host.quality for host in energy.by_host} | dict(without)
@@ -192,6 +210,7 @@ def _judged(record: MeasuredRecord, without: Mapping[str, str], within_s: float,
         checks.one_level(energy.coverage.levels),
         checks.participants(energy.coverage.also_measured),
         checks.cross_checks(energy.cross_checks),
+        *plausible,
         reading_density.enough_readings(energy, smoke),
         checks.sampler_cost(energy.sampler.cost_fraction),
         checks.idle_agrees(energy.idle.before_W, energy.idle.after_W),

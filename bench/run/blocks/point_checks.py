@@ -5,9 +5,12 @@ from __future__ import annotations
 from bench.conditions import host_agreement
 from bench.conditions.host_checks import host_checks
 from bench.faults.fault_checks import fault_checks
+from bench.joules.metered_parts import EnergyContext
+from bench.joules.plausibility import plausibility_checks
 from bench.record import checks, dilation_checks
 from bench.record.check_record import Check
 from bench.record.record import MeasuredRecord
+from bench.run.blocks.board_limits import host_limits
 from bench.run.gathered_run import GatheredRun
 
 
@@ -56,6 +59,9 @@ def _of_energy(gathered: GatheredRun, record: MeasuredRecord) -> list[Check]:
         checks.one_level(coverage.levels),
         checks.participants(coverage.also_measured),
         checks.cross_checks(energy.cross_checks),
+        *plausibility_checks(
+            gathered.cover, gathered.run, host_limits(gathered.config), EnergyContext.of(gathered.config.energy).others
+        ),
     ]
 
 
