@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.joules.channel import Kind, Trace, cover
+from bench.joules.channel import EVERYTHING, Kind, Trace, cover
 from bench.joules.energy_curve import Array, Curve, curve_of, joules_at
 from bench.joules.integration import Energy, energy, sum_of_sensors, sum_of_windows
 
@@ -106,7 +106,8 @@ def find_cover(traces: Sequence[Trace], hosts: Sequence[str], to_common: Callabl
     """The cover of ``hosts``.
 
     A meter has everything of its hosts, so their own sensors become cross-checks; so does a sensor that was calibrated
-    against one. Without either a host is the sum of its sources, each counting a sensor once.
+    against one, or that contains everything of its host. Without these a host is the sum of its sources, each counting a
+    sensor once.
 
     Args:
         traces: All readings of a run.
@@ -139,12 +140,18 @@ def find_cover(traces: Sequence[Trace], hosts: Sequence[str], to_common: Callabl
             checks += [(curve, metered[host]) for curve in main if alone and curve.trace.kind == "measured"]
         elif main:
             calibrated = [curve for curve in main if curve.trace.calibration is not None][:1]
-            parts.append(Part((host,), tuple(calibrated or main)))
-            checks += [(curve, parts[-1]) for curve in main if calibrated and curve is not calibrated[0]]
+            alone_enough = calibrated or [curve for curve in main if _has_everything(curve.trace)][:1]
+            parts.append(Part((host,), tuple(alone_enough or main)))
+            checks += [(curve, parts[-1]) for curve in main if alone_enough and curve is not alone_enough[0]]
     covered = {host for part in parts for host in part.hosts}
     order = {host: number for number, host in enumerate(hosts)}
     parts.sort(key=lambda part: order[part.hosts[0]])
     return Cover(tuple(parts), tuple(checks), others, tuple(host for host in hosts if host not in covered))
+
+
+def _has_everything(trace: Trace) -> bool:
+    """A source of the host itself that is at its input: all other sources are inside it."""
+    return any(EVERYTHING in channel.contains for channel in trace.channels)
 
 
 def _levels(trace: Trace) -> list[str]:

@@ -189,3 +189,14 @@ def test_a_calibrated_sensor_has_its_whole_host() -> None:
     assert found["total_J"] == pytest.approx(400)
     assert found["coverage"]["levels"] == ["wall"]
     assert [(row["source"], row["against"]) for row in found["cross_checks"]] == [("nvml", "rapl")]
+
+
+def test_a_source_at_the_node_s_input_contains_the_other_sources_of_its_host() -> None:
+    """Cray's counters have processors and GPUs: their own sources beside them would count twice."""
+    node = counter("a", 500.0, "node", "pm_counters", contains=("*",), level="board")
+    traces = [node, counter("a", 200.0), counter("a", 150.0, "gpu-0", "amdsmi"), counter("b", 30.0)]
+    found = covered(traces, "a", "b")
+    assert [[curve.trace.source for curve in part.curves] for part in found.parts] == [["pm_counters"], ["rapl"]]
+    assert [curve.trace.source for curve, _ in found.checks] == ["rapl", "amdsmi"]
+    assert found.in_total(node) == ["node"]
+    assert found.in_total(traces[1]) == []
