@@ -86,7 +86,11 @@ def read_log(path: Path, format_name: str | None, options: LogOptions) -> Log:
     """
     if not path.is_file():
         raise UserError(f"{path} is no file; give the meter's log")
-    return (_recognised(path) if format_name is None else LOG_FORMATS.get(format_name)).read(path, options)
+    log_format = _recognised(path) if format_name is None else LOG_FORMATS.get(format_name)
+    try:
+        return log_format.read(path, options)
+    except UserError as error:  # names and words of the log are in it, and these may have line ends
+        raise UserError(" ".join(str(error).split())) from None
 
 
 def _recognised(path: Path) -> type[LogFormat]:

@@ -23,6 +23,7 @@ from tests.analysis.imports.test_codecarbon import HEADER as EMISSIONS
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 FORMATS = (None, "csv", "codecarbon", "nvidia-smi", "jtop", "perun")
 
+LETTERS = st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), include_characters="\n\r\t\0")
 NAMES = st.one_of(
     st.sampled_from(
         (
@@ -42,7 +43,7 @@ NAMES = st.one_of(
             *("run_id", "pue", "task_name"),
         )
     ),
-    st.text(max_size=12),
+    st.text(LETTERS, max_size=12),
 )
 CELLS = st.one_of(
     st.sampled_from(
@@ -97,7 +98,7 @@ CELLS = st.one_of(
     ),
     st.integers(1_772_366_400, 1_772_366_500).map(str),
     st.floats(width=32).map(repr),
-    st.text(max_size=8),
+    st.text(LETTERS, max_size=8),
 )
 ZONES = st.sampled_from((None, "UTC", "Europe/Berlin", "+01:00")).map(lambda name: name and civil_times.zone_of(name))
 
@@ -117,6 +118,52 @@ def tables(draw: st.DrawFn) -> bytes:
     lines = [delimiter.join(f'"{cell}"' if quote else cell for cell in row) for row in [header, *rows]]
     encoding = draw(st.sampled_from(("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252")))
     return "\n".join(lines).encode(encoding, "replace")
+
+
+TIMES = (
+    "{}",
+    "{}.5",
+    "{}000",
+    "{}000000",
+    "{}000000000",
+    "2026-03-01T12:{:02d}:{:02d}Z",
+    "2026/03/01 12:{:02d}:{:02d}.050",
+    "01.03.2026 12:{:02d}:{:02d}",
+    "3/13/2026 1:{:02d}:{:02d} PM",
+)
+NUMBERS = ("8", "8.25", "8.00 W", "8,25", "8000 mW", "0", "1e1", "", "n/a")
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> bytes:
+    """A log as loggers write it, with one wild cell at most: most are read."""
+    count, form = draw(st.integers(2, 6)), draw(st.sampled_from(TIMES))
+    names = (
+        "power_W",
+        "a (mW)",
+        "energy_Wh",
+        "Power",
+        "power.draw [W]",
+        "Power TOT",
+        "uptime",
+        "u_V",
+        "i [A]",
+        "note",
+        "index",
+    )
+    header = ["timestamp", *draw(st.lists(st.sampled_from(names), min_size=1, max_size=4, unique=True))]
+    kinds = [draw(st.sampled_from(NUMBERS)) for _ in header]
+    rows = []
+    for number in range(count):
+        time = form.format(1_772_366_400 + number) if form.startswith("{}") else form.format(number, number)
+        rows.append([time, *kinds[1:]])
+    if draw(st.booleans()):
+        row = draw(st.integers(0, count - 1))
+        rows[row][draw(st.integers(0, len(header) - 1))] = draw(CELLS)
+    delimiter = draw(st.sampled_from(";\t|"))
+    return "\n".join(delimiter.join(row) for row in [header, *rows]).encode(
+        draw(st.sampled_from(("utf-8", "utf-16"))), "replace"
+    )
 
 
 @st.composite
@@ -174,7 +221,22 @@ def test_tables(data: bytes, name: str | None, options: LogOptions) -> None:
     read_or_refuse(data, name, options)
 
 
-EMISSION_CELLS = {"project_name": st.just("p"), "run_id": st.just("r"), "timestamp": st.just("2026-03-01T12:00:00")}
+@settings(MANY, max_examples=600)
+@given(logs(), st.sampled_from(("UTC", "Europe/Berlin")), st.booleans(), st.sampled_from((None, ",", ".")))
+def test_logs_with_something_wild(data: bytes, zone: str, word: bool, decimal: str | None) -> None:
+    options = LogOptions(
+        zone=civil_times.zone_of(zone), level="wall", unit=UNITS["W"] if word else None, decimal=decimal, columns=()
+    )
+    read_or_refuse(data, None, options)
+    read_or_refuse(data, "csv", options)
+
+
+EMISSION_CELLS = {
+    "pue": st.just("1.0"),
+    "project_name": st.just("p"),
+    "run_id": st.just("r"),
+    "timestamp": st.just("2026-03-01T12:00:00"),
+}
 
 
 @MANY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -13,9 +14,11 @@ import pytest
 
 from analysis.imports.formats import perun
 from analysis.imports.log import civil_times
+from analysis.imports.log.log_format import read_log
 from analysis.imports.log.meter_log import LogOptions
 from bench.common.user_error import UserError
 from tests.analysis.imports.logged_studies import STARTED, check_of, only, point, run, write_study
+from tests.analysis.imports.test_any_file import perun_json
 
 h5py = pytest.importorskip("h5py", reason="h5py is of the extra 'import'")
 
@@ -207,6 +210,76 @@ def test_bad_files_give_one_line(tmp_path: Path) -> None:
         del next(iter(file["train/nodes"].values()))["nodes"]
     with pytest.raises(UserError, match=r"d\.hdf5 is of no version of perun that is known here: "):
         perun.read(half, UTC)
+
+
+def _json_values(tree: Any) -> dict[str, Any]:
+    """The series of the one sensor of ``perun_json``."""
+    for key in ("run", "0", "pi-1", "gpu", "GPU_POWER"):
+        tree = tree["nodes"][0][key]
+    series: dict[str, Any] = tree["raw_data"]
+    return series
+
+
+def test_json_is_read_as_hdf5_is(tmp_path: Path) -> None:
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(perun_json()))
+    (found,) = read_log(path, None, UTC).readings
+    assert (found.name, found.raw.ravel().tolist()) == ("pi-1", [8_000_000] * 5)
+    begin_ns, _ = civil_times.started_ns("2026-03-01T11:59:53+00:00")
+    assert found.t_ns.tolist() == [begin_ns + number * 10**9 for number in range(5)]
+    for text, message in (
+        ('[{"name": "a"}]', "is JSON, but no file of perun: its top has a list"),
+        ("{", "cannot be read as JSON"),
+    ):
+        path.write_text(text)
+        with pytest.raises(UserError, match=message):
+            read_log(path, None, UTC)
+
+
+@pytest.mark.parametrize(
+    ("series", "message"),
+    [
+        ({"values": [8000] * 4}, r"sensor GPU_POWER has 4 values at 5 times; perun was ended before it had written all"),
+        ({"values": [], "timesteps": []}, r"has 0 reading\(s\) with times that perun could have; energy needs two at least"),
+        ({"values": [8000], "timesteps": [0]}, r"has 1 reading\(s\)"),
+        ({"values": None}, r"node pi-1 has no sensor of power or energy"),
+        ({"timesteps": None}, r"sensor GPU_POWER has values without times"),
+        ({"values": [8000, 8000, None, 8000, 8000]}, r"row 3 has nan W; it must be a number and not negative"),
+        ({"timesteps": [0, 1, 1, 2, 3]}, r"which is not after the row before"),
+    ],
+)
+def test_series_that_are_missing_or_short_are_refused(tmp_path: Path, series: dict[str, Any], message: str) -> None:
+    tree = perun_json()
+    _json_values(tree).update(series)
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(tree))
+    with pytest.raises(UserError, match=message) as raised:
+        read_log(path, None, UTC)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_short_series_among_others_gives_no_smaller_sum(tmp_path: Path) -> None:
+    """In HDF5: the memory's counter ends after 10 readings; one whose series is gone altogether is named."""
+
+    def short(node: Any, seconds: np.ndarray) -> None:  # type: ignore[type-arg]
+        rapl_and_gpu(node, seconds)
+        raw = node["ram/nodes/ram_0_dram/raw_data"]
+        for name in ("timesteps", "alt_values", "values"):
+            about, numbers = dict(raw[name].attrs), raw[name][:10]
+            del raw[name]
+            raw.create_dataset(name, data=numbers).attrs.update(about)
+
+    with pytest.raises(
+        UserError, match=r"sensors ram_0_dram and cpu_0_package-0 have different times \(10 and 101 readings\)|differ"
+    ):
+        perun.read(write_perun(tmp_path / "a.hdf5", {"pi-1": short}), UTC)
+    path = write_perun(tmp_path / "b.hdf5")
+    with h5py.File(path, "a") as file:
+        node = next(iter(next(iter(file["train/nodes"].values()))["nodes/0/nodes"].values()))
+        del node["nodes/ram/nodes/ram_0_dram/raw_data"]
+    log = perun.read(path, UTC)
+    assert log.notes == ("sensor ram_0_dram of pi-1.lan has no readings: it is in no total",)
+    assert {"source": "perun ram_0_dram", "why": "it has no readings"} in log.readings[0].left_out
 
 
 def test_without_h5py_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
