@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bench.cluster.board_power import CPU, BoardPower, PowerModel
 from bench.cluster.training_rate import TrainingRate
 from bench.common.sourced_number import SourcedNumber
 from bench.common.user_error import UserError
@@ -15,35 +16,8 @@ from strategies.common.registry import did_you_mean
 NUMBERS = ("cores", "memory_bytes", "network_bit_s", "max_W", "flop_s")
 SETTINGS = ("nvpmodel", "jetson_clocks", "governor", "max_frequency_Hz", "rapl_limit_W")
 """The keys of a power mode that are set on a real board; its others describe an emulated one."""
-
-
-@dataclass(frozen=True)
-class BoardPower:
-    """Power of a board: idle, with all cores busy (W), and what a byte on its network costs (J); None where not known."""
-
-    idle_W: SourcedNumber | None = None
-    busy_W: SourcedNumber | None = None
-    network_J_per_byte: SourcedNumber | None = None
-
-    def values(self) -> dict[str, float]:
-        """The numbers that are known, without their sources."""
-        return {key: float(number.value) for key, number in self.__dict__.items() if number is not None}
-
-    def to_dict(self) -> dict[str, Any]:
-        """The plain values, as they stand in a description."""
-        return {key: number.to_dict() for key, number in self.__dict__.items() if number is not None}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> BoardPower:
-        """The power that ``to_dict`` wrote.
-
-        Args:
-            values: Some of idle_W, busy_W and network_J_per_byte, each as ``{value, source}``.
-
-        Returns:
-            The power; None for numbers that are not there.
-        """
-        return cls(**{key: SourcedNumber.from_dict(number) for key, number in values.items()})
+OF_A_POINT = ("mode_speed", "device", "power_mode")
+"""Keys of a point's board that no description has."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +65,10 @@ class BoardClass:
     """A class of boards. The numbers describe it in its ``default_mode``; None where they are not known.
 
     ``network_bit_s`` is the rate of its port, ``max_W`` the most that it can draw (what its supply gives), ``flop_s`` the
-    peak of its device in fp32 products, ``train_flop_s`` what it achieves in training. ``mode_speed`` is set for an emulated
-    board that is in a power mode: its speed relative to the default one's.
+    peak of its device in fp32 products, ``train_flop_s`` what it achieves in training. Of a point's board, ``mode_speed`` is
+    set for an emulated one that is in a power mode: its speed relative to the default one's; ``device`` is what computes,
+    ``cpu`` or ``gpu``; ``power_mode`` the mode that a real one is set to, where its description still has the numbers of the
+    default one.
     """
 
     name: str
@@ -107,6 +83,8 @@ class BoardClass:
     power_modes: Mapping[str, BoardMode] = field(default_factory=dict)
     default_mode: str | None = None
     mode_speed: float | None = None
+    device: str | None = None
+    power_mode: str | None = None
 
     def mode(self, name: str) -> BoardMode:
         """Look up a power mode of the class.
@@ -126,26 +104,19 @@ class BoardClass:
             raise UserError(f"unknown power mode {name} of board {self.name}; {known}")
         return self.power_modes[name]
 
-    def watts(self, mode: str | None) -> dict[str, float]:
-        """The watts of a power mode, without their sources.
-
-        Args:
-            mode: The name of a power mode; None: the default one.
+    def power_model(self) -> PowerModel:
+        """The model of this board's power for the device that computes (the CPU where none is said).
 
         Returns:
-            Of idle_W (W), busy_W (W) and network_J_per_byte (J) those that are known, at least one.
+            Its coefficients, in the board's power mode.
 
         Raises:
-            UserError: The mode is unknown, or has no watts: those of another mode would be wrong.
+            UserError: The class has none for that device.
         """
-        power = self.power if mode is None else self.mode(mode).power
-        if power is None and mode == self.default_mode:
-            power = self.power
-        watts = {} if power is None else power.values()
-        if not watts:
-            of = f"board {self.name}" if mode is None else f"power mode {mode} of board {self.name}"
-            raise UserError(f"{of} has no watts; measure with its sensor, or add idle_W and busy_W with their source")
-        return watts
+        power, name = self.power, self.name
+        if self.power_mode not in (None, self.default_mode):
+            power, name = self.mode(str(self.power_mode)).power or BoardPower(), f"{name} in power mode {self.power_mode}"
+        return power.model_for(self.device or CPU, name)
 
     def training_rate(self, device: str | None, precision: str, mode: str | None = None) -> TrainingRate:
         """What the board achieves in training.
@@ -233,7 +204,7 @@ class BoardClass:
             plain["train_flop_s"] = [rate.to_dict() for rate in self.train_flop_s]
         if self.power_modes:
             plain["power_modes"] = {name: mode.to_dict() for name, mode in self.power_modes.items()}
-        for key in ("default_mode", "mode_speed"):
+        for key in ("default_mode", *OF_A_POINT):
             if getattr(self, key) is not None:
                 plain[key] = getattr(self, key)
         return plain
@@ -243,14 +214,14 @@ class BoardClass:
         """The class that ``to_dict`` wrote, or that a description holds.
 
         Args:
-            values: The keys of ``conf/board/CLASS.yaml``, checked already, and ``mode_speed`` of a point's board.
+            values: The keys of ``conf/board/CLASS.yaml``, checked already, and those of ``OF_A_POINT``.
 
         Returns:
             The class; None for numbers that are not there.
         """
         modes = {name: BoardMode.from_dict(mode) for name, mode in (values.get("power_modes") or {}).items()}
         numbers = {key: SourcedNumber.from_dict(values[key]) for key in NUMBERS if key in values}
-        more: dict[str, Any] = {key: values[key] for key in ("description", "default_mode", "mode_speed") if key in values}
+        more: dict[str, Any] = {key: values[key] for key in ("description", "default_mode", *OF_A_POINT) if key in values}
         more["train_flop_s"] = tuple(TrainingRate.from_dict(rate) for rate in values.get("train_flop_s", ()))
         power = BoardPower.from_dict(values.get("power", {}))
         return cls(values["name"], power=power, power_modes=modes, **{**numbers, **more})

@@ -66,22 +66,36 @@ def training_rates(
     return {name: boards[name].training_rate(device, PRECISION_OF[dtype]) for name, device in devices.items()}
 
 
-def in_training(boards: Mapping[str, BoardClass], rates: Mapping[str, TrainingRate]) -> dict[str, BoardClass]:
-    """The classes with the watts of the devices that their boards stand for.
+def at_work(
+    cluster: Mapping[str, object],
+    emulated: Emulation,
+    hosts: Sequence[Host],
+    boards: Mapping[str, BoardClass],
+    rates: Mapping[str, TrainingRate],
+) -> dict[str, BoardClass]:
+    """The classes with the devices that their boards stand for, and with those devices' watts.
 
     Args:
+        cluster: The block of the configuration.
+        emulated: The ``emulated:`` block of the inventory.
+        hosts: The boards.
         boards: The descriptions by name.
         rates: The rate by class, from ``training_rates``.
 
     Returns:
-        Copies in which ``busy_W`` is that of the rate, where it states one.
+        Copies with ``device`` (of the rate, else as asked for, else that of the class's peak), in which ``busy_W`` is that of
+        the rate, where it states one.
     """
+    asked = {host.board: cluster.get("device") or host.device or emulated.device for host in hosts}
+    return {name: _at_work(board, asked.get(name), rates.get(name)) for name, board in boards.items()}
 
-    def with_watts(board: BoardClass) -> BoardClass:
-        rate = rates.get(board.name)
-        return board if rate is None or rate.busy_W is None else replace(board, power=replace(board.power, busy_W=rate.busy_W))
 
-    return {name: with_watts(board) for name, board in boards.items()}
+def _at_work(board: BoardClass, asked: object, rate: TrainingRate | None) -> BoardClass:
+    if rate is None:
+        return replace(board, device=str(asked) if asked else None if board.flop_s is None else board.flop_s.device)
+    if rate.busy_W is None:
+        return replace(board, device=rate.device)
+    return replace(board, device=rate.device, power=replace(board.power, busy_W=replace(rate.busy_W, device=rate.device)))
 
 
 def targets(hosts: Sequence[Host], rates: Mapping[str, TrainingRate]) -> list[TrainingTarget | None]:

@@ -26,7 +26,9 @@ class Channel:
     the time that passes (modelled sources: the idle power). ``level`` says where it sits: before the power supply
     (wall), at the board's input (board), at a processor or module (package), or at a part of one (component).
     ``scope`` says in words what is inside, ``contains`` lists the ids of channels of the same source whose energy is
-    part of this one; ``*`` stands for all other channels of the hosts that it covers, of any source.
+    part of this one; ``*`` stands for all other channels of the hosts that it covers, of any source. ``model_u`` is the
+    relative standard uncertainty of the model that makes joules of it (None: measured). ``may_stand`` says that a
+    counter may stand still (bytes: there may be none).
     """
 
     id: str
@@ -41,6 +43,8 @@ class Channel:
     noise_W: float = 0.0
     contains: tuple[str, ...] = ()
     baseline_W: float = 0.0
+    model_u: float | None = None
+    may_stand: bool = False
 
 
 def cover(channels: Sequence[Channel]) -> list[int]:

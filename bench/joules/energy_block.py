@@ -47,6 +47,7 @@ class Totals:
     uncertainty_J: float | None = None
     random_J: float | None = None
     systematic_J: float | None = None
+    model_J: float | None = None
     mean_power_W: float | None = None
     per_sample_J: float | None = None
     per_token_J: float | None = None
@@ -137,7 +138,8 @@ def _totals(whole: Energy, rest: Energy, run: Run, context: EnergyContext) -> To
         total_J=whole.joules,
         uncertainty_J=whole.uncertainty_J,
         random_J=whole.random_J,
-        systematic_J=whole.systematic_J,
+        systematic_J=whole.common_J,
+        model_J=whole.model_u_J if whole.model_J else None,
         mean_power_W=whole.joules / run.window_s,
         per_sample_J=sample_J,
         per_token_J=whole.joules / run.tokens,
@@ -173,9 +175,12 @@ def _idle(cover: Cover, rest: Energy, run: Run) -> IdlePowerRecord:
 
 
 def _dynamic_uncertainty_J(whole: Energy, idle_random_J: float, idle_J: float) -> float:
-    """The sensor's own error is in both and cancels as far as its gain goes; what is left is its share of the difference."""
+    """The sensor's own error is in both and cancels as far as its gain goes; what is left is its share of the difference.
+
+    A model's error is no gain: idle and busy coefficients are wrong by themselves, so nothing of it cancels.
+    """
     idle_share = idle_J / whole.joules if whole.joules else 0.0
-    return math.hypot(whole.random_J, idle_random_J, whole.systematic_J * (1 - idle_share))
+    return math.hypot(whole.random_J, idle_random_J, whole.systematic_J * (1 - idle_share), whole.model_u_J)
 
 
 def _carbon(joules: float, sample_J: float, context: EnergyContext) -> CarbonRecord | None:

@@ -73,7 +73,13 @@ def _channel_curve(channel: Channel, raw: NDArray[np.int64], t_s: Array) -> tupl
     if channel.kind == "counter":
         steps, problem = unwrapped(channel, raw, t_s)
         steps_J = steps * channel.scale
-        if len(raw) > 2 and channel.baseline_W == 0 and t_s[-1] - t_s[0] > 5 * channel.update_period_s and not steps.any():
+        if (
+            len(raw) > 2
+            and channel.baseline_W == 0
+            and not channel.may_stand
+            and t_s[-1] - t_s[0] > 5 * channel.update_period_s
+            and not steps.any()
+        ):
             problem = problem or f"counter {channel.id} does not move"
     else:
         power = raw * channel.scale

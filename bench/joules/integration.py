@@ -7,14 +7,14 @@ more than the rule inside. ``energy_curve`` makes the curve, ``reading_uncertain
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from bench.joules.channel import cover
 from bench.joules.energy_curve import Curve, joules_at
-from bench.joules.reading_uncertainty import random_u_J, systematic_u_J
+from bench.joules.reading_uncertainty import model_u_J, random_u_J, systematic_u_J
 
 GAP_PERIODS = 3
 COUNTER_GAP_S = 1.0
@@ -24,8 +24,8 @@ COUNTER_GAP_S = 1.0
 class Energy:
     """Joules of a window with their standard uncertainty, and what was wrong (``good`` if nothing).
 
-    ``random_J`` is independent in each window, ``systematic_J`` the same error in every window of a trace. For a modelled
-    source neither says anything about the model.
+    ``random_J`` is independent in each window, ``systematic_J`` the same error in every window of a trace. ``model_J`` is the
+    uncertainty of the model behind modelled joules, by board class: one error of all boards of a class, in every window.
     """
 
     joules: float
@@ -34,11 +34,22 @@ class Energy:
     quality: str
     samples: int
     max_gap_s: float
+    model_J: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def model_u_J(self) -> float:
+        """That of the models together: classes are independent of each other."""
+        return math.hypot(*self.model_J.values())
+
+    @property
+    def common_J(self) -> float:
+        """What is the same error in all repeats: of the sensor and of the models."""
+        return math.hypot(self.systematic_J, self.model_u_J)
 
     @property
     def uncertainty_J(self) -> float:
-        """Random and systematic together."""
-        return math.hypot(self.random_J, self.systematic_J)
+        """All together."""
+        return math.hypot(self.random_J, self.common_J)
 
 
 def energy(curve: Curve, start_s: float, end_s: float, clock_s: float = 0.0) -> Energy:
@@ -71,6 +82,7 @@ def energy(curve: Curve, start_s: float, end_s: float, clock_s: float = 0.0) -> 
         quality=_quality(curve, start_s, end_s, gap_s),
         samples=int(inside.sum()),
         max_gap_s=gap_s if math.isfinite(gap_s) else end_s - start_s,
+        model_J=model_u_J(curve.trace, joules),
     )
 
 
@@ -104,11 +116,12 @@ def sum_of_windows(windows: Sequence[Energy]) -> Energy:
         quality=bad[0] if bad else "good",
         samples=sum(window.samples for window in windows),
         max_gap_s=max((window.max_gap_s for window in windows), default=0.0),
+        model_J=_by_class(windows),
     )
 
 
 def sum_of_sensors(sensors: Iterable[Energy]) -> Energy:
-    """Different sensors over the same windows as one: all their errors are independent.
+    """Different sensors over the same windows as one: all their errors are independent, but for those of one class's model.
 
     Args:
         sensors: The energy of each sensor.
@@ -125,4 +138,11 @@ def sum_of_sensors(sensors: Iterable[Energy]) -> Energy:
         quality=bad[0] if bad else "good",
         samples=min((part.samples for part in parts), default=0),
         max_gap_s=max((part.max_gap_s for part in parts), default=0.0),
+        model_J=_by_class(parts),
     )
+
+
+def _by_class(parts: Sequence[Energy]) -> dict[str, float]:
+    """The models' uncertainties of several energies: boards of one class have one error."""
+    classes = {name for part in parts for name in part.model_J}
+    return {name: math.fsum(part.model_J.get(name, 0.0) for part in parts) for name in sorted(classes)}

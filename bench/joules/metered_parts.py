@@ -104,6 +104,7 @@ def host_record(part: Part, whole: Energy, rest: Energy, run: Run) -> HostEnergy
         errors=sum(trace.errors for trace in traces),
         quality=whole.quality if whole.quality != "good" else rest.quality,
         calibration=None if calibration is None else CalibrationRecord(**asdict(calibration)),
+        modelled_as=first.board if part.kind == "modelled" else None,
     )
 
 

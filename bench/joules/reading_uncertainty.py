@@ -99,6 +99,21 @@ def systematic_u_J(trace: Trace, joules: float, seconds: float) -> float:
     return max(classes, default=0.0) * abs(joules)
 
 
+def model_u_J(trace: Trace, joules: float) -> dict[str, float]:
+    """The standard uncertainty of the model that makes joules of a trace, in joules.
+
+    Args:
+        trace: The readings.
+        joules: The window's joules.
+
+    Returns:
+        By the board class whose model it is; empty where the trace is measured or states none.
+    """
+    shares = [trace.channels[index].model_u or 0.0 for index in cover(trace.channels)]
+    largest = max(shares, default=0.0)
+    return {trace.board: largest * abs(joules)} if largest and trace.calibration is None else {}
+
+
 def calibration_u_J(calibration: Calibration, joules: float, seconds: float) -> float:
     """Standard uncertainty of calibrated joules from those of gain and offset and their covariance.
 

@@ -191,22 +191,21 @@ def cuts(spec: ModelSpec, shape: StepShape, ranks: int) -> list[int]:
 
 
 def watts_of(point: PointConfig, board: str) -> dict[str, float]:
-    """Watts of a board class in its power mode.
+    """Watts of a board class on the device that computes, in its power mode.
 
     Args:
         point: The point, with its board classes and power modes.
         board: The class's name.
 
     Returns:
-        ``idle_W`` and ``busy_W``; empty where they are not known.
+        ``idle_W``, ``busy_W`` and ``exponent`` (b of the model of its power); empty where they are not known.
     """
-    mode = point.board.power_mode
     try:
-        described = BoardClass.from_dict(point.boards[board])
-        board_mode = mode.get(board) if isinstance(mode, Mapping) else mode
-        return described.watts(None if described.mode_speed is not None else board_mode)
+        model = BoardClass.from_dict(point.boards[board]).power_model()
     except UserError:
         return {}
+    busy_W = model.idle_W + (model.gpu_W or model.cpu_W)
+    return {"idle_W": model.idle_W, "busy_W": busy_W, "exponent": 1.0 if model.gpu_W else model.exponent}
 
 
 def plan(plain: Mapping[str, Any], overrides: Sequence[str]) -> int:

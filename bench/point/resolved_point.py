@@ -13,6 +13,7 @@ from typing import Any
 from bench.cluster import participants as launch_cluster
 from bench.cluster.board_class import BoardClass
 from bench.cluster.board_files import load_board
+from bench.cluster.board_power import named_by
 from bench.cluster.inventory import check_slots
 from bench.cluster.training_rate import TrainingRate
 from bench.common import paths
@@ -27,7 +28,7 @@ from bench.config.point_config import SCHEMA, PointConfig, PointModel, PointPath
 from bench.config.run_config import RunConfig
 from bench.config.strategy_config import StrategyConfig
 from bench.emulation.emulated_boards import resolve_cluster
-from bench.emulation.shelf_training import in_training, training_rates
+from bench.emulation.shelf_training import at_work, training_rates
 from bench.energy.sampling.energy_settings import energy_settings
 from bench.faults.fault_settings import fault_settings
 from bench.point.dilated_limits import check_unpredicted, in_board_time
@@ -150,11 +151,14 @@ def cluster_of(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BoardC
     inventory = launch_cluster.inventory_of(cluster, hostfile_of(cfg), os.environ)
     boards = {name: load_board(name, paths.conf_folders("board")) for name in sorted({host.board for host in inventory.hosts})}
     rates: dict[str, TrainingRate] = {}
-    if inventory.emulated is not None:  # nothing is set on this machine: the mode is in the boards' speed and watts
-        chosen = by_board(power_mode(cfg["board"]["power_mode"], boards), boards)
+    chosen = by_board(power_mode(cfg["board"]["power_mode"], boards), boards)
+    if inventory.emulated is None:
+        device = "gpu" if cfg["device"] == "cuda" else "cpu"
+        boards = {name: replace(board, device=device, power_mode=chosen.get(name)) for name, board in boards.items()}
+    else:  # nothing is set on this machine: the mode is in the boards' speed and watts
         boards.update({name: boards[name].in_mode(mode) for name, mode in chosen.items()})
         rates = training_rates(cluster, inventory.emulated, inventory.hosts, boards, cfg["train"]["dtype"])
-        boards = in_training(boards, rates)
+        boards = at_work(cluster, inventory.emulated, inventory.hosts, boards, rates)
     # All boards are emulated whoever takes part, so that a board's speed does not depend on who else does.
     cores, links = os.cpu_count() or 1, paths.conf_folders("link")
     block = resolve_cluster(cluster, inventory, boards, links, cores, cfg["threads"], rates)
@@ -287,6 +291,7 @@ def _hash(point: PointConfig, resumed: Checkpoint | None) -> str:
     plain = point.to_json()
     chosen = {key: plain[key] for key in (*MEANINGFUL, "fault") if key in plain}
     chosen["strategy"] = {k: v for k, v in plain["strategy"].items() if (k, v) not in LATER_OPTIONS.items()}
+    chosen["boards"] = {name: named_by(board) for name, board in plain["boards"].items()}
     chosen["cluster"] = launch_cluster.meaning(plain["cluster"])
     chosen["boards"] = {name: {k: v for k, v in board.items() if k != "max_W"} for name, board in plain["boards"].items()}
     chosen["train"] = {key: value for key, value in plain["train"].items() if key not in ("save", "resume")}

@@ -58,8 +58,8 @@ class HostProfile:
 
     ``cores`` are those that the board has (an emulated one: its quota), ``busy_cores`` what a rank uses while it computes (on a
     GPU: its slot's part of all), and ``waiting_cores`` while it waits, by ``comm.wait``; ``optimizer_s`` is of one element, by
-    optimizer. ``watts`` are those of the board's class, idle_W and busy_W, empty where it has none. ``memory_bytes`` is None
-    where it is not known; ``baseline_bytes`` of it are a rank's before it holds a model.
+    optimizer. ``watts`` are those of the board's class, idle_W and busy_W with its model's exponent, empty where it has none.
+    ``memory_bytes`` is None where it is not known; ``baseline_bytes`` of it are a rank's before it holds a model.
     """
 
     host: str

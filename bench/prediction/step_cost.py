@@ -7,8 +7,8 @@
     pipeline     ``strategies/schedules/simulation.py`` with these times; messages of one direction follow each other
     gradients    with ``comm.progress=thread`` each bucket as soon as it is ready, beside backward, else after it
     optimizer    seconds of an element x elements that the rank updates
-    energy       of a host: idle_W x step + (busy_W - idle_W) x cores used / cores; a rank that computes uses as many as the
-                 profiled one did, and in the rest of the step as many as one that waits under ``comm.wait``
+    energy       of a host: idle_W x step + (busy_W - idle_W) x cores used / cores x their use^(b - 1); a rank that computes
+                 uses as many as the profiled one did, and in the rest of the step as many as one that waits (``comm.wait``)
 
 Left out: reading of samples, what messages and computation take from each other, copies between a GPU and its host, heat,
 and hosts that take no part. Weight gradients of ``zero_bubble`` count as half of a backward.
@@ -145,7 +145,10 @@ class _Model:
             rank_times = [rank for rank in ranks if rank.host == host]
             busy_s = sum(r.compute_s * about.busy_cores + (r.exchange_s + r.wait_s) * waiting for r in rank_times)
             used = min(1.0, busy_s / about.cores / step_s)
-            by_host[host] = step_s * (about.watts["idle_W"] + (about.watts["busy_W"] - about.watts["idle_W"]) * used)
+            # As the model of the board's power weighs it: a core that is busy for part of the time draws less than that part.
+            duty = min(1.0, busy_s / step_s / max(about.busy_cores * len(rank_times), 1e-9))
+            weight = duty ** (about.watts.get("exponent", 1.0) - 1) if duty else 1.0
+            by_host[host] = step_s * (about.watts["idle_W"] + (about.watts["busy_W"] - about.watts["idle_W"]) * used * weight)
         return by_host
 
     def over(self) -> tuple[str, ...]:

@@ -119,6 +119,9 @@ class EnergyRecord(Block):
     uncertainty_J: Annotated[float | None, Entry("standard uncertainty of total_J", "J")]
     random_J: Annotated[float | None, Entry("its part that repeats average out", "J")]
     systematic_J: Annotated[float | None, Entry("its part that is the same in all repeats", "J")]
+    model_J: Annotated[
+        float | None, Entry("the models' part of systematic_J, one error of all boards of a class; null: measured", "J")
+    ] = None
     mean_power_W: Annotated[float | None, Entry("total_J over the windows' length", "W")]
     per_sample_J: Annotated[float | None, Entry("total_J over the samples", "J")]
     per_token_J: Annotated[float | None, Entry("total_J over the tokens", "J")]

@@ -25,6 +25,10 @@ class ChannelRecord(OpenBlock):
     noise_W: Annotated[float | None, Entry("standard deviation of one reading of power", "W")] = None
     contains: Annotated[Sequence[str] | None, Entry("channels whose energy is part of this one; *: all others")] = None
     baseline_W: Annotated[float | None, Entry("power that is added for the time that passes (modelled sources)", "W")] = None
+    model_u: Annotated[float | None, Entry("relative standard uncertainty of the model; null: measured", "1", or_null=True)] = (
+        None
+    )
+    may_stand: Annotated[bool | None, Entry("whether the counter may stand still: bytes, of which there may be none")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,7 @@ class HostEnergyRecord(Block):
     errors: Annotated[int, Entry("readings that failed", "1")]
     quality: Annotated[str, Entry("good, or what is wrong with the readings")]
     calibration: Annotated[CalibrationRecord | None, Entry("the correction that was applied; null: none")]
+    modelled_as: Annotated[str | None, Entry("the board class whose model made the joules; null: measured")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

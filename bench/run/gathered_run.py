@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
+from bench.cluster.board_class import boards_of
 from bench.config.point_config import PointConfig
 from bench.joules.channel import Trace
 from bench.joules.cover import Cover, find_cover
 from bench.joules.reused_idle import ReusedIdle
 from bench.joules.timed_run import Run
+from bench.joules.waiting_share import charge_waiting, model_on_gpu
 from bench.timeline import rank_states
 from bench.timeline.clock_model import ClockModel
 from bench.timeline.rank_report import RankReport, RunFacts, Timeline
@@ -48,6 +50,26 @@ class GatheredRun:
             Seconds from the start of the run, in the boards' time.
         """
         return (self.clock.to_common(rank, t_ns) - self.facts.begin_ns) / 1e9 / self.config.dilation_factor
+
+    def with_waiting_charged(self) -> GatheredRun:
+        """The run with the waiting of boards that stand for their GPU charged to their CPU (``bench/joules/waiting_share.py``).
+
+        Returns:
+            A copy; this one where there is no such board.
+        """
+        boards = boards_of(self.config.boards)
+        if all(model_on_gpu(trace, boards[trace.board]) is None for trace in self.traces):
+            return self
+        run, traces = self.run, []
+        for trace in self.traces:
+            board = boards[trace.board]
+            model, ranks = model_on_gpu(trace, board), [rank for rank, host in run.rank_host.items() if host in trace.covers]
+            if model is not None and ranks:
+                stretches, to_common_s = [run.stretches[rank] for rank in ranks], partial(self.to_common, trace.rank)
+                cores = 1.0 if board.cores is None else board.cores.value
+                trace = charge_waiting(trace, stretches, run.windows, to_common_s, model, cores)
+            traces.append(trace)
+        return replace(self, traces=traces)
 
     @cached_property
     def timeline(self) -> Timeline:

@@ -290,7 +290,8 @@ class PointRun:
         clock = ClockModel.fit(before, after)
         reused = self.reused_idle, self.why_idle
         traces = in_board_time(traces, self.config.dilation_factor)
-        status = write_record(GatheredRun(self.config, self.plan, reports, traces, clock, facts, plan_after, *reused))
+        gathered = GatheredRun(self.config, self.plan, reports, traces, clock, facts, plan_after, *reused)
+        status = write_record(gathered.with_waiting_charged())
         return bool(self.comm.bcast(status == "ok"))
 
     def save_checkpoint(self) -> None:

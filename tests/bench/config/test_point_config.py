@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.cluster.board_class import BoardClass, BoardPower
+from bench.cluster.board_class import BoardClass
+from bench.cluster.board_power import BoardPower
 from bench.common.sourced_number import SourcedNumber
 from bench.common.user_error import UserError
 from bench.config.point_config import PointConfig

@@ -21,7 +21,7 @@ from bench.config.host_config import Host
 from bench.config.testbed_config import Testbed as Shelf  # pytest takes a class Test... for tests
 from bench.emulation import dilated_testbed, network_commands
 from bench.emulation.emulated_boards import resolve_cluster
-from bench.emulation.shelf_training import dilation_of, in_training, training_rates
+from bench.emulation.shelf_training import at_work, dilation_of, training_rates
 
 EMULATION = Emulation("10.77.0.0/24", link="ethernet-100m", dilation="class")
 FAST, SLOW = 4.0e11, 1.0e11
@@ -171,9 +171,18 @@ def test_the_device_that_a_board_stands_for() -> None:
 
 def test_watts_are_those_of_the_device() -> None:
     rates = training_rates({}, EMULATION, hosts("quick"), CLASSES, "float32")
-    board = in_training(CLASSES, rates)["quick"]
-    assert board.power.values() == {"busy_W": 12.0}
-    assert in_training(CLASSES, rates)["slow"] == CLASSES["slow"]
+    boards = at_work({}, EMULATION, hosts("quick", "slow"), CLASSES, rates)
+    assert boards["quick"].power.values() == {"busy_W": 12.0}
+    assert boards["quick"].power.busy_W == SourcedNumber(12.0, "measured", "gpu")
+    assert (boards["quick"].device, boards["slow"]) == ("gpu", CLASSES["slow"])
+
+
+def test_a_board_stands_for_the_device_that_was_asked_for_else_for_that_of_its_peak() -> None:
+    """Not dilated: the wattage must be of the device that the board stands for, and that must be known."""
+    peak = {"quick": replace(CLASSES["quick"], flop_s=SourcedNumber(1.0e12, "said", "gpu"))}
+    assert at_work({}, EMULATION, hosts("quick"), peak, {})["quick"].device == "gpu"
+    assert at_work({}, EMULATION, hosts("quick", device="cpu"), peak, {})["quick"].device == "cpu"
+    assert at_work({"device": "gpu"}, EMULATION, hosts("quick", device="cpu"), peak, {})["quick"].device == "gpu"
 
 
 def test_the_command_line_goes_before_the_inventory() -> None:

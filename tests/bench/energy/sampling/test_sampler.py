@@ -112,19 +112,22 @@ def test_names_that_are_no_sources(wanted: str, said: str) -> None:
 
 
 def test_modelled_power_by_hand(tmp_path: Path) -> None:
-    """Busy is user, nice, system, irq, softirq: 100 + 0 + 50 + 3 + 2 ticks; waiting for disks and stolen time are not."""
+    """Busy is user, nice, system, irq, softirq: 100 + 0 + 50 + 3 + 2 ticks; waiting for disks and stolen time are not.
+
+    Both CPUs busy for a second are the class's busy power; idle passes with time.
+    """
     proc(tmp_path)
     opened, _ = select(["modelled"], Place(tmp_path, BOARD))
     source = opened[0].source
-    assert source.read() == [155]
-    (channel,) = source.channels
+    assert source.read() == [0, 155]
+    weighted, ticks = source.channels
     assert BOARD.power.idle_W is not None
     assert BOARD.power.busy_W is not None
     idle, busy = BOARD.power.idle_W.value, BOARD.power.busy_W.value
-    tick = 1 / os.sysconf("SC_CLK_TCK")
-    assert channel.baseline_W == idle
-    # Both CPUs busy for a second is busy_W: 2 / tick ticks.
-    assert channel.baseline_W + channel.scale * 2 / tick == pytest.approx(busy)
+    assert (weighted.baseline_W, weighted.model_u, weighted.contains) == (idle, 0.3, (ticks.id,))
+    assert idle + weighted.scale * 2e6 == pytest.approx(busy)
+    assert idle + ticks.scale * 2 * os.sysconf("SC_CLK_TCK") == pytest.approx(busy)
+    assert "modelled as x86-mini-pc: 9.3 W idle, 15.7 W more with all cores busy, 2 CPUs, exponent 1.4" in weighted.scope
     source.close()
 
 
@@ -167,7 +170,7 @@ def test_the_sampler_process_keeps_raw_readings(server: Path) -> None:
 def test_two_sources_are_read_side_by_side(server: Path) -> None:
     rapl, modelled = sampled(server, 0.3, ("rapl", "modelled"))
     assert (rapl.source, modelled.source) == ("rapl", "modelled")
-    assert modelled.raw.shape[1] == 1
+    assert modelled.raw.shape[1] == 2
     assert len(rapl.raw) > 5
     assert len(modelled.raw) > 5
 
