@@ -193,7 +193,7 @@ def named_by(board: Plain) -> Plain:
     Returns:
         A copy.
     """
-    kept = {key: value for key, value in board.items() if key not in ("device", "power_mode")}
+    kept = {key: value for key, value in board.items() if key not in ("max_W", "device", "power_mode")}
     kept["power"] = _named_by(board["power"])
     modes = {
         name: {**mode, "power": _named_by(mode["power"])} if "power" in mode else mode

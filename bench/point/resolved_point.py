@@ -286,14 +286,13 @@ def _hash(point: PointConfig, resumed: Checkpoint | None) -> str:
     """Eight digits of what matters for the result.
 
     Weights count by name and hash and a resumed checkpoint by what it holds, not by where they lie. The limits of boards
-    judge a result and do not make it, so they are not in it.
+    judge a result and do not make it.
     """
     plain = point.to_json()
     chosen = {key: plain[key] for key in (*MEANINGFUL, "fault") if key in plain}
     chosen["strategy"] = {k: v for k, v in plain["strategy"].items() if (k, v) not in LATER_OPTIONS.items()}
     chosen["boards"] = {name: named_by(board) for name, board in plain["boards"].items()}
     chosen["cluster"] = launch_cluster.meaning(plain["cluster"])
-    chosen["boards"] = {name: {k: v for k, v in board.items() if k != "max_W"} for name, board in plain["boards"].items()}
     chosen["train"] = {key: value for key, value in plain["train"].items() if key not in ("save", "resume")}
     if resumed is not None:
         chosen["train"]["resume"] = resumed.digest
