@@ -47,7 +47,7 @@ class _Log:
         place = launcher_place(os.environ)
         rank = place.rank if place.launcher else int(os.environ.get(RANK, "0"))
         self.path = Path(folder) / f"{os.getpid()}-{time.monotonic_ns()}.regions"
-        about = {"pid": os.getpid(), "rank": rank, "launcher": place.launcher, "main": threading.main_thread().native_id}
+        about = {"pid": os.getpid(), "rank": rank, "launcher": place.launcher, "main": os.getpid()}
         self.lock, self.slots, self.local = threading.Lock(), itertools.count(), threading.local()
         self.file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self.names = os.open(self.path.with_suffix(".names"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
