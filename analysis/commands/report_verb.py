@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.commands import STUDY_HELP
+from analysis.commands.supply_words import add_supply_arguments, supply_of
 from analysis.compare.study_comparison import select
 from analysis.page.report_files import FORMATS, write_report
 from analysis.plotting.page_layouts import LAYOUTS
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--column", choices=sorted(LAYOUTS), default="ieee", help="what figures are to fit (default: ieee)")
     parser.add_argument("--interactive", action="store_true", help="also explore.html, a figure to explore (needs plotly)")
     parser.add_argument("--olympic", action="store_true", help="also means without the fastest and the slowest repeat")
+    add_supply_arguments(parser)
     parser.add_argument(
         "--allow-mixed", action="store_true", help="compare points that ran with different code or on different hosts"
     )
@@ -54,11 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown or not formats:
         raise UserError(f"--format={arguments.format} is unknown; use some of {', '.join(FORMATS)}")
+    supply = supply_of(arguments)
     study = select(arguments.study)
     notes = refuse_mixed(study, arguments.allow_mixed)
     layout = LAYOUTS[arguments.column]
     options = {"interactive": arguments.interactive, "olympic": arguments.olympic}
-    page = write_report(study, arguments.out, formats, layout, notes=notes, **options)
+    page = write_report(study, arguments.out, formats, layout, notes=notes, supply=supply, **options)
     print_headline(study)
     for line in notes:
         print(f"mixed: {line}")

@@ -6,15 +6,15 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.page.content.report_content import Picture, content_of
+from analysis.page.content.report_content import content_of
 from analysis.page.content.reproduce_commands import script
 from analysis.page.html_page import page
 from analysis.page.markdown_summary import markdown
 from analysis.page.parallel_drawing import draw_all
 from analysis.plotting.page_layouts import Layout
+from analysis.study.electricity_supply import NOTHING_STATED, Supply
 from analysis.study.study import Study
 from analysis.tables.report_tables import artefact_tables, study_tables, write_tables
-from analysis.tables.table import Table
 
 FORMATS = ("svg", "pdf", "png")
 MADE = ("index.html", "report.md", "reproduce.sh", "explore.html", "figures", "data", "tables")
@@ -30,6 +30,7 @@ def write_report(
     *,
     interactive: bool = False,
     olympic: bool = False,
+    supply: Supply = NOTHING_STATED,
     notes: Sequence[str] = (),
 ) -> Path:
     """Write ``out``/index.html, report.md, reproduce.sh, figures/, data/ and tables/.
@@ -43,6 +44,7 @@ def write_report(
         layout: Sizes and fonts.
         interactive: Add explore.html, which needs plotly.
         olympic: Add means without the fastest and the slowest repeat.
+        supply: What a kilowatt hour emits and costs, as the user says.
         notes: Warnings that the page begins with.
 
     Returns:
@@ -59,7 +61,9 @@ def write_report(
 
         write_explore(study, out / "explore.html")
     pictures = draw_all(study, out, formats, layout)
-    tables = _tables(study, pictures, _command(study, out, formats, layout, olympic), olympic)
+    command = _command(study, out, formats, layout, [*(["--olympic"] if olympic else []), *supply.words])
+    own = study_tables(study, olympic, supply)
+    tables = [*own, *artefact_tables(study, pictures, own, command)]
     write_tables(study, tables, out / "tables")
     content = content_of(study, pictures, tables, notes, interactive)
     (out / "index.html").write_text(page(content), encoding="utf-8")
@@ -84,11 +88,6 @@ def _list(out: Path) -> None:
     (out / LISTED).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
-def _tables(study: Study, pictures: Sequence[Picture], command: str, olympic: bool) -> list[Table]:
-    tables = study_tables(study, olympic)
-    return [*tables, *artefact_tables(study, pictures, tables, command)]
-
-
-def _command(study: Study, out: Path, formats: Sequence[str], layout: Layout, olympic: bool) -> str:
-    options = ["--out", str(out), "--format", ",".join(formats), "--column", layout.name, *(["--olympic"] if olympic else [])]
+def _command(study: Study, out: Path, formats: Sequence[str], layout: Layout, words: Sequence[str]) -> str:
+    options = ["--out", str(out), "--format", ",".join(formats), "--column", layout.name, *words]
     return shlex.join(["python", "-m", "analysis", "report", str(study.folder), *options])

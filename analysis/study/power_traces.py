@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from analysis.study.study_record import MeasuredStudyRecord
 
 Array = npt.NDArray[Any]
 ALL = "all"
+Readings: TypeAlias = list[tuple[Any, pd.DataFrame]]
+"""Traces with their rows."""
 MARKS = ("replication", "idle", "warm-up", "timed", "evaluation")
 
 LEAST_EDGES = 3  # of bins
@@ -60,24 +62,60 @@ def watts_of(
         The edges of the bins on the run's axis (s), the watts of each host in them, and the time of the last reading (s). None
         where the point has no trace of the hosts, or none as long as two bins.
     """
+    readings = _readings(record, hosts)
+    if readings is None:
+        return None
+    first, last = _span_of(readings)
+    edges = np.arange(max(first, 0), last, bin_s)
+    if len(edges) < LEAST_EDGES:
+        return None
+    return edges, _watts_of_hosts(readings, edges), max(float(part["t_s"].max()) for _, part in readings)
+
+
+def joules_between(record: MeasuredStudyRecord, edges_of: Callable[[float, float], Array]) -> tuple[Array, Array] | None:
+    """Joules of all hosts together between some times.
+
+    Args:
+        record: Of a point with its readings beside it.
+        edges_of: From the first and the last time of which every host has readings (s on the run's axis) to rising times
+            between them; fewer than two where there is nothing to ask.
+
+    Returns:
+        The times, and the joules between each and the next. None where the point has no trace, or for fewer than two times.
+    """
+    readings = _readings(record, None)
+    if readings is None:
+        return None
+    edges = edges_of(*_span_of(readings))
+    if len(edges) < 2:
+        return None
+    watts: Array = np.sum(list(_watts_of_hosts(readings, edges).values()), axis=0)
+    return edges, watts * np.diff(edges)
+
+
+def _readings(record: MeasuredStudyRecord, hosts: Collection[str] | None) -> Readings | None:
+    """Each trace of the total with its rows."""
     path = None if record.folder is None else record.folder / "power.parquet"
     if path is None or not path.exists():
         return None
     table = pq.read_table(path)
     descriptions, rows = json.loads(table.schema.metadata[b"channels"]), table.to_pandas()
     traces = [trace for trace in descriptions if trace["in_total"] and (hosts is None or trace["host"] in hosts)]
-    readings = [rows[(rows["host"] == trace["host"]) & (rows["source"] == trace["source"])] for trace in traces]
-    if not traces or any(part.empty for part in readings):
-        return None
-    first, last = max(part["t_s"].min() for part in readings), min(part["t_s"].max() for part in readings)
-    edges = np.arange(max(first, 0), last, bin_s)
-    if len(edges) < LEAST_EDGES:
-        return None
+    readings = [(trace, rows[(rows["host"] == trace["host"]) & (rows["source"] == trace["source"])]) for trace in traces]
+    return None if not readings or any(part.empty for _, part in readings) else readings
+
+
+def _span_of(readings: Readings) -> tuple[float, float]:
+    """From when to when every host has readings."""
+    return max(part["t_s"].min() for _, part in readings), min(part["t_s"].max() for _, part in readings)
+
+
+def _watts_of_hosts(readings: Readings, edges: Array) -> dict[str, Array]:
     watts: dict[str, Array] = {}
-    for trace, part in zip(traces, readings, strict=True):
+    for trace, part in readings:
         name = trace["host"] if trace["host"] not in watts else f"{trace['host']} {trace['source']}"
         watts[name] = _calibrated(trace, part, edges)
-    return edges, watts, float(rows["t_s"].max())
+    return watts
 
 
 def _calibrated(trace: Mapping[str, Any], rows: pd.DataFrame, edges: Array) -> Array:

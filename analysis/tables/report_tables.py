@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from analysis.study.electricity_supply import NOTHING_STATED, Supply
 from analysis.study.study import Study
 from analysis.tables.artefact_table import Figure, artefacts, reproduction
 from analysis.tables.citation import KEY, bibtex
@@ -14,17 +15,18 @@ from analysis.tables.table import Table
 from analysis.tables.table_registry import TABLES, TableOptions
 
 
-def study_tables(study: Study, olympic: bool = False) -> list[Table]:
+def study_tables(study: Study, olympic: bool = False, supply: Supply = NOTHING_STATED) -> list[Table]:
     """All registered tables that say something about the study, in their order; those of the artefact come with the report.
 
     Args:
         study: The study.
         olympic: Whether means without the fastest and the slowest repeat are wanted too.
+        supply: What a kilowatt hour emits and costs, as the user says.
 
     Returns:
         The tables; those with nothing to tell are not there.
     """
-    options = TableOptions(olympic)
+    options = TableOptions(olympic, supply)
     return [table for registered in TABLES.all().values() for table in registered.tables(study, options)]
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from analysis.study.electricity_supply import NOTHING_STATED, Supply
 from analysis.study.study import Study
 from analysis.tables.table import Table
 from strategies.common.registry import Registry
@@ -27,9 +28,11 @@ class TableOptions:
 
     Attributes:
         olympic: Whether means without the fastest and the slowest repeat are wanted too.
+        supply: What a kilowatt hour emits and costs, as the user says.
     """
 
     olympic: bool = False
+    supply: Supply = NOTHING_STATED
 
 
 DEFAULT = TableOptions()

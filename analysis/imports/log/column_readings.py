@@ -69,6 +69,25 @@ def column_readings(
     return readings, note
 
 
+def filled_numbers(table: LogTable, name: str) -> tuple[list[int], NDArray[np.float64], float]:
+    """The numbers of a column without a unit of power or energy, as they are printed.
+
+    Args:
+        table: The table.
+        name: The column's.
+
+    Returns:
+        The rows that have a value, the values, and that of the last printed digit.
+
+    Raises:
+        UserError: A cell is no number.
+    """
+    cells = _with_a_value(table.filled(table.header.index(name)))
+    mark = decimal_mark(cells.values()) or _mark_of_table(table, cells)
+    numbers = column_numbers(f"{table.path}, column {name}", cells, UNITS["W"], mark, stated=False)  # times one
+    return list(cells), numbers.values, numbers.last_digit
+
+
 def _with_a_value(cells: Mapping[int, str]) -> dict[int, str]:
     """Without what loggers write where there was no reading; ``nan`` stays, for it may be one that went wrong."""
     return {row: text for row, text in cells.items() if text.lower() == "nan" or text.lower() not in NOTHING}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timezone
 from pathlib import Path
 
 from analysis.imports.log import civil_times
@@ -28,6 +29,8 @@ TIME_UNITS = {
 TIME_WORDS = ("time", "timestamp", "epoch", "unix", "elapsed", "datetime", "date", "t", "ts")
 PARTS = re.compile(r"[\s_.\-/(\[]+")
 END = ")] "
+UTC_NAME = re.compile(r"(?<![a-z])(utc|gmt)(?![a-z])", re.IGNORECASE)
+"""In the name of a column of times: ``Datetime (UTC)``."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def table_times(table: LogTable, options: LogOptions, *, rising: bool = True) ->
 
     Args:
         table: The table.
-        options: ``time_column``, ``zone`` and ``start_ns``.
+        options: ``time_column``, ``start_ns``, and ``zone``, which is UTC where the column's name says so.
         rising: Whether each row must be after the one before.
 
     Returns:
@@ -61,7 +64,10 @@ def table_times(table: LogTable, options: LogOptions, *, rising: bool = True) ->
     if empty is not None:
         raise UserError(f"{where}: row {empty} has no time; complete it or take it out")
     power = name_power(header[columns[0]]) if len(columns) == 1 else None
-    t_ns, known_ns = civil_times.column_ns(where, texts, options.zone, options.start_ns, power)
+    zone = options.zone
+    if zone is None and any(UTC_NAME.search(header[index]) for index in columns):
+        zone = timezone.utc
+    t_ns, known_ns = civil_times.column_ns(where, texts, zone, options.start_ns, power)
     if rising:
         check_order(where, t_ns, table.first_row)
     return Times(columns, t_ns, known_ns)
