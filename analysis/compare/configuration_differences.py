@@ -9,6 +9,7 @@ from statistics import median
 import pandas as pd
 
 from analysis.compare.configuration_matching import Configuration, Match, changed_factors, configurations, matches
+from analysis.statistics.model_doubt import model_shares, ratio_u, widened
 from analysis.statistics.rank_tests import Difference, corrected, ratio_of, two
 from analysis.study.comparability import energy_basis, why_energies_differ
 from analysis.study.run_conditions import commit_of, versions_of
@@ -106,6 +107,8 @@ class Pair:
         if min(*a, *b) <= 0:
             return replace(row, why="no ratio: a value is not positive"), two(b, a)
         ratio = ratio_of(b, a)
+        if name == "per_sample_J":
+            ratio = widened(ratio, ratio_u(model_shares(self.other.good), model_shares(self.one.good)))
         return replace(row, ratio=ratio.ratio, ratio_low=ratio.low, ratio_high=ratio.high, why=ratio.why), two(b, a)
 
 

@@ -19,6 +19,7 @@ from analysis.plotting.page_layouts import Layout
 from analysis.plotting.sweep_lines import draw_lines, leading_factor, legend_of, level_ticks, lines_by_figure, panel_figure
 from analysis.plotting.sweep_panels import Panel, sweep_table
 from analysis.study.comparability import Work, works
+from analysis.study.energy_words import energy_words
 from analysis.study.study import Study
 from analysis.study.sweeps import Series, Sweep, sweep, varied
 
@@ -220,7 +221,7 @@ def _caption(
     crossings: Sequence[LineCrossing], link_source: str,
 ) -> list[str]:  # fmt: skip
     title = TITLES[swept.x]
-    energy = "no energy was asked for" if work.kind == "none" else f"energy is {work.kind}"
+    energy = "no energy was asked for" if work.kind == "none" else f"energy is {energy_words(work.points)}"
     quantities = " and ".join(panel.label.split(" (")[0].lower() for panel in panels)
     over = f"{title.lower()} ({link_source})" if link_source else title.lower()
     lines = [f"{quantities.capitalize()} over the {over}: {work.name}{in_setting(setting)}; {energy}."]

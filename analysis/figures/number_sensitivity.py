@@ -19,6 +19,7 @@ from analysis.plotting.sweep_lines import (
 )
 from analysis.plotting.sweep_panels import CIRCUMSTANCES, TRAINING_NUMBERS, Panel, sweep_table
 from analysis.study.comparability import Work, works
+from analysis.study.energy_words import energy_words
 from analysis.study.study import Study
 from analysis.study.sweeps import Series, Sweep, sweep, varied
 
@@ -61,7 +62,7 @@ def _figure(work: Work, swept: Sweep, series: tuple[Series, ...], setting: str, 
             panel_axes.set_xlabel(TRAINING_NUMBERS[swept.x])
             level_ticks(panel_axes, sorted(rows[swept.x].unique()))
         legend_above(figure, *legend_of(axes[0], series))
-    energy = "no energy was asked for" if work.kind == "none" else f"energy is {work.kind}"
+    energy = "no energy was asked for" if work.kind == "none" else f"energy is {energy_words(work.points)}"
     caption = " ".join(
         [
             f"Throughput and energy of a {unit} over the {title.lower()}: {work.name}{in_setting(setting)}; {energy}.",

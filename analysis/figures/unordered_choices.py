@@ -29,6 +29,7 @@ from analysis.plotting.sweep_panels import CIRCUMSTANCES, TRAINING_NUMBERS, Pane
 from analysis.statistics.repeat_summary import Summary, summarise
 from analysis.study.comparability import Work, works
 from analysis.study.configuration_labels import plain
+from analysis.study.energy_words import energy_words
 from analysis.study.study import Study
 from analysis.study.sweeps import Series, Sweep, short_labels, sweep, varied
 
@@ -185,7 +186,7 @@ def _caption(
 ) -> list[str]:
     labels = short_labels(series)
     quantities = " and ".join(panel.label.split(" (")[0] for panel in panels).capitalize()
-    energy = "no energy was asked for" if work.kind == "none" else f"energy is {work.kind}"
+    energy = "no energy was asked for" if work.kind == "none" else f"energy is {energy_words(work.points)}"
     lines = [
         f"{quantities} by {_word(swept.x)} ({', '.join(levels)}): {work.name}{in_setting(setting)}; {energy}. Bars join the "
         "medians of one strategy."

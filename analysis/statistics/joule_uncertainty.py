@@ -89,7 +89,7 @@ def _widest(shares: Sequence[float | None], median: float) -> float | None:
 def energy_uncertainty(points: pd.DataFrame) -> pd.DataFrame:
     """How well the joules per sample of each configuration are known.
 
-    Points without energy have no row. Of modelled energy this says how well the model was evaluated, not how true it is.
+    Points without energy have no row. Of modelled energy the common part has the model's uncertainty.
 
     Args:
         points: Rows of ``analysis/study/point_table.py``, of any works.

@@ -149,7 +149,9 @@ def energy_basis(record: MeasuredRecord) -> str:
         ``at board``, or ``at board by MODEL``; with several places where boards of one shelf have different meters.
     """
     energy = record.energy
-    model = f" by {energy.source}" if energy.kind == "modelled" else ""
+    # Older records are of a line between two wattages: their joules are another model's.
+    later = ", by use and clock" if energy.model_J is not None else ""
+    model = f" by {energy.source}{later}" if energy.kind == "modelled" else ""
     return f"at {' and '.join(energy.coverage.levels)}{model}"
 
 

@@ -9,6 +9,7 @@ of the name; ``PointQuantities`` and ``FailureQuantities`` say what each is.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -18,6 +19,7 @@ import pandas as pd
 from analysis.study.configuration_labels import factors_of, plain
 from analysis.study.study_record import label_of
 from bench.common.phases import PHASES, RECOVERY, STATES
+from bench.common.unfitted_model import UNFITTED_U
 from bench.record.energy_record import EnergyRecord
 from bench.record.fault_record import FaultRecord
 from bench.record.record import MeasuredRecord, Record
@@ -52,7 +54,11 @@ class PointQuantities:
     random_share: float | None
     """Standard uncertainty of the energy that repeats average out, as a share of it."""
     systematic_share: float | None
-    """Standard uncertainty of the energy that all repeats have in common, as a share of it."""
+    """Standard uncertainty of the energy that all repeats have in common, as a share of it; the model's is in it."""
+    model_share: float | None
+    """That of the model of modelled energy alone; of older records, which do not state it, what published wattages have."""
+    modelled_as: str | None
+    """The board classes of the model, joined by commas."""
     peak_MiB: float
     """Of the largest rank."""
     predicted_MiB: float
@@ -204,7 +210,9 @@ def point_quantities(record: MeasuredRecord) -> PointQuantities:
         idle_W=energy.idle_W,
         idle_per_sample_J=None if energy.idle_W is None else energy.idle_W / time.samples_per_s,
         random_share=_share(energy.random_J, energy.total_J),
-        systematic_share=_share(energy.systematic_J, energy.total_J),
+        systematic_share=_common_share(energy),
+        model_share=_model_share(energy),
+        modelled_as=_modelled_as(record) if energy.kind == "modelled" else None,
         peak_MiB=max(record.memory.peak_bytes) / MIB,
         predicted_MiB=max(record.memory.predicted_bytes) / MIB,
         wire_bytes=sum(record.traffic.wire_bytes.values()),
@@ -218,6 +226,25 @@ def point_quantities(record: MeasuredRecord) -> PointQuantities:
         **_joules(energy, time.samples),
         steps=time.steps,
     )
+
+
+def _model_share(energy: EnergyRecord) -> float | None:
+    """The model's uncertainty as a share of the energy; of older records that of published wattages."""
+    if energy.kind != "modelled" or not energy.total_J:
+        return None
+    return UNFITTED_U if energy.model_J is None else energy.model_J / energy.total_J
+
+
+def _common_share(energy: EnergyRecord) -> float | None:
+    stated = _share(energy.systematic_J, energy.total_J)
+    if stated is None or energy.kind != "modelled" or energy.model_J is not None:
+        return stated
+    return math.hypot(stated, UNFITTED_U)
+
+
+def _modelled_as(record: MeasuredRecord) -> str:
+    hosts = [host for host in record.energy.by_host if host.kind == "modelled"]
+    return ", ".join(sorted({host.modelled_as or host.board for host in hosts} or set(record.point.boards)))
 
 
 def _seconds(time: TimeRecord) -> dict[str, Any]:

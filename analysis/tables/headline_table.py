@@ -11,6 +11,7 @@ from analysis.statistics.repeat_summary import summarise
 from analysis.study.comparability import Work, works
 from analysis.study.configuration_labels import names_in
 from analysis.study.count_phrases import repeat_counts
+from analysis.study.energy_words import energy_words
 from analysis.study.study import Study
 from analysis.tables.latex import floats
 from analysis.tables.table import NUMBER, Column, Table, TableRow, significant
@@ -101,7 +102,8 @@ def _table(work: Work, name: str) -> Table:
         Column("n", "n", kind=NUMBER),
         *(_column(key, *TITLES.get(key, (metric, ""))) for key in present),
     )
-    energy = "no energy was asked for" if work.kind == "none" else f"energy is {work.kind}, of all hosts, idle power included"
+    origin = f"energy is {energy_words(work.points)}, of all hosts, idle power included"
+    energy = "no energy was asked for" if work.kind == "none" else origin
     return Table(name, f"Configurations of {work.name}", f"{_spread(data['n'].tolist())}; {energy}.", columns, data)
 
 

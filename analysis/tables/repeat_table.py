@@ -138,5 +138,8 @@ def energy_known(study: Study, options: TableOptions) -> Table | None:
         f"common. Combined: spread and common part in quadrature; none below six repeats. Energy is {join(kinds)}."
     )
     if "modelled" in kinds:
-        caption += " Of modelled energy these say how well the model was evaluated, not how true it is."
+        caption += (
+            " Of modelled energy the common part has the model's uncertainty: one error of all boards of a class, which ratios "
+            "of configurations on them share as far as they idle for the same part of their energy."
+        )
     return Table("uncertainty", "How well the energy is known", caption, columns, data)

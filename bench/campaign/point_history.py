@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.common.user_error import UserError
 from bench.config.point_config import PointConfig
 from bench.point import resolved_point as configs
+from bench.record.energy_record import EnergyRecord
 from bench.record.record import MeasuredRecord, Record
 from bench.record.record_file import load_record
 from bench.record.study_folder import FINISHED
@@ -50,13 +51,19 @@ def headline(record: Record) -> str:
         record: That of the point.
 
     Returns:
-        ``ok  42.1 samples/s  0.52 J/sample (modelled)``, or the status with its reason.
+        ``ok  42.1 samples/s  0.52 J/sample (modelled as raspberry-pi-4)``, or the status with its reason.
     """
     if record.status != "ok" or not isinstance(record, MeasuredRecord):
         return f"{record.status.upper()}: {record.reason}"
     energy = record.energy
-    joules = "" if energy.kind == "none" else f"  {energy.per_sample_J:.3g} J/sample ({energy.kind})"
+    joules = "" if energy.kind == "none" else f"  {energy.per_sample_J:.3g} J/sample ({_origin(energy)})"
     return f"ok  {record.time.samples_per_s:.3g} samples/s{joules}"
+
+
+def _origin(energy: EnergyRecord) -> str:
+    """Where joules are from; of modelled ones as which board class."""
+    classes = sorted({host.modelled_as for host in energy.by_host if host.modelled_as})
+    return f"{energy.kind} as {', '.join(classes)}" if classes else energy.kind
 
 
 def result_of(record: Record) -> Result:

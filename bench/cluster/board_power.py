@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.common.sourced_number import SourcedNumber
+from bench.common.unfitted_model import UNFITTED_U
 from bench.common.user_error import UserError
 
 Plain = dict[str, Any]
@@ -18,9 +19,6 @@ Plain = dict[str, Any]
 CPU, GPU, BOTH = "cpu", "gpu", "cpu+gpu"
 AT_WORK = (CPU, GPU, BOTH)
 """What may have been at work when a wattage was read."""
-UNFITTED_U = 0.30
-"""Least relative standard uncertainty of joules by published wattages. Two published readings of one Raspberry Pi 4 differ by a
-factor of 1.56 at half load, a standard deviation of 0.31 (docs/explanation/modelled-power.md)."""
 UNFITTED_EXPONENT = 1.4
 """b of a class without its own: of the Raspberry Pi 4 at the wall, by Noureddine's regression over CPU use (same page)."""
 NUMBERS = ("idle_W", "busy_W", "cpu_W", "exponent", "network_J_per_byte", "memory_J_per_byte", "model_u")

@@ -57,7 +57,9 @@ def _host(host: HostEnergyReport, report: EnergyReport, emulated: bool) -> list[
             conclusions.append(Finding("WARN", f"{name}: {left.source} is there and cannot be read: {left.why}"))
     if own_part is not None and own_part.kind == "modelled":
         why = "it is an emulated board" if emulated else f"no sensor can be read; {METER_HINT}, or allow its own sensor"
-        conclusions.append(Finding("WARN", f"{name}: energy is modelled from processor time, not measured: {why}"))
+        conclusions.append(
+            Finding("WARN", f"{name}: energy is modelled as {host.board} from processor time, not measured: {why}")
+        )
     cost = host.sampler_cpu
     if cost is not None and cost >= MOST_SAMPLER_COST:
         conclusions.append(

@@ -177,10 +177,10 @@ def _idle(cover: Cover, rest: Energy, run: Run) -> IdlePowerRecord:
 def _dynamic_uncertainty_J(whole: Energy, idle_random_J: float, idle_J: float) -> float:
     """The sensor's own error is in both and cancels as far as its gain goes; what is left is its share of the difference.
 
-    A model's error is no gain: idle and busy coefficients are wrong by themselves, so nothing of it cancels.
+    So does the model's: what is added for idle is in both, and the coefficients above it are wrong by one factor.
     """
     idle_share = idle_J / whole.joules if whole.joules else 0.0
-    return math.hypot(whole.random_J, idle_random_J, whole.systematic_J * (1 - idle_share), whole.model_u_J)
+    return math.hypot(whole.random_J, idle_random_J, whole.common_J * (1 - idle_share))
 
 
 def _carbon(joules: float, sample_J: float, context: EnergyContext) -> CarbonRecord | None:

@@ -15,6 +15,7 @@ from analysis.statistics.dilation_doubt import dilation_doubt, in_words
 from analysis.statistics.repeat_summary import summarise
 from analysis.study.comparability import Work, records_by_work, works
 from analysis.study.configuration_labels import names_in
+from analysis.study.energy_words import energy_words
 from analysis.study.study import Study
 from analysis.study.study_record import MeasuredStudyRecord
 from analysis.tables.table import join, short
@@ -53,10 +54,10 @@ def answer(study: Study) -> list[str]:
         return [NOTHING]
     sentences = []
     for work in works(study.points):
-        numbers = numbers_of(work)
+        numbers = numbers_of(work, records_by_work(study.good)[work.key])
         against, left = _each_against_base(numbers, [label for label in numbers.speed if label != numbers.base])
         more = [f"{left} more configurations are in the table."] if left else []
-        sentences += [_baseline(numbers), *against, *more]
+        sentences += [_baseline(numbers), *_restated(numbers), *against, *more]
     return [*sentences, *([SMOKE] if study.smoke else [])]
 
 
@@ -73,12 +74,15 @@ def answers(study: Study) -> list[Answer]:
 
 
 def _answer(study: Study, work: Work) -> Answer:
-    numbers = numbers_of(work, names_in(list(dict.fromkeys(work.points["label"]))))  # what all share, `what` says
+    names = names_in(list(dict.fromkeys(work.points["label"])))  # what all share, `what` says
+    numbers = numbers_of(work, records_by_work(study.good)[work.key], names)
     lead, described = _lead(numbers)
     labels = [label for label in numbers.speed if label not in {numbers.base, *described}]
     against, left = _each_against_base(numbers, labels)
     base = [] if described == {numbers.base} else [_baseline(numbers)]
-    return Answer(_what(study, work), tuple(lead), (*base, *_doubt(study, work), *against, *_recoveries(work)), left)
+    return Answer(
+        _what(study, work), tuple(lead), (*base, *_restated(numbers), *_doubt(study, work), *against, *_recoveries(work)), left
+    )
 
 
 def _doubt(study: Study, work: Work) -> list[str]:
@@ -92,12 +96,23 @@ def _doubt(study: Study, work: Work) -> list[str]:
     return [] if doubt is None else [in_words(doubt)]
 
 
+def _restated(numbers: WorkNumbers) -> list[str]:
+    """Of modelled joules: which ratios are those of times, and no second result."""
+    if not numbers.restated:
+        return []
+    which = "all others" if len(numbers.restated) == len(numbers.joules) - 1 > 1 else _names(numbers.restated)
+    return [
+        f"Modelled joules of {which} follow from those of {numbers.base} by time and number of boards alone (idle power is the "
+        "same share of them): these ratios of energy restate times."
+    ]
+
+
 def _what(study: Study, work: Work) -> str:
-    """The work in words: ``minilm, reviews; energy modelled; boards: raspberry-pi-4, emulated``."""
+    """The work in words: ``minilm, reviews; energy measured; boards: raspberry-pi-4``."""
     records = records_by_work(study.good)[work.key]
     boards = sorted({board for record in records for board in record.point.boards})
     emulated = any(host.source == "emulated" for record in records for host in record.energy.by_host)
-    energy = "no energy" if work.kind == "none" else f"energy {work.kind}"
+    energy = "no energy" if work.kind == "none" else f"energy {energy_words(work.points)}"
     return (
         f"{work.name}; {energy}; boards: {', '.join(boards) or 'not told'}{', emulated' if emulated else ''}{_dilated(records)}"
     )
@@ -122,7 +137,7 @@ def _lead(numbers: WorkNumbers) -> tuple[list[str], set[str]]:
     fastest = best_of(numbers.speed, more=True)
     if not numbers.has_energy:
         return [_fastest(numbers, fastest, None)], {fastest.label}
-    least = best_of(numbers.joules, more=False)
+    least = best_of(numbers.joules, False, numbers.ratio_of_joules)
     return [_least_energy(numbers, least, fastest), _fastest(numbers, fastest, least)], {least.label, fastest.label}
 
 

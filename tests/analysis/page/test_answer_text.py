@@ -53,9 +53,11 @@ def test_the_lead_names_the_least_energy_and_the_fastest() -> None:
     assert least.startswith("data n=2 used the least energy: 0.50 x that of single per sample (95 % interval 0.4")
     assert "modelled, n = 6 each), and it trained 1.50 x as fast (95 % interval 1.50 to 1.50, n = 6 each)." in least
     assert fastest.startswith("tensor n=2 was the fastest: 4.00 x the samples per second of single (95 % interval 3.99 to 4.01")
-    assert "for 1.50 x the energy per sample (95 % interval 1.4" in fastest
+    assert "for 1.50 x the energy per sample (95 % interval 1.3" in fastest
     assert "modelled" in fastest
-    assert found.what == "minilm, reviews; energy modelled; boards: x86-mini-pc"
+    assert found.what == (
+        "minilm, reviews; energy modelled as x86-mini-pc (uncertain by 30 %, one error of all boards of a class); boards: x86-mini-pc"
+    )
     assert len(found.others) == 1
     assert found.others[0].startswith("single: 2.05 J per sample (modelled) at 10 samples/s (95 % interval 2 to 2.1 J, n = 6)")
 

@@ -102,7 +102,7 @@ def test_a_board_that_measures(live: LiveRapl, doctor: Doctor) -> None:
     assert "left out: modelled: there is another source" in told
     assert "not measured: disks, fans and network of the host, power supply losses" in told
     assert lines(told, "PASS  localhost: measured (package) by rapl/package-0")
-    assert not lines(told, "WARN  localhost: energy is modelled")
+    assert not lines(told, "WARN  localhost: energy is modelled as x86-mini-pc")
     assert lines(told, "PASS  window_s=20 is enough for 1 %")
 
 
@@ -125,7 +125,9 @@ def test_a_counter_that_may_not_be_read(tmp_path: Path, doctor: Doctor) -> None:
     assert code == 0
     (warned,) = lines(told, "WARN  localhost: rapl is there and cannot be read")
     assert all(way in warned for way in ("udev rule", "tmpfiles.d line", "sysfsutils line"))
-    assert lines(told, "WARN  localhost: energy is modelled from processor time, not measured: no sensor can be read")
+    assert lines(
+        told, "WARN  localhost: energy is modelled as x86-mini-pc from processor time, not measured: no sensor can be read"
+    )
     assert told.endswith("1 PASS, 2 WARN\n")
 
     code, told, _ = doctor(f"energy.root={tmp_path}", "energy=measured")

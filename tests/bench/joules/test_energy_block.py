@@ -130,6 +130,22 @@ def test_one_modelled_host_makes_the_total_modelled_and_levels_are_told() -> Non
     assert checks.one_level(found["coverage"]["levels"]).status == "warned"
 
 
+def modelled(host: str, watts: float, board: str) -> Trace:
+    trace = counter(host, watts, kind="modelled", source="modelled", board=board)
+    return replace(trace, channels=(replace(trace.channels[0], model_u=0.3),))
+
+
+def test_a_models_error_is_one_of_all_boards_of_a_class_and_apart_between_classes() -> None:
+    """Two Pis at 10 W and a Nano at 5 W for 10 s: 0.3 x 200 J of one error, 0.3 x 50 J of another."""
+    found = block([modelled("a", 10.0, "pi"), modelled("b", 10.0, "pi"), modelled("c", 5.0, "nano")], "a", "b", "c")
+    assert found["model_J"] == pytest.approx((60.0**2 + 15.0**2) ** 0.5, rel=1e-6)
+    assert found["systematic_J"] == found["model_J"]
+    assert found["uncertainty_J"] == pytest.approx((found["random_J"] ** 2 + found["model_J"] ** 2) ** 0.5)
+    assert [host["modelled_as"] for host in found["by_host"]] == ["pi", "pi", "nano"]
+    assert found["dynamic_uncertainty_J"] < 0.1 * found["uncertainty_J"]  # all of it is idle, whose coefficient cancels
+    assert block([counter("a", 20.0)], "a")["model_J"] is None
+
+
 def test_a_sensor_read_two_ways_is_compared() -> None:
     """5 % apart is a warning, equal is not; neither changes the total."""
     for factor, status in ((1.0, "passed"), (1.05, "warned")):
