@@ -55,9 +55,8 @@ def test_the_lead_names_the_least_energy_and_the_fastest() -> None:
     assert fastest.startswith("tensor n=2 was the fastest: 4.00 x the samples per second of single (95 % interval 3.99 to 4.01")
     assert "for 1.50 x the energy per sample (95 % interval 1.3" in fastest
     assert "modelled" in fastest
-    assert found.what == (
-        "minilm, reviews; energy modelled as x86-mini-pc (uncertain by 30 %, one error of all boards of a class); boards: x86-mini-pc"
-    )
+    modelled = "energy modelled as x86-mini-pc (uncertain by 30 %, one error of all boards of a class)"
+    assert found.what == f"minilm, reviews; {modelled}; boards: x86-mini-pc"
     assert len(found.others) == 1
     assert found.others[0].startswith("single: 2.05 J per sample (modelled) at 10 samples/s (95 % interval 2 to 2.1 J, n = 6)")
 
