@@ -2,11 +2,11 @@
 
 Takes its samples of current (100,000 a second, microamperes): their mean since the last reading times ``voltage_V`` is
 watts, renewed with each reading. As ``mode: ampere`` (default) it sits in a supply's wire and does not measure the voltage:
-``voltage_V`` is yours to measure at the board. As ``mode: source`` it feeds the board with ``voltage_V`` (0.8 to 5 V) itself, and
+``voltage_V`` is yours to measure at the board. As ``mode: source`` it feeds the board with ``voltage_V`` (0.8 to 5 V), and
 is switched on when the meter is opened. It ends at 1 A: a Zero-class board at most. More than 5 % lost samples are no
 reading. Making watts of the samples takes a large part of a processor core: let a host read it that is not measured
-(``reader``). Needs the group dialout. It includes what is behind its wire. Never run on the hardware: a stand-in for the package
-in tests only.
+(``reader``). Needs the group dialout. It includes what is behind its wire. Never run on the hardware: a stand-in for the
+package in tests only.
 """
 
 from __future__ import annotations
