@@ -19,6 +19,8 @@ POWER_SCALE = 1e-6
 ENERGY_SCALE = 3600e-6
 MOST_DIGITS, LEAST_DIGIT = 30, 60
 """Before and after the decimal point. Instruments say 9.9E37 for infinity and 9.91E37 for no number."""
+NUMBERS = (int, float, str, Decimal)
+"""Decimal takes lists too, and makes numbers of them."""
 COARSE_J = 10.0
 """A counter with larger steps is a cross-check only: 1 % of a window needs 41 steps, minutes at a board's power."""
 ACCURACY = {"accuracy": "relative standard uncertainty from the meter's data sheet, such as 0.01 (default: unknown)"}
@@ -161,8 +163,8 @@ def exact(value: Any) -> Decimal:
         ValueError: It is text without a number, true or false, infinity or nan, or too large for any meter.
     """
     try:
-        number = Decimal(repr(value) if isinstance(value, float) else value)
-    except (InvalidOperation, TypeError, ValueError):
+        number = Decimal(repr(value) if isinstance(value, float) else value) if isinstance(value, NUMBERS) else Decimal("nan")
+    except (InvalidOperation, ValueError):
         number = Decimal("nan")
     if isinstance(value, bool) or not number.is_finite():
         raise ValueError(f"{str(value)[:40]!r} is no number")

@@ -2,7 +2,7 @@
 
 Takes the statistics that the instrument makes of all its samples (two million a second), twice a second: the energy
 accumulator in joules, from 0 when it is opened, which counts, and the mean power. A reading is one of them: the reader waits
-for the next, so nothing is taken twice. Steps are below a nanojoule. Needs permission for the USB device (the maker's udev rules).
+for the next, so nothing is taken twice. Steps are below a nanojoule. Needs permission for the USB device (maker's udev rules).
 It includes all that is fed through it, at a board's input: up to 15 V and 3 A (10 A for short). Its accuracy is in the maker's
 data sheet: give ``accuracy``. Never run on the hardware: a stand-in for the package in tests only.
 """

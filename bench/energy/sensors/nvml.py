@@ -50,13 +50,15 @@ class Nvml(Source):
             raise SourceUnavailable(f"nvidia-ml-py cannot be imported ({error}); `pip install nvidia-ml-py`") from None
         try:
             pynvml.nvmlInit()
-        except pynvml.NVMLError as error:
+        except Exception as error:  # noqa: BLE001 -- a library that is broken fails as it likes
             raise SourceUnavailable(f"NVML does not start: {error}; is the NVIDIA driver loaded (`nvidia-smi`)?") from None
         with ExitStack() as on_failure:
             on_failure.callback(pynvml.nvmlShutdown)
             try:
                 gpus = [_gpu(pynvml, number) for number in range(pynvml.nvmlDeviceGetCount())]
-            except pynvml.NVMLError as error:
+            except SourceUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 -- as above
                 raise SourceUnavailable(f"NVML: {error}; see `nvidia-smi`") from None
             if not gpus:
                 raise SourceUnavailable("NVML finds no GPU on this host; use another source")
@@ -67,7 +69,7 @@ class Nvml(Source):
         """Millijoules or milliwatts of each GPU."""
         try:
             return [reader() for reader in self.readers]
-        except self.nvml.NVMLError as error:
+        except Exception as error:  # noqa: BLE001 -- as above
             raise OSError(f"NVML: {error}") from None
 
     def close(self) -> None:
@@ -104,7 +106,7 @@ def _gpu(nvml: Any, number: int) -> tuple[Callable[[], int], Channel]:
     for reader, kind, period_s in readers:
         try:
             reader()
-        except nvml.NVMLError as error:
+        except Exception as error:  # noqa: BLE001 -- not supported, or a call that an older package does not have
             why = str(error)
             continue
         watched = "; its sensor watches only 25 % of the time" if any(model in name for model in SPARSE) else ""

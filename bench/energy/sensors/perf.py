@@ -27,6 +27,7 @@ from bench.joules.channel import Channel, Kind, Level
 PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
 CLOSE_ON_EXEC = 8
 ATTRIBUTES = struct.Struct("IIQQQQQIIQ")
+MOST_PROCESSORS = 1 << 16
 """struct perf_event_attr of its first version: type, size, config, then period, formats, flags, wake-up, breakpoint."""
 DOMAINS = {"energy-pkg": "", "energy-ram": "dram", "energy-cores": "core", "energy-gpu": "uncore", "energy-psys": "psys"}
 ALLOW = (
@@ -117,7 +118,11 @@ def perf_event_open(kind: int, config: int, cpu: int) -> int:
     """
     if platform.machine() not in PERF_EVENT_OPEN:
         raise OSError(errno.ENOSYS, f"perf_event_open is not known for {platform.machine()}")
-    attributes = ctypes.create_string_buffer(ATTRIBUTES.pack(kind, ATTRIBUTES.size, config, *[0] * 7), ATTRIBUTES.size)
+    try:
+        packed = ATTRIBUTES.pack(kind, ATTRIBUTES.size, config, *[0] * 7)
+    except struct.error:
+        raise OSError(errno.EINVAL, f"type {kind} and config {config:#x} are none of an event") from None
+    attributes = ctypes.create_string_buffer(packed, ATTRIBUTES.size)
     call = ctypes.CDLL(None, use_errno=True).syscall
     arguments = (-1, cpu, -1, CLOSE_ON_EXEC)
     file = call(ctypes.c_long(PERF_EVENT_OPEN[platform.machine()]), attributes, *map(ctypes.c_long, arguments))
@@ -144,6 +149,8 @@ def _packages(place: Place, pmu: Path) -> dict[int, str]:
     places = {}
     for part in _text(place, pmu / "cpumask").split(","):
         first, _, last = part.partition("-")
+        if not 0 <= int(first) <= int(last or first) < MOST_PROCESSORS:
+            raise ValueError(f"cpumask has {part[:40]!r}, which are no processors")
         for cpu in range(int(first), int(last or first) + 1):
             topology = place.root / f"sys/devices/system/cpu/cpu{cpu}/topology"
             die = _text(place, topology / "die_id") if (topology / "die_id").exists() else "0"
@@ -162,7 +169,10 @@ def _event(place: Place, path: Path) -> tuple[int, float]:
     code, unit = _text(place, path), _text(place, path.with_name(f"{path.name}.unit"))
     if unit != "Joules" or not code.startswith("event="):
         raise ValueError(f"{path.name} is {code!r} in {unit!r}, not event=N in Joules")
-    return int(code.removeprefix("event="), 0), float(_text(place, path.with_name(f"{path.name}.scale")))
+    scale = float(_text(place, path.with_name(f"{path.name}.scale")))
+    if not 0 < scale < 1:
+        raise ValueError(f"{path.name}.scale is {scale}, no joules of a count")
+    return int(code.removeprefix("event="), 0), scale
 
 
 def _channel(package: str, domain: str, scale: float, root: Path) -> Channel:

@@ -19,7 +19,7 @@ from typing import ClassVar
 from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel, Kind
 
-LINE = re.compile(r"\s*(?P<rail>\w+)_(?P<unit>[AV]) (?:current|volt)\(\d+\)=(?P<value>\d+\.\d+)(?P=unit)\s*")
+LINE = re.compile(r"\s*(?P<rail>\w+)_(?P<unit>[AV]) (?:current|volt)\(\d+\)=(?P<value>\d{1,9}\.\d{1,12})(?P=unit)\s*")
 TIMEOUT_S = 2.0
 TOTAL = "pmic"
 SMALL = ("3V3_DAC", "3V3_ADC", "0V8_AON", "HDMI")

@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 from bench.energy.sensor_base.rapl_counters import NOT_MEASURED
 from bench.energy.sensor_base.rapl_zones import open_counters
 from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
+from bench.energy.transport.maker_package import as_os_error
 from bench.joules.channel import Channel, Kind
 
 
@@ -75,7 +76,8 @@ class PyJoules(Source):
 
     def read(self) -> list[int]:
         """Microjoules of each counter."""
-        return [int(energy_uJ) for energy_uJ in self.device.get_energy()]
+        with as_os_error():
+            return [int(energy_uJ) for energy_uJ in self.device.get_energy()]
 
     def close(self) -> None:
         """Nothing stays open."""

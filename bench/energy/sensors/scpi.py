@@ -22,6 +22,7 @@ from bench.energy.transport.http_json import TIMEOUT_S
 from bench.joules.channel import Channel
 
 GENERIC_PERIOD_S = 1.0
+LONGEST_UPDATE_S = 3600.0
 DIALECTS = ("yokogawa-wt300", "generic")
 POWER = ":NUMERIC:NORMAL:VALUE? 1"
 ENERGY = ":NUMERIC:NORMAL:VALUE? 2"
@@ -176,6 +177,8 @@ def _yokogawa(session: Session, settings: Mapping[str, Any]) -> tuple[tuple[Chan
         ranges.append(f"{what.lower()} range {session.ask(f':INPUT:{what}:RANGE?')} {advice}")
     scope = f"everything behind element {element} of {name}; {'; '.join(ranges)}"
     update_s = float(session.number(":RATE?"))
+    if not 0 < update_s < LONGEST_UPDATE_S:
+        raise ValueError(f":RATE? answers {update_s:g}, no update interval in seconds")
     queries, counter = {"power": POWER}, None
     if _integrates(session):
         session.tell(f":NUMERIC:NORMAL:ITEM2 WH,{element}")
