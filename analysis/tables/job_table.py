@@ -15,6 +15,8 @@ from analysis.study.study_record import MeasuredStudyRecord
 from analysis.tables.table import NUMBER, Column, Table, TableRow, join
 from analysis.tables.table_registry import TableOptions, study_table
 
+LEAST_SHARE = 1e-3
+"""Of the whole: stages that are less in every configuration stand in the CSV only."""
 ENERGY_KIND = Column("kind", "Energy")
 
 
@@ -80,7 +82,7 @@ def job_table(study: Study, options: TableOptions) -> Table | None:
     if not rows:
         return None
     data = pd.DataFrame(rows)
-    shown = [stage for stage in STAGES if (data[stage] != 0).any()]
+    shown = [stage for stage in STAGES if (data[stage] > LEAST_SHARE * data["whole_J"]).any()]
     columns = (
         *work_columns(data),
         Column("n", "n", kind=NUMBER),
@@ -95,13 +97,13 @@ def job_table(study: Study, options: TableOptions) -> Table | None:
 
 def _caption(data: pd.DataFrame, without: int) -> str:
     kinds = join(sorted(set(data["kind"])))
-    other = " Other: between stages." if (data[OTHER] != 0).any() else ""
+    other = " Other: between stages." if (data[OTHER] > LEAST_SHARE * data["whole_J"]).any() else ""
     left = f" {without} point(s) have no readings of the whole run beside their record and are left out." if without else ""
     return (
-        f"Medians over repeats; energy is {kinds}, of all hosts, idle power included. Stages add up to the whole; the timed "
-        "one is what all other tables are about. Start-up: from the first reading to the first rest, without sending weights "
-        f"(replication).{other} Not read: before sensors were open and after they were closed; its joules are in no "
-        f"column.{left}"
+        f"Medians over repeats; energy is {kinds}, of all hosts, idle power included. Stages add up to the whole (those below "
+        "0.1 % stand in the CSV); the timed one is what all other tables are about. Start-up: from the first reading to the "
+        f"first rest, without sending weights (replication).{other} Not read: before sensors were open and after they were "
+        f"closed; its joules are in no column.{left}"
     )
 
 

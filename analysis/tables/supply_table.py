@@ -50,11 +50,11 @@ def supply_table(study: Study, options: TableOptions) -> Table | None:
     price = options.supply.price
     currency = "" if price is None else price.currency
     titles = {
-        "g_per_kWh": ("Intensity (stated)", "g CO2e/kWh"),
-        "carbon": ("Carbon (derived)", "g CO2e per million samples"),
-        "carbon_job": ("Carbon of the job (derived)", "g CO2e"),
-        "cost": ("Cost (derived)", f"{currency} per million samples"),
-        "cost_job": ("Cost of the job (derived)", currency),
+        "g_per_kWh": ("Stated intensity", "g CO2e/kWh"),
+        "carbon": ("Carbon", "g CO2e/million samples"),
+        "carbon_job": ("Carbon of the job", "g CO2e"),
+        "cost": ("Cost", f"{currency}/million samples"),
+        "cost_job": ("Cost of the job", currency),
     }
     shown = [Column(key, *titles[key], NUMBER) for key in QUANTITIES if data[key].notna().any()]
     columns = (*work_columns(data), Column("n", "n", kind=NUMBER), *shown)
@@ -100,7 +100,7 @@ def _mean(record: MeasuredStudyRecord, intensity: Intensity, first_s: float, las
 
 def _caption(data: pd.DataFrame, sources: Sequence[str] | dict[str, None], options: TableOptions) -> str:
     price = options.supply.price
-    stated = [f"intensity by {join(list(sources))}"] if sources else []
+    stated = [f"the intensity that {join(list(sources))} states"] if sources else []
     stated += [f"a price of {short(price.per_kWh)} {price.currency} per kWh"] if price is not None else []
     whole = {"carbon_job", "cost_job"} & _known(data)
     job = " The job has its start-up, rests, warm-up and evaluation, as far as they were read." if whole else ""
