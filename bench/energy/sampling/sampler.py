@@ -17,6 +17,7 @@ from bench.common.user_error import UserError
 from bench.energy.sampling.host_identity import HostIdentity
 from bench.energy.sampling.meter_entry import MeterEntry
 from bench.energy.sampling.sampler_messages import SamplerAnswer, SamplerEnd, SamplerOrder
+from bench.energy.sensor_base.part_readings import why_left_out, without_failed_parts
 from bench.joules.channel import Calibration, Channel
 
 if TYPE_CHECKING:
@@ -136,6 +137,10 @@ class Sampler:
         from bench.joules.channel import Trace
 
         source = self.reading.sources[number]
+        failures = end.failed_parts[number] if end.failed_parts else {}
+        channels, kept = without_failed_parts(source.channels, failures)
+        failed = why_left_out(failures, len(table))
+        left_out = self.reading.left_out if number == 0 else ()
         return Trace(
             host=host.name,
             boot_id=host.boot_id,
@@ -143,16 +148,16 @@ class Sampler:
             source=source.source,
             kind=source.kind,
             period_s=source.period_s,
-            channels=source.channels,
+            channels=channels,
             t_before_ns=table[:, 0],
             t_after_ns=table[:, 1],
-            raw=table[:, 2:],
+            raw=table[:, [2 + index for index in kept]],
             label=host.label,
             covers=tuple(covers[source.meter]) if source.meter else (host.label,),
             meter=source.meter,
             check_of=source.check_of,
             calibration=None if source.meter else calibration.get(source.source),
-            left_out=self.reading.left_out if number == 0 else (),
+            left_out=(*left_out, *({"source": f"{source.source} {name}", "why": why} for name, why in failed.items())),
             not_measured=source.not_measured,
             cpu_s=end.cpu_s if number == 0 else 0.0,
             errors=end.errors[number],

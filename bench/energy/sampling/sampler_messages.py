@@ -111,3 +111,5 @@ class SamplerEnd:
     values: tuple[int, ...]
     errors: tuple[int, ...]
     cpu_s: float
+    failed_parts: tuple[dict[str, int], ...] = ()
+    """Of each source, how many readings failed of channels that others have inside."""

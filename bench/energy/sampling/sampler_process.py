@@ -46,6 +46,7 @@ class Reader(threading.Thread):
         super().__init__(daemon=True)
         self.opened, self.source, self.period_s, self.reopen = opened, opened.source, period_s, reopen
         self.errors = 0
+        self.earlier_failures: dict[str, int] = {}
         self.data = array("q", self._reading())
         self.width = len(self.data)
         self.last_good_s = time.monotonic()
@@ -85,11 +86,17 @@ class Reader(threading.Thread):
         with contextlib.suppress(Exception):  # it stays away: tried again later
             fresh = self.reopen()
             if [c.id for c in fresh.channels] == [c.id for c in self.source.channels]:
+                self.earlier_failures = self.failed_parts()
                 with contextlib.suppress(OSError):
                     self.source.close()
                 self.source = fresh
             else:
                 fresh.close()
+
+    def failed_parts(self) -> dict[str, int]:
+        """How many readings failed of channels that others have inside, also before the source was opened again."""
+        now, before = self.source.failed_parts, self.earlier_failures
+        return {name: now.get(name, 0) + before.get(name, 0) for name in {**before, **now}}
 
     def newest(self) -> list[list[int]]:
         """The first and the last reading so far."""
@@ -168,7 +175,8 @@ def _hand_over(readers: Sequence[Reader]) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     tables = [reader.data[: len(reader.data) // reader.width * reader.width] for reader in readers]
     errors = tuple(reader.errors for reader in readers)
-    _say(asdict(SamplerEnd(tuple(map(len, tables)), errors, used.ru_utime + used.ru_stime)))
+    failed = tuple(reader.failed_parts() for reader in readers)
+    _say(asdict(SamplerEnd(tuple(map(len, tables)), errors, used.ru_utime + used.ru_stime, failed)))
     for table in tables:
         sys.stdout.buffer.write(table.tobytes())
     sys.stdout.buffer.flush()

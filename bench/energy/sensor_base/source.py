@@ -72,6 +72,8 @@ class Source(ABC):
     """A meter's settings and what they mean; empty for a source of the host itself."""
     not_measured: tuple[str, ...] = ()
     channels: tuple[Channel, ...]
+    failed_parts: Mapping[str, int] = {}
+    """How many readings failed of channels that others have inside (``part_readings``)."""
     taken_ns: int | None = None
     """When the last reading was taken, in ns of this host's monotonic clock; None: while it was read."""
 

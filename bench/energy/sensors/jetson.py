@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 
 from bench.energy.sensor_base.jetson_rails import Rail, arrange
 from bench.energy.sensor_base.kernel_numbers import KernelNumbers, number_of, said, text_of
+from bench.energy.sensor_base.part_readings import PartReadings
 from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel, Kind
 
@@ -58,13 +59,15 @@ class Jetson(Source):
 
     def __init__(self, numbers: list[KernelNumbers], channels: tuple[Channel, ...]) -> None:
         self.numbers, self.channels = numbers, channels
+        self.parts = PartReadings(channels)
+        self.failed_parts = self.parts.failures
 
     @classmethod
     def open(cls, place: Place) -> Source:
         """Open all rails that are known parts of the total; a part that cannot be read is left out, and said so."""
         sensors = find_sensors(place.root)
         by_label = {sensor.label: sensor for sensor in sensors}
-        source, unread = cls([], ()), dict[str, str]()
+        opened, channels, unread = list[KernelNumbers](), list[Channel](), dict[str, str]()
         for rail in arrange([sensor.label for sensor in sensors]):
             sensor, numbers = by_label[rail.label], None
             try:
@@ -77,18 +80,20 @@ class Jetson(Source):
                 if rail.level == "component":
                     unread[rail.label] = said(error)
                     continue
-                source.close()
+                cls(opened, ()).close()
                 raise SourceUnavailable(
                     f"rail {rail.label}, {said(error)}; see whether this user may read it, or use energy.source=jtop"
                 ) from None
-            source.numbers.append(numbers)
-            source.channels += (_channel(rail, sensor, voltage_mV),)
-        source.channels = _without(source.channels, unread)
-        return source
+            opened.append(numbers)
+            channels.append(_channel(rail, sensor, voltage_mV))
+        return cls(opened, _without(channels, unread))
 
     def read(self) -> list[int]:
-        """Power of each rail, in the unit of its driver."""
-        return [math.prod(numbers.read()) for numbers in self.numbers]
+        """Power of each rail, in the unit of its driver; a part of another rail that fails does not take the others with it."""
+        return [
+            self.parts.value(channel.id, lambda numbers=numbers: math.prod(numbers.read()))  # type: ignore[misc]
+            for channel, numbers in zip(self.channels, self.numbers, strict=True)
+        ]
 
     def close(self) -> None:
         """Close what ``open`` opened."""

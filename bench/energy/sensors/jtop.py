@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from bench.energy.sensor_base.jetson_rails import SUMS, TOTALS, arrange
+from bench.energy.sensor_base.part_readings import PartReadings
 from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel, Kind
 
@@ -45,6 +46,8 @@ class Jtop(Source):
 
     def __init__(self, client: Any, channels: tuple[Channel, ...], errors: tuple[type[Exception], ...]) -> None:
         self.client, self.channels, self.errors = client, channels, errors
+        self.parts = PartReadings(channels)
+        self.failed_parts = self.parts.failures
 
     @classmethod
     def open(cls, place: Place) -> Source:
@@ -89,7 +92,10 @@ class Jtop(Source):
             if not self.client.ok(spin=True):
                 raise OSError("the connection to jtop has ended")
             powers_mW = _powers_mW(self.client)
-            return [powers_mW[channel.id] for channel in self.channels]
+            return [
+                self.parts.value(channel.id, lambda channel=channel: powers_mW[channel.id])  # type: ignore[misc]
+                for channel in self.channels
+            ]
         except self.errors as error:
             raise OSError(f"jtop: {str(error) or type(error).__name__}") from None
 
