@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from analysis.commands import STUDY_HELP
 from analysis.compare.study_comparison import select
+from analysis.monitored.monitored_study import MonitoredStudy, is_monitored, load_monitored_study
 from analysis.rules.study_checks import study_checks
 
 LABELS = {"passed": "PASSED", "failed": "FAILED", "warned": "WARNED", "skipped": "SKIPPED"}
@@ -32,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UserError: The study cannot be read.
     """
+    if is_monitored(Path(arguments.study)):
+        return check_monitored(load_monitored_study(Path(arguments.study)))
     study = select(arguments.study)
     for record in study.records:
         print(f"{record.point.name}: {record.status}{'' if record.reason is None else ' - ' + record.reason}")
@@ -45,3 +49,22 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"FAILED  {line}")
     bad = [record for record in study.records if record.status not in ("ok", "oom")]
     return 1 if bad or study.problems or any(check.status == "failed" for check in of_study) else 0
+
+
+def check_monitored(study: MonitoredStudy) -> int:
+    """Print the checks of monitored programs.
+
+    Args:
+        study: Their records.
+
+    Returns:
+        Exit code: 1 when a run is not ok or cannot be read, otherwise 0.
+    """
+    for run in study.runs:
+        record = run.record
+        print(f"{record.name}: {record.status}{'' if record.reason is None else ' - ' + record.reason}")
+        for check in record.checks:
+            print(f"  {LABELS[check.status]}  {check.name}: {check.detail}")
+    for line in study.problems:
+        print(f"FAILED  {line}")
+    return 1 if study.problems or any(run.record.status != "ok" for run in study.runs) else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -12,11 +13,16 @@ from rich.table import Table
 from analysis.commands import STUDY_HELP
 from analysis.commands.supply_words import add_supply_arguments, supply_of
 from analysis.compare.study_comparison import select
+from analysis.monitored.monitored_report import write_monitored_report
+from analysis.monitored.monitored_study import is_monitored, load_monitored_study
+from analysis.monitored.monitored_tables import runs_table
 from analysis.page.report_files import FORMATS, write_report
 from analysis.plotting.page_layouts import LAYOUTS
 from analysis.rules.study_checks import refuse_mixed
 from analysis.study.study import Study
 from analysis.tables import headline_table
+from analysis.tables.table import NUMBER
+from analysis.tables.table import Table as DataTable
 from bench.common.user_error import UserError
 
 
@@ -56,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown or not formats:
         raise UserError(f"--format={arguments.format} is unknown; use some of {', '.join(FORMATS)}")
+    if is_monitored(Path(arguments.study)):
+        return report_monitored(arguments, formats)
     supply = supply_of(arguments)
     study = select(arguments.study)
     notes = refuse_mixed(study, arguments.allow_mixed)
@@ -69,6 +77,48 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"left out: {line}")
     print(f"report: {page}")
     return 0
+
+
+def report_monitored(arguments: argparse.Namespace, formats: Sequence[str]) -> int:
+    """The report of monitored programs.
+
+    Args:
+        arguments: What ``add_arguments`` declares.
+        formats: Endings of the files of figures.
+
+    Returns:
+        Exit code: 0.
+
+    Raises:
+        UserError: The study cannot be read, or an option is of points alone.
+    """
+    for option in ("interactive", "olympic", "allow_mixed", "co2", "price"):
+        if getattr(arguments, option):
+            raise UserError(
+                f"--{option.replace('_', '-')} is of points; {arguments.study} has monitored programs: leave it out"
+            )
+    study = load_monitored_study(Path(arguments.study))
+    page = write_monitored_report(study, arguments.out, formats, LAYOUTS[arguments.column])
+    print_table(runs_table(study))
+    for line in study.problems:
+        print(f"left out: {line}")
+    print(f"report: {page}")
+    return 0
+
+
+def print_table(shown: DataTable) -> None:
+    """A table on the terminal.
+
+    Args:
+        shown: With its rows.
+    """
+    table = Table(title=shown.title, title_justify="left")
+    for column in shown.columns:
+        unit = f" ({column.unit})" if column.unit else ""
+        table.add_column(column.title + unit, justify="right" if column.kind == NUMBER else "left")
+    for row in shown.rows():
+        table.add_row(*(f"{cell.text} {cell.interval}".strip() for cell in row))
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
 
 
 def print_headline(study: Study) -> None:

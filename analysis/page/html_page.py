@@ -55,7 +55,7 @@ def page(content: Content) -> str:
         HTML.
     """
     return (
-        _templates()
+        templates()
         .get_template("report.html.j2")
         .render(
             content=content,
@@ -101,7 +101,8 @@ def _summary(rows: Sequence[Row]) -> str:
     return summary([row.verdict for row in rows])
 
 
-def _templates() -> jinja2.Environment:
+def templates() -> jinja2.Environment:
+    """The environment of all pages, in which a template is looked up by its name."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

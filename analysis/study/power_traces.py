@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -62,7 +63,21 @@ def watts_of(
         The edges of the bins on the run's axis (s), the watts of each host in them, and the time of the last reading (s). None
         where the point has no trace of the hosts, or none as long as two bins.
     """
-    readings = _readings(record, hosts)
+    return None if record.folder is None else watts_in(record.folder / "power.parquet", bin_s, hosts)
+
+
+def watts_in(path: Path, bin_s: float, hosts: Collection[str] | None = None) -> tuple[Array, dict[str, Array], float] | None:
+    """Mean watts of each host in bins, from a file of readings.
+
+    Args:
+        path: A ``power.parquet``, which need not be there.
+        bin_s: The length of a bin, s.
+        hosts: Those that are wanted (default: all).
+
+    Returns:
+        As ``watts_of``.
+    """
+    readings = _readings(path, hosts)
     if readings is None:
         return None
     first, last = _span_of(readings)
@@ -83,7 +98,7 @@ def joules_between(record: MeasuredStudyRecord, edges_of: Callable[[float, float
     Returns:
         The times, and the joules between each and the next. None where the point has no trace, or for fewer than two times.
     """
-    readings = _readings(record, None)
+    readings = None if record.folder is None else _readings(record.folder / "power.parquet", None)
     if readings is None:
         return None
     edges = edges_of(*_span_of(readings))
@@ -93,10 +108,9 @@ def joules_between(record: MeasuredStudyRecord, edges_of: Callable[[float, float
     return edges, watts * np.diff(edges)
 
 
-def _readings(record: MeasuredStudyRecord, hosts: Collection[str] | None) -> Readings | None:
+def _readings(path: Path, hosts: Collection[str] | None) -> Readings | None:
     """Each trace of the total with its rows."""
-    path = None if record.folder is None else record.folder / "power.parquet"
-    if path is None or not path.exists():
+    if not path.exists():
         return None
     table = pq.read_table(path)
     descriptions, rows = json.loads(table.schema.metadata[b"channels"]), table.to_pandas()

@@ -16,6 +16,7 @@ from analysis.study.configuration_labels import labels_of, natural
 from analysis.study.point_table import points_frame
 from analysis.study.study_record import MeasuredStudyRecord, StudyRecord, in_study, label_of
 from bench.common.user_error import UserError
+from bench.record.monitored_record import MONITORED_FILE
 from bench.record.record import Record
 from bench.record.record_file import load_record
 from bench.record.study_folder import STUDY
@@ -77,6 +78,8 @@ def load_study(folder: Path) -> Study:
     Raises:
         UserError: The folder is not a study, or holds no record.
     """
+    if any(folder.glob(f"*/{MONITORED_FILE}")) and not any(folder.glob("*/result.json")):
+        raise UserError(f"{folder} has monitored programs and no points; report and check read them, this verb does not")
     about = about_study(folder)
     records: dict[Path, Record] = {}
     problems = []

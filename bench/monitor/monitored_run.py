@@ -27,7 +27,6 @@ from bench.record.monitored_record import (
     MonitoredRecord,
     MonitoredStatus,
 )
-from bench.record.study_folder import open_study
 
 MOST_DRIFT_PPM = 500.0
 """The most by which NTP bends a clock: a larger drift is a step of civil time during the run."""
@@ -78,12 +77,7 @@ def merge_parts(folder: Path) -> str:
     atomic_files.write_json(folder / MONITORED_FILE, record.to_dict())
     if len(axis.parts) == 1 and not metered.missing:  # everything of it is in the record's files
         shutil.rmtree(folder / PARTS, ignore_errors=True)
-    line = f"{headline(record)}  {folder / MONITORED_FILE}"
-    try:
-        open_study(folder.parent, folder.parent.name, None)
-    except UserError as problem:  # the record is there all the same
-        line += f" (no report of it there: {problem})"
-    return line
+    return f"{headline(record)}  {folder / MONITORED_FILE}"
 
 
 def headline(record: MonitoredRecord) -> str:

@@ -1,0 +1,1 @@
+"""Programs that ran under ``edgejoule monitor``: their records to a page, figures and tables."""
