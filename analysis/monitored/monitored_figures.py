@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,14 @@ MOST_PANELS, MOST_STRETCHES = 6, 2000
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "oo", "++", "--")
 KINDS = ("measured", "modelled")
+
+
+class _Box(NamedTuple):
+    """How a region looks, as matplotlib's patches take it."""
+
+    facecolor: str
+    hatch: str
+    alpha: float = 0.7
 
 
 def figures(study: MonitoredStudy, layout: Layout) -> list[DrawnFigure]:
@@ -111,7 +119,7 @@ def power(groups: Sequence[Repeats], kind: str, layout: Layout) -> list[DrawnFig
     data = pd.concat([frame.assign(command=label) for label, _, frame in panels], ignore_index=True)
     with drawing(layout):
         figure, all_axes = new_figure(layout, min(9.0, 1.2 + 1.15 * len(panels)), nrows=len(panels), squeeze=False)
-        shown: dict[str, dict[str, Any]] = {}
+        shown: dict[str, _Box] = {}
         for axes, (label, run, frame) in zip(all_axes[:, 0], panels, strict=True):
             for line, (host, rows) in zip(cycle(LINES), frame.groupby("host", sort=False), strict=False):
                 only = frame["host"].nunique() == 1
@@ -132,7 +140,7 @@ def power(groups: Sequence[Repeats], kind: str, layout: Layout) -> list[DrawnFig
         figure.supylabel(energy_label(kind, "Power (W)"))
         hosts = {line.get_label(): line for axes in all_axes[:, 0] for line in axes.lines} if data["host"].nunique() > 1 else {}
         lines = [Line2D([], [], color="#000000", linestyle=line.get_linestyle(), label=name) for name, line in hosts.items()]
-        boxes = [Patch(edgecolor="#333333", linewidth=0.5, label=name, **look) for name, look in shown.items()]
+        boxes = [Patch(edgecolor="#333333", linewidth=0.5, label=name, **look._asdict()) for name, look in shown.items()]
         handles: list[Any] = [*lines, *boxes]
         if handles:
             legend_above(figure, handles, [str(handle.get_label()) for handle in handles])
@@ -155,7 +163,7 @@ def _with_power(repeats: Repeats) -> list[tuple[MonitoredRun, pd.DataFrame]]:
     return []
 
 
-def _strip(axes: Any, run: MonitoredRun, shown: dict[str, dict[str, Any]]) -> None:
+def _strip(axes: Any, run: MonitoredRun, shown: dict[str, _Box]) -> None:
     """Above the axes a box for each stretch of an outermost region; neighbours of one name are one box."""
     path = run.folder / "regions.parquet"
     if not path.exists():
@@ -171,11 +179,9 @@ def _strip(axes: Any, run: MonitoredRun, shown: dict[str, dict[str, Any]]) -> No
             boxes.append((name, start, end))
     for name, start, end in boxes[:MOST_STRETCHES]:
         number = len(shown)
-        look = shown.setdefault(
-            name, {"facecolor": COLOURS[number % len(COLOURS)], "hatch": HATCHES[number % len(HATCHES)], "alpha": 0.7}
-        )
+        look = shown.setdefault(name, _Box(COLOURS[number % len(COLOURS)], HATCHES[number % len(HATCHES)]))
         frame = {"transform": axes.get_xaxis_transform(), "edgecolor": "#333333", "linewidth": 0.4, "clip_on": False}
-        axes.add_patch(Rectangle((start, 1.02), end - start, 0.08, **frame, **look))
+        axes.add_patch(Rectangle((start, 1.02), end - start, 0.08, **frame, **look._asdict()))
 
 
 def regions(study: MonitoredStudy, groups: Sequence[Repeats], kind: str, layout: Layout) -> list[DrawnFigure]:
