@@ -35,7 +35,7 @@ from strategies.base import Batch
 from strategies.comm.comm_options import ALL_REDUCES, AllReduceTable, GroupOptions, Wait
 from strategies.comm.group import Group
 from strategies.comm.ledger import Ledger
-from strategies.comm.waiting import finish
+from strategies.comm.waiting import Waiting
 from strategies.models.transformer import MicroBatch, Transformer
 from strategies.plan.model_spec import ModelSpec
 from strategies.plan.placement import place
@@ -216,7 +216,7 @@ def waiting_cores(comm: MPI.Intracomm) -> dict[str, float]:
             begin_s, cpu_s = time.perf_counter(), time.process_time()
             if rank == sleeper:
                 time.sleep(WAIT_S)
-            finish(comm.Ibarrier(), wait)
+            Waiting(wait).finish(comm.Ibarrier())
             if (rank == last) == (sleeper == 0):
                 cores[wait] = (time.process_time() - cpu_s) / (time.perf_counter() - begin_s)
     return cores

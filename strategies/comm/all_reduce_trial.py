@@ -15,7 +15,8 @@ import torch
 
 from strategies.comm.all_reduce_algorithms import add_up
 from strategies.comm.comm_choice import Trial
-from strategies.comm.comm_options import ALL_REDUCES, AllReduce, AllReduceTable, Wait
+from strategies.comm.comm_options import ALL_REDUCES, AllReduce, AllReduceTable
+from strategies.comm.waiting import Waiting
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -71,7 +72,7 @@ class AllReduceTrial:
     Args:
         everyone: All ranks of the mesh; each takes part in everything.
         group: Those that this rank sums with; None: it only agrees.
-        wait: How the group waits.
+        waiting: How the group waits.
         budget_s: Seconds for all trials.
         clock: Seconds that pass; a test gives its own.
     """
@@ -80,11 +81,11 @@ class AllReduceTrial:
         self,
         everyone: MPI.Intracomm,
         group: MPI.Comm | None,
-        wait: Wait,
+        waiting: Waiting,
         budget_s: float = BUDGET_S,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.everyone, self.group, self.wait, self.budget_s, self.clock = everyone, group, wait, budget_s, clock
+        self.everyone, self.group, self.waiting, self.budget_s, self.clock = everyone, group, waiting, budget_s, clock
         self.spent_s = 0.0
 
     def run(self, sizes: Sequence[int]) -> list[Trial]:
@@ -136,7 +137,7 @@ class AllReduceTrial:
             self.everyone.Barrier()
             begin_s = self.clock()
             if self.group is not None:
-                add_up(self.group, tensor, tensor, name, self.wait)
+                add_up(self.group, tensor, tensor, name, self.waiting)
             took[name] = self.clock() - begin_s
         slowest: list[float] = [self.everyone.allreduce(seconds, MPI.MAX) for seconds in took.values()]
         self.spent_s += sum(slowest)

@@ -13,13 +13,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from strategies.comm.comm_options import AUTO, AllReduce, Auto, Progress, Wait
 
 Chooser = Literal["user", "auto"]
+Option = Literal["progress", "wait", "all_reduce", "overlap"]
+Value = TypeVar("Value")
 
 
 class RankCores(NamedTuple):
@@ -55,6 +57,15 @@ class GroupFacts:
     message_bytes: int | None
     eager: EagerLimit
 
+    @property
+    def segment_bytes(self) -> int:
+        """The largest piece of a message that leaves without its receiver's answer.
+
+        0: messages are not cut, for on shared memory answers are quick, and pieces of a few KiB would be too many.
+        """
+        small = self.shared_memory or self.eager.size_bytes < LEAST_EAGER_BYTES
+        return 0 if small else self.eager.size_bytes - HEADER_BYTES
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -70,15 +81,39 @@ class Choice:
     """One option of one axis with its reason; ``measured`` has the trials that it rests on."""
 
     axis: str
-    option: Literal["progress", "wait", "all_reduce", "overlap"]
+    option: Option
     value: str
     chosen_by: Chooser
     reason: str
     measured: tuple[Trial, ...] = field(default=())
 
 
+HEADER_BYTES = 1024
+"""MPI's own, in what it sends within the eager limit; fewer than 100 in Open MPI."""
+LEAST_EAGER_BYTES = 16384
 AS_GIVEN = "as given"
 ALONE = "no group has two ranks"
+
+
+def choose(
+    axis: str, option: Option, asked: Value | Auto, rule: Callable[[], tuple[Value, str]], measured: Sequence[Trial] = ()
+) -> tuple[Value, Choice]:
+    """What a user asks for as it is given, else what a rule says.
+
+    Args:
+        axis: The name of the groups.
+        option: What is decided.
+        asked: What is asked for.
+        rule: The value for ``auto``, and the reason in words; called for ``auto`` only.
+        measured: The trials that the rule rests on.
+
+    Returns:
+        The value, and the choice with its reason.
+    """
+    if asked != AUTO:
+        return asked, Choice(axis, option, str(asked), "user", AS_GIVEN)
+    value, reason = rule()
+    return value, Choice(axis, option, str(value), "auto", reason, tuple(measured))
 
 
 def choose_progress(axis: str, asked: Progress | Auto, facts: GroupFacts) -> tuple[Progress, Choice]:
@@ -92,8 +127,7 @@ def choose_progress(axis: str, asked: Progress | Auto, facts: GroupFacts) -> tup
     Returns:
         The value, and the choice with its reason.
     """
-    value, reason = _progress(facts) if asked == AUTO else (asked, AS_GIVEN)
-    return value, Choice(axis, "progress", value, "auto" if asked == AUTO else "user", reason)
+    return choose(axis, "progress", asked, lambda: _progress(facts))
 
 
 def _progress(facts: GroupFacts) -> tuple[Progress, str]:
@@ -122,8 +156,7 @@ def choose_wait(axis: str, asked: Wait | Auto, facts: GroupFacts) -> tuple[Wait,
     Returns:
         The value, and the choice with its reason.
     """
-    value, reason = _wait(facts) if asked == AUTO else (asked, AS_GIVEN)
-    return value, Choice(axis, "wait", value, "auto" if asked == AUTO else "user", reason)
+    return choose(axis, "wait", asked, lambda: _wait(facts))
 
 
 def _wait(facts: GroupFacts) -> tuple[Wait, str]:

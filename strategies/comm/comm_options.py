@@ -79,13 +79,15 @@ class AllReduceTable:
 
 @dataclass(frozen=True)
 class GroupOptions:
-    """How the operations of one group communicate: ``CommOptions`` without ``auto``."""
+    """How the operations of one group communicate: ``CommOptions`` without ``auto``, and ``waiting.py`` for this rank."""
 
     wait: Wait = "spin"
     progress: Progress = "thread"
     all_reduce: AllReduceTable = AllReduceTable.always("mpi")  # noqa: RUF009 - frozen
     cuda: Cuda = "staged"
     receive_delay_s: float = 0.0
+    cores: float = 1.0
+    segment_bytes: int = 0
 
     @property
     def cuda_aware(self) -> bool:

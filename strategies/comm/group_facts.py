@@ -28,7 +28,7 @@ class MeshFacts:
 
         node = comm.Split_type(MPI.COMM_TYPE_SHARED)
         self.comm = comm
-        cores = cores or RankCores(
+        self.own = cores = cores or RankCores(
             len(os.sched_getaffinity(0)) / node.Get_size(), torch.get_num_threads(), "affinity over the ranks of the node"
         )
         first = node.bcast(comm.Get_rank())

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from strategies.comm.all_reduce_trial import AllReduceTrial, disjoint, table_of, trial_sizes
-from strategies.comm.comm_choice import AS_GIVEN, Choice, RankCores, choose_progress, choose_wait
+from strategies.comm.comm_choice import Choice, GroupFacts, RankCores, Trial, choose, choose_progress, choose_wait
 from strategies.comm.comm_options import AUTO, AllReduceTable, CommOptions, GroupOptions, Progress, Wait
 from strategies.comm.group import PIECE_BYTES, Group
 from strategies.comm.group_facts import MeshFacts
 from strategies.comm.ledger import Ledger
+from strategies.comm.waiting import Waiting
 from strategies.plan.shapes import AXES, MeshShape
 from strategies.plan.traffic import Volume
 
@@ -76,8 +77,9 @@ class Mesh:
             summed = [-(-one.payload_bytes // one.calls) for one in of_axis if one.op == "all_reduce"]
             self.choose(axis, [(group, summed)], max(sizes.values()) if sizes else None)
         self.stages.options = self.groups["pipeline"].options
-        wait, _ = choose_wait("world", self.asked.wait, self._facts.of([self.world.members], None))
-        self.world.options = GroupOptions(wait, "inline", self._given_all_reduce(), self.asked.cuda, self.asked.receive_delay_s)
+        everyone = self._facts.of([self.world.members], None)
+        wait, _ = choose_wait("world", self.asked.wait, everyone)
+        self.world.options = self._options(everyone, wait, "inline", self._given_all_reduce())
 
     def progress(self, axis: str) -> Progress:
         """Who moves the messages of an axis while a rank computes.
@@ -102,36 +104,48 @@ class Mesh:
         facts = self._facts.of([group.members for group in groups], message_bytes)
         progress, progress_choice = choose_progress(axis, self.asked.progress, facts)
         wait, wait_choice = choose_wait(axis, self.asked.wait, facts)
-        all_reduce_choice, table = self._choose_all_reduce(axis, summed, wait)
+        all_reduce_choice, table = self._choose_all_reduce(
+            axis, summed, Waiting(wait, self._facts.own.cores, facts.segment_bytes)
+        )
         self._progress[axis] = progress
         if facts.ranks > 1:
             self.choices += [progress_choice, wait_choice, all_reduce_choice]
         for group in groups:
-            group.options = GroupOptions(wait, progress, table, self.asked.cuda, self.asked.receive_delay_s)
+            group.options = self._options(facts, wait, progress, table)
+
+    def _options(self, facts: GroupFacts, wait: Wait, progress: Progress, table: AllReduceTable) -> GroupOptions:
+        cores, segment = self._facts.own.cores, facts.segment_bytes
+        return GroupOptions(wait, progress, table, self.asked.cuda, self.asked.receive_delay_s, cores, segment)
 
     def _given_all_reduce(self) -> AllReduceTable:
         return AllReduceTable.always("mpi" if self.asked.all_reduce == AUTO else self.asked.all_reduce)
 
     def _choose_all_reduce(
-        self, axis: str, summed: Sequence[tuple[Group, Sequence[int]]], wait: Wait
+        self, axis: str, summed: Sequence[tuple[Group, Sequence[int]]], waiting: Waiting
     ) -> tuple[Choice, AllReduceTable]:
-        table = self._given_all_reduce()
-        if self.asked.all_reduce != AUTO:
-            return Choice(axis, "all_reduce", str(table), "user", AS_GIVEN), table
-        if self.asked.cuda == "aware":
-            return Choice(axis, "all_reduce", str(table), "auto", "MPI gets buffers on a GPU, which only it can add"), table
+        asked, plain, trials = self.asked.all_reduce, AllReduceTable.always("mpi"), list[Trial]()
+        why_plain = "MPI gets buffers on a GPU, which only it can add"
+        if asked == AUTO and self.asked.cuda != "aware":
+            why_plain, trials = "a step has no all-reduce along this axis", self._tried(summed, waiting)
+        table, choice = choose(
+            axis,
+            "all_reduce",
+            AUTO if asked == AUTO else AllReduceTable.always(asked),
+            lambda: (table_of(trials), "the fastest when tried") if trials else (plain, why_plain),
+            trials,
+        )
+        return choice, table
+
+    def _tried(self, summed: Sequence[tuple[Group, Sequence[int]]], waiting: Waiting) -> list[Trial]:
+        """Trials of the sizes that the groups sum in a step; none where they sum nothing. Collective over all ranks."""
         world: Any = self.world.comm
         groups: list[dict[tuple[int, ...], list[int]]] = world.allgather(
             {group.members: list(payloads) for group, payloads in summed if group.size > 1 and payloads}
         )
         sizes = trial_sizes([size for of_rank in groups for sizes in of_rank.values() for size in sizes], PIECE_BYTES)
-        if not sizes:
-            return Choice(axis, "all_reduce", str(table), "auto", "a step has no all-reduce along this axis"), table
         apart = disjoint({members: sum(sizes) for of_rank in groups for members, sizes in of_rank.items()})
         trying = next((group.comm for group, _ in summed if group.members in apart), None)
-        trials = AllReduceTrial(world, trying, wait).run(sizes)
-        table = table_of(trials)
-        return Choice(axis, "all_reduce", str(table), "auto", "the fastest when tried", tuple(trials)), table
+        return AllReduceTrial(world, trying, waiting).run(sizes)
 
     def _group(self, comm: MPI.Comm, name: str, ranks: tuple[int, ...]) -> Group:
         return Group(comm, name, ranks, self.ledger, GroupOptions(), self._opened)

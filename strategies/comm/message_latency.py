@@ -10,6 +10,7 @@ collective passes as many messages one after the other as its algorithm says (Th
 | all-reduce, recursive_doubling             | ceil(log2 n)                 |
 | all-reduce, mpi (reduce-scatter, gather)   | 2 ceil(log2 n)               |
 | all-gather, reduce-scatter                 | ceil(log2 n)                 |
+| all-gather, reduce-scatter, ring           | n - 1                        |
 | all-to-all (all partners at once)          | 1                            |
 
 Those of MPI are the fewest that such algorithms need: a library may use more.
@@ -30,7 +31,7 @@ def latencies(op: str, ranks: int, algorithm: AllReduce = "mpi") -> int:
     Args:
         op: The collective, as in the ledger.
         ranks: Members of the group.
-        algorithm: Of an all-reduce.
+        algorithm: Of an all-reduce; ``ring`` also of the others.
 
     Returns:
         The number; 0 in a group of one.
@@ -38,6 +39,8 @@ def latencies(op: str, ranks: int, algorithm: AllReduce = "mpi") -> int:
     rounds = math.ceil(math.log2(ranks)) if ranks > 1 else 0
     if op == "all_reduce":
         return {"ring": 2 * (ranks - 1), "recursive_doubling": rounds, "mpi": 2 * rounds}[algorithm]
+    if algorithm == "ring":
+        return ranks - 1
     return min(rounds, 1) if op == "all_to_all" else rounds
 
 

@@ -19,8 +19,6 @@ from strategies.comm.processor_clock import thread_clock_ns
 if TYPE_CHECKING:
     from strategies.comm.group import Group
 
-PUMP_PERIOD_S = 300e-6
-
 
 class CommThread:
     """Runs submitted calls one after the other, in order, on one thread. Every rank must submit the same order."""
@@ -60,10 +58,11 @@ class CommThread:
 
 
 class Pump:
-    """While active, enters MPI a few thousand times a second, so that messages move while this rank computes."""
+    """While active, enters MPI up to a few thousand times a second, so that messages move while this rank computes."""
 
     def __init__(self, group: Group) -> None:
         self._comm, self._ledger, self._begin_ns = group.duplicate(), group.ledger, 0
+        self._period_s = group.waiting.pump_period_s
         self._active, self._closed = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="pump", daemon=True)
         self._thread.start()
@@ -93,4 +92,4 @@ class Pump:
                 self._comm.Iprobe()
             except MPI.Exception:  # a rank is dead: whoever waits for it finds out, and says so
                 return
-            time.sleep(PUMP_PERIOD_S)
+            time.sleep(self._period_s)

@@ -1,31 +1,81 @@
 """How a rank waits for its partners: spinning (MPI's own way) or polling with a sleep.
 
-A blocked MPI call burns a core: fastest to react, and it costs joules. Polling sleeps between tests, from 20 us
-up to 1 ms, and gives the core to whoever needs it.
+A blocked MPI call burns a core: fastest to react, and it costs joules. Polling sleeps between tests and gives the core to
+whoever needs it; but a message moves only while a test lets MPI work. Over 1 Gbit/s an all-reduce of 1.5 MB between two ranks
+took 18 ms with sleeps of up to 1 ms and 14 ms with 100 us, so those are the longest. A rank with less than a core sleeps and
+pumps as much more rarely as it has less: what a wake-up costs is the same share of what it has.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from strategies.comm.comm_options import Wait
 
 FIRST_SLEEP_S = 20e-6
-LONGEST_SLEEP_S = 1e-3
+LONGEST_SLEEP_S = 100e-6
+PUMP_PERIOD_S = 300e-6
+MOST = 10.0
+"""No rank sleeps longer than so many times what one with a core does: messages would stand still."""
 
 
-def finish(request: Any, wait: Wait) -> None:
-    """Return when an MPI request is complete.
+@dataclass(frozen=True)
+class Waiting:
+    """How the operations of a group wait.
 
-    Args:
-        request: An ``MPI.Request``.
-        wait: ``spin`` blocks inside MPI; otherwise tests with sleeps of 20 us up to 1 ms in between.
+    Attributes:
+        wait: ``spin`` blocks inside MPI; ``poll`` tests with sleeps in between.
+        cores: That the rank may use alone; sleeps are longer below one.
+        segment_bytes: Messages of algorithms of our own are cut into pieces of at most so many bytes; 0: they are not cut.
     """
-    if wait == "spin":
-        request.Wait()
-        return
-    sleep_s = FIRST_SLEEP_S
-    while not request.Test():
-        time.sleep(sleep_s)
-        sleep_s = min(2 * sleep_s, LONGEST_SLEEP_S)
+
+    wait: Wait = "spin"
+    cores: float = 1.0
+    segment_bytes: int = 0
+
+    @property
+    def longest_sleep_s(self) -> float:
+        """Between two tests."""
+        return LONGEST_SLEEP_S * self._rarer
+
+    @property
+    def pump_period_s(self) -> float:
+        """Between two looks of the pump."""
+        return PUMP_PERIOD_S * self._rarer
+
+    @property
+    def _rarer(self) -> float:
+        return min(MOST, 1 / min(1.0, self.cores))
+
+    def finish(self, request: Any) -> None:
+        """Return when an MPI request is complete.
+
+        Args:
+            request: An ``MPI.Request``.
+        """
+        if self.wait == "spin":
+            request.Wait()
+        else:
+            self._sleep_until(request.Test)
+
+    def finish_all(self, requests: list[Any]) -> None:
+        """Return when MPI requests are complete.
+
+        Args:
+            requests: Some ``MPI.Request``.
+        """
+        from mpi4py import MPI
+
+        if self.wait == "spin":
+            MPI.Request.Waitall(requests)
+        else:
+            self._sleep_until(lambda: MPI.Request.Testall(requests))
+
+    def _sleep_until(self, complete: Callable[[], bool]) -> None:
+        sleep_s = FIRST_SLEEP_S
+        while not complete():
+            time.sleep(sleep_s)
+            sleep_s = min(2 * sleep_s, self.longest_sleep_s)

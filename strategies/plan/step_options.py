@@ -61,7 +61,7 @@ class TensorOptions:
     )
     overlap: Literal["auto", "halves", "none"] = option(
         "auto",
-        "halves of each micro-batch take turns: one computes while the other's reduction is on its way; auto: none",
+        "halves of a micro-batch take turns: one computes while the other's reduction is on its way; auto: where that is long",
         word("auto, halves or none"),
     )
 

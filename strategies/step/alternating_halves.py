@@ -18,7 +18,7 @@ from typing import Literal
 
 import torch
 
-from strategies.comm.comm_options import Wait
+from strategies.comm.comm_options import AllReduce, Wait
 from strategies.comm.group import Group
 from strategies.comm.ledger import Ledger
 from strategies.comm.progress_thread import CommThread
@@ -164,10 +164,12 @@ class HiddenGroup(Group):
     Args:
         group: The ranks.
         turns: Of the halves.
+        free: Whether nobody asked for a certain all-reduce. Then none is the library's own beside a computation: its
+            non-blocking one of two or three ranks reduces to one of them and broadcasts, in twice the time.
     """
 
-    def __init__(self, group: Group, turns: Turns) -> None:
-        self.turns = turns
+    def __init__(self, group: Group, turns: Turns, free: bool) -> None:
+        self.turns, self.free = turns, free
         super().__init__(group.comm, group.axis, group.members, group.ledger, group.options, group.opened)
 
     @property
@@ -187,6 +189,18 @@ class HiddenGroup(Group):
     def wait(self) -> Wait:
         """How the operations wait: beside the computation they sleep between tests, since spinning takes a core."""
         return "poll" if self.turns.active else self.options.wait
+
+    def algorithm(self, payload_bytes: int) -> AllReduce:
+        """Which all-reduce sums a buffer.
+
+        Args:
+            payload_bytes: Of the buffer.
+
+        Returns:
+            Its name.
+        """
+        chosen = super().algorithm(payload_bytes)
+        return "ring" if chosen == "mpi" and self.free and self.turns.active else chosen
 
     def _counted(self, op: str, call: Callable[[], object], payload: int, phase: str | None) -> None:
         if not self.turns.active:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from strategies.base import Batch, Scores, Strategy, WeightSource
 from strategies.common.plan_error import PlanError
 from strategies.plan import gradient_buckets, pipeline_messages, sequence_volumes, tensor_volumes
+from strategies.plan.batch_halves import why_no_halves
 from strategies.plan.model_spec import ModelSpec, parameters
 from strategies.plan.partition import even
 from strategies.plan.placement import place
@@ -116,7 +117,7 @@ class ComposedStrategy(Strategy):
         from strategies.models.transformer import Transformer
 
         self.device = torch.device(device)
-        self.turns = self._make_turns()
+        self.turns = self._make_turns(dtype)
         with torch.device("meta"):
             recompute = self.shape.recompute == "blocks"
             module = Transformer(self.spec, self.placement, *self._exchanges(), recompute).to(dtype)
@@ -199,15 +200,16 @@ class ComposedStrategy(Strategy):
             attention = sequence_attention_of(placements, self.mesh, self.step_plan.step_options)
         return tensor_layers, attention
 
-    def _make_turns(self) -> Turns | None:
-        """The turns of two halves of each micro-batch, where tensor ranks hide their reductions behind them."""
+    def _make_turns(self, dtype: torch.dtype) -> Turns | None:
+        """The turns of two halves of each micro-batch, where tensor ranks hide their reductions behind them. Collective."""
         if self.mesh.shape.tensor == 1:
             return None
         from strategies.step.alternating_halves import Turns
         from strategies.step.overlap_choice import choose_overlap
+        from strategies.step.overlap_facts import overlap_facts
 
         axis, asked = tensor_volumes.AXIS, self.step_plan.step_options.overlap
-        overlap, choice = choose_overlap(axis, asked, self.device.type)
+        overlap, choice = choose_overlap(axis, asked, overlap_facts(self.step_plan, self.mesh, self.device, dtype))
         self.mesh.choices.append(choice)
         return Turns(self.mesh.ledger, axis) if overlap == "halves" else None
 
@@ -255,15 +257,7 @@ def _check_overlap(options: StepOptions, mesh: MeshShape, shape: StepShape) -> N
         raise PlanError(f"<option overlap>={options.overlap} is unknown; use {', '.join(OVERLAPS[:-1])} or {OVERLAPS[-1]}")
     if options.overlap != "halves":
         return
-    why_not = None
-    if mesh.tensor == 1:
-        why_not = "no layer is split over tensor ranks, so there are no reductions to hide"
-    elif mesh.pipeline > 1:
-        why_not = "stages of a pipeline interleave micro-batches already"
-    elif shape.batch <= mesh.data * shape.micro_batches:
-        why_not = (
-            f"{shape.batch} samples in {mesh.data} x {shape.micro_batches} micro-batches are one each, which has no halves"
-        )
+    why_not = why_no_halves(mesh, shape)
     if why_not:
         raise PlanError(f"<option overlap>=halves cannot be: {why_not}; use auto or none")
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from strategies.comm.collectives import copy_in, gather_tokens, reduce_out, scatter_tokens, split_cross_entropy
+from strategies.comm.comm_options import AUTO
 from strategies.comm.group import Group
 from strategies.comm.mesh import Mesh
 from strategies.models.layers import TensorParallelLayers
@@ -102,7 +103,7 @@ def split_layers_of(
     """
     group, begin = mesh.groups[AXIS], placement.units["vocab"][0]
     if turns is not None:
-        group = HiddenGroup(group, turns)
+        group = HiddenGroup(group, turns, mesh.asked.all_reduce == AUTO)
     if not placement.splits_stream:
         return SplitLayers(group, begin)
     return SplitLayersAndStream(group, begin, [placements[rank].stream for rank in group.members])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
 from strategies.comm.mpi_buffers import as_mpi
 from strategies.comm.progress_thread import CommThread, Pump
+from strategies.comm.waiting import Waiting
 from strategies.plan.partition import Span, even, spans
 from strategies.plan.shapes import MeshShape
 from strategies.plan.traffic import volume
@@ -33,8 +35,15 @@ TOLERANCE = 1e-12
 WAITS = pytest.mark.parametrize("wait", ["spin", "poll"])
 
 
-def make_mesh(comm: MPI.Comm, wait: str = "spin", algorithm: str = "mpi") -> Mesh:
-    return Mesh(comm, MeshShape(tensor=comm.Get_size()), Ledger(), CommOptions(wait=wait, all_reduce=algorithm))  # type: ignore[arg-type]
+CUT = pytest.mark.parametrize("cut", [0, 24], ids=["whole", "cut"])
+"""Bytes of the pieces into which messages between nodes are cut: of three double numbers here."""
+
+
+def make_mesh(comm: MPI.Comm, wait: str = "spin", algorithm: str = "mpi", cut: int = 0) -> Mesh:
+    options = CommOptions(wait=wait, all_reduce=algorithm)  # type: ignore[arg-type]
+    mesh = Mesh(comm, MeshShape(tensor=comm.Get_size()), Ledger(), options)
+    mesh.groups["tensor"].options = replace(mesh.groups["tensor"].options, segment_bytes=cut)
+    return mesh
 
 
 def drawn(seed: int, *shape: int) -> torch.Tensor:
@@ -169,11 +178,12 @@ def test_share_is_adjoint_to_counting_once(comm: MPI.Comm) -> None:
 
 
 @WAITS
+@CUT
 @PARTS
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
-def test_all_gather_fills_in_the_other_parts(comm: MPI.Comm, wait: str, kind: str, dtype: torch.dtype) -> None:
+def test_all_gather_fills_in_the_other_parts(comm: MPI.Comm, wait: str, cut: int, kind: str, dtype: torch.dtype) -> None:
     """Protects the counts and offsets of uneven parts, and that 16-bit floats arrive as they left."""
-    group = make_mesh(comm, wait).groups["tensor"]
+    group = make_mesh(comm, wait, cut=cut).groups["tensor"]
     parts = parts_of(kind, group.size)
     whole, (begin, end) = drawn(7, parts[-1][1]).to(dtype), parts[group.rank]
     flat = torch.full_like(whole, -1.0)
@@ -185,11 +195,12 @@ def test_all_gather_fills_in_the_other_parts(comm: MPI.Comm, wait: str, kind: st
 
 
 @WAITS
+@CUT
 @PARTS
-def test_reduce_scatter_leaves_own_part_of_the_sum(comm: MPI.Comm, wait: str, kind: str) -> None:
+def test_reduce_scatter_leaves_own_part_of_the_sum(comm: MPI.Comm, wait: str, cut: int, kind: str) -> None:
     """Whole numbers, so the sum is exact: rank r adds (r+1) i to element i. Protects both forms; the one that returns
     its part leaves the input alone, the other puts it where it belongs."""
-    group = make_mesh(comm, wait).groups["tensor"]
+    group = make_mesh(comm, wait, cut=cut).groups["tensor"]
     parts = parts_of(kind, group.size)
     number = torch.arange(parts[-1][1], dtype=torch.float64)
     flat, (begin, end) = (group.rank + 1) * number, parts[group.rank]
@@ -216,12 +227,13 @@ def test_all_to_all_delivers_uneven_parts(comm: MPI.Comm, wait: str, dtype: torc
 
 
 @WAITS
+@CUT
 @pytest.mark.parametrize("algorithm", sorted(ALL_REDUCE))
 @pytest.mark.parametrize("shape", [(1,), (2,), (7,), (10, 100)], ids=str)
-def test_own_all_reduces_equal_that_of_mpi(comm: MPI.Comm, algorithm: str, wait: str, shape: tuple[int, ...]) -> None:
+def test_own_all_reduces_equal_that_of_mpi(comm: MPI.Comm, algorithm: str, wait: str, cut: int, shape: tuple[int, ...]) -> None:
     """Protects buffers smaller than the number of ranks, ranks beyond a power of two, and replicas from drifting apart:
     the sums are the same to the last bit everywhere."""
-    group, plain = (make_mesh(comm, wait, name).groups["tensor"] for name in (algorithm, "mpi"))
+    group, plain = (make_mesh(comm, wait, name, cut).groups["tensor"] for name in (algorithm, "mpi"))
     tensor = drawn(80 + group.rank, *shape)
     expected = plain.all_reduce(tensor)
     found = group.all_reduce(tensor)
@@ -362,7 +374,7 @@ def test_trials_of_all_reduces_are_agreed_and_in_no_ledger(comm: MPI.Comm, budge
     """All ranks have the same numbers and so the same table; without any time left one small size is still tried."""
     world = comm.Dup()
     sizes = [8_192, 1_000_000]
-    trials = AllReduceTrial(world, world, "spin", budget_s).run(sizes)
+    trials = AllReduceTrial(world, world, Waiting("spin"), budget_s).run(sizes)
     assert comm.allgather(trials) == [trials] * comm.Get_size()
     assert [trial.payload_bytes for trial in trials] == (sizes if budget_s else [4_096])
     assert all(set(trial.seconds) == set(ALL_REDUCES) and min(trial.seconds.values()) > 0 for trial in trials)

@@ -25,7 +25,7 @@ from bench.energy.sampling.host_identity import HostIdentity
 from bench.joules.channel import Trace
 from bench.joules.cover import Part, find_cover
 from strategies.comm.comm_options import Wait
-from strategies.comm.waiting import finish
+from strategies.comm.waiting import Waiting
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -112,7 +112,7 @@ def stand(comm: MPI.Intracomm, state: State, seconds: float) -> tuple[int, Spent
     begin_ns, cpu_s, queue_s = time.monotonic_ns(), time.process_time(), _queued_s()
     if rank in state.waiting:
         assert state.wait is not None
-        finish(comm.Irecv(bytearray(1), source=last, tag=TAG), state.wait)
+        Waiting(state.wait).finish(comm.Irecv(bytearray(1), source=last, tag=TAG))
     else:
         time.sleep(settle_s(seconds) + seconds + TAIL_S)
     spent = Spent((time.monotonic_ns() - begin_ns) / 1e9, time.process_time() - cpu_s, _queued_s() - queue_s)

@@ -83,3 +83,12 @@ def test_a_table_changes_between_the_sizes_that_were_tried() -> None:
 def test_groups_that_try_at_once_share_no_rank() -> None:
     """Else two ranks would wait for each other, each in another group. The largest sums come first."""
     assert disjoint({(0, 2): 100, (1, 3): 100, (0, 1): 5, (2, 3): 200}) == [(2, 3), (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "segment_bytes"),
+    [(NETWORK, 64512), (MEMORY, 0), (replace(NETWORK, eager=EagerLimit(4096, "MPI_T")), 0)],
+)
+def test_messages_between_nodes_are_cut_within_the_eager_limit(facts: GroupFacts, segment_bytes: int) -> None:
+    """Such a piece needs no answer, with room for MPI's header; where the limit is tiny there would be too many of them."""
+    assert facts.segment_bytes == segment_bytes
