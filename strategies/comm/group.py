@@ -318,10 +318,10 @@ class Group:
             The message on its way; its ``finish`` waits for it.
         """
         t0, payload, host = time.monotonic_ns(), nbytes(tensor), to_host(tensor, self.aware)
-        request = self.comm.Isend(self._buffer(host), dest=to, tag=tag)
+        requests = [self.comm.Isend(piece, dest=to, tag=tag) for piece in self._messages(host)]
         match = (self.members[self.rank], self.members[to], tag)
         self.ledger.add(self.axis, "send", payload, float(payload), t0, match)
-        return Message(self, request, host, host, "send", match)
+        return Message(self, requests, host, host, "send", match)
 
     @on_processor_clock
     def receive(self, tensor: Tensor, source: int, tag: int) -> Message:
@@ -336,8 +336,14 @@ class Group:
             The message on its way; its ``finish`` waits for it and returns ``tensor``.
         """
         host = host_like(tensor, self.aware)
-        request = self.comm.Irecv(self._buffer(host), source=source, tag=tag)
-        return Message(self, request, host, tensor, "receive", (self.members[source], self.members[self.rank], tag))
+        requests = [self.comm.Irecv(piece, source=source, tag=tag) for piece in self._messages(host)]
+        return Message(self, requests, host, tensor, "receive", (self.members[source], self.members[self.rank], tag))
+
+    def _messages(self, host: Tensor) -> list[list[Any]]:
+        """The buffers of a message: pieces within the eager limit, where it is not so long that it could fill its receiver."""
+        if self.aware or not self.options.segment_bytes or nbytes(host) > PIECE_BYTES:
+            return [self._buffer(host)]
+        return [as_mpi(piece) for piece in self.waiting.pieces(host.view(-1))]
 
 
 class Message:
@@ -346,13 +352,13 @@ class Message:
     def __init__(
         self,
         group: Group,
-        request: Any,
+        requests: list[Any],
         host: Tensor,
         tensor: Tensor,
         op: Literal["send", "receive"],
         match: tuple[int, int, int],
     ) -> None:
-        self.group, self.request, self.host, self.tensor, self.op, self.match = group, request, host, tensor, op, match
+        self.group, self.requests, self.host, self.tensor, self.op, self.match = group, requests, host, tensor, op, match
         self.ledger, self.thread = group.ledger, group.thread
 
     @on_processor_clock
@@ -360,8 +366,8 @@ class Message:
         """Wait until the message is complete; the tensor that was sent, or that was received into."""
         t0 = time.monotonic_ns()
         delay_s = self.group.options.receive_delay_s if self.op == "receive" else 0.0
-        late = is_under_way(self.request, delay_s)
-        self.group.waiting.finish(self.request)
+        late = is_under_way(self.requests, delay_s)
+        self.group.waiting.finish_all(self.requests)
         arrive_later(int(late), delay_s)
         op = "receive" if self.op == "receive" else "send_wait"
         self.group.ledger.add(self.group.axis, op, 0, 0.0, t0, self.match)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from strategies.comm.all_reduce_trial import AllReduceTrial, disjoint, table_of, trial_sizes
@@ -79,7 +80,7 @@ class Mesh:
         self.stages.options = self.groups["pipeline"].options
         everyone = self._facts.of([self.world.members], None)
         wait, _ = choose_wait("world", self.asked.wait, everyone)
-        self.world.options = self._options(everyone, wait, "inline", self._given_all_reduce())
+        self.world.options = replace(self._options(everyone, wait, "inline", self._given_all_reduce()), segment_bytes=0)
 
     def progress(self, axis: str) -> Progress:
         """Who moves the messages of an axis while a rank computes.

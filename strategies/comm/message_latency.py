@@ -55,14 +55,14 @@ def arrive_later(messages: int, delay_s: float) -> None:
         time.sleep(messages * delay_s)
 
 
-def is_under_way(request: Any, delay_s: float) -> bool:
+def is_under_way(requests: list[Any], delay_s: float) -> bool:
     """Whether a receive is not complete when it is asked for, so that its latency cannot be hidden any more.
 
     Args:
-        request: An ``MPI.Request``.
+        requests: ``MPI.Request`` of its pieces.
         delay_s: What is added to each message, s; 0: nobody needs to know, and the request is not touched.
 
     Returns:
         False also where nothing is added.
     """
-    return delay_s > 0 and not request.Test()
+    return delay_s > 0 and not all(request.Test() for request in requests)

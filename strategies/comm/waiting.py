@@ -1,4 +1,4 @@
-"""How a rank waits for its partners: spinning (MPI's own way) or polling with a sleep.
+"""How a rank waits for its partners: spinning (MPI's own way) or polling with a sleep; and how large its messages are.
 
 A blocked MPI call burns a core: fastest to react, and it costs joules. Polling sleeps between tests and gives the core to
 whoever needs it; but a message moves only while a test lets MPI work. Over 1 Gbit/s an all-reduce of 1.5 MB between two ranks
@@ -9,11 +9,14 @@ pumps as much more rarely as it has less: what a wake-up costs is the same share
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from strategies.comm.comm_options import Wait
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FIRST_SLEEP_S = 20e-6
 LONGEST_SLEEP_S = 100e-6
@@ -29,7 +32,7 @@ class Waiting:
     Attributes:
         wait: ``spin`` blocks inside MPI; ``poll`` tests with sleeps in between.
         cores: That the rank may use alone; sleeps are longer below one.
-        segment_bytes: Messages of algorithms of our own are cut into pieces of at most so many bytes; 0: they are not cut.
+        segment_bytes: Messages are cut into pieces of at most so many bytes; 0: they are not cut.
     """
 
     wait: Wait = "spin"
@@ -49,6 +52,22 @@ class Waiting:
     @property
     def _rarer(self) -> float:
         return min(MOST, 1 / min(1.0, self.cores))
+
+    def pieces(self, tensor: Tensor) -> Sequence[Tensor]:
+        """What leaves as one message each.
+
+        A piece within the eager limit needs no answer of its receiver. A larger one does, and where both directions are busy
+        that answer waits behind the data of the other: all-reduces of 3 MB between two boards at 100 Mbit/s took twice as long
+        as the link needs. What was sent is carried on by the kernel, too, while neither rank is inside MPI.
+
+        Args:
+            tensor: 1-d, contiguous.
+
+        Returns:
+            Its pieces in order; both ends cut alike.
+        """
+        length = self.segment_bytes // tensor.element_size()
+        return tensor.split(length) if length else (tensor,)
 
     def finish(self, request: Any) -> None:
         """Return when an MPI request is complete.

@@ -29,6 +29,8 @@ class Request:
         ("all_reduce", "mpi", {1: 0, 2: 2, 3: 4, 4: 4}),
         ("all_gather", "mpi", {1: 0, 2: 1, 3: 2, 4: 2}),
         ("reduce_scatter", "mpi", {1: 0, 2: 1, 4: 2}),
+        ("reduce_scatter", "ring", {1: 0, 2: 1, 3: 2, 4: 3}),
+        ("all_gather", "ring", {1: 0, 2: 1, 4: 3}),
         ("all_to_all", "mpi", {1: 0, 2: 1, 4: 1}),
     ],
 )
@@ -47,7 +49,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_a_delay_of_nothing_touches_nothing(slept: list[float]) -> None:
     """Without dilation the way of a message is what it was: not even its request is asked."""
     request = Request(complete=False)
-    assert not is_under_way(request, 0.0)
+    assert not is_under_way([request], 0.0)
     arrive_later(1000, 0.0)
     assert request.asked == 0
     assert slept == []
@@ -55,8 +57,8 @@ def test_a_delay_of_nothing_touches_nothing(slept: list[float]) -> None:
 
 def test_only_a_message_under_way_is_late(slept: list[float]) -> None:
     """One that had come before it was asked for hid its latency behind the computation."""
-    assert is_under_way(Request(complete=False), 0.01)
-    assert not is_under_way(Request(complete=True), 0.01)
+    assert is_under_way([Request(complete=False)], 0.01)
+    assert not is_under_way([Request(complete=True)], 0.01)
     arrive_later(3, 0.01)
     arrive_later(0, 0.01)
     assert slept == [pytest.approx(0.03)]
