@@ -37,12 +37,13 @@ class MeshFacts:
         self.nodes = [first for first, _ in everyone]
         self.cores = min((cores for _, cores in everyone), key=lambda one: one.cores - one.threads)
 
-    def of(self, groups: Sequence[Sequence[int]], message_bytes: int | None) -> GroupFacts:
+    def of(self, groups: Sequence[Sequence[int]], message_bytes: int | None, point_to_point: bool = False) -> GroupFacts:
         """Facts about the groups of one axis. Collective over all ranks.
 
         Args:
             groups: World ranks of those that this rank belongs to.
             message_bytes: The largest message that this rank knows of; None: none.
+            point_to_point: Whether all operations are messages from one rank to one other, the same on all ranks.
 
         Returns:
             The same on all ranks.
@@ -61,4 +62,5 @@ class MeshFacts:
             cores=self.cores,
             message_bytes=max(known) if known else None,
             eager=self.comm.bcast(eager_limit(shared_memory)),
+            point_to_point=point_to_point,
         )

@@ -76,7 +76,7 @@ class Mesh:
             of_axis = [volume for volume in self.volumes if volume.axis == axis]
             sizes = {one.op: -(-one.payload_bytes // one.calls) for one in of_axis}
             summed = [-(-one.payload_bytes // one.calls) for one in of_axis if one.op == "all_reduce"]
-            self.choose(axis, [(group, summed)], max(sizes.values()) if sizes else None)
+            self.choose(axis, [(group, summed)], max(sizes.values()) if sizes else None, point_to_point=set(sizes) == {"send"})
         self.stages.options = self.groups["pipeline"].options
         everyone = self._facts.of([self.world.members], None)
         wait, _ = choose_wait("world", self.asked.wait, everyone)
@@ -93,16 +93,24 @@ class Mesh:
         """
         return self._progress[axis]
 
-    def choose(self, axis: str, summed: Sequence[tuple[Group, Sequence[int]]], message_bytes: int | None) -> None:
+    def choose(
+        self,
+        axis: str,
+        summed: Sequence[tuple[Group, Sequence[int]]],
+        message_bytes: int | None,
+        *,
+        point_to_point: bool = False,
+    ) -> None:
         """Decide how the groups of one axis communicate, and keep the choice with its reasons. Collective over all ranks.
 
         Args:
             axis: Their name in the ledger.
             summed: The groups that this rank belongs to, each with the bytes of its all-reduces of a step.
             message_bytes: Of this rank's largest operation; None: not known.
+            point_to_point: Whether all operations are messages from one rank to one other, the same on all ranks.
         """
         groups = [group for group, _ in summed]
-        facts = self._facts.of([group.members for group in groups], message_bytes)
+        facts = self._facts.of([group.members for group in groups], message_bytes, point_to_point)
         progress, progress_choice = choose_progress(axis, self.asked.progress, facts)
         wait, wait_choice = choose_wait(axis, self.asked.wait, facts)
         all_reduce_choice, table = self._choose_all_reduce(

@@ -12,6 +12,7 @@ from strategies.comm.comm_choice import EagerLimit, GroupFacts, RankCores, Trial
 from strategies.comm.comm_options import PROGRESSES, WAITS, AllReduceTable
 
 NETWORK = GroupFacts(4, False, RankCores(4.0, 4, "affinity"), 1_000_000, EagerLimit(65536, "MPI_T"))
+PAIRS = replace(NETWORK, point_to_point=True)
 MEMORY = replace(NETWORK, shared_memory=True, eager=EagerLimit(4096, "MPI_T"))
 
 
@@ -22,6 +23,10 @@ MEMORY = replace(NETWORK, shared_memory=True, eager=EagerLimit(4096, "MPI_T"))
         (replace(NETWORK, message_bytes=65536), "inline", "between nodes, messages of at most 65536 B, within the eager limit"),
         (replace(NETWORK, message_bytes=65537), "thread", "between nodes"),
         (replace(NETWORK, message_bytes=None), "thread", "between nodes, messages of unknown size"),
+        (PAIRS, "inline", "between nodes, messages of at most 1000000 B, in pieces within the eager limit of 65536 B (MPI_T)"),
+        (replace(PAIRS, message_bytes=2**20 + 1), "thread", "between nodes, messages of up to 1048577 B"),
+        (replace(PAIRS, message_bytes=None), "thread", "between nodes, messages of unknown size"),
+        (replace(PAIRS, eager=EagerLimit(4096, "MPI_T")), "thread", "between nodes"),
         (MEMORY, "inline", "shared memory, and no core to spare"),
         (replace(MEMORY, cores=RankCores(5.0, 4, "affinity")), "thread", "shared memory, and a core to spare: 5 cores"),
         (replace(NETWORK, ranks=1), "inline", "no group has two ranks"),
