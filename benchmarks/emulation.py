@@ -151,6 +151,7 @@ def make_cases(comm: MPI.Intracomm, work: Mapping[str, Any]) -> list[tuple[dict[
     from mpi4py import MPI
 
     from strategies.comm.all_reduce_algorithms import ring
+    from strategies.comm.waiting import Waiting
 
     found: list[tuple[dict[str, Any], Callable[[], float]]] = []
     answer = bytearray(4)
@@ -188,7 +189,7 @@ def make_cases(comm: MPI.Intracomm, work: Mapping[str, Any]) -> list[tuple[dict[
         share, rate = 2 * (comm.size - 1) / comm.size, work["ring_bit_s"]
         limit = {"size": size, "rate_bit_s": rate, "limit_s": 8 * share * size / rate}
         calls: dict[str, Callable[[], object]] = {
-            "ring": lambda t=tensor: ring(comm, t, "spin"),  # type: ignore[misc]
+            "ring": lambda t=tensor: ring(comm, t, Waiting("spin")),  # type: ignore[misc]
             "mpi": lambda n=numbers, s=summed: comm.Allreduce(n, s),  # type: ignore[misc]
         }
         found += [({"name": name, **limit}, lambda c=call: reduce(c)) for name, call in calls.items()]  # type: ignore[misc]
