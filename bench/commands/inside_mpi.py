@@ -36,7 +36,7 @@ def run_inside_mpi(arguments: Sequence[str]) -> int:
     from mpi4py import MPI
 
     from bench.faults.recovery import leave
-    from bench.run import worker
+    from bench.run.guarded_run import run
 
     comm = MPI.COMM_WORLD
     try:
@@ -53,7 +53,7 @@ def run_inside_mpi(arguments: Sequence[str]) -> int:
             return BAD_INPUT
         if point is None:  # a dry run, shown by rank 0
             return 0
-        code = worker.run(point, comm)
+        code = run(point, comm)
     except Exception:
         traceback.print_exc()
         comm.Abort(1)

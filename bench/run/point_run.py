@@ -25,13 +25,13 @@ from bench.power_modes.hosts_in_mode import PowerModes
 from bench.record.environment_record import PowerModeRecord
 from bench.run.assemble import write_record
 from bench.run.gathered_run import GatheredRun
-from bench.run.rank_shard import build_shard
 from bench.tasks.task_base.task import make_task
 from bench.timeline.clock_model import ClockModel, Offset, measure
 from bench.timeline.fault_spans import Lived
 from bench.timeline.rank_report import RankMemory, RankPlace, RankReport, Replication, RunFacts, Stage
 from bench.training import process_memory
 from bench.training.rank_setup import host_identity, settle, weights_hash
+from bench.training.rank_shard import build_shard
 from bench.training.trainer import Trainer
 from bench.training.weight_replication import replicate
 from strategies.comm.ledger import Ledger
@@ -139,13 +139,13 @@ class PointRun:
 
     def set_up(self) -> None:
         """Task, this rank's shard of the model (from a checkpoint where one is resumed), and the power samplers."""
+        settings = EnergySettings.from_dict(self.config.energy)
+        self.session = EnergySession(self.comm, settings, boards_of(self.config.boards), host_identity(self.facts))
         ledger = Ledger()
         task = make_task(self.config)
         strategy, self.loader = build_shard(self.config, self.comm, ledger, self.facts.device)
         self.plan = strategy.step_plan
         self.trainer = Trainer(self.config, self.comm, strategy, task, ledger)
-        settings = EnergySettings.from_dict(self.config.energy)
-        self.session = EnergySession(self.comm, settings, boards_of(self.config.boards), host_identity(self.facts))
         self.session.start()
 
     def send_weights(self) -> None:

@@ -60,6 +60,8 @@ def meters_of(label: str, labels: Sequence[str], meters: Mapping[str, MeterEntry
 class EnergySession:
     """The samplers of all hosts; the lowest rank of each host owns its sampler. Every method but ``stop`` is collective.
 
+    Their processes begin to load at once; ``start`` waits until they read.
+
     Args:
         comm: All ranks.
         settings: What is read on which host.
@@ -94,6 +96,7 @@ class EnergySession:
                 meters_of(home.label, self.labels, settings.meters),
                 home.label in settings.metered,
             )
+            self.sampler.begin()
 
     def start(self) -> None:
         """Start the samplers.

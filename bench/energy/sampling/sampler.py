@@ -53,12 +53,8 @@ class Sampler:
         """What it reads; None until ``start`` has returned."""
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start the sampler, and return when the first readings stand.
-
-        Raises:
-            UserError: There is no source to read, or the process does not start.
-        """
+    def begin(self) -> None:
+        """Start the process, and return at once: it loads and opens its sources beside what the caller does until ``start``."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", MODULE],
             stdin=subprocess.PIPE,
@@ -67,6 +63,16 @@ class Sampler:
             env={**os.environ, **plugin_variables()},
         )
         self._tell(self.order.to_json())
+
+    def start(self) -> None:
+        """Start the sampler where it was not begun before, and return when the first readings stand.
+
+        Raises:
+            UserError: There is no source to read, or the process does not start.
+        """
+        if self._process is None:
+            self.begin()
+        assert self._process is not None
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], START_TIMEOUT_S)[0]:
             self.kill()
