@@ -51,9 +51,9 @@ VERBS = {
         keys=True,
     ),
     "calibrate": Verb(
-        "compare a sensor with a meter, or measure the power of waiting",
+        "compare a sensor with a meter, fit a board's power model, or measure the power of waiting",
         "bench.calibrate.calibrate_command",
-        words=("sensor", "waiting"),
+        words=("sensor", "model", "waiting"),
     ),
     "fetch": Verb("get the pre-trained weights once and check them", "bench.fetch"),
     "export": Verb("write a saved checkpoint as a Hugging Face model", "bench.export"),

@@ -1,1 +1,1 @@
-"""``python -m bench.calibrate sensor|waiting``: see ``python -m bench.calibrate --help``."""
+"""``python -m bench.calibrate sensor|model|waiting``: see ``python -m bench.calibrate --help``."""

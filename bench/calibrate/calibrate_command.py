@@ -1,4 +1,6 @@
-"""``python -m bench.calibrate sensor``: a board's sensor against a meter. ``waiting``: what a waiting rank draws.
+"""``python -m bench.calibrate sensor``: a board's sensor against a meter. ``model``: the board's power model.
+
+``python -m bench.calibrate waiting``: what a waiting rank draws.
 
 ``docs/how-to/calibration.md`` says when, how, and what the intervals mean.
 """
@@ -7,13 +9,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 
+from bench.calibrate import model_verb
+from bench.calibrate.meter_words import entry_of, meter_of
 from bench.cluster.board_files import load_board
 from bench.common import terminal_table
 from bench.common.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
@@ -23,14 +27,13 @@ from bench.common.user_error import UserError
 from bench.energy.calibration import side_by_side, waiting_power
 from bench.energy.calibration.sensor_fit import Fit, fit, is_full_test, write_calibration
 from bench.energy.sampling.energy_settings import energy_settings
-from bench.energy.sampling.inventory_meters import read_meters
-from bench.energy.sampling.meter_entry import MeterEntry
 from bench.energy.sensor_base.source_choice import check_name
 
 EXAMPLES = """examples:
   python -m bench.calibrate sensor --source jetson --meter 'source: shelly, address: http://192.168.1.50, accuracy: 0.01' \\
       --host board1
   python -m bench strategy=data cluster=two-boards energy.calibration=calibration/     # uses it
+  python -m bench.calibrate model --meter 'source: shelly, address: http://192.168.1.50, accuracy: 0.01' --board raspberry-pi-4
   python -m bench.calibrate waiting
 """
 
@@ -46,11 +49,11 @@ def parser() -> argparse.ArgumentParser:
     """The words of the command line."""
     top = _Parser(
         prog="python -m bench.calibrate",
-        description="Compare a board's sensor with a meter, or measure what waiting costs.",
+        description="Compare a board's sensor with a meter, fit its power model, or measure what waiting costs.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = top.add_subparsers(dest="verb", metavar="sensor|waiting", required=True)
+    verbs = top.add_subparsers(dest="verb", metavar="sensor|model|waiting", required=True)
     more: dict[str, Any] = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
 
     one = verbs.add_parser("sensor", help="gain and offset of this board's sensor against a meter", **more)
@@ -72,7 +75,10 @@ def parser() -> argparse.ArgumentParser:
     two.add_argument("--mpirun", help="as cluster.mpirun")
     two.add_argument("--out", type=Path, default=Path("results/waiting.json"), help="file to write (default: %(default)s)")
 
-    for verb in (one, two):
+    three = verbs.add_parser("model", help="the coefficients of this board's power model, with any meter", **more)
+    model_verb.add_words(three)
+
+    for verb in (one, two, three):
         verb.add_argument("--host", default="localhost", help="its name (else address) in the inventory (default: %(default)s)")
         verb.add_argument("--board", default="x86-mini-pc", help="its class, for modelled power (default: %(default)s)")
         verb.add_argument("--root", default="/", help="of sys and proc (default: %(default)s)")
@@ -83,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; 2 for what the user can mend, 1 for watts that cannot be trusted."""
     try:
         args = parser().parse_args(argv)
-        return {"sensor": sensor, "waiting": wait}[args.verb](args)
+        return {"sensor": sensor, "model": model_verb.model, "waiting": wait}[args.verb](args)
     except UserError as error:
         print(f"error: {as_called(str(error))}", file=sys.stderr)
         return BAD_INPUT
@@ -180,7 +186,7 @@ def wait(args: argparse.Namespace) -> int:
     """
     names: str | list[str] = args.source.split(",") if "," in args.source else args.source
     defaults = yaml.safe_load((CONF / "energy/auto.yaml").read_text())
-    meters = {} if args.meter is None else {side_by_side.METER: _entry(args.meter)}
+    meters = {} if args.meter is None else {side_by_side.METER: entry_of(args.meter)}
     asked = {**defaults, "source": names, "meters": meters, "calibration": args.calibration, "root": args.root}
     energy = energy_settings(asked, [args.host], Path("hostfile"))
     if energy.source == "none":
@@ -215,32 +221,6 @@ def wait(args: argparse.Namespace) -> int:
         print(f"invalid: {measurement['reason']}")
         return FAILED
     return 0
-
-
-def meter_of(text: str, host: str) -> MeterEntry:
-    """The complete entry of the meter that ``--meter`` describes.
-
-    Args:
-        text: YAML of one mapping, with or without its braces.
-        host: The only host that the meter stands in front of.
-
-    Returns:
-        The meter's entry, as an inventory would have it.
-
-    Raises:
-        UserError: For text that describes no meter.
-    """
-    return read_meters({side_by_side.METER: _entry(text)}, [host])[side_by_side.METER]
-
-
-def _entry(text: str) -> dict[str, Any]:
-    try:
-        entry = yaml.safe_load(text if text.lstrip().startswith("{") else f"{{{text}}}")
-    except yaml.YAMLError:
-        entry = None
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("source"), str):
-        raise UserError(f"--meter {text!r} is no meter; give it as 'source: shelly, address: http://192.168.1.50'")
-    return dict(entry)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -1,15 +1,18 @@
 """A load for a calibration: matrix products on a fraction of the cores, in processes that end with their parent.
 
-``python -m bench.energy.calibration.load_generator SHARE`` is one of them: it works for SHARE of the time on one core.
+``python -m bench.energy.calibration.load_generator SHARE [matrix|stream|send HOST:PORT]`` is one of them: it works for SHARE of
+the time on one core.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from bench.common.paths import JOB_FOLDER
@@ -17,6 +20,9 @@ from bench.common.paths import JOB_FOLDER
 PERIOD_S = 0.02
 """Of work and rest, where a core is busy for part of the time only: shorter than any meter's renewal."""
 SIZE = 256
+STREAM_BYTES = 2**23
+"""Of an array that is copied: more than a core's caches hold, less than a period takes."""
+SENT_BYTES = 2**16
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -35,17 +41,22 @@ def shares(fraction: float, cores: int) -> list[float]:
     return [1.0] * whole + ([busy - whole] if busy - whole > 1e-9 else [])
 
 
-class Load:
-    """``with Load(0.5):`` keeps half of the cores that this process may use busy. Enters when all workers are at it."""
+class Workers:
+    """Keeps cores busy. Enters when all workers are at it.
 
-    def __init__(self, fraction: float) -> None:
-        self.shares = shares(fraction, len(os.sched_getaffinity(0)))
+    Args:
+        shares: How busy each worker is.
+        words: What they do, as on the command line.
+    """
+
+    def __init__(self, shares: Sequence[float], words: Sequence[str] = ("matrix",)) -> None:
+        self.shares, self.words = list(shares), tuple(words)
         self._workers: list[subprocess.Popen[bytes]] = []
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Workers:
         for share in self.shares:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "bench.energy.calibration.load_generator", str(share)],
+                [sys.executable, "-m", "bench.energy.calibration.load_generator", str(share), *self.words],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 cwd=JOB_FOLDER,
@@ -67,23 +78,46 @@ class Load:
         self._workers = []
 
 
-def work(share: float) -> None:
-    """Matrix products for part of the time, until stdin closes.
+class Load(Workers):
+    """``with Load(0.5):`` keeps half of the cores that this process may use busy with matrix products."""
+
+    def __init__(self, fraction: float) -> None:
+        super().__init__(shares(fraction, len(os.sched_getaffinity(0))))
+
+
+def work(share: float, kind: str = "matrix", address: str = "") -> None:
+    """Work for part of the time, until stdin closes.
 
     Args:
         share: The part of the time, 0 to 1.
+        kind: ``matrix`` products, a ``stream`` through memory, or ``send`` bytes.
+        address: Where bytes are sent to, ``HOST:PORT``.
     """
-    import numpy as np
-
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    left, right = np.random.default_rng(0).random((2, SIZE, SIZE), dtype=np.float32)
+    once = _piece_of(kind, address)
     print("ready", flush=True)
     while True:
         begin = time.monotonic()
         while time.monotonic() - begin < share * PERIOD_S:
-            left @ right
+            once()
         if share < 1:
             time.sleep((1 - share) * PERIOD_S)
+
+
+def _piece_of(kind: str, address: str) -> Callable[[], object]:
+    """A short piece of work that is done again and again."""
+    import numpy as np
+
+    if kind == "stream":
+        source, target = np.zeros((2, STREAM_BYTES // 8))
+        return lambda: np.copyto(target, source)
+    if kind == "send":
+        host, _, port = address.rpartition(":")
+        connection, block = socket.create_connection((host, int(port)), timeout=10), bytes(SENT_BYTES)
+        connection.settimeout(None)
+        return lambda: connection.sendall(block)
+    left, right = np.random.default_rng(0).random((2, SIZE, SIZE), dtype=np.float32)
+    return lambda: left @ right
 
 
 def _end_with_parent() -> None:
@@ -92,4 +126,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    work(float(sys.argv[1]))
+    work(float(sys.argv[1]), *sys.argv[2:])
