@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from bench.calibrate.meter_words import meter_of
 from bench.cluster.board_files import load_board
@@ -220,7 +219,7 @@ def write_model(
         raise UserError(f"{path} cannot be written ({error.strerror or error}); give another --out") from None
 
 
-def _coefficients(fitted: FittedModel, source: str) -> dict[str, Any]:
+def _coefficients(fitted: FittedModel, source: str) -> dict[str, object]:
     """The keys of ``power`` of a board class; a coefficient of 0 is left out."""
     numbers = {
         "idle_W": fitted.idle_W,
@@ -230,6 +229,6 @@ def _coefficients(fitted: FittedModel, source: str) -> dict[str, Any]:
         "network_J_per_byte": fitted.network_J_per_byte,
         "model_u": math.hypot(fitted.model_u, LEAST_U),
     }
-    power: dict[str, Any] = {key: {"value": value, "source": source} for key, value in numbers.items() if value}
+    power: dict[str, object] = {key: {"value": value, "source": source} for key, value in numbers.items() if value}
     at = [{"frequency_Hz": clock, "value": watts, "source": source} for clock, watts in fitted.cpu_W_at if clock and watts > 0]
     return {**power, "cpu_W_at": at} if len(at) > 1 else power

@@ -46,10 +46,10 @@ class Workers:
 
     Args:
         shares: How busy each worker is.
-        words: What they do, as on the command line.
+        words: What they do, as on the command line; none: matrix products.
     """
 
-    def __init__(self, shares: Sequence[float], words: Sequence[str] = ("matrix",)) -> None:
+    def __init__(self, shares: Sequence[float], words: Sequence[str] = ()) -> None:
         self.shares, self.words = list(shares), tuple(words)
         self._workers: list[subprocess.Popen[bytes]] = []
 

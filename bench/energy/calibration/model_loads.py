@@ -82,5 +82,5 @@ def start(step: Step, address: str | None) -> Workers:
     Returns:
         A context that keeps them at work.
     """
-    words = ("send", str(address)) if step.work == "send" else (step.work,)
+    words = {"send": ("send", str(address)), "stream": ("stream",)}.get(step.work, ())
     return Workers([step.duty] * step.cores, words)

@@ -74,6 +74,12 @@ def test_rounds_go_there_and_back() -> None:
 
 SHELLY = "source: shelly, address: http://127.0.0.1:9"
 BAD_LINES = [
+    ("model", "give --meter (a meter in front of this board) or --source (a sensor of it), one of the two"),
+    ("model --source rapl --meter SHELLY", "give --meter (a meter in front of this board) or --source"),
+    ("model --source modelled", "--source modelled is no sensor of this board; name one, such as jetson or rapl"),
+    ("model --source rappl", "unknown energy.source rappl"),
+    ("model --source rapl --rounds 0", "--seconds must be above 0, --settle at least 0 and --rounds at least 1"),
+    ("model --source rapl --board pi", "unknown board pi; known are"),
     (
         "sensor --source rapl",
         "the following arguments are required: --meter; see python -m bench.calibrate sensor --help",
@@ -92,7 +98,7 @@ BAD_LINES = [
     ("sensor --source rapl --meter SHELLY --board pi", "unknown board pi; known are"),
     ("sensor --source rapl --meter SHELLY --root /nowhere", "energy=rapl cannot be read: /nowhere/sys/class/powercap does not"),
     ("sensor --source modelled --meter SHELLY", "meter reference (shelly at http://127.0.0.1:9) cannot be read"),
-    ("weigh", "argument sensor|waiting: invalid choice: 'weigh'"),
+    ("weigh", "argument sensor|model|waiting: invalid choice: 'weigh'"),
 ]
 
 
