@@ -127,6 +127,7 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     header, rows = _cells(path, lines, delimiter)
     if comment and all(cell_parts(cell) for cell in header) and len(comment.split(delimiter)) == len(header):
         header, rows = [name.strip() for name in comment.split(delimiter)], [header, *rows]
+    rows = [row for row in rows if row != header]  # loggers that were started again, or that end with their names
     header, rows = _without_empty_end(header, rows)
     twice = next((name for name in header if header.count(name) > 1), None)
     if twice is not None:

@@ -18,6 +18,12 @@ MARKS = (
 """Byte order marks with their encodings; that of UTF-32 begins with that of UTF-16."""
 WITHOUT_MARK = ("utf-8", "cp1252")
 """In this order: what is UTF-8 is hardly ever anything else, and cp1252 is what spreadsheets of Western systems write."""
+PACKED = {
+    b"PK\x03\x04": "a spreadsheet or an archive; save it as CSV, or unpack it",
+    b"\x1f\x8b": "compressed; unpack it",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet of an old form; save it as CSV",
+}
+"""What else is often given for a log, by its first bytes."""
 CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 HALF = 0.4
 
@@ -52,7 +58,11 @@ def log_text(path: Path) -> str:
     Raises:
         UserError: The file cannot be read, or is no text.
     """
-    text = decoded(log_bytes(path))
+    data = log_bytes(path)
+    packed = next((what for magic, what in PACKED.items() if data.startswith(magic)), None)
+    if packed is not None:
+        raise UserError(f"{path} is {packed}")
+    text = decoded(data)
     if text is None:
         raise UserError(f"{path} is not text; a power CSV is, and perun's HDF5 files need --format perun")
     return text

@@ -117,4 +117,8 @@ def _says_time(name: str) -> bool:
     if bare in TIME_NAMES or "timestamp" in bare:
         return True
     parts = [part.strip(END) for part in PARTS.split(bare) if part.strip(END)]
-    return bool(parts) and parts[0] in TIME_WORDS and all(part in (*TIME_WORDS, *TIME_UNITS, "utc", "local") for part in parts)
+    return (
+        bool(parts)
+        and parts[0] in TIME_WORDS
+        and all(part in (*TIME_WORDS, *TIME_UNITS, "utc", "local", "of", "day") for part in parts)
+    )

@@ -212,6 +212,19 @@ def test_days_of_the_month_are_told_by_other_rows(tmp_path: Path) -> None:
     assert uk.t_ns.tolist() == us.t_ns.tolist()
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"PK\x03\x04\x14", "a spreadsheet or an archive; save it as CSV"), (b"\x1f\x8b\x08", "is compressed; unpack it")],
+)
+def test_what_is_packed_is_refused_in_its_own_words(tmp_path: Path, data: bytes, message: str) -> None:
+    from analysis.imports.log.log_format import read_log
+    from analysis.imports.log.meter_log import LogOptions
+
+    (tmp_path / "log").write_bytes(data)
+    with pytest.raises(UserError, match=message):
+        read_log(tmp_path / "log", None, LogOptions(level="wall"))
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252"])
 def test_encodings(tmp_path: Path, encoding: str) -> None:
     """The unit of a cell behind a no-break space, a name with an umlaut: as spreadsheets save them."""
@@ -226,6 +239,8 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
 
 
 def test_what_spreadsheets_add(tmp_path: Path) -> None:
-    """A line that names the delimiter, delimiters at the ends of lines, a header behind a hash."""
+    """A line that names the delimiter, delimiters at the ends of lines, a header behind a hash, the header again at the end."""
+    assert watts(read(tmp_path, "time,a_W\n1772366400,8\n1772366401,8\ntime,a_W\n")) == [8.0, 8.0]
+    assert watts(read(tmp_path, "Time_Of_Day_Seconds\tPkgWatt\n1772366400.5\t8\n1772366401.5\t8\n")) == [8.0, 8.0]
     assert watts(read(tmp_path, "sep=;\ntime;a_W;\n1772366400;8;\n1772366401;8;\n")) == [8.0, 8.0]
     assert watts(read(tmp_path, "# made by a logger\n# time,a_W\n1772366400,8\n1772366401,8\n")) == [8.0, 8.0]
