@@ -14,6 +14,8 @@ from analysis.plotting.figure_style import (
     PHASE_HATCHES,
     RECOVERY_COLOURS,
     RECOVERY_HATCHES,
+    STAGE_COLOURS,
+    STAGE_HATCHES,
     STATE_COLOURS,
     STATE_HATCHES,
     DrawnFigure,
@@ -25,8 +27,9 @@ from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import StudyPart, lines_of, numbered_figures, row_figure, rows_by_page, study_parts
 from analysis.statistics.repeat_summary import average
 from analysis.study.count_phrases import repeat_counts
+from analysis.study.job_joules import STAGES, JobJoules, job_joules
 from analysis.study.point_table import DRAWN_PHASES
-from analysis.study.study import Study
+from analysis.study.study import Study, label_of
 from bench.common.phases import RECOVERY, STATES
 
 BAR_IN, LINE_IN = 0.19, 0.165
@@ -88,6 +91,26 @@ def draw_energy(study: Study, layout: Layout) -> list[DrawnFigure]:
         for split in (_energy_by_state(part), _energy_by_phase(part))
         for drawn in _draw(split, part, layout)
     ]
+
+
+@report_figure("job_breakdown", section="Time and energy", order=135)
+def draw_job(study: Study, layout: Layout) -> list[DrawnFigure]:
+    """Joules of the whole job by its stages, averaged over repeats.
+
+    Args:
+        study: The study, of which good records are drawn that have their readings beside them.
+        layout: The widths of column and page, inches, and the style.
+
+    Returns:
+        The figures, one for each work; empty without readings.
+    """
+    figures = []
+    for part in study_parts(study, named_kind=True):
+        jobs = [(record, job) for record in part.records if part.kind != "none" and (job := job_joules(record)) is not None]
+        if jobs:
+            rows = [{"label": label_of(record.point), **_stage_columns(job)} for record, job in jobs]
+            figures += _draw(_energy_by_stage(part), part, layout, pd.DataFrame(rows))
+    return figures
 
 
 @report_figure("failure_recovery", section="Failures", order=150)
@@ -153,6 +176,22 @@ def _energy_by_phase(part: StudyPart) -> BarPieces:
     )  # fmt: skip
 
 
+def _stage_columns(job: JobJoules) -> dict[str, float]:
+    return {f"job_{stage}_J": joules for stage, joules in job.stages.items()}
+
+
+def _energy_by_stage(part: StudyPart) -> BarPieces:
+    caption = (
+        f"{part.lead}Energy of the whole job by its stages, {part.kind}, mean over repeats ({{n}}), idle power inside. The "
+        "timed stage is what the other figures are about. Start-up begins with the first reading; what no sensor read is not "
+        "shown."
+    )
+    return BarPieces(
+        f"job_breakdown_{part.kind}{part.ending}", "Energy of the whole job", STAGES, "job_{}_J", STAGE_COLOURS, STAGE_HATCHES,
+        energy_label(part.kind, "Energy of the job (J)"), caption,
+    )  # fmt: skip
+
+
 _RECOVERY = (
     "Notice: until every other rank has an error from MPI. Shrink: to a communicator of those that are left. Rebuild: their "
     "plan, and their parts of the last copy of the state. Redo: the steps since that copy again."
@@ -180,9 +219,10 @@ def _recovery_energy(part: StudyPart) -> BarPieces:
     )  # fmt: skip
 
 
-def _draw(split: BarPieces, part: StudyPart, layout: Layout) -> list[DrawnFigure]:
+def _draw(split: BarPieces, part: StudyPart, layout: Layout, points: pd.DataFrame | None = None) -> list[DrawnFigure]:
+    """Figures of ``points``, those of the part if they are None."""
     columns = split.columns()
-    known = part.points.dropna(subset=columns)
+    known = (part.points if points is None else points).dropna(subset=columns)
     if known.empty:
         return []
     rows = []

@@ -50,6 +50,24 @@ PHASE_HATCHES = {
 }
 RECOVERY_COLOURS = {"notice": "#D55E00", "shrink": "#000000", "rebuild": "#56B4E9", "redo": "#F0E442"}
 RECOVERY_HATCHES = {"notice": "xxxx", "shrink": "", "rebuild": "////", "redo": "...."}
+STAGE_COLOURS = {
+    "start-up": "#D55E00",
+    "replication": "#E69F00",
+    "idle": "#BBBBBB",
+    "warm-up": "#56B4E9",
+    "timed": "#0072B2",
+    "evaluation": "#009E73",
+    "other": "#FFFFFF",
+}
+STAGE_HATCHES = {
+    "start-up": "\\\\\\\\",
+    "replication": "////",
+    "idle": "....",
+    "warm-up": "----",
+    "timed": "",
+    "evaluation": "xxxx",
+    "other": "",
+}
 TALLEST_IN = 9.0
 """The height of a column of a page."""
 LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))

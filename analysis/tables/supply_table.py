@@ -64,10 +64,10 @@ def supply_table(study: Study, options: TableOptions) -> Table | None:
 def _derived(record: MeasuredStudyRecord, supply: Supply, sources: dict[str, None]) -> dict[str, float]:
     """What follows for one record, by ``QUANTITIES``; intensities that are used are added to ``sources``."""
     energy, known = record.energy, {}
-    if energy.per_sample_J is None:
+    intensity = supply.intensity or _stated(record)
+    if energy.per_sample_J is None or (intensity is None and supply.price is None):
         return {}
     job = job_joules(record)
-    intensity = supply.intensity or _stated(record)
     if intensity is not None:
         sources[intensity.source] = None
         windows = [_mean(record, intensity, window.start_s, window.end_s) for window in record.time.windows]
