@@ -26,6 +26,7 @@ from bench.energy.sampling.energy_session import meters_of, root_of
 from bench.energy.sampling.host_identity import HostIdentity
 from bench.energy.sampling.sampler import Sampler
 from bench.joules.channel import Trace
+from bench.joules.host_limits import HostLimit
 from bench.monitor.host_clock import HostClock, host_clock
 from bench.monitor.host_part import HostPart, RankEnd, part_folder, write_part
 from bench.monitor.monitor_order import MonitorOrder, board_of
@@ -81,6 +82,7 @@ class HostAgent:
         self.open = False
         self.idle_ns: tuple[int, int] | None = None
         self.sampler: Sampler | None = None
+        self.board = board_of(order.board["name"])
         self.selector = selectors.DefaultSelector()
         self.selector.register(listening, selectors.EVENT_READ)
         self.boot_id = BOOT_ID.read_text().strip() if BOOT_ID.exists() else "unknown"
@@ -120,7 +122,7 @@ class HostAgent:
         root = Path(root_of(settings.root, order.label))
         self.root = root
         self.clock, self.before = host_clock(), collect(root)
-        self.host = collect_host(order.label, board_of(order.board["name"]).name if order.board else None, root)
+        self.host = collect_host(order.label, self.board.name, root)
 
     def open_folder(self, folder: Path) -> None:
         """Make the run's folder in its study.
@@ -155,7 +157,7 @@ class HostAgent:
             raise UserError(f"source=meters, but no meter has {label}; describe one under meters:, or use source=auto")
         return Sampler(
             settings.own_sources,
-            board_of(self.order.board["name"]),
+            self.board,
             root_of(settings.root, label),
             settings.period_s,
             meters_of(label, hosts, settings.meters),
@@ -269,7 +271,7 @@ class HostAgent:
         traces: list[Trace] = []
         if self.sampler is not None:
             settings = self.order.settings
-            home = HostIdentity(self.order.label, self.boot_id, self.order.board["name"], self.order.label)
+            home = HostIdentity(self.order.label, self.boot_id, self.board.name, self.order.label)
             calibration = settings.calibration.get(self.order.label, {})
             traces = self.sampler.stop(home, settings.covers, calibration)
         folder = Path(self.order.folder)
@@ -310,6 +312,7 @@ class HostAgent:
             traces=traces,
             lanes=read_regions(self.meeting / "regions"),
             unmetered=self.unmetered,
+            limit=None if self.board.max_W is None else HostLimit(float(self.board.max_W.value), self.board.name, True),
         )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.common.user_error import UserError
 from bench.joules.channel import Calibration, Channel, Trace
+from bench.joules.host_limits import HostLimit
 from bench.monitor.host_clock import HostClock
 from bench.monitor.region_log import RegionLane
 from bench.record.environment_record import EnvironmentRecord, HostRecord
@@ -59,6 +60,8 @@ class HostPart:
     lanes: Sequence[RegionLane]
     unmetered: str | None = None
     """Why no sensor was read, where the run was to go on without."""
+    limit: HostLimit | None = None
+    """The most that the host can draw by its class; None: not known."""
 
     @property
     def window_ns(self) -> tuple[int, int]:
@@ -110,6 +113,7 @@ def _about(part: HostPart) -> Json:
         "idle_ns": part.idle_ns,
         "host": part.host.to_dict(),
         "environment": part.environment.to_dict(),
+        "limit": None if part.limit is None else asdict(part.limit),
         "traces": [_without(vars(trace), TRACE_ARRAYS) | _described(trace) for trace in part.traces],
         "lanes": [_without(vars(lane), LANE_ARRAYS) for lane in part.lanes],
     }
@@ -178,6 +182,7 @@ def _part(about: Json, arrays: Mapping[str, np.ndarray]) -> HostPart:
         environment=EnvironmentRecord.from_dict(about["environment"]),
         traces=traces,
         lanes=lanes,
+        limit=None if about["limit"] is None else HostLimit(**about["limit"]),
     )
 
 

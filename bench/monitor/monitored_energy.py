@@ -78,6 +78,11 @@ class MeteredRun:
         """
         return self.clock_s if len(part.hosts) > 1 else 0.0
 
+    def covers(self) -> list[Cover]:
+        """For each part a cover of it and its cross-checks alone: each is looked at over its own host's window."""
+        pairs = [tuple(pair for pair in self.cover.checks if pair[0].trace.label in part.hosts) for part in self.cover.parts]
+        return [Cover((part,), checks, {}, ()) for part, checks in zip(self.cover.parts, pairs, strict=True)]
+
     def run_of(self, hosts: Sequence[str]) -> Run:
         """The window of some hosts as the functions of ``bench.joules`` take it.
 
@@ -111,6 +116,7 @@ class _Sums:
     uncertainty_J: float | None = None
     random_J: float | None = None
     systematic_J: float | None = None
+    model_J: float | None = None
     mean_power_W: float | None = None
     idle_W: float | None = None
     idle_J: float | None = None
@@ -140,7 +146,7 @@ def monitored_energy(metered: MeteredRun) -> MonitoredEnergyRecord:
     others = other_records(cover, whole_run, metered.clock_s, context.others)
     known = sums.total_J is not None and not any(other.kind == "missing" for other in others)
     added_J = math.fsum(other.joules for other in others if other.joules is not None)
-    checks = [row for part in _checked(metered) for row in cross_check_records(part, metered.run_of(part.parts[0].hosts), 0.0)]
+    checks = [row for part in metered.covers() for row in cross_check_records(part, metered.run_of(part.parts[0].hosts), 0.0)]
     coverage = coverage_record(cover, whole_run)
     return MonitoredEnergyRecord(
         kind=cover.kind,
@@ -156,20 +162,14 @@ def monitored_energy(metered: MeteredRun) -> MonitoredEnergyRecord:
     )
 
 
-def _checked(metered: MeteredRun) -> list[Cover]:
-    """For each part a cover that has its cross-checks alone: each is compared over its own host's window."""
-    cover = metered.cover
-    pairs = [tuple(pair for pair in cover.checks if pair[0].trace.label in part.hosts) for part in cover.parts]
-    return [Cover((part,), checks, {}, ()) for part, checks in zip(cover.parts, pairs, strict=True)]
-
-
 def _sums(wholes: Sequence[Energy], rests: Sequence[Energy], runs: Sequence[Run], context: EnergyContext) -> _Sums:
     whole = sum_of_sensors(wholes)
     sums = _Sums(
         total_J=whole.joules,
         uncertainty_J=whole.uncertainty_J,
         random_J=whole.random_J,
-        systematic_J=whole.systematic_J,
+        systematic_J=whole.common_J,
+        model_J=whole.model_u_J if whole.model_J else None,
         mean_power_W=math.fsum(one.joules / run.window_s for one, run in zip(wholes, runs, strict=True)),
         carbon=_carbon(whole.joules, context),
     )
@@ -181,7 +181,7 @@ def _sums(wholes: Sequence[Energy], rests: Sequence[Energy], runs: Sequence[Run]
     for one, rest, run in rows:
         scale = run.window_s / run.idle_s
         share = 1 - rest.joules * scale / one.joules if one.joules else 0.0
-        squares += one.random_J**2 + (rest.random_J * scale) ** 2 + (one.systematic_J * share) ** 2
+        squares += one.random_J**2 + (rest.random_J * scale) ** 2 + (one.common_J * share) ** 2
     return replace(
         sums,
         idle_W=math.fsum(rest.joules / run.idle_s for _, rest, run in rows),

@@ -15,6 +15,7 @@ from bench.common import atomic_files
 from bench.common.user_error import UserError
 from bench.monitor.host_axis import HostAxis
 from bench.monitor.host_part import PARTS, read_parts
+from bench.monitor.monitored_checks import judged
 from bench.monitor.monitored_energy import MeteredRun, monitored_energy
 from bench.monitor.region_joules import region_joules
 from bench.record import checks
@@ -22,14 +23,10 @@ from bench.record.check_record import Check
 from bench.record.environment_record import EnvironmentRecord
 from bench.record.monitored_record import (
     MONITORED_FILE,
-    MonitoredEnergyRecord,
     MonitoredRankRecord,
     MonitoredRecord,
     MonitoredStatus,
 )
-
-MOST_DRIFT_PPM = 500.0
-"""The most by which NTP bends a clock: a larger drift is a step of civil time during the run."""
 
 
 def try_merge(folder: Path) -> str:
@@ -180,53 +177,6 @@ def _end_words(rank: MonitoredRankRecord) -> str:
     if rank.signal is not None:
         return f"ended by {rank.signal}"
     return "lost its wrapper" if rank.exit_code is None else f"ended with code {rank.exit_code}"
-
-
-def judged(metered: MeteredRun, energy: MonitoredEnergyRecord) -> list[Check]:
-    """The checks of a monitored run.
-
-    Args:
-        metered: Its readings.
-        energy: The record's ``energy``.
-
-    Returns:
-        What was looked at, each with its verdict.
-    """
-    axis, parts = metered.axis, metered.axis.parts
-    lost = ", ".join(map(str, metered.missing))
-    samples = [host.samples for host in energy.by_host]
-    asked = energy.kind != "none" or bool(energy.coverage.missing)
-    whole = [
-        checks.finding("every rank handed in", not lost, f"missing: {lost}" if lost else f"{parts[0].size} of {parts[0].size}"),
-        checks.energy_quality(energy.kind, energy.coverage.missing, {host.host: host.quality for host in energy.by_host}),
-        checks.power_samples(samples, smoke=True),
-        checks.one_level(energy.coverage.levels),
-        checks.cross_checks(energy.cross_checks),
-        checks.participants(energy.coverage.also_measured),
-        checks.sampler_cost(energy.sampler.cost_fraction),
-    ]
-    unread = [f"{part.label}: {part.unmetered}" for part in parts if part.unmetered is not None]
-    if unread and asked:
-        whole.append(checks.finding("sensors could be read", False, "; ".join(unread)))
-    return [*whole, _clocks(axis, metered)]
-
-
-def _clocks(axis: HostAxis, metered: MeteredRun) -> Check:
-    """Hosts that are read on their own clocks need no common one; a meter of several hosts does."""
-    name = "clocks of hosts agree"
-    if axis.shared:
-        return checks.skipped(name, "all ran on one clock")
-    stepped = [part.label for i, part in enumerate(axis.parts) if abs(1e6 * axis.model.slope(i)) > MOST_DRIFT_PPM]
-    if stepped:
-        return checks.finding(name, False, f"civil time was set during the run: {', '.join(stepped)}", "warned")
-    spans = any(len(part.hosts) > 1 for part in metered.cover.parts)
-    if axis.bound_s is None:
-        unknown = ", ".join(row.host for row in axis.clock_record().hosts if row.bound_s is None)
-        note = "a meter spans them: its window may be another" if spans else "each host has its joules on its own clock"
-        return checks.finding(name, False, f"nobody says how far {unknown} may be off; {note}", "warned")
-    return checks.finding(
-        name, True, f"within {1e3 * axis.bound_s:.3g} ms by civil time; each host has its joules on its own clock"
-    )
 
 
 def _environment(axis: HostAxis) -> EnvironmentRecord:

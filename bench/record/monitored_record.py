@@ -84,6 +84,7 @@ class MonitoredEnergyRecord(Block):
     uncertainty_J: Annotated[float | None, Entry("standard uncertainty of total_J", "J")]
     random_J: Annotated[float | None, Entry("its part that repeats average out", "J")]
     systematic_J: Annotated[float | None, Entry("its part that is the same in all repeats", "J")]
+    model_J: Annotated[float | None, Entry("the part of systematic_J that is the model's; null: nothing is modelled", "J")]
     mean_power_W: Annotated[float | None, Entry("power of all hosts together, each over its own window", "W")]
     idle_W: Annotated[float | None, Entry("power of all hosts at idle before the command; null: not measured", "W")]
     idle_J: Annotated[float | None, Entry("idle power of each host times its window", "J")]

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 
 from bench.common.paths import PROJECT
 from bench.record.block import Block, BlockField, OpenBlock, block_fields, is_choice, is_row, members
+from bench.record.monitored_record import MONITORED, MONITORED_FILE, MonitoredRecord
 from bench.record.record import RESULT, Record
 
 PAGE = PROJECT / "docs/reference/record.md"
@@ -20,17 +21,23 @@ HEAD = f"""# The record
 missing. Units are SI; `1` is a count or a ratio. Made from `bench/record` by `python -m bench.record.record_reference`.
 Its JSON Schema is `bench/record/result.schema.json`.
 """
+MONITORED_HEAD = f"""## The record of a monitored program
+
+`{MONITORED_FILE}` of a run under [`edgejoule monitor`](../how-to/monitor.md), format `{MONITORED}`; its JSON Schema is
+`bench/record/monitored.schema.json`. Blocks that points have too are described above.
+"""
 
 
 def reference_page() -> str:
     """The page as Markdown."""
-    return "\n".join([HEAD, *_sections()]).rstrip() + "\n"
-
-
-def _sections() -> Iterator[str]:
-    """One section for each block, outer ones first, each under the first path that leads to it."""
     described: set[type[Block]] = set()
-    waiting: list[tuple[str, type[Block]]] = [("", Record)]
+    parts = [HEAD, *_sections(Record, described), MONITORED_HEAD, *_sections(MonitoredRecord, described)]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _sections(whole: type[Block], described: set[type[Block]]) -> Iterator[str]:
+    """One section for each block that was not described yet, outer ones first, each under the first path that leads to it."""
+    waiting: list[tuple[str, type[Block]]] = [("", whole)]
     while waiting:
         path, block = waiting.pop(0)
         if block in described:
@@ -42,7 +49,7 @@ def _sections() -> Iterator[str]:
 
 
 def _section(path: str, block: type[Block]) -> Iterator[str]:
-    yield f"## `{path}`\n" if path else "## The whole record\n"
+    yield f"## `{path}`\n" if path else "## The whole record\n" if block is Record else "### The whole record of a run\n"
     yield f"{' '.join((block.__doc__ or '').split())}\n"
     yield "| key | type | unit | meaning |\n| --- | --- | --- | --- |"
     for one in block_fields(block):
