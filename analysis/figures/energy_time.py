@@ -33,6 +33,7 @@ from analysis.plotting.marker_labels import MarkerSigns, marker_signs, place_sig
 from analysis.plotting.page_layouts import Layout
 from analysis.plotting.row_figures import StudyPart, study_parts
 from analysis.statistics.repeat_summary import Summary, by_configuration, interval_note, pareto_front
+from analysis.study.energy_words import energy_words
 from analysis.study.study import Study
 
 LEAST_PAD, ALONE_PAD = 1.02, 1.15
@@ -77,7 +78,7 @@ def _draw(part: StudyPart, layout: Layout) -> DrawnFigure:
     tags = marker_signs([(part.names[spot.label], spot.strategy) for spot in spots])
     figure, untold = _figure(part, spots, front, tags, layout)
     caption = (
-        f"{part.lead}Energy per sample against throughput, both axes logarithmic; energy is {part.kind}. "
+        f"{part.lead}Energy per sample against throughput, both axes logarithmic; energy is {energy_words(frame)}. "
         f"{_sentence(interval_note([spot.rate.n for spot in spots]))} {tags.note}"
         f"What lies above and left of the dashed line is beaten in both; nothing beats {_named(front, part)}. "
         "Faint lines have equal power (dotted, in W) or equal energy-delay product of a sample (dash-dotted, in J s)."

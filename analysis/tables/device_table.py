@@ -125,7 +125,8 @@ def _links(network: NetworkRecord | None) -> dict[str, str]:
 
 def _meter(meter: HostEnergyRecord) -> str:
     shared = f", shared by {len(meter.hosts)} hosts" if len(meter.hosts) > 1 else ""
-    return f"{meter.source}, {meter.kind} at {join(sorted(meter.levels))}{shared}"
+    kind = f"{meter.kind} as {meter.modelled_as}," if meter.modelled_as else meter.kind
+    return f"{meter.source}, {kind} at {join(sorted(meter.levels))}{shared}"
 
 
 @study_table("software", order=80)

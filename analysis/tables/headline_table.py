@@ -58,7 +58,7 @@ def _rows(work: Work) -> list[TableRow]:
         row: TableRow = {
             "configuration": str(name),
             "n": len(group),
-            "energy": work.kind,
+            "energy": f"modelled as {first['modelled_as']}" if work.kind == "modelled" else work.kind,
             **{key: first[key] for key in ("model", "task", "metric_name")},
         }
         for column in COLUMNS:

@@ -167,6 +167,14 @@ def test_emulated_boards_are_called_stand_ins_and_power_modes_are_named() -> Non
     assert devices(study([make_record("data")])).rows() == []
 
 
+def test_devices_say_as_which_class_their_joules_were_modelled() -> None:
+    """A server whose joules are those of a mini PC is none."""
+    record = on_host(make_record("data"), "pi-1")
+    record["energy"]["by_host"][0] |= {"source": "modelled", "kind": "modelled", "modelled_as": "x86-mini-pc"}
+    table = devices(study([record]))
+    assert table.data["energy"].tolist() == ["modelled, modelled as x86-mini-pc, at board"]
+
+
 def test_factors_are_varied_or_follow_or_are_fixed() -> None:
     """Ranks and links vary; the rate follows from the link, hosts from ranks; what only pipelines have is said to be theirs."""
     records = []
