@@ -23,8 +23,9 @@ def table(folder: Path) -> str:
         The lines of the table, with heading and last line break.
     """
     rows = [
-        "| board | cores | memory, GiB | Ethernet, Gbit/s | peak fp32, Gflop/s | idle, W | busy, W | limit, W | power modes |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| board | cores | memory, GiB | Ethernet, Gbit/s | peak fp32, Gflop/s | idle, W | busy, W (at work) | "
+        "all cores, W more | limit, W | power modes |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for path in sorted(folder.glob("*.yaml")):
         board = load_board(path.stem, folder)
@@ -36,7 +37,8 @@ def table(folder: Path) -> str:
             _linked(board.network_bit_s, 1e9),
             f"{_linked(board.flop_s, 1e9)} {device}".strip(),
             _linked(board.power.idle_W),
-            _linked(board.power.busy_W),
+            _at_work(board.power.busy_W),
+            _linked(board.power.cpu_W),
             _linked(board.max_W),
             ", ".join(f"**{name}**" if name == board.default_mode else name for name in board.power_modes),
         ]
@@ -72,6 +74,12 @@ def _training_row(board: BoardClass, rate: TrainingRate) -> str:
     value, low, high = (f"{float(f'{number / 1e9:.3g}'):g}" for number in (rate.value, rate.low, rate.high))
     cells = [board.name, rate.device, rate.precision, rate.power_mode or "", value, f"{low} to {high}", share]
     return f"| {' | '.join([*cells, f'[{evidence}]({url[0]})' if url else evidence])} |"
+
+
+def _at_work(number: SourcedNumber | None) -> str:
+    """Watts with what was at work when they were read."""
+    text = _linked(number)
+    return text if number is None or number.device is None else f"{text} {number.device.upper()}"
 
 
 def _linked(number: SourcedNumber | None, unit: float = 1) -> str:

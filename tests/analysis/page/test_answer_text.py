@@ -30,6 +30,21 @@ def measured_at(strategy: str, joules: list[float], rate: float, **changes: Any)
     return records
 
 
+def test_modelled_joules_that_only_restate_time_are_named() -> None:
+    """Equal idle shares (14.1 of 27.4 W): twice as fast on the same power is half the joules, and no second result."""
+    records = measured_at("single", near(2.0), 10, watts=27.4) + measured_at("data", near(1.0), 20, watts=27.4)
+    (found,) = answers(study(records))
+    restated = [sentence for sentence in found.others if "restate times" in sentence]
+    assert restated == [
+        "Modelled joules of data n=2 follow from those of single by time and number of boards alone (idle power is the same "
+        "share of them): these ratios of energy restate times."
+    ]
+    other = measured_at("single", near(2.0), 10, watts=20.0) + measured_at("data", near(1.0), 20, watts=27.4)
+    assert "restate" not in str(answers(study(other)))
+    measured = [record | {"energy": record["energy"] | {"kind": "measured"}} for record in records]
+    assert "restate" not in str(answers(study(measured)))
+
+
 def near(value: float, n: int = 6) -> list[float]:
     return [value * (1 + 0.01 * number) for number in range(n)]
 
