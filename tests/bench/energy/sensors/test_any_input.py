@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bench.energy.sensor_base import source as sources
@@ -329,8 +329,12 @@ class NvmlError(Exception):
 
 
 @QUIET
+@example(answers=[1, 0, "a GPU", "uuid", NvmlError("no"), AttributeError("old"), 8500, None])
+@example(answers=[1, 0, UnicodeError("name"), "uuid", 1, 1, 1, 1])
 @given(
-    st.lists(JSON | st.sampled_from([NvmlError("lost"), AttributeError("old"), UnicodeError("name")]), min_size=8, max_size=8)
+    answers=st.lists(
+        JSON | st.sampled_from([NvmlError("lost"), AttributeError("old"), UnicodeError("name")]), min_size=8, max_size=8
+    )
 )
 def test_any_answer_of_nvml_is_a_reading_or_refused(answers: list[Any]) -> None:
     def say(number: int) -> Callable[..., Any]:
@@ -374,8 +378,11 @@ CONTENT = st.binary(max_size=24) | st.sampled_from(
 
 
 @QUIET
+@example(contents={"events/energy-pkg": b"event=99999999999999999999999"})
+@example(contents={"events/energy-pkg.scale": b"nan"})
+@example(contents={"cpumask": b"0-99999999999"})
 @given(
-    st.dictionaries(
+    contents=st.dictionaries(
         st.sampled_from(["type", "cpumask", "events/energy-pkg", "events/energy-pkg.unit", "events/energy-pkg.scale"]), CONTENT
     )
 )
