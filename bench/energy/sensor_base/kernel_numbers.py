@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.energy.sensor_base.source import Opener
+from bench.energy.sensor_base.source import Opener, SourceUnavailable
 
 LONGEST_BYTES = 64
 WHOLE_NUMBER = re.compile(rb"\s*(-?\d{1,40})\s*\Z")
@@ -71,6 +71,31 @@ class KernelNumbers:
         for file in self.files:
             os.close(file)
         self.files = []
+
+
+def open_numbers(paths: Sequence[Path], opener: Opener, title: str) -> tuple[KernelNumbers, list[int]]:
+    """Open files of a source and read them once.
+
+    Args:
+        paths: The files.
+        opener: Opens one for reading.
+        title: What they are of, in words.
+
+    Returns:
+        The open files, and their first numbers.
+
+    Raises:
+        SourceUnavailable: One cannot be opened or read, or holds no number; says what to do.
+    """
+    try:
+        numbers = KernelNumbers(paths, opener)
+    except OSError as error:
+        raise SourceUnavailable(f"{said(error)} ({title}); `sudo chmod a+r` it, or see dmesg") from None
+    try:
+        return numbers, numbers.first()
+    except (OSError, ValueError) as error:
+        numbers.close()
+        raise SourceUnavailable(f"{said(error)} ({title}); `sudo chmod a+r` it, or see dmesg") from None
 
 
 def _number(file: int, path: Path) -> int:

@@ -25,7 +25,7 @@ from typing import ClassVar, Literal
 from bench.energy.sensor_base.chip_choice import ChosenChannel, choose
 from bench.energy.sensor_base.external_meter import ACCURACY, Meter, channel, channels
 from bench.energy.sensor_base.hwmon_chips import find_chips
-from bench.energy.sensor_base.kernel_numbers import KernelNumbers, number_of, said
+from bench.energy.sensor_base.kernel_numbers import KernelNumbers, number_of, open_numbers
 from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel
 
@@ -75,14 +75,14 @@ class Hwmon(Meter):
         first: list[list[int]] = []
         try:
             for one in chosen:
-                numbers.append(KernelNumbers([part.path for part in one.channel.best], place.opener))
-                first.append(numbers[-1].first())
-        except (OSError, ValueError) as error:
+                title = f"{one.channel.name} of {one.chip.title}"
+                opened, values = open_numbers([part.path for part in one.channel.best], place.opener, title)
+                numbers.append(opened)
+                first.append(values)
+        except SourceUnavailable:
             for opened in numbers:
                 opened.close()
-            raise SourceUnavailable(
-                f"{said(error)} ({one.channel.name} of {one.chip.title}); `sudo chmod a+r` it, or see dmesg"
-            ) from None
+            raise
         lsb_uW = math.hypot(*(_lsb_uW(one, values) for one, values in zip(chosen, first, strict=True)))
         update_s = max(_cycle_s(one) for one in chosen)
         scope = f"{settings.get('scope', 'what its wires go around')} ({_said_of(chosen)})"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.energy.sensor_base.external_meter import ACCURACY, Meter, channel, channels
-from bench.energy.sensor_base.kernel_numbers import KernelNumbers, number_of, said, text_of
+from bench.energy.sensor_base.kernel_numbers import KernelNumbers, number_of, open_numbers, said, text_of
 from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel
 
@@ -50,10 +50,7 @@ class PowerSupply(Meter):
         battery = (text_of(folder / "type") or "").casefold() == "battery"
         title = f"{folder.name}, {text_of(folder / 'type') or 'unknown'}"
         scope = f"{settings.get('scope', 'what it feeds')} ({title})"
-        try:
-            numbers = KernelNumbers(files, place.opener)
-        except OSError as error:
-            raise SourceUnavailable(f"{said(error)} ({title}); `sudo chmod a+r` it") from None
+        numbers, _ = open_numbers(files, place.opener, title)
         lsb = 1.0
         if len(files) > 1:  # one microvolt and one microampere
             lsb = max(1.0, math.hypot(*(number_of(path) or 0 for path in files)))
@@ -62,7 +59,6 @@ class PowerSupply(Meter):
         )
         source = cls(folder, battery, numbers, channels(power, None))
         try:
-            numbers.first()
             source.values()
         except (OSError, ValueError) as error:
             source.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.energy.sensor_base.external_meter import ACCURACY, Meter, channel, channels, wanted_names
-from bench.energy.sensor_base.kernel_numbers import KernelNumbers, number_of, said, text_of
+from bench.energy.sensor_base.kernel_numbers import KernelNumbers, number_of, open_numbers, text_of
 from bench.energy.sensor_base.source import Place, Source, SourceUnavailable, register
 from bench.joules.channel import Channel
 
@@ -51,15 +51,7 @@ class Powercap(Meter):
         files = [_reading(zone) for zone in zones]
         if len({path.name for path in files}) > 1:
             raise SourceUnavailable(f"sum: {', '.join(map(_title, zones))} have a counter and a power; make a meter of each")
-        try:
-            numbers = KernelNumbers(files, place.opener)
-        except OSError as error:
-            raise SourceUnavailable(f"{said(error)}; `sudo chmod a+r` it") from None
-        try:
-            numbers.first()
-        except (OSError, ValueError) as error:
-            numbers.close()
-            raise SourceUnavailable(f"{said(error)}; see dmesg") from None
+        numbers, _ = open_numbers(files, place.opener, ", ".join(map(_title, zones)))
         modelled = "; modelled by the kernel" if any(zone.name.startswith(MODELLED) for zone in zones) else ""
         scope = f"{settings.get('scope', 'what the zone is')} ({' + '.join(map(_title, zones))}{modelled})"
         entry = {"level": "package", **settings}
