@@ -10,7 +10,8 @@ sensor's next conversion: a rail takes up to 13 ms, three rails about 40 ms, in 
 current come from different conversions. No permission is needed on most systems.
 
 A total rail (VDD_IN, POM_5V_IN: the module; VIN: module and carrier board) contains all others. Boards without one are
-the sum of rails that are fed side by side: AGX Xavier, AGX Orin. Their carrier board is not seen. The sensors' accuracy
+the sum of rails that are fed side by side: AGX Xavier, AGX Orin. A rail inside of a total that fails during a run is left
+out, and the record says how many of its readings failed. Their carrier board is not seen. The sensors' accuracy
 depends on the shunts and is not published.
 """
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis.imports.log import civil_times
+from analysis.imports.log.intensity_series import read_intensities
 from analysis.imports.log.log_format import LOG_FORMATS, read_log
 from analysis.imports.log.log_units import ASKED_UNITS, UNITS
 from analysis.imports.log.meter_log import LogOptions
@@ -229,6 +230,23 @@ def test_logs_with_something_wild(data: bytes, zone: str, word: bool, decimal: s
     )
     read_or_refuse(data, None, options)
     read_or_refuse(data, "csv", options)
+
+
+@settings(MANY, max_examples=300)
+@given(tables(), st.sampled_from((None, "UTC")), st.sampled_from((None, "g_per_kWh", "kg CO2/kWh", "time")), st.booleans())
+def test_series_of_carbon_intensities(data: bytes, zone: str | None, column: str | None, named: bool) -> None:
+    """The CSV of ``report --co2`` too: values from 0 on over rising times, or one line."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "grid.csv"
+        path.write_bytes(data.replace(b"power_W", b"g_per_kWh").replace(b"Power", b"kg CO2/kWh") if named else data)
+        try:
+            series = read_intensities(path, column, civil_times.zone_of(zone) if zone else None, None)
+        except UserError:
+            series = None
+    if series is not None:
+        assert len(series.g_per_kWh) == len(series.begins_ns) >= 2
+        assert (series.g_per_kWh >= 0).all()
+        assert (np.diff(series.begins_ns) > 0).all()
 
 
 EMISSION_CELLS = {
