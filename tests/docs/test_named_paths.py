@@ -14,7 +14,7 @@ TOP = ["analysis", "bench", "benchmarks", "conf", "data", "docs", "edgejoule", "
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - {ROOT / "CHANGELOG.md"})
 NAMED = re.compile(rf"(?<![\w./-])(?:{'|'.join(TOP)})/[\w./-]*\w/?")
 DOCS = re.compile(r"(?<![\w./-])docs/[\w/-]+\.md\b")
-NOT_OURS = {"setup.py", "fnirsi_logger.py", "train.py"}
+NOT_OURS = {"setup.py", "fnirsi_logger.py", "train.py", "script.py"}
 PLACEHOLDERS = re.compile(r"/(?:NAME|CLASS|mine)(?!\w)|/[A-Z_]+$")
 """Files that a reader makes: ``conf/model/mine.yaml``, ``analysis/figures/NAME.py``."""
 
