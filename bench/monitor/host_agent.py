@@ -104,44 +104,45 @@ class HostAgent:
         import numpy as np  # noqa: F401 -- now, and not while the program is measured
 
         order, settings = self.order, self.order.settings
-        try:
-            folder = Path(order.folder)
-            if (folder / MONITORED_FILE).exists() or part_folder(folder, order.label).exists():
-                raise UserError(f"{folder} has a run of {order.label} already; choose another --name")
-            self.open_folder(Path(order.folder))
-            if settings.source != "none":
+        self.refusal = self.why_no_folder()
+        if self.refusal is None and settings.source != "none":
+            try:
                 self.sampler = self.make_sampler()
                 self.sampler.start()
-        except OSError as error:
-            self.refusal = f"{error.filename} cannot be written ({error.strerror}); choose another --out"
-        except UserError as problem:
-            self.refusal = str(problem)
-            self.sampler = None
-        if self.refusal is not None and self.sampler is None and order.unmetered and "--" not in self.refusal:
-            self.unmetered, self.refusal = self.refusal, None
+            except UserError as problem:
+                self.sampler = None
+                if order.unmetered:
+                    self.unmetered = str(problem)
+                else:
+                    self.refusal = f"{problem}; --unmetered runs the command all the same"
+                    with contextlib.suppress(OSError):  # another host may have put its part there
+                        Path(order.folder).rmdir()
         root = Path(root_of(settings.root, order.label))
         self.root = root
         self.clock, self.before = host_clock(), collect(root)
         self.host = collect_host(order.label, self.board.name, root)
 
-    def open_folder(self, folder: Path) -> None:
+    def why_no_folder(self) -> str | None:
         """Make the run's folder in its study.
 
-        Args:
-            folder: The run's.
-
-        Raises:
-            UserError: The folder around it is something else.
+        Returns:
+            Why that cannot be; None where it is there, and empty of this host.
         """
-        for attempt in range(OPEN_TRIES):
+        folder = Path(self.order.folder)
+        if (folder / MONITORED_FILE).exists() or part_folder(folder, self.order.label).exists():
+            return f"{folder} has a run of {self.order.label} already; choose another --name"
+        why = None
+        for _ in range(OPEN_TRIES):
             try:
                 open_study(folder.parent, folder.parent.name, None)
-                break
-            except UserError:
-                if attempt == OPEN_TRIES - 1:
-                    raise
+                folder.mkdir(exist_ok=True)
+                return None
+            except UserError as problem:
+                why = f"{str(problem).split('; choose')[0]}; choose another --out"
                 time.sleep(0.1)  # another host may just be making it
-        folder.mkdir(exist_ok=True)
+            except OSError as error:
+                return f"{folder} cannot be made ({error.strerror}); choose another --out"
+        return why
 
     def make_sampler(self) -> Sampler:
         """The sampler of this host.

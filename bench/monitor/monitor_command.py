@@ -144,7 +144,7 @@ def monitor(args: argparse.Namespace, command: Sequence[str], place: LauncherPla
         raise _OfThisHost(f"the agent that reads the sensors of {order.label} ended: {link.why_gone()}")
     if answer is not None and "refused" in answer:
         if link.starter:
-            raise _OfThisHost(f"{_of_host(order, answer['refused'])}; --unmetered runs the command all the same")
+            raise _OfThisHost(_of_host(order, answer["refused"]))
         return BAD_INPUT
     child = WrappedCommand(command, {FOLDER: str(link.regions), RANK: str(place.rank)}, to_group=place.launcher is not None)
     try:
