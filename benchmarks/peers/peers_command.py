@@ -4,6 +4,7 @@
     python -m benchmarks.peers --ranks 2,4 --boards 2,4 --rate 1gbit,100mbit,wifi-5 --out peers.json
     python -m benchmarks.peers --markdown peers.json more.json          the table again, from what was measured
     python -m benchmarks.peers --markdown peers.json --into PAGE.md     into a page of the documentation
+    python -m benchmarks.peers --markdown old.json new.json --out old.json    one record of both, later lines count
     mpirun -n 2 --bind-to none python -m mpi4py -m benchmarks.peers     on ranks of your own mpirun
 
 Both sides of a line live at once and take turns: a round is a few steps of one, then of the other, and the next round begins
@@ -34,7 +35,7 @@ from benchmarks.peers.peer_pairs import MODELS, PAIRS, chosen_pairs, workload
 from benchmarks.peers.starting.peer_boards import boards_up, guarded, hosts_of, link_of, testbed_of
 from benchmarks.peers.starting.peer_jobs import Interrupted, Place, check_ranks, measure_all, new_run_id
 from benchmarks.peers.starting.peer_order import Order
-from benchmarks.peers.tables.peer_record import SHARED_MEMORY, read_records
+from benchmarks.peers.tables.peer_record import SHARED_MEMORY, read_records, write_record
 from benchmarks.peers.tables.peer_sheet import Sheet
 from benchmarks.peers.tables.peer_tables import markdown, with_table
 from strategies.common.plan_error import PlanError
@@ -80,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("\n".join(pair.title for pair in PAIRS))
             return 0
         if options.markdown:
-            show_table(options.markdown, options.into)
+            show_table(options.markdown, options.into, options.out)
             return 0
         check(options)
         if any(name in os.environ for name in INSIDE_MPI):
@@ -95,17 +96,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def show_table(records: Sequence[Path], page: Path | None) -> None:
+def show_table(records: Sequence[Path], page: Path | None, out: Path | None = None) -> None:
     """The table of what was measured.
 
     Args:
-        records: JSON files.
+        records: JSON files; where two have the same line, that of the later one counts.
         page: The page that gets it; None: it is printed.
+        out: A file for all of it; None: it is not kept.
 
     Raises:
         UserError: A file is none of these, or the page cannot be written.
     """
-    table = markdown(read_records(records))
+    check_out(out)
+    record = read_records(records)
+    table = markdown(record)
+    if out is not None:
+        write_record(record, out)
     if page is None:
         print(table, end="")
         return
@@ -145,10 +151,22 @@ def check(options: argparse.Namespace) -> None:
         testbed_of(count, link_of("1gbit"))
     for count in numbers("ranks", options.ranks or ""):
         check_ranks(count)
-    if options.out is not None and options.out.suffix not in (".json", ".csv"):
-        raise UserError(f"--out {options.out} must end with .json or .csv")
-    if options.out is not None and not options.out.parent.is_dir():
-        raise UserError(f"--out {options.out}: there is no folder {options.out.parent}")
+    check_out(options.out)
+
+
+def check_out(out: Path | None) -> None:
+    """Refuse a file that cannot be written.
+
+    Args:
+        out: As of the command line.
+
+    Raises:
+        UserError: It is of another kind, or in no folder.
+    """
+    if out is not None and out.suffix not in (".json", ".csv"):
+        raise UserError(f"--out {out} must end with .json or .csv")
+    if out is not None and not out.parent.is_dir():
+        raise UserError(f"--out {out}: there is no folder {out.parent}")
 
 
 def words(text: str) -> list[str]:

@@ -106,6 +106,8 @@ def test_records_are_read_as_written(tmp_path: Path) -> None:
     again = replace(FAST, ours_s=(0.7,) * 6)
     write_record(PeerRecord(("2 cores",), (again,)), new)
     assert read_records([old, new]) == PeerRecord(("2 cores",), (again, LACKING))
+    assert peers_command.main(["--markdown", str(old), str(new), "--out", str(old)]) == 0
+    assert read_records([old]) == PeerRecord(("2 cores",), (again, LACKING))
     write_record(PeerRecord((), (FAST, LACKING)), tmp_path / "all.csv")
     rows = list(csv.DictReader((tmp_path / "all.csv").open()))
     assert [row["ours_s"] for row in rows] == ["0.8", "0.81", "0.82", "0.83", "0.84", "0.85", ""]
