@@ -12,6 +12,7 @@ from bench.cluster.board_power import BoardPower, ClockWatts
 from bench.common.sourced_number import SourcedNumber
 from bench.energy.sensor_base.core_use import CoreUse
 from bench.energy.sensor_base.source import Place, SourceUnavailable
+from bench.energy.sensors.emulated import Emulated
 from bench.energy.sensors.modelled import TICK_S, Modelled
 
 PAGE = "measured"
@@ -137,3 +138,36 @@ def test_a_file_that_is_no_proc_stat_is_refused(tmp_path: Path, text: str) -> No
     (tmp_path / "proc/stat").write_text(text)
     with pytest.raises(SourceUnavailable):
         Modelled.open(Place(tmp_path, BOARD))
+
+
+def emulated_board(root: Path, used_us: int = 0) -> Path:
+    """A tree whose process is on an emulated board of half a core, with control groups of version 2."""
+    group = root / "sys/fs/cgroup/ej-shelf/b1"
+    group.mkdir(parents=True, exist_ok=True)
+    (root / "proc/self").mkdir(parents=True, exist_ok=True)
+    (root / "proc/self/cgroup").write_text("0::/ej-shelf/b1\n")
+    (root / "sys/fs/cgroup/cgroup.controllers").write_text("cpu memory pids\n")
+    (group / "cpu.max").write_text("5000 10000\n")
+    (group / "cpu.stat").write_text(f"usage_usec {used_us:>12}\nuser_usec 0\n")
+    return root
+
+
+def test_an_emulated_board_is_charged_for_the_device_that_it_stands_for(tmp_path: Path) -> None:
+    """Its whole share for a second is the CPU's 6 W or the GPU's 30 W; on the GPU readings are the kernel's, unweighted."""
+    power = replace(POWER, busy_W=number(34.0, "gpu"), cpu_W=number(6.0))
+    for device, watts in (("cpu", 6.0), ("gpu", 30.0)):
+        source = Emulated.open(Place(emulated_board(tmp_path), replace(BOARD, device=device, power=power)))
+        (channel,) = source.channels
+        assert (channel.scale * 0.5e6, channel.baseline_W, channel.model_u) == (pytest.approx(watts), 4.0, 0.3)
+        assert source.read() == [0]
+        emulated_board(tmp_path, 40_000)
+        (used,) = source.read()
+        assert used == 40_000 if device == "gpu" else 0 < used <= 40_000
+        source.close()
+        emulated_board(tmp_path)
+
+
+def test_an_emulated_board_without_watts_of_its_device_is_refused(tmp_path: Path) -> None:
+    power = replace(POWER, busy_W=number(77.0, "gpu"))
+    with pytest.raises(SourceUnavailable, match="77 W were read with the GPU at work, and this point computes on the CPU"):
+        Emulated.open(Place(emulated_board(tmp_path), replace(BOARD, device="cpu", power=power)))
