@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.joules.channel import Trace
+from bench.joules.host_limits import HostLimit
 from bench.monitor.host_axis import HostAxis
 from bench.monitor.host_clock import chrony_bound
 from bench.monitor.host_part import read_parts, write_part
@@ -107,3 +109,14 @@ def test_parts_come_back_as_they_were_written(tmp_path: Path) -> None:
 def test_what_chrony_says(tracking: str, bound: tuple[float, str] | None) -> None:
     """|offset| + root delay / 2 + root dispersion, from a line of ``chronyc -c tracking`` (written after its documentation)."""
     assert chrony_bound(tracking) == (bound and (pytest.approx(bound[0]), bound[1]))
+
+
+def test_what_cannot_be_is_invalid_with_its_numbers() -> None:
+    """40 W of a board that can draw 15 W, or 1.25 times as much at its plug; a counter that stands: as for points."""
+    host = replace(part([watts(40)]), limit=HostLimit(15.0, "raspberry-pi-4", True))
+    record = assemble(MeteredRun.of(HostAxis([host])), "run")
+    assert record.status == "invalid"
+    assert "reads 40 W" in (record.reason or "")
+    assert "raspberry-pi-4 15 W" in (record.reason or "")
+    standing = part([trace(lambda t: 0.0, 12, 0.01)])
+    assert "does not move" in (assemble(MeteredRun.of(HostAxis([standing])), "run").reason or "")
