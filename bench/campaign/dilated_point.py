@@ -29,7 +29,8 @@ from bench.launch.mpirun import own_environment
 from bench.launch.supervised_process import RUN_ID, run, telling_line
 
 MODULE = "bench.training.board_speed"
-SECONDS = 4.0
+TURN_S = 1.0
+MOST_TOKENS = 1024
 LIMIT_S = 600.0
 ROUNDS = 4
 CLOSE = 0.97
@@ -109,22 +110,21 @@ def _host(board: Board) -> Host:
     return Host(board.address, board=board.board, name=board.name, threads=threads)
 
 
-def samples_of(point: PointConfig, testbed: Testbed) -> int:
-    """Samples that a board computes at once in the measurement: its even share of the batch.
+def samples_of(point: PointConfig) -> int:
+    """Samples that a board computes at once in the measurement: the point's whole batch, as far as its memory is safe.
 
     Args:
         point: A resolved point.
-        testbed: All boards of its cluster.
 
     Returns:
         At least 1.
     """
-    return max(1, point.train.batch // len(testbed.boards))
+    return max(1, min(point.train.batch, MOST_TOKENS // point.train.seq))
 
 
 def _key(point: PointConfig, testbed: Testbed) -> str:
     """What a measurement belongs to: boards, model and what they compute at once."""
-    about = (asdict(testbed), asdict(point.model.spec), point.train.seq, samples_of(point, testbed), point.threads)
+    about = (asdict(testbed), asdict(point.model.spec), point.train.seq, samples_of(point), point.threads)
     return json.dumps(about, sort_keys=True)
 
 
@@ -164,7 +164,7 @@ def _measured(point: PointConfig, testbed: Testbed, boards: Boards, netem: bool)
         )
     source = "training rates of the boards' classes over what their shares achieved on this model while all computed"
     dilation = replace(
-        dilation_by(testbed, factor, source, netem, speeds, scale), seq=point.train.seq, samples=samples_of(point, testbed)
+        dilation_by(testbed, factor, source, netem, speeds, scale), seq=point.train.seq, samples=samples_of(point)
     )
     in_machine_time(testbed, dilation)  # a link that cannot be shaped is told before it is kept
     _keep(point, testbed, dilation)
@@ -192,8 +192,8 @@ def board_speeds(point: PointConfig, testbed: Testbed) -> list[BoardSpeed]:
         limits = [board.memory_bytes for board in testbed.boards if board.memory_bytes is not None]
         order = {
             "point": shelf.to_json(),
-            "samples": samples_of(shelf, testbed),
-            "seconds": SECONDS,
+            "samples": samples_of(shelf),
+            "seconds": TURN_S,
             "memory_bytes": min(limits, default=None),
             "found": str(answer),
         }

@@ -29,6 +29,7 @@ class Emulation:
     "shared" (their speeds share the cores of this machine), "unlimited", or the cores of the fastest board. ``memory``:
     "class" (a host without ``memory_bytes`` has what its board class has) or "unlimited". ``dilation``: "class", "none" or a
     number of at least 1 (``bench.config.dilation_config``); ``device``: which device of their class the boards stand for.
+    ``cpus``: processors of this machine that the boards are confined to (null: ``bench.emulation.machine_threads`` decides).
     """
 
     network: str
@@ -38,6 +39,7 @@ class Emulation:
     memory: str = "unlimited"
     dilation: str | float = NONE
     device: str | None = None
+    cpus: list[int] | None = None
 
 
 def read_emulated(path: Path, block: Any) -> Emulation | None:
@@ -74,6 +76,9 @@ def read_emulated(path: Path, block: Any) -> Emulation | None:
         raise UserError(f"hostfile {path}: emulated.dilation={emulated.dilation} must be {MUST}")
     if emulated.device not in (None, *DEVICES):
         raise UserError(f"hostfile {path}: emulated.device={emulated.device} must be {' or '.join(DEVICES)}")
+    cpus = emulated.cpus
+    if cpus is not None and not (isinstance(cpus, list) and cpus and all(type(cpu) is int for cpu in cpus)):
+        raise UserError(f"hostfile {path}: emulated.cpus={cpus} must be a list of processors of this machine, such as [0]")
     return emulated
 
 

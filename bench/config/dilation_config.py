@@ -8,6 +8,7 @@ and latencies longer by the factor, and all times are told in the board's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from bench.config.config_field import is_number, setting
@@ -87,6 +88,6 @@ class PointDilation:
 
     @property
     def disturbance(self) -> float | None:
-        """How much faster a board computes while the others sleep, the largest of all, relative; None: not measured."""
-        pairs = [(one.alone_flop_s, one.together_flop_s) for one in self.speeds if one.alone_flop_s is not None]
-        return max((abs(alone / together - 1) for alone, together in pairs), default=None)
+        """How much faster a board computes while the others sleep, the median of all, relative; None: not measured."""
+        alone = [one.alone_flop_s / one.together_flop_s - 1 for one in self.speeds if one.alone_flop_s is not None]
+        return median(alone) if alone else None

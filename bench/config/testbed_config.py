@@ -55,6 +55,7 @@ class Testbed:
 
     ``scale_cores`` are the cores of a board of speed 1.0 (null: no quotas); ``cores`` those of this machine. ``dilation`` is
     ``class`` or a number, null for none; ``latency_s`` that of the slowest link's description, one way (null: not known).
+    ``cpus`` are the processors that the boards run on (null: all of the machine's).
     ``factor`` is set of boards that are up with dilated links: then rates, delays and quotas are those of this machine's time.
     """
 
@@ -67,6 +68,7 @@ class Testbed:
     dilation: str | float | None = setting(None, "class, or seconds of this machine for one of the boards", absent=True)
     latency_s: float | None = setting(None, "latency of the links' descriptions, one way", absent=True)
     factor: float | None = setting(None, "the dilation of boards that are up", absent=True)
+    cpus: tuple[int, ...] | None = setting(None, "processors of this machine that boards are confined to", absent=True)
 
     @property
     def switches(self) -> list[str | None]:

@@ -23,6 +23,8 @@ from bench.emulation.shelf_training import dilation_of, targets
 NAME = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
 OVERRIDES = ("link", "link_rate_bit_s", "link_delay_s", "dilation", "device")
 DILATION = ("dilation", "device")
+FOR_BOARDS = 0.95
+"""Of the processor, where boards stand for their class and share it: what starts and watches them must not slow them."""
 LEAST_QUOTA = 0.01  # cores: 1 ms of 100 ms, the least that the kernel gives in its usual period
 
 
@@ -34,6 +36,7 @@ def resolve_cluster(
     cores: int,
     threads: int | None = None,
     rates: Mapping[str, TrainingRate] | None = None,
+    cpus: tuple[int, ...] | None = None,
 ) -> dict[str, Any]:
     """The ``cluster`` block of a point: the configuration's values, its hosts, and for emulated boards ``emulated``.
 
@@ -45,6 +48,7 @@ def resolve_cluster(
         cores: The cores of this machine.
         threads: The threads that the user gave for all ranks; None: each board's by its quota.
         rates: What each class achieves in training, where the dilation follows from that.
+        cpus: The processors that the boards are confined to; None: all.
 
     Returns:
         The plain values of the block.
@@ -77,7 +81,7 @@ def resolve_cluster(
         **kept,
         "interface": testbed.network,
         "hosts": [host.to_dict() for host in hosts],
-        "emulated": testbed.to_dict(),
+        "emulated": replace(testbed, cpus=cpus).to_dict(),
     }
 
 
@@ -147,6 +151,8 @@ def _shares(
     else:
         relative, by_mode = speeds(hosts, boards), [_mode_speed(boards[host.board]) for host in hosts]
     scale = scale_cores(relative, cores, emulated.compute)
+    if asked and scale is not None and emulated.compute == "shared":
+        scale *= FOR_BOARDS
     if asked and scale is None:
         raise UserError("dilation=class needs boards with a share of this machine; leave emulated.compute=unlimited out")
     quotas = [None if scale is None else one * scale * mode for one, mode in zip(relative, by_mode, strict=True)]

@@ -28,6 +28,7 @@ from bench.config.point_config import SCHEMA, PointConfig, PointModel, PointPath
 from bench.config.run_config import RunConfig
 from bench.config.strategy_config import StrategyConfig
 from bench.emulation.emulated_boards import resolve_cluster
+from bench.emulation.machine_threads import processors
 from bench.emulation.shelf_training import at_work, training_rates
 from bench.energy.sampling.energy_settings import energy_settings
 from bench.faults.fault_settings import fault_settings
@@ -160,8 +161,11 @@ def cluster_of(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BoardC
         rates = training_rates(cluster, inventory.emulated, inventory.hosts, boards, cfg["train"]["dtype"])
         boards = at_work(cluster, inventory.emulated, inventory.hosts, boards, rates)
     # All boards are emulated whoever takes part, so that a board's speed does not depend on who else does.
-    cores, links = os.cpu_count() or 1, paths.conf_folders("link")
-    block = resolve_cluster(cluster, inventory, boards, links, cores, cfg["threads"], rates)
+    cores, cpus, links = os.cpu_count() or 1, None, paths.conf_folders("link")
+    if inventory.emulated is not None:
+        cpus = processors(inventory.emulated.cpus, os.sched_getaffinity(0), bool(rates), Path("/"))
+        cores = cores if cpus is None else len(cpus)
+    block = resolve_cluster(cluster, inventory, boards, links, cores, cfg["threads"], rates, cpus)
     return launch_cluster.choose(block, cluster), boards
 
 

@@ -44,6 +44,6 @@ class DilationRecord(Block):
     seq: Annotated[int | None, Entry("tokens of a sample in the measurement of the speeds; null: not measured", "1")]
     samples: Annotated[int | None, Entry("samples at once in that measurement; null: not measured", "1")]
     disturbance: Annotated[
-        float | None, Entry("how much faster a board computes while the others sleep; null: not measured", "1")
+        float | None, Entry("how much faster a board computes while the others sleep, median of all; null: not measured", "1")
     ]
     boards: Annotated[Sequence[BoardSpeedRecord], Entry("what each board stands for and achieved")]

@@ -2,18 +2,22 @@
 
 ``mpirun ... python -m mpi4py -m bench.training.board_speed order.json``, with a rank for each slot of each board.
 
-The model is whole where the memory of the smallest board takes it, else it has fewer layers, and their work is counted. All
-boards compute for ``seconds``, each at least twice; the contended speed is what their shares are sized by. Then each board
-computes while the others sleep: the difference is what neighbours take from each other (threads of one core, caches).
+A board computes the whole batch: training rates of classes are of whole batches, and a lone board computes one too. The model
+has fewer layers where the memory of the smallest board does not take it or a run would be long, and their work is counted.
+All boards compute at once, then one of them while the others sleep, then all again, and so on: so what slows the machine for
+some seconds slows both. The contended speed is what the boards' shares are sized by; the difference is what neighbours take
+from each other (threads of one core, caches, memory).
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -37,6 +41,9 @@ LEAST_RUNS = 2
 SHARE_OF_MEMORY = 0.25
 """Weights and gradients may have this part of a board's memory; activations and the libraries need the rest."""
 BYTES_PER_WEIGHT = 8
+MOST_FLOP = 4e10
+"""Of a run of forward and backward, as far as ``LEAST_LAYERS`` allow: one layer's weights could stay in a cache."""
+LEAST_LAYERS = 2
 
 
 class Computation:
@@ -80,21 +87,26 @@ class Computation:
         return runs * self.flop / (time.perf_counter() - begin_s)
 
 
-def fitting(spec: ModelSpec, memory_bytes: int | None) -> ModelSpec:
-    """The model with as many layers as a board's memory takes for this.
+def fitting(spec: ModelSpec, samples: int, seq: int, memory_bytes: int | None) -> ModelSpec:
+    """The model with as many layers as a board's memory and a short measurement take.
 
     Args:
         spec: The whole model.
+        samples: Samples at once.
+        seq: Tokens of each.
         memory_bytes: The smallest limit of the boards; None: there is none.
 
     Returns:
         The same model, or one with fewer layers, at least one.
     """
-    if memory_bytes is None:
-        return spec
-    most = SHARE_OF_MEMORY * memory_bytes / BYTES_PER_WEIGHT
-    layers = next((n for n in range(spec.layers, 1, -1) if parameter_count(replace(spec, layers=n)) <= most), 1)
-    return replace(spec, layers=layers)
+    most = math.inf if memory_bytes is None else SHARE_OF_MEMORY * memory_bytes / BYTES_PER_WEIGHT
+
+    def fits(layers: int) -> bool:
+        part = replace(spec, layers=layers)
+        short = layers <= LEAST_LAYERS or training_flop(part, samples, seq) <= MOST_FLOP
+        return short and parameter_count(part) <= most
+
+    return replace(spec, layers=next((n for n in range(spec.layers, 1, -1) if fits(n)), 1))
 
 
 def speeds(comm: MPI.Intracomm, computation: Computation, host: str, seconds: float) -> tuple[float, float]:
@@ -104,21 +116,29 @@ def speeds(comm: MPI.Intracomm, computation: Computation, host: str, seconds: fl
         comm: All ranks.
         computation: What is computed.
         host: The board of this rank.
-        seconds: How long each is measured, s.
+        seconds: How long each turn is, s.
 
     Returns:
-        FLOP/s together and alone.
+        FLOP/s together, the median of the turns, and alone.
     """
     computation.once()
-    comm.Barrier()
-    together = computation.flop_s(seconds)
-    hosts, alone = comm.allgather(host), 0.0
-    for board in dict.fromkeys(hosts):
-        rest(comm)
+    together, alone = [_together(comm, computation, seconds)], 0.0
+    for board in dict.fromkeys(comm.allgather(host)):
         if board == host:
-            alone = computation.flop_s(seconds / 2)
+            alone = computation.flop_s(seconds)
+        rest(comm)
+        together.append(_together(comm, computation, seconds))
+    return median(together), alone
+
+
+def _together(comm: MPI.Intracomm, computation: Computation, seconds: float) -> float:
+    """The rate while every rank computes: who has been measured goes on until all have."""
     rest(comm)
-    return together, alone
+    rate, others = computation.flop_s(seconds), comm.Ibarrier()
+    while not others.Test():
+        computation.once()
+    rest(comm)
+    return rate
 
 
 def main(argv: list[str]) -> int:
@@ -132,8 +152,8 @@ def main(argv: list[str]) -> int:
     point = PointConfig.from_json(order["point"], "the order's point")
     facts = rank_setup.settle(point, comm, rank_setup.locate(point, comm))
     torch.manual_seed(0)
-    spec = fitting(point.model.spec, order["memory_bytes"])
-    computation = Computation(spec, order["samples"], point.train.seq)
+    samples, seq = order["samples"], point.train.seq
+    computation = Computation(fitting(point.model.spec, samples, seq, order["memory_bytes"]), samples, seq)
     together, alone = speeds(comm, computation, facts.host, order["seconds"])
     gathered = comm.gather((facts.host, together, alone))
     if gathered is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +77,8 @@ def settle(config: PointConfig, comm: MPI.Comm, place: RankPlace) -> RankFacts:
 
     host = host_of(config, comm.Get_rank())
     machine = _look_at_host(config, comm, place)  # before anything of ours computes
+    if config.cluster.emulated is not None and config.cluster.emulated.cpus is not None:
+        _confine(config.cluster.emulated.cpus)
     affinity = sorted(os.sched_getaffinity(0))
     planned = host.threads or config.threads or max(1, (os.cpu_count() or 1) // host.slots)
     torch.set_num_threads(min(planned, len(affinity)))
@@ -89,6 +93,13 @@ def settle(config: PointConfig, comm: MPI.Comm, place: RankPlace) -> RankFacts:
         mpi=MPI.Get_library_version().split("\n")[0].strip("\0 "),
         thread_level=MPI.Query_thread(),
     )
+
+
+def _confine(cpus: Sequence[int]) -> None:
+    """Keep all threads of this process, MPI's too, on some processors. MPI's daemons undo what a rank would inherit."""
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(ProcessLookupError):  # one that has ended meanwhile
+            os.sched_setaffinity(int(thread.name), cpus)
 
 
 def _look_at_host(config: PointConfig, comm: MPI.Comm, place: RankPlace) -> HostRecord | None:

@@ -21,6 +21,7 @@ from bench.config.host_config import Host
 from bench.config.testbed_config import Testbed as Shelf  # pytest takes a class Test... for tests
 from bench.emulation import dilated_testbed, network_commands
 from bench.emulation.emulated_boards import resolve_cluster
+from bench.emulation.machine_threads import processors
 from bench.emulation.shelf_training import at_work, dilation_of, training_rates
 
 EMULATION = Emulation("10.77.0.0/24", link="ethernet-100m", dilation="class")
@@ -64,7 +65,7 @@ def test_shares_keep_the_ratio_of_the_classes() -> None:
     assert quick is not None
     assert slow is not None
     assert quick / slow == pytest.approx(FAST / (2 * SLOW))
-    assert quick + slow == pytest.approx(2)
+    assert quick + slow == pytest.approx(0.95 * 2)  # the rest is for what starts and watches them
     measured = speeds(testbed, 3.0e10)
     factor = dilated_testbed.shelf_factor(testbed, measured)
     assert factor == pytest.approx(FAST / (3.0e10 * quick))
@@ -120,7 +121,7 @@ def test_a_delay_that_was_asked_for_is_dilated_too() -> None:
 
 
 def test_classes_slower_than_their_share_get_less_of_it() -> None:
-    plain = shelf("quick", "quick")
+    plain = shelf("quick", "quick", emulation=replace(EMULATION, compute=1.0))
     dilation = dilated_testbed.dilation_by(plain, 1.0, "", netem=False, quota_scale=0.25)
     machine = dilated_testbed.in_machine_time(plain, dilation)
     assert [board.quota_cores for board in machine.boards] == [0.25, 0.25]
@@ -199,6 +200,9 @@ def test_the_command_line_goes_before_the_inventory() -> None:
         ("dilation", 0.5, r"emulated.dilation=0.5 must be class"),
         ("dilation", True, r"emulated.dilation=True must be class"),
         ("device", "tpu", "emulated.device=tpu must be cpu or gpu"),
+        ("cpus", 0, r"emulated.cpus=0 must be a list of processors of this machine, such as \[0\]"),
+        ("cpus", [], r"emulated.cpus=\[\] must be a list"),
+        ("cpus", ["a"], r"emulated.cpus=\['a'\] must be a list"),
     ],
 )
 def test_wrong_words_of_an_inventory(key: str, value: Any, message: str) -> None:
@@ -217,6 +221,39 @@ def test_real_hosts_stand_for_nothing(tmp_path: Path) -> None:
 def test_unlimited_boards_have_no_class_dilation() -> None:
     with pytest.raises(UserError, match="dilation=class needs boards with a share of this machine"):
         shelf("quick", "quick", emulation=replace(EMULATION, compute="unlimited"))
+
+
+def test_periods_of_the_quota_are_those_of_the_boards_time() -> None:
+    """A dilated board is stopped no longer in its own time; none of this machine's periods is longer than 40 ms."""
+    (board, _) = shelf("quick", "quick", emulation=replace(EMULATION, compute=0.5)).boards
+    for factor, period in ((None, 10_000), (1.0, 10_000), (2.5, 25_000), (16.0, 40_000)):
+        assert network_commands.quota_us(board, factor) == (period // 2, period)
+
+
+def siblings(root: Path, *lists: str) -> Path:
+    """The kernel's files of a machine whose processor N shares a core with those of the Nth list."""
+    for cpu, text in enumerate(lists):
+        folder = root / f"sys/devices/system/cpu/cpu{cpu}/topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(text + "\n")
+    return root
+
+
+def test_dilated_boards_have_one_thread_of_each_core(tmp_path: Path) -> None:
+    """Where the kernel says which are of one core; boards without dilation stay where they were, so do their points' names."""
+    paired = siblings(tmp_path / "smt", "0,2", "1,3", "0,2", "1,3")
+    assert processors(None, range(4), True, paired) == (0, 1)
+    assert processors(None, {1, 2, 3}, True, paired) == (1, 2)
+    assert processors(None, range(4), False, paired) is None
+    assert processors(None, range(2), True, siblings(tmp_path / "plain", "0", "1")) is None
+    assert processors(None, range(2), True, tmp_path / "hidden") is None
+
+
+def test_processors_that_an_inventory_names(tmp_path: Path) -> None:
+    assert processors([1, 0, 1], range(2), True, tmp_path) == (0, 1)
+    with pytest.raises(UserError, match=r"emulated.cpus has 7, and this process may run on 0, 1; use some of these") as error:
+        processors([0, 7], range(2), True, tmp_path)
+    assert "\n" not in str(error.value)
 
 
 def test_shipped_classes_can_be_asked(tmp_path: Path) -> None:
