@@ -14,12 +14,13 @@ pytestmark = pytest.mark.machine
 
 def test_dilation_changes_the_time_and_not_the_training(tmp_path: Path) -> None:
     """Losses and counted bytes are equal with and without; window, factor, latency and the true rate of links are told."""
-    with Boards.of(tmp_path, 2, FREE) as boards:
+    with Boards.of(tmp_path, 2, FREE + ", cpus: [0]") as boards:
         done = bench(tmp_path, boards, "-m", "strategy=tensor", "cluster.dilation=none,4", "task=lm", *TINY)
         assert done.returncode == 0, done.stdout + done.stderr
         assert nothing_left(boards.name) == []
     found = records(tmp_path)
     assert [record["status"] for record in found] == ["ok"] * 2
+    assert [rank["affinity"] for record in found for rank in record["environment"]["ranks"]] == [[0]] * 4
     (plain,) = [record for record in found if "dilation" not in record]
     (dilated,) = [record for record in found if "dilation" in record]
     assert dilated["learning"]["curve"]["loss"] == plain["learning"]["curve"]["loss"]
