@@ -13,9 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.cluster.board_files import load_board
+from bench.energy.sampling.host_identity import HostIdentity
+from bench.energy.sampling.inventory_meters import read_meters
+from bench.energy.sampling.sampler import Sampler
 from bench.energy.sensor_base.source import Source, SourceUnavailable
 from bench.energy.transport.message_times import MessageTimes, stamp_of
+from bench.joules.energy_curve import curve_of
+from bench.joules.integration import energy
 from tests.bench.energy.sensors.conftest import Open
+from tests.project import ROOT
 from tests.stand_ins.daemon import Broker, free_port
 
 pytestmark = pytest.mark.machine
@@ -269,3 +276,24 @@ def test_no_message_is_taken_after_it_came(messages: list[tuple[int, int, int]])
     times = MessageTimes()
     for arrival_ns, stamp_ns, resolution_ns in messages:
         assert times.taken_ns(arrival_ns, (stamp_ns, resolution_ns)) <= arrival_ns
+
+
+def test_messages_through_the_sampler_process_make_joules(broker: Broker, publish: Publish) -> None:
+    """100 W from a device that publishes five times a second: each message one row, at the time when it came."""
+    begin = time.monotonic()
+    publish("plug", lambda: {"power": 100, "energy": (time.monotonic() - begin) * 100}, every_s=0.2)
+    block = {"source": "mqtt", "address": broker.address, "topic": "plug", "path": "power", "unit": "W", "period_s": 0.2}
+    entry = read_meters({"plug": {**block, "energy_path": "energy", "energy_unit": "J"}}, ["pi-1"])
+    sampler = Sampler([], load_board("raspberry-pi-4", ROOT / "conf/board"), "/", None, entry, metered=True)
+    sampler.start()
+    first_s = time.monotonic()
+    time.sleep(2.5)
+    last_s = time.monotonic()
+    (trace,) = sampler.stop(HostIdentity("pi", "boot", "raspberry-pi-4", "pi-1"), {"plug": ["pi-1"]}, {})
+    times = trace.t_after_ns.tolist()
+    assert times == sorted(set(times))
+    assert times[-1] >= last_s * 1e9  # the reader waited for the message after the window
+    assert len({row[0] for row in trace.raw.tolist()}) == len(times)
+    read = energy(curve_of(trace, lambda t_ns: t_ns / 1e9), first_s, last_s)
+    assert read.quality == "good"
+    assert abs(read.joules - 100 * (last_s - first_s)) <= 3 * read.uncertainty_J
