@@ -108,12 +108,14 @@ def test_a_start_only_offset_would_not_do() -> None:
     assert (before[1] - before[0]) / S - 5000.0 == pytest.approx(1.0)
 
 
-def session(root: Path, **changes: object) -> EnergySession:
-    """Every rank is a host of its own with the same name; its tree holds one RAPL package."""
+def session(root: Path, readable: bool = True, **changes: object) -> EnergySession:
+    """Every rank is a host of its own with the same name; its tree holds one RAPL package, whose counter may be missing."""
     zone = root / f"b{RANK}/sys/class/powercap/intel-rapl:0"
     zone.mkdir(parents=True, exist_ok=True)
     for name, text in (("name", "package-0"), ("energy_uj", "1000"), ("max_energy_range_uj", "262143328850")):
         (zone / name).write_text(text + "\n")
+    if not readable:
+        (zone / "energy_uj").unlink()
     config = {"source": "rapl", "period_s": 0.02, "root": f"{root}/%h", "meters": {}, "calibration": {}, **changes}
     board = BoardClass("x")
     settings = EnergySettings.from_dict(config)
@@ -142,9 +144,7 @@ def test_hosts_of_one_name_have_a_sampler_each(tmp_path_factory: pytest.TempPath
 
 def test_a_host_without_a_source_is_named_on_every_rank(tmp_path_factory: pytest.TempPathFactory) -> None:
     root = folder(tmp_path_factory)
-    found = session(root)
-    if RANK == SIZE - 1:
-        (root / f"b{RANK}/sys/class/powercap/intel-rapl:0/energy_uj").unlink()
+    found = session(root, readable=RANK < SIZE - 1)
     with pytest.raises(UserError, match=f"^b{SIZE - 1}: energy=rapl cannot be read"):
         found.start()
 
