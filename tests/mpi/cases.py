@@ -6,11 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest import mock
 
 import torch
 from mpi4py import MPI
 
 from strategies.base import Batch, Strategy, check_options, registered
+from strategies.comm.comm_choice import GroupFacts
 from strategies.comm.comm_options import CommOptions
 from strategies.comm.ledger import Ledger
 from strategies.comm.mesh import Mesh
@@ -149,6 +151,10 @@ def make_batch(spec: ModelSpec, step: int) -> Batch:
     return Batch(ids, mask, targets)
 
 
+CUT_BYTES = 200
+"""Where ranks poll, messages are cut as between nodes: into pieces of 25 numbers, so that the last one is shorter."""
+
+
 @dataclass
 class Trained:
     """What a few steps of SGD gave. Tensors are on rank 0 only."""
@@ -167,10 +173,11 @@ def train(case: Case, spec: ModelSpec, comm: MPI.Comm, dtype: torch.dtype = torc
     cls = registered()[case.strategy]
     plan = cls.plan(spec, shape, case.mesh, case.options)
     comm_options = CommOptions(case.wait, case.progress, case.algorithm)  # type: ignore[arg-type]
-    mesh = Mesh(comm, case.mesh, ledger, comm_options, volumes=plan.volumes)
-    strategy = cls(plan, mesh)
-    with WeightLoader(spec, None, seed=1) as load:
-        strategy.build(load, dtype, DEVICE)
+    with mock.patch.object(GroupFacts, "segment_bytes", CUT_BYTES if case.wait == "poll" else 0):
+        mesh = Mesh(comm, case.mesh, ledger, comm_options, volumes=plan.volumes)
+        strategy = cls(plan, mesh)
+        with WeightLoader(spec, None, seed=1) as load:
+            strategy.build(load, dtype, DEVICE)
     optimizer = torch.optim.SGD([parameter for parameter, _ in strategy.trainable()], lr=LEARNING_RATE)
     losses = []
     for step in range(STEPS):
