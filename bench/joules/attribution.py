@@ -21,7 +21,6 @@ from typing import Literal
 
 import numpy as np
 
-from bench.joules.channel import cover
 from bench.joules.energy_curve import Array, Curve, joules_at
 from bench.joules.phase_least_squares import CannotFold, Folded, Spent, fold
 
@@ -188,6 +187,5 @@ def _typical(ranks: Mapping[int, Stretches], windows: Sequence[tuple[float, floa
 
 
 def _resolution(curve: Curve) -> float:
-    channels = [curve.trace.channels[index] for index in cover(curve.trace.channels)]
-    spacing_s = float(np.median(np.diff(curve.t_s))) if len(curve.t_s) > 1 else math.inf
-    return math.hypot(spacing_s, max(channel.update_period_s for channel in channels))
+    spacing_s = float(np.median(np.diff(curve.read_s))) if len(curve.read_s) > 1 else math.inf
+    return math.hypot(spacing_s, curve.period_s)

@@ -68,33 +68,45 @@ def energy(curve: Curve, start_s: float, end_s: float, clock_s: float = 0.0) -> 
     Returns:
         Joules with their uncertainties, the quality, and the number of samples and longest gap behind them.
     """
-    inside = (curve.t_s >= start_s) & (curve.t_s <= end_s)
-    first, last = np.searchsorted(curve.t_s, [start_s, end_s])
-    span = slice(max(int(first) - 1, 0), int(last) + 1)
-    around = curve.t_s[span]
+    first, last = np.searchsorted(curve.read_s, [start_s, end_s])
+    around = curve.read_s[max(int(first) - 1, 0) : int(last) + 1]
     gap_s = float(np.diff(around).max()) if len(around) > 1 else math.inf
     begin_J, end_J = joules_at(curve, [start_s, end_s])
     joules = float(end_J - begin_J)
     return Energy(
         joules=joules,
-        random_J=random_u_J(curve, span, (start_s, end_s), joules, clock_s),
-        systematic_J=systematic_u_J(curve.trace, joules, end_s - start_s),
+        random_J=random_u_J(curve, (start_s, end_s), joules, clock_s),
+        systematic_J=systematic_u_J(curve, (start_s, end_s), joules),
         quality=_quality(curve, start_s, end_s, gap_s),
-        samples=int(inside.sum()),
+        samples=min((_new_readings(curve, number, start_s, end_s) for number in range(len(curve.renewals))), default=0),
         max_gap_s=gap_s if math.isfinite(gap_s) else end_s - start_s,
         model_J=model_u_J(curve.trace, joules),
     )
 
 
+def _new_readings(curve: Curve, number: int, start_s: float, end_s: float) -> int:
+    """Readings in a window without those that only repeat the one before.
+
+    A counter in large steps does not show when it was renewed: then as many as it declares.
+    """
+    renewed, channel = curve.renewals[number], curve.trace.channels[cover(curve.trace.channels)[number]]
+    stands = channel.kind == "counter" and renewed.single_steps
+    at_s = curve.read_s if stands else curve.read_s[renewed.index]
+    count = int(((at_s >= start_s) & (at_s <= end_s)).sum())
+    if stands and channel.update_period_s > 0:
+        return min(count, int((end_s - start_s) / channel.update_period_s))
+    return count
+
+
 def _quality(curve: Curve, start_s: float, end_s: float, gap_s: float) -> str:
     if curve.problem is not None:
         return curve.problem
-    if start_s < curve.t_s[0] or end_s > curve.t_s[-1]:
+    if start_s < curve.read_s[0] or end_s > curve.read_s[-1]:
         return "uncovered"
     trace = curve.trace
     powers = any(trace.channels[index].kind == "power" for index in cover(trace.channels))
-    # Reading takes its time too: six rails of an INA3221 80 ms.
-    usual_s = max(trace.period_s, float(np.median(np.diff(curve.t_s))))
+    # Reading takes its time too: six rails of an INA3221 80 ms. What is renewed more seldom misses nothing meanwhile.
+    usual_s = max(trace.period_s, float(np.median(np.diff(curve.read_s))), curve.period_s)
     longest = GAP_PERIODS * usual_s if powers else max(GAP_PERIODS * usual_s, COUNTER_GAP_S)
     return "gap" if gap_s > longest else "good"
 

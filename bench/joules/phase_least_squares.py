@@ -170,16 +170,16 @@ def intervals(curve: Curve) -> Intervals:
     Returns:
         Of a counter: from one renewal that was seen to the next. Of power: the update period before the reading.
     """
-    trace, total, t_s = curve.trace, cover(curve.trace.channels), curve.t_s
+    trace, total, t_s = curve.trace, cover(curve.trace.channels), curve.read_s
     update_s = max(trace.channels[index].update_period_s for index in total)
     spacing_s = float(np.median(np.diff(t_s)))
     if all(trace.channels[index].kind == "counter" for index in total):
         if update_s <= trace.period_s:
-            return Intervals(t_s[:-1], t_s[1:], np.diff(curve.joules), update_s, (0.0, 1.5 * update_s), False)
+            return Intervals(t_s[:-1], t_s[1:], np.diff(curve.read_joules), update_s, (0.0, 1.5 * update_s), False)
         moved = np.flatnonzero((np.diff(trace.raw[:, total], axis=0) != 0).any(axis=1)) + 1
         seen_s = (t_s[moved - 1] + t_s[moved]) / 2  # renewed somewhere between the readings before and after
         late_s = (-spacing_s / 2, spacing_s / 2)
-        return Intervals(seen_s[:-1], seen_s[1:], np.diff(curve.joules[moved]), spacing_s, late_s, False)
+        return Intervals(seen_s[:-1], seen_s[1:], np.diff(curve.read_joules[moved]), spacing_s, late_s, False)
     width_s = min(max(update_s, 1e-3), 10 * spacing_s)
     power_W: Array = np.sum([trace.raw[:, i] * trace.channels[i].scale for i in total], axis=0)
     if trace.calibration is not None:

@@ -1,8 +1,10 @@
 """The standard uncertainty of a window's joules, from what is known of the readings: here, and nowhere else.
 
-Random are the edges (update and sampling period, duration of a reading), the resolution, the noise between readings of
-power, and the clock: independent in each window. Systematic are the accuracy class and the calibration: the same error in
-every window of a trace. How windows and sensors add up is in ``integration``.
+Random are the edges, what happened between readings of power, and the clock: independent in each window. Edges are judged by
+the readings themselves: each is left out in turn and interpolated from its neighbours, and what that misses, taken to the
+spacing that there is, is what the interpolation at an edge misses. So noise, times and steps of a sensor that differ from
+what it declares are in it. Systematic are the accuracy class, the calibration, and the rounding of a load that is steadier
+than the sensor's steps: the same error in every window of a trace. How windows and sensors add up is in ``integration``.
 """
 
 from __future__ import annotations
@@ -11,26 +13,28 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.joules.between_readings import left_out, sampling_J2
 from bench.joules.channel import Calibration, Channel, Trace, cover
-from bench.joules.energy_curve import Curve, joules_at
+from bench.joules.energy_curve import Curve
+from bench.joules.renewals import Renewals
+from bench.joules.rounding import rounding_u_W
 
-RESONANCE = 3.6
-"""With a jitter of 40 %, readings of a sine that has their period correlate by r = 0.35 (sin(x)/x of 0.8 pi, rounded up):
-the sum then has (1 + r) / (1 - r) = 2.1 of the variance of independent readings, of which the deviation from the neighbours
-shows (3/2 - 2 r + r^2 / 2) / (3/2) = 0.57."""
+KINK = 90**-0.5
+"""A step of power by P within an interval of length L, anywhere, is missed by P L / sqrt(90) by a straight line, at a place
+anywhere in it (the root mean square of a Brownian bridge's covariance); by P L / 4 at most."""
+UNSEEN = 0.05
+"""A load whose period is that of a regular renewal leaves no trace in the readings: with a swing of half its mean power it
+takes the energy between two renewals away from a straight line by a standard deviation of 0.05 P T."""
+STEP = 30**-0.5
+"""The same for a straight line between two readings of power: P L / sqrt(30), by P L / 2 at most."""
 
 
-def random_u_J(curve: Curve, span: slice, window: tuple[float, float], joules: float, clock_s: float) -> float:
+def random_u_J(curve: Curve, window: tuple[float, float], joules: float, clock_s: float) -> float:
     """The random standard uncertainty of a window, in joules.
-
-    Each edge lies anywhere in an interval of the update period, of the sampling period and of the reading itself: a
-    standard deviation of P T / sqrt(12) for each, with the power around that edge where it is above the mean.
 
     Args:
         curve: The readings.
-        span: Those inside the window, with one before and one after.
         window: Begin and end, in seconds on the common axis.
         joules: The window's joules.
         clock_s: The error bound of the host's clock, in seconds.
@@ -39,51 +43,104 @@ def random_u_J(curve: Curve, span: slice, window: tuple[float, float], joules: f
         Joules, one standard deviation.
     """
     start_s, end_s = window
-    trace, around = curve.trace, curve.t_s[span]
-    spacing_s = float(np.median(np.diff(around))) if len(around) > 1 else 0.0
-    reading_s = float(np.median(trace.t_after_ns - trace.t_before_ns)) / 1e9
-    channels = [trace.channels[index] for index in cover(trace.channels)]
-    update_s = max((channel.update_period_s for channel in channels), default=0.0)
+    first, last = np.searchsorted(curve.t_s, [start_s, end_s])
+    span = slice(max(int(first) - 1, 0), int(last) + 1)
     mean_W = abs(joules) / (end_s - start_s) if end_s > start_s else 0.0
-    gain = 1.0 if trace.calibration is None else trace.calibration.gain  # the curve has it, the raw readings do not
+    trace = curve.trace
+    missed_J2 = left_out(curve.t_s[span], curve.joules[span])
+    reading_s = float(np.median(trace.t_after_ns - trace.t_before_ns)) / 1e9
+    steps_J2 = _steps_J2(curve, mean_W, reading_s)
     squares = 0.0
-    for edge in (start_s, end_s):
-        power_W = max(mean_W, _largest_W(curve, edge, max(update_s, spacing_s)))
-        squares += power_W**2 * ((update_s**2 + spacing_s**2 + reading_s**2) / 12 + clock_s**2)
-    for index in cover(trace.channels):
-        channel = trace.channels[index]
-        if channel.kind == "counter":
-            squares += (gain * channel.scale * channel.lsb) ** 2 / 6
-        else:
-            squares += gain**2 * _sampling(channel, trace.raw[span, index] * channel.scale, spacing_s)
+    for edge_s in (start_s, end_s):
+        local_J2, power_W, spacing_s = _around(curve, edge_s, mean_W)
+        # With too few points to leave one out, an edge lies anywhere between two of them.
+        squares += max((power_W * spacing_s) ** 2 / 12 if missed_J2 is None else missed_J2, local_J2, steps_J2)
+        squares += (power_W * clock_s) ** 2
+    if end_s > curve.tail_s:
+        squares += (mean_W * (end_s - max(curve.tail_s, start_s))) ** 2 / 3
+    gain = 1.0 if trace.calibration is None else trace.calibration.gain  # the curve has it, the raw readings do not
+    for index, renewed in zip(cover(trace.channels), curve.renewals, strict=True):
+        if trace.channels[index].kind == "power":
+            squares += gain**2 * _between_J2(trace, index, renewed, window)
     return math.sqrt(squares)
 
 
-def _largest_W(curve: Curve, edge_s: float, width_s: float) -> float:
-    """The largest mean power over ``width_s`` around an edge: the load may step just there."""
-    if width_s <= 0:
-        return 0.0
-    joules = joules_at(curve, edge_s + width_s * np.array([-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0]))
-    return float(np.abs(joules[2:] - joules[:-2]).max()) / width_s
+def _steps_J2(curve: Curve, mean_W: float, reading_s: float) -> float:
+    """The least that an edge is uncertain by: the steps of counters, declared times, the duration of a reading."""
+    trace = curve.trace
+    gain = 1.0 if trace.calibration is None else trace.calibration.gain
+    square = (mean_W * reading_s) ** 2 / 12
+    for renewed in curve.renewals:
+        if not renewed.single_steps or not renewed.resolved:
+            square += (UNSEEN * mean_W * renewed.period_s) ** 2
+    for index, renewed in zip(cover(trace.channels), curve.renewals, strict=True):
+        channel = trace.channels[index]
+        if channel.kind == "counter":
+            width_s = float(np.median(renewed.width_s)) if len(renewed.width_s) else 0.0
+            step_J = gain * channel.scale * renewed.step
+            if renewed.single_steps and renewed.resolved:  # the time of each step is known, by when it was read
+                step_J = min(step_J, mean_W * (channel.update_period_s + width_s))
+            square += step_J**2 / 18 + (mean_W * width_s) ** 2 / 18
+    return square
 
 
-def _sampling(channel: Channel, power_W: NDArray[np.floating], spacing_s: float) -> float:
-    """Variance of an integral of power readings, J^2: what happened between them is only known as far as neighbours agree.
+def _around(curve: Curve, edge_s: float, mean_W: float) -> tuple[float, float, float]:
+    """What a step of power at an edge could hide, J^2, the largest power around it, W, and the length of its interval, s."""
+    at = int(np.clip(np.searchsorted(curve.t_s, edge_s), 1, len(curve.t_s) - 1)) if len(curve.t_s) > 1 else 0
+    if not at:
+        return 0.0, mean_W, curve.period_s
+    low, high = max(at - 2, 0), min(at + 1, len(curve.t_s) - 1)
+    length_s = np.diff(curve.t_s[low : high + 1])
+    watts = np.diff(curve.joules[low : high + 1]) / np.maximum(length_s, 1e-9)
+    sampled = any(
+        curve.trace.channels[index].kind == "power" and not renewed.resolved
+        for index, renewed in zip(cover(curve.trace.channels), curve.renewals, strict=True)
+    )
+    here_s = float(curve.t_s[at] - curve.t_s[at - 1])
+    here_s = math.hypot(here_s, curve.period_s) if sampled else here_s
+    hidden_J = (STEP if sampled else KINK) * float(np.ptp(watts)) * here_s
+    return hidden_J**2, max(mean_W, float(np.abs(watts).max())), here_s
 
-    A reading's deviation from the mean of its neighbours has 3/2 of the variance of one reading where they are
-    independent, and vanishes where the load is smooth on the scale of the readings. RESONANCE allows for a load that has
-    the period of the readings.
-    """
-    if len(power_W) < 3:
-        return (channel.noise_W**2 + (channel.scale * channel.lsb) ** 2 / 12) * spacing_s**2
-    bend = power_W[1:-1] - (power_W[:-2] + power_W[2:]) / 2
-    variance = max(float(np.mean(bend**2)) / 1.5, channel.noise_W**2, (channel.scale * channel.lsb) ** 2 / 12)
-    few = (len(power_W) - 1) / (len(power_W) - 3) if len(power_W) > 3 else 3.0  # Student's: the variance is an estimate too
-    return RESONANCE * few * variance * spacing_s**2 * len(power_W)
+
+def _between_J2(trace: Trace, index: int, renewed: Renewals, window: tuple[float, float]) -> float:
+    """Variance of the integral of readings of power; means that follow on each other miss nothing but their noise."""
+    channel = trace.channels[index]
+    inside = (renewed.at_s >= window[0] - 2 * renewed.period_s) & (renewed.at_s <= window[1] + renewed.period_s)
+    at_s, power_W = renewed.at_s[inside], trace.raw[renewed.index[inside], index] * channel.scale
+    spacing_s = float(np.median(np.diff(at_s))) if len(at_s) > 1 else renewed.period_s
+    noise_J2 = len(at_s) * spacing_s**2 * channel.noise_W**2
+    if renewed.resolved:
+        width_s = float(np.median(renewed.width_s)) if len(renewed.width_s) else 0.0
+        jumps_W2 = float(np.mean(np.diff(power_W) ** 2)) if len(power_W) > 1 else 0.0
+        return noise_J2 + len(at_s) * jumps_W2 * width_s**2 / 12  # how long each mean lasted
+    return max(noise_J2, sampling_J2(at_s, power_W))
 
 
-def systematic_u_J(trace: Trace, joules: float, seconds: float) -> float:
+def systematic_u_J(curve: Curve, window: tuple[float, float], joules: float) -> float:
     """The systematic standard uncertainty of a window, of the accuracy class or of the calibration that replaces it.
+
+    Args:
+        curve: The readings.
+        window: Begin and end, in seconds on the common axis.
+        joules: The window's joules, calibrated where the trace is.
+
+    Returns:
+        Joules, one standard deviation; of the accuracy 0 where that is not known.
+    """
+    trace, seconds = curve.trace, window[1] - window[0]
+    gain = 1.0 if trace.calibration is None else trace.calibration.gain
+    rounded = 0.0
+    for index, renewed in zip(cover(trace.channels), curve.renewals, strict=True):
+        channel = trace.channels[index]
+        if channel.kind == "power":
+            inside = (curve.read_s >= window[0]) & (curve.read_s <= window[1])
+            watts = rounding_u_W(trace.raw[inside, index] * channel.scale, renewed.step * channel.scale)
+            rounded += (gain * watts * seconds) ** 2
+    return math.hypot(accuracy_u_J(trace, joules, seconds), math.sqrt(rounded))
+
+
+def accuracy_u_J(trace: Trace, joules: float, seconds: float) -> float:
+    """The part of the accuracy class, or of the calibration that replaces it.
 
     Args:
         trace: The readings.
