@@ -23,9 +23,9 @@ from bench.joules.rounding import rounding_u_W
 KINK = 90**-0.5
 """A step of power by P within an interval of length L, anywhere, is missed by P L / sqrt(90) by a straight line, at a place
 anywhere in it (the root mean square of a Brownian bridge's covariance); by P L / 4 at most."""
-UNSEEN = 0.05
-"""A load whose period is that of a regular renewal leaves no trace in the readings: with a swing of half its mean power it
-takes the energy between two renewals away from a straight line by a standard deviation of 0.05 P T."""
+UNSEEN = 0.07
+"""A load whose period is that of a regular renewal leaves no trace in the readings: with a swing of 0.6 of its mean power it
+takes the energy between two renewals away from a straight line by a standard deviation of 0.07 P T."""
 STEP = 30**-0.5
 """The same for a straight line between two readings of power: P L / sqrt(30), by P L / 2 at most."""
 
@@ -213,7 +213,7 @@ def window_needed_s(
     Returns:
         Seconds.
     """
-    needed = [samples * period_s]
+    needed = [samples * max([period_s, *(channels[index].update_period_s for index in cover(channels))])]
     for index in cover(channels):
         channel = channels[index]
         needed.append(math.hypot(channel.update_period_s, period_s) / (math.sqrt(6) * relative))

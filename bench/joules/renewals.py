@@ -63,7 +63,9 @@ def renewals_of(channel: Channel, raw: NDArray[np.int64], read_s: Array) -> Rene
     seen = period_s > SEEN * usual_s > 0
     declared_s = channel.update_period_s
     longest_s = max(declared_s, period_s if seen else 0.0)
-    resolved = seen or declared_s > RESOLVED * usual_s > 0
+    # A power that changes far more often than it is said to be renewed has noise of its own on an old mean.
+    noisy = channel.kind == "power" and not seen and _changes_s(raw, read_s) < declared_s / 2
+    resolved = seen or (declared_s > RESOLVED * usual_s > 0 and not noisy)
     index = np.arange(len(raw))
     if resolved:
         changed = np.concatenate([[True], np.diff(raw) != 0])
@@ -71,8 +73,14 @@ def renewals_of(channel: Channel, raw: NDArray[np.int64], read_s: Array) -> Rene
         if channel.kind == "power":
             index = _kept_going(index, read_s, longest_s)
     gap_s = np.concatenate([[0.0], spacing_s])[index]
-    width_s = gap_s if resolved else np.minimum(gap_s, declared_s)
+    width_s = gap_s if resolved else np.full_like(gap_s, declared_s) if noisy else np.minimum(gap_s, declared_s)
     return Renewals(index, read_s[index] - width_s / 2, width_s, longest_s, resolved, step, single)
+
+
+def _changes_s(raw: NDArray[np.int64], read_s: Array) -> float:
+    """The usual time between two changes, s; infinite with too few of them."""
+    at_s = read_s[1:][np.diff(raw) != 0]
+    return float(np.median(np.diff(at_s))) if len(at_s) >= LEAST_CHANGES else np.inf
 
 
 def seen_period_s(channel: Channel, raw: NDArray[np.int64], read_s: Array, step: float) -> tuple[float, bool]:

@@ -114,6 +114,9 @@ def test_totals_count_nothing_twice() -> None:
     assert cover([*channels, Channel("plug", "power", 1, "", contains=("*",))]) == [4]
 
 
+SEARCHED = 5
+"""Uncertainties. These examples are searched for; how many of those drawn at random lie within three of them is asserted in
+``test_sensor_families``."""
 LOADS = st.builds(
     Load,
     base_W=st.floats(3, 60),
@@ -136,7 +139,7 @@ LOADS = st.builds(
     wraps=st.booleans(),
     seed=st.integers(0, 999),
 )
-def test_a_counters_error_stays_inside_three_uncertainties(
+def test_no_counter_is_far_out(
     load: Load, begin: float, length: float, period: float, update: float, quantum: int, wraps: bool, seed: int
 ) -> None:
     """Stale values, coarse steps, wraps, jittered readings, windows anywhere."""
@@ -145,7 +148,7 @@ def test_a_counters_error_stays_inside_three_uncertainties(
     sampled = read(channel, load.energy_J, begin + length, period, seed, begin_raw=2**32 - 40_000_000 if wraps else 0)
     found = energy(curve_of(sampled, seconds), begin, begin + length)
     assert found.quality == "good"
-    assert abs(found.joules - (load.energy_J(begin + length) - load.energy_J(begin))) <= 3 * found.uncertainty_J
+    assert abs(found.joules - (load.energy_J(begin + length) - load.energy_J(begin))) <= SEARCHED * found.uncertainty_J
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -158,7 +161,7 @@ def test_a_counters_error_stays_inside_three_uncertainties(
     noise=st.sampled_from([0.0, 0.1]),
     seed=st.integers(0, 999),
 )
-def test_a_power_meters_error_stays_inside_three_uncertainties(
+def test_no_power_meter_is_far_out(
     load: Load, begin: float, length: float, period: float, update: float, noise: float, seed: int
 ) -> None:
     """What happens between readings of power is unknown: aliasing is in the uncertainty."""
@@ -166,7 +169,7 @@ def test_a_power_meters_error_stays_inside_three_uncertainties(
     sampled = read(channel, load.energy_J, begin + length, period, seed, start_s=update)
     found = energy(curve_of(sampled, seconds), begin, begin + length)
     assert found.quality == "good"
-    assert abs(found.joules - (load.energy_J(begin + length) - load.energy_J(begin))) <= 3 * found.uncertainty_J
+    assert abs(found.joules - (load.energy_J(begin + length) - load.energy_J(begin))) <= SEARCHED * found.uncertainty_J
 
 
 def test_the_uncertainty_is_no_excuse() -> None:
@@ -195,14 +198,16 @@ def test_a_calibration_corrects_and_brings_its_uncertainty() -> None:
     found = replace(trace(POWER, [0, 1, 2], [10_000] * 3, 1.0), calibration=calibration)
     read_off = energy(drawn(found), 0, 2)
     assert read_off.joules == pytest.approx(23.0)
-    assert read_off.systematic_J == pytest.approx(np.hypot(0.2, 0.1))
+    rounded = 1.1 * 2 * 0.001 / np.sqrt(12)  # and a steady load to steps of 1 mW
+    assert read_off.systematic_J == pytest.approx(np.hypot(np.hypot(0.2, 0.1), rounded))
 
 
 def test_the_window_that_one_per_cent_needs() -> None:
     """T / (sqrt(6) * 1 %) for edges, q / (sqrt(6) * 1 % * P) for resolution: 41 s for a meter of 1 Hz, 29 s for steps of
     3.6 J at 5 W, and 60 readings."""
     meter = Channel("m", "power", 1, "", update_period_s=1.0)
-    assert window_needed_s([meter], 0.001) == pytest.approx(40.8, abs=0.1)
+    assert window_needed_s([meter], 0.001, samples=1) == pytest.approx(40.8, abs=0.1)
+    assert window_needed_s([meter], 0.001) == pytest.approx(60.0)  # 60 renewals: repeats are no readings
     assert window_needed_s([meter], 1.0) == pytest.approx(60.0)
     plug = Channel("w", "counter", 3.6, "", update_period_s=0.01)
     assert window_needed_s([plug], 0.05, [5.0]) == pytest.approx(29.4, abs=0.1)
