@@ -134,7 +134,8 @@ def test_the_command_line_finds_gain_and_offset_and_a_run_applies_them(tmp_path:
 
         path = tmp_path / "calibration/board1-rapl.json"
         written = json.loads(path.read_text())
-        assert written["gain"] == pytest.approx(gain, rel=0.02)
+        # The plug counts in steps of 3.6 J, 1.4 W in 2.5 s, and says that it is a second old, which it is not.
+        assert written["gain"] == pytest.approx(gain, rel=0.1)
         assert written["offset_W"] == pytest.approx(offset_W, abs=1.0)
         assert written["gain_interval"][0] < gain < written["gain_interval"][1]
         assert written["offset_interval_W"][0] < offset_W < written["offset_interval_W"][1]
