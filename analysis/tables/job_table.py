@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from analysis.statistics.repeat_summary import summarise
-from analysis.study.comparability import WorkKey, records_by_work
+from analysis.study.comparability import WorkKey, records_by_work, works
 from analysis.study.configuration_labels import names_in
+from analysis.study.energy_words import energy_words
 from analysis.study.job_joules import OTHER, STAGES, job_joules
 from analysis.study.study import Study
 from analysis.study.study_record import MeasuredStudyRecord
@@ -92,11 +93,23 @@ def job_table(study: Study, options: TableOptions) -> Table | None:
         Column("seconds", "Whole job", "s", NUMBER),
         Column("unread_s", "Not read", "s", NUMBER),
     )
-    return Table("job_joules", "Joules of the whole job", _caption(data, without), columns, data)
+    return Table("job_joules", "Joules of the whole job", _caption(study, data, without), columns, data)
 
 
-def _caption(data: pd.DataFrame, without: int) -> str:
-    kinds = join(sorted(set(data["kind"])))
+def kinds_of(study: Study) -> str:
+    """The kinds of energy in a study, in words, with the model's uncertainty.
+
+    Args:
+        study: The study that the report is about; with energy.
+
+    Returns:
+        ``measured``, or ``modelled as raspberry-pi-4 (uncertain by 30 %, ...)``; both where it has both.
+    """
+    return join(list(dict.fromkeys(energy_words(work.points) for work in works(study.points, with_energy=True))))
+
+
+def _caption(study: Study, data: pd.DataFrame, without: int) -> str:
+    kinds = kinds_of(study)
     other = " Other: between stages." if (data[OTHER] > LEAST_SHARE * data["whole_J"]).any() else ""
     left = f" {without} point(s) have no readings of the whole run beside their record and are left out." if without else ""
     return (
@@ -137,7 +150,7 @@ def board_table(study: Study, options: TableOptions) -> Table | None:
         Column("power_W", "Power", "W", NUMBER),
         Column("idle_W", "Idle", "W", NUMBER),
     )
-    kinds = join(sorted(set(data["kind"])))
+    kinds = kinds_of(study)
     caption = (
         f"Medians over repeats, of the timed windows; energy is {kinds}, idle power included. A meter of several boards is one "
         "row: it does not tell them apart."

@@ -12,7 +12,7 @@ from analysis.study.electricity_supply import J_PER_KWH, Intensity, Supply
 from analysis.study.job_joules import job_joules
 from analysis.study.study import Study
 from analysis.study.study_record import MeasuredStudyRecord
-from analysis.tables.job_table import configurations, work_columns
+from analysis.tables.job_table import configurations, kinds_of, work_columns
 from analysis.tables.table import NUMBER, Column, Table, TableRow, join, short
 from analysis.tables.table_registry import TableOptions, study_table
 from bench.common.user_error import UserError
@@ -58,7 +58,9 @@ def supply_table(study: Study, options: TableOptions) -> Table | None:
     }
     shown = [Column(key, *titles[key], NUMBER) for key in QUANTITIES if data[key].notna().any()]
     columns = (*work_columns(data), Column("n", "n", kind=NUMBER), *shown)
-    return Table("carbon_and_cost", "Carbon and cost (derived, not measured)", _caption(data, sources, options), columns, data)
+    return Table(
+        "carbon_and_cost", "Carbon and cost (derived, not measured)", _caption(study, data, sources, options), columns, data
+    )
 
 
 def _derived(record: MeasuredStudyRecord, supply: Supply, sources: dict[str, None]) -> dict[str, float]:
@@ -98,17 +100,16 @@ def _mean(record: MeasuredStudyRecord, intensity: Intensity, first_s: float, las
     return intensity.mean(record.point.name, round(1e9 * (begin_s + first_s)), round(1e9 * (begin_s + last_s)))
 
 
-def _caption(data: pd.DataFrame, sources: Sequence[str] | dict[str, None], options: TableOptions) -> str:
+def _caption(study: Study, data: pd.DataFrame, sources: Sequence[str] | dict[str, None], options: TableOptions) -> str:
     price = options.supply.price
     stated = [f"the intensity that {join(list(sources))} states"] if sources else []
     stated += [f"a price of {short(price.per_kWh)} {price.currency} per kWh"] if price is not None else []
     whole = {"carbon_job", "cost_job"} & _known(data)
     job = " The job has its start-up, rests, warm-up and evaluation, as far as they were read." if whole else ""
-    kinds = join(sorted(set(data["kind"])))
     return (
-        f"Derived, not measured: {kinds} joules, idle power included, times {join(stated)}, as the user states them. Medians "
-        f"over repeats; no interval, for nobody states that of the factors.{job} Only the operation of the hosts whose power "
-        "is known: neither their making, nor cooling, nor what no meter has."
+        f"Derived, not measured: joules, {kinds_of(study)}, idle power included, times {join(stated)}, as the user states them. "
+        f"Medians over repeats; no interval, for nobody states that of the factors.{job} Only the operation of the hosts whose "
+        "power is known: neither their making, nor cooling, nor what no meter has."
     )
 
 

@@ -134,7 +134,7 @@ def test_a_stated_intensity_and_price(tmp_path: Path) -> None:
     page = (tmp_path / "out" / "index.html").read_text()
     assert "Carbon and cost (derived, not measured)" in page
     for words in (
-        "measured joules, idle power included, times",
+        "joules, measured, idle power included, times",
         "the intensity that the grid&#39;s operator states and a price of",
     ):
         assert words in page
