@@ -108,8 +108,8 @@ def _caption(study: Study, data: pd.DataFrame, sources: Sequence[str] | dict[str
     job = " The job has its start-up, rests, warm-up and evaluation, as far as they were read." if whole else ""
     return (
         f"Derived, not measured: joules, {kinds_of(study)}, idle power included, times {join(stated)}, as the user states "
-        f"them. Medians over repeats; no interval, for nobody states that of the factors.{job} Only the operation of the hosts whose "
-        "power is known: neither their making, nor cooling, nor what no meter has."
+        f"them. Medians over repeats; no interval, for nobody states that of the factors.{job} Only the operation of the "
+        "hosts whose power is known: neither their making, nor cooling, nor what no meter has."
     )
 
 
