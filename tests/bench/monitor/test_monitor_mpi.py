@@ -98,7 +98,7 @@ def test_every_host_has_the_joules_of_its_window(tmp_path: Path) -> None:
     with live_boards(tmp_path) as inventory:
         trees = tmp_path / "trees"
         contexts = [
-            ["--host", name, "--hostfile", str(inventory), "--energy", "source=measured", f"root={trees}/%h", "period_s=0.05",
+            ["--host", name, "--hostfile", str(inventory), "--energy", "source=measured", f"root={trees}/%h", "period_s=0.1",
              "--idle", "1", "--", sys.executable, "-c", PROGRAM]
             for name in KINDS
         ]  # fmt: skip
