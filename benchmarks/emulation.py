@@ -1,10 +1,13 @@
 """How faithful are emulated boards? Messages and all-reduces against the limit of their links, and speed against the quota.
 
     python -m benchmarks.emulation --clusters emulated2,emulated4,emulated-switches --rates 1.0e+9,1.0e+8 --rounds 10
+    python -m benchmarks.emulation --clusters emulated2 --rates 1.0e+9 --dilations none,4,16
 
 Needs root. Brings each testbed up, measures with one mpirun per rate, and takes it down. Within it the cases take turns:
 a round has each of them once, in changing order, so what slows the machine slows all. A ratio of 1 is what the link
-allows: the bytes that must pass it over its rate, without any header.
+allows: the bytes that must pass it over its rate, without any header. With ``--dilations`` links are slower, and rates and
+limits are told in the boards' time: ratios should stay. Whether strategies compare as they did is the question of
+``benchmarks.dilated_shelves``; ``python -m bench.testbed up cluster.dilation=class`` says what neighbours take from each other.
 
 | case           | what                                                              | limit for M bytes, rate b |
 |----------------|-------------------------------------------------------------------|---------------------------|
@@ -34,7 +37,8 @@ from bench.common.user_error import UserError
 from bench.config.host_config import Host
 from bench.config.testbed_config import Testbed
 from bench.emulation import lifecycle
-from bench.emulation.kernel_network import check_machine
+from bench.emulation.dilated_testbed import dilation_by, in_machine_time
+from bench.emulation.kernel_network import check_machine, try_out
 from bench.emulation.state_files import STATE, Lock, agent_command, read_state
 from bench.launch.mpirun import Job, find_mpirun, launcher_for, own_environment
 from bench.testbed.testbed_command import testbed_of
@@ -107,12 +111,13 @@ def rows(testbed: Testbed, work: Mapping[str, Any], found: Mapping[str, Any]) ->
         limits = [case["limit_s"]] * len(case["times_s"])
         ratio = median_interval([t / limit for t, limit in zip(case["times_s"], limits, strict=True)])
         size = f"{case['size'] // KIB} KiB"
-        rate = f"{case['rate_bit_s'] / 1e6:g}"
-        lines.append(f"| {count} | {rate} | {case['name']} | {size} | {1e3 * case['limit_s']:.2f} | {_shown(ratio)} |")
+        factor = testbed.factor or 1.0
+        rate = f"{factor * case['rate_bit_s'] / 1e6:g} | {factor:g}"
+        lines.append(f"| {count} | {rate} | {case['name']} | {size} | {1e3 * case['limit_s'] / factor:.2f} | {_shown(ratio)} |")
     for board, cores in zip(testbed.boards, found["cores"], strict=True):
         if board.quota_cores is not None:
             ratio = median_interval([value / board.quota_cores for value in cores])
-            lines.append(f"| {count} | | processor of {board.name} | {board.quota_cores:.3f} cores | | {_shown(ratio)} |")
+            lines.append(f"| {count} | | | processor of {board.name} | {board.quota_cores:.3f} cores | | {_shown(ratio)} |")
     return lines
 
 
@@ -209,6 +214,27 @@ def busy(comm: MPI.Intracomm) -> list[float]:
     return comm.allgather(share)
 
 
+def measured_rows(words: Sequence[str], sizes: Sequence[int], rounds: int) -> list[str]:
+    """Bring the boards of a command line up, measure, and take them down if they were: lines of the table."""
+    plain, hosts = testbed_of(words)
+    check_machine(plain)
+    dilation = None
+    if plain.dilation is not None:
+        if not isinstance(plain.dilation, (int, float)):
+            raise UserError(f"--dilations {plain.dilation} needs a model to be measured with; give a number, such as 4")
+        dilation = dilation_by(plain, float(plain.dilation), "given as a number", try_out(["netem", "delay", "1ms"]) is None)
+    testbed = in_machine_time(plain, dilation)
+    with Lock(testbed.name):
+        was_up = read_state(testbed.name, STATE) is not None
+        try:
+            lifecycle.up(testbed)
+            work = work_of(testbed, hosts, sizes, rounds)
+            return rows(testbed, work, measure(testbed, hosts, work))
+        finally:
+            if not was_up:
+                lifecycle.down(testbed.name)
+
+
 def main(argv: Sequence[str]) -> int:
     """Run on this machine, or as a rank with ``--worker``; prints a Markdown table."""
     if argv[:1] == ["--worker"]:
@@ -217,24 +243,19 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clusters", default="emulated2,emulated4")
     parser.add_argument("--rates", default="1.0e+9,1.0e+8", help="of every board's link, bits per second")
+    parser.add_argument("--dilations", default="none", help="none, or seconds of this machine for one of the boards")
     parser.add_argument("--sizes", default="64,1024,8192", help="of the messages, KiB")
     parser.add_argument("--rounds", type=int, default=10)
     given = parser.parse_args(argv)
-    print("| boards | Mbit/s | case | size | limit, ms | measured / limit (95 %) |\n| ---: | ---: | --- | ---: | ---: | --- |")
+    print("| boards | Mbit/s | dilation | case | size | limit, ms | measured / limit (95 %) |")
+    print("| ---: | ---: | ---: | --- | ---: | ---: | --- |")
+    sizes = [int(size) * KIB for size in given.sizes.split(",")]
     try:
         for cluster in given.clusters.split(","):
             for rate in given.rates.split(","):
-                testbed, hosts = testbed_of([f"cluster={cluster}", f"cluster.link_rate_bit_s={rate}"])
-                check_machine(testbed)
-                with Lock(testbed.name):
-                    was_up = read_state(testbed.name, STATE) is not None
-                    try:
-                        lifecycle.up(testbed)
-                        work = work_of(testbed, hosts, [int(size) * KIB for size in given.sizes.split(",")], given.rounds)
-                        print("\n".join(rows(testbed, work, measure(testbed, hosts, work))), flush=True)
-                    finally:
-                        if not was_up:
-                            lifecycle.down(testbed.name)
+                for dilation in given.dilations.split(","):
+                    words = [f"cluster={cluster}", f"cluster.link_rate_bit_s={rate}", f"cluster.dilation={dilation}"]
+                    print("\n".join(measured_rows(words, sizes, given.rounds)), flush=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
