@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+OUTSIDE = "setup"
+"""The phase of what is in none of a step's."""
+
 
 class Entry(NamedTuple):
     """One operation or phase.
@@ -42,7 +45,7 @@ class Ledger:
         self.entries: list[Entry] = []
         self.spent_ns: Counter[tuple[int, str]] = Counter()
         self.step = -1
-        self.phase = "setup"
+        self.phase = OUTSIDE
 
     def add(
         self,

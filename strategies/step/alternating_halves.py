@@ -20,7 +20,7 @@ import torch
 
 from strategies.comm.comm_options import AllReduce, Wait
 from strategies.comm.group import Group
-from strategies.comm.ledger import Ledger
+from strategies.comm.ledger import OUTSIDE, Ledger
 from strategies.comm.progress_thread import CommThread
 
 
@@ -135,8 +135,9 @@ class Turns:
         self._began_ns = time.monotonic_ns()
 
     def _note(self) -> None:
-        """End the stretch in which a half computed: the phases of two halves do not overlap."""
-        self.ledger.add("", self.ledger.phase, 0, 0.0, self._began_ns, self._mark, kind="phase")
+        """End the stretch in which a half computed: the phases of two halves do not overlap. Before its first there is none."""
+        if self.ledger.phase != OUTSIDE:
+            self.ledger.add("", self.ledger.phase, 0, 0.0, self._began_ns, self._mark, kind="phase")
         self._began_ns = time.monotonic_ns()
 
     @staticmethod
