@@ -37,9 +37,9 @@ def quickstart_point(repeat: int) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("every_s", "verdict"), [(0.2, "passed"), (0.5, "warned"), (1.0, "warned")])
+@pytest.mark.parametrize(("every_s", "verdict"), [(0.2, "passed"), (0.5, "passed"), (1.0, "passed")])
 def test_the_documented_import_works_on_a_quickstart(tmp_path: Path, every_s: float, verdict: str) -> None:
-    """10 W over 7.4 s; one to five readings a second leave 8 to 2 %, which the check says, and the points are valid."""
+    """10 W over 7.4 s; one to five readings a second leave little open where the load is steady; the points are valid."""
     write_study(tmp_path / "results" / "quickstart", [quickstart_point(repeat) for repeat in range(2)])
     write_csv(tmp_path / "plug.csv", {"power_W": constant}, times(-5, 400, every_s))
     command = [sys.executable, *documented()]

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -858,7 +858,8 @@ def test_power_readings_integrate_to_joules_by_hand(serve: Callable[..., WebMete
     source = reach("tasmota", address=plug.url)  # takes the first reply
     raw = np.array([source.read()[:1], source.read()[:1], source.read()[:1]], dtype=np.int64)
     times = np.array([0, 2, 3], dtype=np.int64) * 1_000_000_000
-    trace = Trace("h", "b", "x", "tasmota", "measured", 1.0, source.channels[:1], times, times, raw)
+    channel = replace(source.channels[0], update_period_s=0.0)  # as if each reading were of that moment
+    trace = Trace("h", "b", "x", "tasmota", "measured", 1.0, (channel,), times, times, raw)
     assert energy(curve_of(trace, lambda t_ns: t_ns / 1e9), 0.0, 3.0).joules == pytest.approx(16 + 10)
 
 
