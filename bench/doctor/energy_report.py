@@ -161,8 +161,8 @@ def _total_part(trace: Trace, total: Cover) -> Part | None:
 
 def _part(part: Part, clock_s: float) -> PartReport:
     """A part of the total: its hosts, the channels that make it, and whether a run's check of its readings would pass."""
-    begin = max(float(curve.t_s[0]) for curve in part.curves)
-    end = min(float(curve.t_s[-1]) for curve in part.curves)
+    begin = max(float(curve.read_s[0]) for curve in part.curves)
+    end = min(float(curve.read_s[-1]) for curve in part.curves)
     readings = [energy(curve, begin, end, clock_s) for curve in part.curves] if end > begin else []
     bad = [reading.quality for reading in readings if reading.quality != "good"]
     return PartReport(
