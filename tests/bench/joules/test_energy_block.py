@@ -143,7 +143,7 @@ def test_a_models_error_is_one_of_all_boards_of_a_class_and_apart_between_classe
     assert found["uncertainty_J"] == pytest.approx((found["random_J"] ** 2 + found["model_J"] ** 2) ** 0.5)
     assert [host["modelled_as"] for host in found["by_host"]] == ["pi", "pi", "nano"]
     assert found["dynamic_uncertainty_J"] < 0.1 * found["uncertainty_J"]  # all of it is idle, whose coefficient cancels
-    assert block([counter("a", 20.0)], "a")["model_J"] is None
+    assert block([counter("a", 20.0)], "a").get("model_J") is None
 
 
 def test_a_sensor_read_two_ways_is_compared() -> None:
