@@ -83,15 +83,14 @@ class Waiting:
     def finish_all(self, requests: list[Any]) -> None:
         """Return when MPI requests are complete.
 
+        One after the other: where one fails, MPI's own call for all of them says no more than that (``MPI_ERR_IN_STATUS``), and
+        whoever recovers must see that a partner is gone (``MPI_ERR_PROC_FAILED``).
+
         Args:
             requests: Some ``MPI.Request``.
         """
-        from mpi4py import MPI
-
-        if self.wait == "spin":
-            MPI.Request.Waitall(requests)
-        else:
-            self._sleep_until(lambda: MPI.Request.Testall(requests))
+        for request in requests:
+            self.finish(request)
 
     def _sleep_until(self, complete: Callable[[], bool]) -> None:
         sleep_s = FIRST_SLEEP_S

@@ -49,6 +49,7 @@ def opened(name: str, root: Path, opener: Callable[[Path], int] = open_for_readi
 
 def refusal(name: str, root: Path, opener: Callable[[Path], int] = open_for_reading) -> str:
     """Why it cannot be opened: one line, and no file stays open."""
+    gc.collect()  # what other tests left goes before the count
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(SourceUnavailable) as error:
         on_board()[name].open(Place(root, opener=opener))
