@@ -61,7 +61,7 @@ def up(testbed: Testbed, state: Path = STATE, cgroup_root: Path = ROOT) -> bool:
         for command in network_commands.shape(shaper):
             kernel_network.run(command)
     for board in testbed.boards:
-        groups.limit(testbed.name, board.name, network_commands.quota_us(board, testbed.factor), board.memory_bytes)
+        groups.limit(testbed.name, board.name, network_commands.quota_us(board), board.memory_bytes)
     if fresh or known != testbed:
         write_state(testbed, groups, state)
     return fresh

@@ -35,7 +35,6 @@ WHOLE_PACKET_BYTES = 70_000
 LEAST_BURST_BYTES = 4096
 QUEUE_S = 50e-3
 PERIOD_US = 10_000  # of the CPU quota: long periods stop a board for long, below 5 ms a quota gives less than it says
-LONGEST_PERIOD_US = 40_000  # of dilated boards, whose periods are no longer in their own time and cost fewer switches
 LEAST_QUOTA_US = 1_000  # the kernel's
 PACKET_BYTES = 1500
 
@@ -245,18 +244,16 @@ def needs_netem(testbed: Testbed) -> Link | None:
     return next((link for link in links if link.delay_s or link.loss), None)
 
 
-def quota_us(board: Board, factor: float | None = None) -> tuple[int, int] | None:
+def quota_us(board: Board) -> tuple[int, int] | None:
     """The kernel's bandwidth control for a board.
 
     Args:
         board: The board with its quota in cores.
-        factor: The dilation of boards that are up; None: none.
 
     Returns:
         Quota and period in microseconds; None: no limit.
     """
     if board.quota_cores is None:
         return None
-    usual = min(round(PERIOD_US * (factor or 1.0)), LONGEST_PERIOD_US)
-    period = max(usual, round(LEAST_QUOTA_US / board.quota_cores))
+    period = max(PERIOD_US, round(LEAST_QUOTA_US / board.quota_cores))
     return max(LEAST_QUOTA_US, round(board.quota_cores * period)), period

@@ -223,13 +223,6 @@ def test_unlimited_boards_have_no_class_dilation() -> None:
         shelf("quick", "quick", emulation=replace(EMULATION, compute="unlimited"))
 
 
-def test_periods_of_the_quota_are_those_of_the_boards_time() -> None:
-    """A dilated board is stopped no longer in its own time; none of this machine's periods is longer than 40 ms."""
-    (board, _) = shelf("quick", "quick", emulation=replace(EMULATION, compute=0.5)).boards
-    for factor, period in ((None, 10_000), (1.0, 10_000), (2.5, 25_000), (16.0, 40_000)):
-        assert network_commands.quota_us(board, factor) == (period // 2, period)
-
-
 def siblings(root: Path, *lists: str) -> Path:
     """The kernel's files of a machine whose processor N shares a core with those of the Nth list."""
     for cpu, text in enumerate(lists):
