@@ -44,7 +44,7 @@ class Drawn:
 @dataclass(frozen=True)
 class Family:
     """A kind of sensor. ``update_s`` is true, ``declared_s`` what it says (None: the truth); so with ``lsb``, microwatts or
-    microjoules."""
+    microjoules. ``held`` shows the power of the moment of a renewal until the next, and no mean."""
 
     kind: str
     update_s: float
@@ -56,6 +56,7 @@ class Family:
     noise_W: float = 0.0
     swing: float = 1.0
     window_s: tuple[float, float] = (5.0, 40.0)
+    held: bool = False
 
     def read(self, seed: int) -> tuple[Trace, tuple[float, float], float]:
         """A trace, a window, and its true joules."""
@@ -66,6 +67,7 @@ class Family:
         times = times[times < end + 2 * self.period_s + 2 * self.update_s + 2]
         seen, before = self._renewals(times, draw)
         raw = np.floor(load.joules(seen) * 1e6 / self.lsb) * self.lsb
+        before = seen - 1e-6 if self.held else before
         if self.kind == "power":
             watts = (load.joules(seen) - load.joules(before)) / np.maximum(seen - before, 1e-9)
             raw = np.round((watts + draw.normal(0, 1, len(times)) * self.noise_W) * 1e6 / self.lsb) * self.lsb
@@ -103,6 +105,8 @@ FAMILIES = {
     "means of 1 s": Family("power", 1.0, 0.1, 1000, window_s=LONG),
     "means of 1 s, read each second": Family("power", 1.0, 1.0, 1000, window_s=LONG),
     "stale power that declares nothing": Family("power", 1.0, 0.1, 1000, declared_s=0.0, window_s=LONG),
+    "a moment of about each second, held": Family("power", 1.0, 0.1, 1000, varies=0.3, held=True, window_s=LONG),
+    "a moment now and then, held": Family("power", 2.0, 0.2, 1000, declared_s=0.1, varies=0.5, held=True, window_s=LONG),
     "stale power of a varying period": Family("power", 2.0, 0.2, 1000, declared_s=0.1, varies=0.5, window_s=LONG),
     "steady load in steps of 0.1 W": Family("power", 0.0, 0.1, 100_000, swing=0.0),
     "steady load in steps of 0.38 W": Family("power", 0.0, 0.1, 380_000, swing=0.0),
