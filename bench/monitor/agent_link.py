@@ -16,6 +16,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,10 +121,21 @@ def join(job: str, order: MonitorOrder) -> AgentLink:
     return AgentLink(meeting, starter, connection)
 
 
+@contextlib.contextmanager
+def _short(meeting: Path) -> Iterator[str]:
+    """A name of a folder that fits into a socket's address, 107 bytes, however long its path is."""
+    opened = os.open(meeting, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{opened}"
+    finally:
+        os.close(opened)
+
+
 def _connected(meeting: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.connect(str(meeting / SOCKET))
+        with _short(meeting) as folder:
+            connection.connect(f"{folder}/{SOCKET}")
     except OSError:
         connection.close()
         raise
@@ -135,7 +147,8 @@ def _start(meeting: Path, order: MonitorOrder) -> None:
     (meeting / REGIONS).mkdir(parents=True, exist_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening, (meeting / LOG).open("wb") as log:
         (meeting / SOCKET).unlink(missing_ok=True)
-        listening.bind(str(meeting / SOCKET))
+        with _short(meeting) as folder:
+            listening.bind(f"{folder}/{SOCKET}")
         listening.listen(BACKLOG)
         agent = subprocess.Popen(
             [sys.executable, "-m", MODULE, str(listening.fileno()), str(meeting)],

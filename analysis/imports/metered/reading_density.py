@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.joules.between_readings import FEWEST
 from bench.record.check_record import Check
 from bench.record.checks import LEAST_POWER_SAMPLES, finding, power_samples
 from bench.record.energy_record import EnergyRecord
@@ -22,7 +23,8 @@ def enough_readings(energy: EnergyRecord, smoke: bool) -> Check:
         smoke: Whether the point is a smoke run: warned only.
 
     Returns:
-        Passed with 60 readings or up to 2.5 % of standard uncertainty, warned up to 10 %, failed above; skipped without energy.
+        Passed with 60 readings or up to 2.5 % of standard uncertainty, warned up to 10 %, failed above and with fewer than five
+        readings, which cannot be left out to see what is between them; skipped without energy.
     """
     samples = [host.samples for host in energy.by_host]
     if not samples or min(samples) >= LEAST_POWER_SAMPLES or not energy.total_J or energy.random_J is None:
@@ -30,4 +32,7 @@ def enough_readings(energy: EnergyRecord, smoke: bool) -> Check:
     share = energy.random_J / energy.total_J
     wanted = f"{LEAST_POWER_SAMPLES} wanted or a standard uncertainty of {100 * WELL_KNOWN:g} %"
     detail = f"{min(samples)} readings, {wanted}: they leave {100 * share:.2g} %"
+    if min(samples) < FEWEST:
+        detail = f"{min(samples)} readings; fewer than {FEWEST} do not tell what was between them"
+        return finding("enough power samples", False, detail, "warned" if smoke else "failed")
     return finding("enough power samples", share <= WELL_KNOWN, detail, "warned" if smoke or share <= KNOWN else "failed")

@@ -30,6 +30,10 @@ from tests.analysis.imports.logged_studies import (
 )
 from tests.project import ROOT
 
+LATE_J = 0.2 * 60 * 1.0
+"""Of the ramp, 0.2 W/s for 60 s: a value that is logged each second is up to a second old, and is the mean of a second before
+that. In the middle it tells of one second earlier."""
+
 
 def test_constant_power_gives_hand_computed_joules(tmp_path: Path) -> None:
     """10 W on each of two hosts for 60 s: 1200 J for 1920 samples; the accuracy of 1 % of each adds in quadrature."""
@@ -45,8 +49,8 @@ def test_constant_power_gives_hand_computed_joules(tmp_path: Path) -> None:
     assert energy["mean_power_W"] == pytest.approx(20, rel=1e-9)
     assert energy["systematic_J"] == pytest.approx(math.hypot(6, 6), rel=1e-9)
     assert energy["uncertainty_J"] == pytest.approx(math.hypot(energy["random_J"], math.hypot(6, 6)))
-    # Each of two edges lies anywhere in a period and in the age of a value, 1 s each, of 1 ms twice: sqrt(2 (1 + 1) / 12).
-    assert energy["random_J"] == pytest.approx(math.sqrt(2) * 10 * math.sqrt(4 / 12), rel=1e-4)
+    # Of two edges on two hosts: what a load could hide that has the period of the readings, 0.07 of 10 W times 1 s each.
+    assert energy["random_J"] == pytest.approx(math.sqrt(4) * 0.07 * 10 * 1.0, rel=1e-4)
     idle = dict(energy["idle"])
     assert idle.pop("random_W") > 0  # of a meter read once a second, over six
     assert idle == {"before_W": pytest.approx(20), "after_W": None, "seconds": pytest.approx(6)}
@@ -63,24 +67,26 @@ def _plain(record: dict) -> dict:  # type: ignore[type-arg]
 
 
 def test_ramp_gives_hand_computed_joules(tmp_path: Path) -> None:
-    """A straight line is integrated exactly where readings fall on the edges: 4 * 60 + 0.1 * (80^2 - 20^2)."""
+    """A straight line is integrated exactly where readings fall on the edges: 4 * 60 + 0.1 * (80^2 - 20^2), a second late."""
     study = write_study(tmp_path / "s", [point(hosts=["pi-1"], strategy="single")])
     assert run(write_csv(tmp_path / "log.csv", {"power_W": ramp}), study, tmp_path / "new", "--level", "board") == 0
     energy = only(tmp_path / "new")["energy"]
-    assert energy["total_J"] == pytest.approx(840, rel=1e-9)
-    assert energy["per_sample_J"] == pytest.approx(840 / SAMPLES, rel=1e-9)
-    assert energy["idle_W"] == pytest.approx((4 * 6 + 0.1 * (8.6**2 - 2.6**2)) / 6)
+    assert energy["total_J"] == pytest.approx(840 + LATE_J, rel=1e-9)
+    assert energy["per_sample_J"] == pytest.approx((840 + LATE_J) / SAMPLES, rel=1e-9)
+    assert energy["idle_W"] == pytest.approx((4 * 6 + 0.1 * (8.6**2 - 2.6**2)) / 6 + 0.2)
 
 
 def test_steps_and_evaluations_have_their_joules(tmp_path: Path) -> None:
     """10 W and 4 W + 0.2 W/s. The warm-up begins 4 s before the window, at 16 s: 20 + 8 + 0.1 * (18^2 - 16^2) = 34.8 J, then
-    10 + 4 + 3.7 J and 10 + 4 + 3.9 J; the timed step of 1.1 s is 11 + 4.4 + 0.1 * (21.1^2 - 20^2) J, two of them 36.4 J."""
+    10 + 4 + 3.7 J and 10 + 4 + 3.9 J; the timed step of 1.1 s is 11 + 4.4 + 0.1 * (21.1^2 - 20^2) J, two of them 36.4 J.
+    The log of ten readings a second tells of 0.1 s earlier, 0.02 W more."""
     study = write_study(tmp_path / "s", [point()])
     run(write_csv(tmp_path / "log.csv", {"a": constant, "b": ramp}, times(every_s=0.1)), study, tmp_path / "new", *BOTH)
     learning = only(tmp_path / "new")["learning"]
     spent = [34.8, 34.8 + 17.7, 34.8 + 17.7 + 17.9, 70.4 + 15.4 + 4.521, 70.4 + 20 + 8 + 8.4]
+    spent = [joules + 0.02 * seconds for joules, seconds in zip(spent, [2, 3, 4, 5.1, 6], strict=True)]
     assert learning["curve"]["energy_J"][:5] == pytest.approx(spent, rel=1e-6)
-    assert learning["curve"]["energy_J"][-1] == pytest.approx(70.4 + 600 + 840, rel=1e-6)
+    assert learning["curve"]["energy_J"][-1] == pytest.approx(70.4 + 600 + 840 + 0.02 * 64, rel=1e-6)
     assert learning["evaluations"][0]["energy_J"] == learning["final"]["energy_J"] == learning["curve"]["energy_J"][-1]
 
 
@@ -169,7 +175,7 @@ def test_columns_of_one_host_add_up(tmp_path: Path) -> None:
     words = ("--column", "cpu_W=pi-1", "--column", "gpu_W=pi-1", "--level", "component")
     run(write_csv(tmp_path / "log.csv", {"cpu_W": constant, "gpu_W": ramp}), study, tmp_path / "new", *words)
     energy = only(tmp_path / "new")["energy"]
-    assert energy["total_J"] == pytest.approx(600 + 840)
+    assert energy["total_J"] == pytest.approx(600 + 840 + LATE_J)
     assert [channel["id"] for channel in energy["by_host"][0]["channels"]] == ["cpu_W", "gpu_W"]
 
 
@@ -181,7 +187,7 @@ def test_a_start_that_is_known_to_the_second_is_said(tmp_path: Path) -> None:
     log = write_csv(tmp_path / "log.csv", {"power_W": constant})
     run(log, study, tmp_path / "new", "--level", "wall")
     record = only(tmp_path / "new")
-    assert record["energy"]["random_J"] == pytest.approx(10 * math.sqrt(2 * (2 / 12 + 1)), rel=1e-4)
+    assert record["energy"]["random_J"] == pytest.approx(10 * math.sqrt(2 * (0.07**2 + 1)), rel=1e-4)
     aligned = check_of(record, "meter and run are aligned")
     assert (aligned["status"], aligned["detail"]) == ("warned", "within 1 s; windows of 60.0 s")
     fast = write_csv(tmp_path / "fast.csv", {"power_W": constant}, times(every_s=0.02))
@@ -191,7 +197,7 @@ def test_a_start_that_is_known_to_the_second_is_said(tmp_path: Path) -> None:
     run(log, study, tmp_path / "exact", "--level", "wall", "--offset-s", "-0.25")
     record = only(tmp_path / "exact")
     assert check_of(record, "meter and run are aligned")["status"] == "passed"
-    assert record["energy"]["random_J"] == pytest.approx(10 * math.sqrt(2 * 2 / 12), rel=1e-4)
+    assert record["energy"]["random_J"] == pytest.approx(10 * math.sqrt(2 * 0.07**2), rel=1e-4)
 
 
 def test_offset_moves_the_log(tmp_path: Path) -> None:
@@ -199,7 +205,7 @@ def test_offset_moves_the_log(tmp_path: Path) -> None:
     study = write_study(tmp_path / "s", [point("single", hosts=["pi-1"])])
     log = write_csv(tmp_path / "log.csv", {"power_W": ramp}, times(last=90))
     run(log, study, tmp_path / "new", "--level", "wall", "--offset-s", "10")
-    assert only(tmp_path / "new")["energy"]["total_J"] == pytest.approx(840 - 60 * 2)
+    assert only(tmp_path / "new")["energy"]["total_J"] == pytest.approx(840 + LATE_J - 60 * 2)
 
 
 def test_replication_has_joules_where_its_time_is_told(tmp_path: Path) -> None:

@@ -97,13 +97,13 @@ def test_points_without_readings_are_counted(tmp_path: Path) -> None:
 
 
 def test_each_board_has_its_joules(tmp_path: Path) -> None:
-    """10 W and 4 W + 0.2 W/s for 60 s: 600 J and 840 J."""
+    """10 W and 4 W + 0.2 W/s for 60 s: 600 J and 840 J, and 1.2 J as the log tells of 0.1 s earlier."""
     table = board_table(metered(tmp_path, [long_point("data", ("pi-1", "pi-2"))], *BOTH))
     assert table is not None
     rows = {made["host"]: made for made in table.data.to_dict("records")}
     assert rows["pi-1"]["step_J"] == pytest.approx(600 / STEPS)
-    assert rows["pi-2"]["step_J"] == pytest.approx(840 / STEPS)
-    assert rows["pi-1"]["share_percent"] == pytest.approx(100 * 600 / 1440)
+    assert rows["pi-2"]["step_J"] == pytest.approx(841.2 / STEPS)
+    assert rows["pi-1"]["share_percent"] == pytest.approx(100 * 600 / 1441.2)
     assert (rows["pi-1"]["level"], rows["pi-1"]["kind"]) == ("wall", "measured")
     assert board_table(metered(tmp_path / "one", [long_point()])) is None
 

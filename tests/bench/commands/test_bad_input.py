@@ -123,8 +123,8 @@ CASES = [
     ("eval_samples=0", "eval_samples=0 must be null or a whole number of at least 1"),
     (
         "energy.source=rappl",
-        "unknown energy.source rappl; known are auto, measured, none, meters, rapl, perf, pyjoules, jetson, jtop, nvml, pi5, "
-        "emulated, modelled; did you mean rapl?",
+        "unknown energy.source rappl; known are auto, measured, none, meters, pm_counters, rapl, perf, pyjoules, jetson, jtop, "
+        "nvml, amdsmi, pi5, emulated, modelled; did you mean rapl?",
     ),
     (
         "energy.source=shelly",
@@ -144,8 +144,8 @@ CASES = [
     ),
     (
         "energy=wattmeter",
-        "unknown energy wattmeter; known are auto, emulated, jetson, jtop, measured, meters, modelled, none, nvml, perf, pi5, "
-        "pyjoules, rapl; did you mean meters?",
+        "unknown energy wattmeter; known are amdsmi, auto, emulated, jetson, jtop, measured, meters, modelled, none, nvml, "
+        "perf, pi5, pm_counters, pyjoules, rapl; did you mean meters?",
     ),
 ]
 
