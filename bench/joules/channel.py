@@ -114,3 +114,8 @@ class Trace:
     errors: int = 0
     rank: int = 0
     """A rank on this host: its clock correction is the host's."""
+
+    @property
+    def gain(self) -> float:
+        """What calibration multiplies readings by; 1 without one."""
+        return 1.0 if self.calibration is None else self.calibration.gain

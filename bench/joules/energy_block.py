@@ -18,19 +18,18 @@ from bench.joules.metered_parts import (
     cross_check_records,
     host_record,
     left_out_records,
+    no_coverage,
     other_records,
     sampler_record,
+    system_J,
 )
 from bench.joules.timed_run import Run
 from bench.record.energy_record import (
     CarbonRecord,
-    CoverageRecord,
     EnergyRecord,
     IdlePowerRecord,
     IdleReuseRecord,
-    OtherPartRecord,
 )
-from bench.record.host_energy_record import SamplerRecord
 from bench.record.spent_record import WindowEnergyRecord
 
 J_PER_KWH = 3.6e6
@@ -88,7 +87,7 @@ def energy_block(cover: Cover, traces: Sequence[Trace], clock_s: float, run: Run
         **vars(energy_shares(cover, run)),
         by_host=[host_record(*row, run) for row in zip(cover.parts, wholes, rests, strict=True)],
         others=others,
-        system_J=_system_J(whole.joules, others) if cover.complete else None,
+        system_J=system_J(whole.joules, others) if cover.complete else None,
         cross_checks=cross_check_records(cover, run, clock_s),
         coverage=coverage_record(cover, run),
         left_out=left_out_records(traces),
@@ -201,15 +200,7 @@ def _watts(parts: Sequence[Part], window: Window) -> float | None:
     return total_J(parts, window) / seconds if seconds > 0 else None
 
 
-def _system_J(joules: float, others: Sequence[OtherPartRecord]) -> float | None:
-    """Hosts and other parts together; null where one of them is missing."""
-    if any(other.kind == "missing" for other in others):
-        return None
-    return joules + math.fsum(other.joules for other in others if other.joules is not None)
-
-
 def _without_readings(run: Run, context: EnergyContext) -> EnergyRecord:
-    unseen = "everything: no readings" if context.asked else "everything: energy=none"
     return EnergyRecord(
         kind="none",
         source=None,
@@ -220,14 +211,7 @@ def _without_readings(run: Run, context: EnergyContext) -> EnergyRecord:
         others=[],
         system_J=None,
         cross_checks=[],
-        coverage=CoverageRecord(
-            hosts=len(run.hosts),
-            measured=0,
-            missing=run.hosts if context.asked else [],
-            levels=[],
-            also_measured=[],
-            not_measured=[unseen],
-        ),
+        coverage=no_coverage(run, context.asked),
         left_out=[],
-        sampler=SamplerRecord(read_s_median=None, reads=0, errors=0, cost_fraction=None),
+        sampler=sampler_record([]),
     )

@@ -208,6 +208,41 @@ def coverage_record(cover: Cover, run: Run) -> CoverageRecord:
     )
 
 
+def no_coverage(run: Run, asked: bool) -> CoverageRecord:
+    """The coverage of a run without readings.
+
+    Args:
+        run: The run's hosts.
+        asked: Whether energy was asked for: then they are all missing.
+
+    Returns:
+        No host has readings, and nothing is measured.
+    """
+    return CoverageRecord(
+        hosts=len(run.hosts),
+        measured=0,
+        missing=run.hosts if asked else [],
+        levels=[],
+        also_measured=[],
+        not_measured=["everything: no readings" if asked else "everything: energy=none"],
+    )
+
+
+def system_J(joules: float, others: Sequence[OtherPartRecord]) -> float | None:
+    """Hosts and other parts together.
+
+    Args:
+        joules: Of all hosts.
+        others: The parts that are no hosts.
+
+    Returns:
+        Joules; None where one of the parts is missing.
+    """
+    if any(other.kind == "missing" for other in others):
+        return None
+    return joules + math.fsum(other.joules for other in others if other.joules is not None)
+
+
 def left_out_records(traces: Sequence[Trace]) -> list[LeftOutRecord]:
     """Sources that were tried and not used.
 
@@ -224,11 +259,13 @@ def sampler_record(traces: Sequence[Trace]) -> SamplerRecord:
     """The cost of the samplers.
 
     Args:
-        traces: All readings of a run, at least one.
+        traces: All readings of a run.
 
     Returns:
-        Seconds of a reading, and the largest share of its life time that a host's sampler used one core.
+        Seconds of a reading, and the largest share of its life time that a host's sampler used one core; null without readings.
     """
+    if not traces:
+        return SamplerRecord(read_s_median=None, reads=0, errors=0, cost_fraction=None)
     reads_s = np.concatenate([(trace.t_after_ns - trace.t_before_ns) / 1e9 for trace in traces])
     cost: dict[str, float] = {}
     life: dict[str, float] = {}

@@ -61,17 +61,16 @@ def random_u_J(curve: Curve, window: tuple[float, float], joules: float, clock_s
         squares += (power_W * clock_s) ** 2
     if end_s > curve.tail_s:
         squares += (mean_W * (end_s - max(curve.tail_s, start_s))) ** 2 / 3
-    gain = 1.0 if trace.calibration is None else trace.calibration.gain  # the curve has it, the raw readings do not
     for index, renewed in zip(cover(trace.channels), curve.renewals, strict=True):
         if trace.channels[index].kind == "power":
-            squares += gain**2 * _between_J2(trace, index, renewed, window)
+            # The curve is calibrated, the raw readings are not.
+            squares += trace.gain**2 * _between_J2(trace, index, renewed, window)
     return math.sqrt(squares)
 
 
 def _steps_J2(curve: Curve, mean_W: float, reading_s: float) -> float:
     """The least that an edge is uncertain by: the steps of counters, declared times, the duration of a reading."""
     trace = curve.trace
-    gain = 1.0 if trace.calibration is None else trace.calibration.gain
     square = (mean_W * reading_s) ** 2 / 12
     for index, renewed in zip(cover(trace.channels), curve.renewals, strict=True):
         channel = trace.channels[index]
@@ -79,7 +78,7 @@ def _steps_J2(curve: Curve, mean_W: float, reading_s: float) -> float:
             square += (UNSEEN * mean_W * renewed.period_s) ** 2
         if channel.kind == "counter":
             width_s = float(np.median(renewed.width_s)) if len(renewed.width_s) else 0.0
-            step_J = gain * channel.scale * renewed.step
+            step_J = trace.gain * channel.scale * renewed.step
             if renewed.single_steps and renewed.resolved:  # the time of each step is known, by when it was read
                 step_J = min(step_J, mean_W * (channel.update_period_s + width_s))
             square += step_J**2 / 18 + (mean_W * width_s) ** 2 / 18
@@ -135,14 +134,13 @@ def systematic_u_J(curve: Curve, window: tuple[float, float], joules: float) -> 
         Joules, one standard deviation; of the accuracy 0 where that is not known.
     """
     trace, seconds = curve.trace, window[1] - window[0]
-    gain = 1.0 if trace.calibration is None else trace.calibration.gain
     rounded = 0.0
     for index, renewed in zip(cover(trace.channels), curve.renewals, strict=True):
         channel = trace.channels[index]
         if channel.kind == "power":
             inside = (curve.read_s >= window[0]) & (curve.read_s <= window[1])
             watts = rounding_u_W(trace.raw[inside, index] * channel.scale, renewed.step * channel.scale)
-            rounded += (gain * watts * seconds) ** 2
+            rounded += (trace.gain * watts * seconds) ** 2
     return math.hypot(accuracy_u_J(trace, joules, seconds), math.sqrt(rounded))
 
 

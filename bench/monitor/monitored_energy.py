@@ -16,14 +16,15 @@ from bench.joules.metered_parts import (
     cross_check_records,
     host_record,
     left_out_records,
+    no_coverage,
     other_records,
     sampler_record,
+    system_J,
 )
 from bench.joules.timed_run import Run
 from bench.monitor.host_axis import HostAxis
 from bench.monitor.host_part import with_rank
-from bench.record.energy_record import CoverageRecord
-from bench.record.host_energy_record import LeftOutRecord, SamplerRecord
+from bench.record.host_energy_record import LeftOutRecord
 from bench.record.monitored_record import MonitoredCarbonRecord, MonitoredEnergyRecord
 
 NOT_THERE = "a host that did not hand in"
@@ -144,8 +145,6 @@ def monitored_energy(metered: MeteredRun) -> MonitoredEnergyRecord:
     rests = [part.energies(run.idle_windows, metered.clock_of(part)) for part, run in zip(cover.parts, runs, strict=True)]
     sums = _sums(wholes, rests, runs, context) if metered.complete else _Sums()
     others = other_records(cover, whole_run, metered.clock_s, context.others)
-    known = sums.total_J is not None and not any(other.kind == "missing" for other in others)
-    added_J = math.fsum(other.joules for other in others if other.joules is not None)
     checks = [row for part in metered.covers() for row in cross_check_records(part, metered.run_of(part.parts[0].hosts), 0.0)]
     coverage = coverage_record(cover, whole_run)
     return MonitoredEnergyRecord(
@@ -154,7 +153,7 @@ def monitored_energy(metered: MeteredRun) -> MonitoredEnergyRecord:
         **vars(sums),
         by_host=[host_record(*row) for row in zip(cover.parts, wholes, rests, runs, strict=True)],
         others=others,
-        system_J=(sums.total_J or 0.0) + added_J if known else None,
+        system_J=None if sums.total_J is None else system_J(sums.total_J, others),
         cross_checks=checks,
         coverage=replace(coverage, missing=[*coverage.missing, *([NOT_THERE] if metered.missing else [])]),
         left_out=left_out_records(metered.traces),
@@ -200,7 +199,6 @@ def _carbon(joules: float, context: EnergyContext) -> MonitoredCarbonRecord | No
 
 def _without_readings(metered: MeteredRun, run: Run, context: EnergyContext) -> MonitoredEnergyRecord:
     why: Mapping[str, str] = {part.label: part.unmetered for part in metered.axis.parts if part.unmetered is not None}
-    unseen = "everything: no readings" if context.asked else "everything: energy=none"
     return MonitoredEnergyRecord(
         kind="none",
         source=None,
@@ -209,14 +207,7 @@ def _without_readings(metered: MeteredRun, run: Run, context: EnergyContext) -> 
         others=[],
         system_J=None,
         cross_checks=[],
-        coverage=CoverageRecord(
-            hosts=len(run.hosts),
-            measured=0,
-            missing=run.hosts if context.asked else [],
-            levels=[],
-            also_measured=[],
-            not_measured=[unseen],
-        ),
+        coverage=no_coverage(run, context.asked),
         left_out=[LeftOutRecord(host=host, source="all", why=reason) for host, reason in why.items()],
-        sampler=SamplerRecord(read_s_median=None, reads=0, errors=0, cost_fraction=None),
+        sampler=sampler_record([]),
     )
